@@ -1,0 +1,17 @@
+"""Events of the audit trail itself: who read it, and who was refused."""
+
+from typing import ClassVar
+
+from contracts.event import AccessRefused, Looked
+
+
+class TrailLooked(Looked):
+    """An auditor has read the trail of a case."""
+
+    type: ClassVar[str] = "audit.looked.v1"
+
+
+class TrailAccessRefused(AccessRefused):
+    """Somebody was refused a look at the trail."""
+
+    type: ClassVar[str] = "audit.access_refused.v1"

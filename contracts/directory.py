@@ -1,0 +1,79 @@
+"""Events of the directory: models, departments, organisations and what they offer."""
+
+from datetime import date
+from typing import ClassVar
+from uuid import UUID
+
+from contracts.event import AccessRefused, Code, Event, Tenant
+
+
+class ModelAdopted(Event):
+    """A municipality follows one version of a collaboration model from now on."""
+
+    type: ClassVar[str] = "directory.model_adopted.v1"
+
+    model: Code
+    version: int
+    sha256: str
+
+
+class DepartmentRegistered(Event):
+    """A municipality has named a department that takes part."""
+
+    type: ClassVar[str] = "directory.department_registered.v1"
+
+    department_id: UUID
+    kind: Code
+
+
+class OrganisationJoined(Event):
+    """An organisation has accepted the model's terms and declared its child protection."""
+
+    type: ClassVar[str] = "directory.organisation_joined.v1"
+
+    organisation_id: UUID
+    terms: Code
+    joined_on: date
+    declaration_until: date
+
+
+class OrganisationLeft(Event):
+    """An organisation no longer takes part."""
+
+    type: ClassVar[str] = "directory.organisation_left.v1"
+
+    organisation_id: UUID
+    reason: Code
+    left_on: date
+
+
+class OfferPublished(Event):
+    """An organisation has published what it can do, for whom, and for how many at a time."""
+
+    type: ClassVar[str] = "directory.offer_published.v1"
+
+    offer_id: UUID
+    organisation_id: UUID
+    theme: Code
+    format: Code
+    age_from: int
+    age_to: int
+    areas: tuple[Tenant, ...]
+    price: Code
+    places: int
+
+
+class CapacityChanged(Event):
+    """An organisation has corrected how many places an offer has."""
+
+    type: ClassVar[str] = "directory.capacity_changed.v1"
+
+    offer_id: UUID
+    places: int
+    as_of: date
+
+
+class DirectoryAccessRefused(AccessRefused):
+    """Somebody was refused a step in the directory."""
+
+    type: ClassVar[str] = "directory.access_refused.v1"

@@ -1,0 +1,64 @@
+"""What every event of Samspil has in common."""
+
+from typing import Annotated, ClassVar, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+SERVICES: Final = ("directory", "referral", "consent", "agreement", "evaluation", "notify", "audit")
+
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
+"""A word from an agreed list, never a sentence: readers must expect words that they do not know."""
+
+Tenant = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+"""A municipality's official code: four digits in Denmark and Norway."""
+
+
+class Facts(BaseModel):
+    """A frozen value whose readers pass over fields that they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Event(Facts):
+    """Something that happened in one stream; its body holds ids, dates, codes and numbers only."""
+
+    type: ClassVar[str]
+
+
+class Looked(Event):
+    """Somebody has looked at personal data; the stream is the person who looked."""
+
+    case_id: UUID
+    what: tuple[Code, ...]
+    purpose: Code
+
+
+class AccessRefused(Event):
+    """Somebody was refused a look or a step; the stream is the person who tried."""
+
+    case_id: UUID
+    wanted: Code
+    slug: Code
+
+
+class Ticked(Event):
+    """All that a service committed before `at` stands before this event in its partition."""
+
+    partition: int
+    at: AwareDatetime
+
+
+def service_of(event_type: str) -> str:
+    """Return the service that owns an event type: its first word."""
+    return event_type.partition(".")[0]
+
+
+def topic_of(service: str) -> str:
+    """Return the one topic on which a service speaks."""
+    return f"samspil.{service}.v1"
+
+
+def municipality_stream(tenant: str) -> UUID:
+    """Return the stream id of a municipality, made from its official code."""
+    return uuid5(NAMESPACE_URL, f"urn:samspil:municipality:{tenant}")

@@ -1,0 +1,56 @@
+"""Events of notices; the stream is the case, or the recipient for how they are reached."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from contracts.event import AccessRefused, Code, Event, Looked
+
+
+class ContactRecorded(Event):
+    """It is on record how a person or organisation is reached; the stream is the recipient."""
+
+    type: ClassVar[str] = "notify.contact_recorded.v1"
+
+    channel: Code
+    language: Code
+
+
+class NoticeSent(Event):
+    """A notice lies in somebody's inbox, and a mail says so where an address is known."""
+
+    type: ClassVar[str] = "notify.notice_sent.v1"
+
+    notice_id: UUID
+    recipient_id: UUID
+    kind: Code
+
+
+class MailDelivered(Event):
+    """The mail server has taken the mail about a notice."""
+
+    type: ClassVar[str] = "notify.mail_delivered.v1"
+
+    notice_id: UUID
+    recipient_id: UUID
+
+
+class MailFailed(Event):
+    """The mail about a notice was refused for good; the notice still lies in the inbox."""
+
+    type: ClassVar[str] = "notify.mail_failed.v1"
+
+    notice_id: UUID
+    recipient_id: UUID
+    reason: Code
+
+
+class ContactLooked(Looked):
+    """Somebody has looked at how a person is reached."""
+
+    type: ClassVar[str] = "notify.looked.v1"
+
+
+class NotifyAccessRefused(AccessRefused):
+    """Somebody was refused a look or a step in the notify service."""
+
+    type: ClassVar[str] = "notify.access_refused.v1"
