@@ -1,0 +1,50 @@
+"""Working days of a country and the local day of a moment; pure."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import holidays
+from msgspec import Struct
+
+_MORNING: Final = time(6, 0)
+_SATURDAY: Final = 5
+
+
+class Calendar(Struct, frozen=True):
+    """Which days are worked: the country's holidays and further closed days as `MM-DD`."""
+
+    country: str
+    closed: tuple[str, ...]
+    timezone: str
+
+    def works_on(self, day: date) -> bool:
+        """Return whether offices are open on a day."""
+        return (
+            day.weekday() < _SATURDAY
+            and f"{day:%m-%d}" not in self.closed
+            and day not in _free(self.country, day.year)
+        )
+
+    def after(self, day: date, days: int) -> date:
+        """Return the day that lies a number of working days after another; negative goes back."""
+        step = timedelta(days=1 if days >= 0 else -1)
+        left = abs(days)
+        while left:
+            day += step
+            left -= self.works_on(day)
+        return day
+
+    def today(self, now: datetime) -> date:
+        """Return the local day of a moment."""
+        return now.astimezone(ZoneInfo(self.timezone)).date()
+
+    def morning(self, day: date) -> datetime:
+        """Return the moment, in UTC, at which a day's work falls due: six o'clock local time."""
+        return datetime.combine(day, _MORNING, ZoneInfo(self.timezone)).astimezone(UTC)
+
+
+@lru_cache(maxsize=256)
+def _free(country: str, year: int) -> frozenset[date]:
+    return frozenset(holidays.country_holidays(country.upper(), years=year))

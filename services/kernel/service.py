@@ -1,0 +1,103 @@
+"""A service is a value: its rules, what it hears, what it answers, what it keeps."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+from asyncpg import Connection
+from asyncpg.pool import PoolConnectionProxy
+from fastapi import APIRouter
+from msgspec import Struct
+
+from contracts.event import AccessRefused, Event, Looked, Ticked, service_of
+from services.kernel.decision import Decide, Effect, Given
+from services.kernel.settings import Settings
+
+Tx = Connection[Any] | PoolConnectionProxy[Any]
+"""An open connection; every statement on it is part of the transaction that its owner began."""
+
+
+class Saved(Struct, frozen=True):
+    """One stream as it was just saved, for the service's own tables."""
+
+    stream_id: UUID
+    tenant: str
+    version: int
+    before: Any
+    state: Any
+    events: tuple["Sent", ...]
+    heard: tuple["Sent", ...]
+
+
+class Sent(Struct, frozen=True):
+    """One event with its place, time and actor, as it stands in the log or was heard."""
+
+    event_id: UUID
+    source: str
+    seq: int
+    time: Any
+    actor: UUID
+    role: str
+    body: Event | None
+    type: str
+    correlation: UUID
+    causation: UUID
+
+
+Project = Callable[[Tx, Sequence[Saved]], Awaitable[None]]
+"""Write what queries need, in the transaction that saved the streams."""
+
+
+class Hands(Protocol):
+    """What a side effect may reach for while it is performed, outside every transaction."""
+
+    settings: Settings
+
+    async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
+        """Return a stream's state (None where there is none) and its opened private values by name."""
+        ...
+
+
+Perform = Callable[[Effect, Hands], Awaitable[Any]]
+"""Do one thing in the world; return the input that tells the stream how it went, or None.
+
+Raises whatever went wrong: it is tried again with a growing pause, under the same key.
+"""
+
+
+def _nothing_else(_state: Any, _asked: Any) -> tuple[UUID, ...]:  # noqa: ANN401  a document of any service
+    return ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """One stage of the collaboration.
+
+    `state` is the type of a stream's document, a msgspec struct or a tagged union of them. `allows` says
+    whether `given.actor` may take a step or a `Look`; refused is the default. `also` names the further
+    streams of this service that a decision needs. `opens` lists the inputs for which private texts are
+    unsealed. `project` writes the service's own tables. `perform` does side effects by their kind.
+    """
+
+    name: str
+    state: Any
+    decide: Decide
+    hears: tuple[type[Event], ...]
+    allows: Callable[[Any, Any, Given], bool]
+    looked: type[Looked]
+    refused: type[AccessRefused]
+    routes: APIRouter
+    schema: Path
+    also: Callable[[Any, Any], tuple[UUID, ...]] = _nothing_else
+    opens: frozenset[type] = frozenset()
+    project: Project | None = None
+    perform: Mapping[str, Perform] = field(default_factory=dict)
+    ticks: type[Ticked] | None = None
+    hears_all: bool = False
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The services whose topics this one reads."""
+        return frozenset(service_of(event.type) for event in self.hears)

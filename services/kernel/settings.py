@@ -1,0 +1,68 @@
+"""Settings of a process, from the environment (`SAMSPIL_…`), each also from a file (`SAMSPIL_…_FILE`)."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.kernel.errors import No
+
+
+class SettingsFault(No):
+    """A setting is missing or cannot be used."""
+
+
+class Settings(BaseSettings):
+    """What a process is told from outside; secrets are best given as files."""
+
+    model_config = SettingsConfigDict(env_prefix="SAMSPIL_", frozen=True, extra="forbid")
+
+    mode: Literal["production", "embedded", "test"] = "production"
+    database: SecretStr = SecretStr("")
+    bootstrap: str = ""
+    broker: Literal["kafka", "embedded"] = "kafka"
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca: Path | None = None
+    partitions: int = Field(default=4, ge=1, le=1000)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    issuer_keys: Path | None = None
+    audience: str = "samspil"
+    kek: Path | None = None
+    models: Path | None = None
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(default=25, ge=0, le=65535)
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    smtp_tls: bool = True
+    mail_from: str = "samspil@localhost"
+    public_url: str = "http://127.0.0.1:8080"
+    otlp: str = ""
+    traced_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    pool: int = Field(default=8, ge=2, le=200)
+    parked_limit: int = Field(default=50, ge=1)
+    horizon_seconds: float = Field(default=60.0, gt=0)
+    tick_seconds: float = Field(default=5.0, gt=0)
+
+
+def read_settings(**given: object) -> Settings:
+    """Return the settings of this process; raise `SettingsFault` with what to do."""
+    from_files: dict[str, object] = {}
+    for name in Settings.model_fields:
+        path = os.environ.get(f"SAMSPIL_{name.upper()}_FILE")
+        if path is None:
+            continue
+        try:
+            from_files[name] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as fault:
+            hint = f"SAMSPIL_{name.upper()}_FILE names {path}, which cannot be read: {fault.strerror}"
+            raise SettingsFault(hint) from None
+    try:
+        return Settings(**{**from_files, **given})  # type: ignore[arg-type]  # pydantic validates each field
+    except ValueError as fault:
+        lines = [f"SAMSPIL_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()]  # type: ignore[attr-defined]
+        raise SettingsFault("; ".join(lines)) from None
