@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from contracts.event import AccessRefused, Code, Event, Looked, Ticked
+from contracts.event import AccessRefused, Code, Event, Looked, Sha256, Ticked
 
 
 class CustodyRecorded(Event):
@@ -31,7 +31,7 @@ class ConsentRequested(Event):
     purpose: Code
     facts: tuple[Code, ...]
     text_id: Code
-    text_sha256: str
+    text_sha256: Sha256
     language: Code
 
 

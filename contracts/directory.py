@@ -4,7 +4,7 @@ from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from contracts.event import AccessRefused, Code, Event, Tenant
+from contracts.event import AccessRefused, Code, Event, Sha256, Tenant
 
 
 class ModelAdopted(Event):
@@ -14,7 +14,7 @@ class ModelAdopted(Event):
 
     model: Code
     version: int
-    sha256: str
+    sha256: Sha256
 
 
 class DepartmentRegistered(Event):

@@ -7,11 +7,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 SERVICES: Final = ("directory", "referral", "consent", "agreement", "evaluation", "notify", "audit")
 
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
-"""A word from an agreed list, never a sentence: readers must expect words that they do not know."""
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""A word from an agreed list, no number and no sentence: readers must expect words that they do not know."""
 
 Tenant = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
 """A municipality's official code: four digits in Denmark and Norway."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""The fingerprint of a text that lies elsewhere, in hexadecimal."""
 
 
 class Facts(BaseModel):

@@ -4,7 +4,7 @@ import os
 import time
 from uuid import UUID
 
-from asyncpg.pgproto.pgproto import UUID as FastUUID  # type: ignore[import-untyped]
+from asyncpg.pgproto import pgproto
 
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
@@ -13,7 +13,7 @@ _LOW_12 = (1 << 12) - 1
 
 
 def new_ids(count: int) -> list[UUID]:
-    """Return ids that sort by the millisecond they were made in, and in this order among themselves (RFC 9562)."""
+    """Return ids that sort by their millisecond and then in this order (RFC 9562, version 7)."""
     ms = time.time_ns() // 1_000_000
     noise = os.urandom(10 * count)
     first = int.from_bytes(noise[:2], "big") & 0x7FF
@@ -23,7 +23,7 @@ def new_ids(count: int) -> list[UUID]:
         stamp = (ms + (counter >> 12)) << 80
         low = int.from_bytes(noise[10 * n + 2 : 10 * n + 10], "big") & _LOW_62
         whole = stamp | _VERSION_7 | ((counter & _LOW_12) << 64) | _VARIANT | low
-        ids.append(FastUUID(whole.to_bytes(16, "big")))
+        ids.append(pgproto.UUID(whole.to_bytes(16, "big")))
     return ids
 
 
@@ -34,4 +34,4 @@ def new_id() -> UUID:
 
 def as_uuid(text: str) -> UUID:
     """Return the id that a text spells; raise ValueError where it spells none."""
-    return FastUUID(text)  # type: ignore[no-any-return]
+    return pgproto.UUID(text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from contracts.event import AccessRefused, Event, Looked, Ticked, service_of
 from services.kernel.decision import Decide, Effect, Given
+from services.kernel.messages import Meta
 from services.kernel.settings import Settings
 
 Tx = Connection[Any] | PoolConnectionProxy[Any]
@@ -37,13 +39,34 @@ class Sent(Struct, frozen=True):
     event_id: UUID
     source: str
     seq: int
-    time: Any
-    actor: UUID
-    role: str
-    body: Event | None
     type: str
-    correlation: UUID
-    causation: UUID
+    body: Event | None
+    meta: Meta
+
+    @property
+    def time(self) -> datetime:
+        """When it happened."""
+        return self.meta.time
+
+    @property
+    def actor(self) -> UUID:
+        """Who did it."""
+        return self.meta.actor
+
+    @property
+    def role(self) -> str:
+        """In which role."""
+        return self.meta.role
+
+    @property
+    def correlation(self) -> UUID:
+        """The command that all of this began with."""
+        return self.meta.correlation
+
+    @property
+    def causation(self) -> UUID:
+        """The command or event that this follows from."""
+        return self.meta.causation
 
 
 Project = Callable[[Tx, Sequence[Saved]], Awaitable[None]]
@@ -67,7 +90,7 @@ Raises whatever went wrong: it is tried again with a growing pause, under the sa
 """
 
 
-def _nothing_else(_state: Any, _asked: Any) -> tuple[UUID, ...]:  # noqa: ANN401  a document of any service
+def _nothing_else(_state: Any, _asked: Any) -> tuple[UUID, ...]:
     return ()
 
 

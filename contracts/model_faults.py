@@ -1,0 +1,104 @@
+"""What is wrong with a collaboration model, told so that the one who wrote it can mend it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from textwrap import shorten
+from typing import Final, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from contracts.model_parts import LANGUAGES, Part
+from contracts.toml_lines import Lines, Place
+
+_IN_WORDS: Final = {
+    r"\S": "write the words",
+    r"^[a-z][a-z0-9_]{0,63}$": "a code is small letters a to z, then also digits and _, 64 at most",
+    r"^[0-9]{4}$": "a municipality's official code has four digits",
+    r"^[0-9]{2}-[0-9]{2}$": "write month and day, such as 12-24",
+    r"^[a-z]{2}$": "a country is two small letters, such as dk",
+    r"^[A-Z]{2}$": "a calendar is two capital letters, such as DK",
+}
+"""What a pattern of the format asks for."""
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing that is wrong: in which file and line, at which key, and what would be right."""
+
+    file: Path
+    line: int
+    place: str
+    wrong: str
+    right: str
+
+    def __str__(self) -> str:
+        """Return the fault as one line."""
+        return f"{self.file}:{self.line}: {self.place or 'the file'}: {self.wrong}; {self.right}"
+
+
+def syntax_fault(path: Path, unreadable: Exception) -> Fault:
+    """Tell why a file is no TOML text at all."""
+    line = re.search(r"at line (\d+)", str(unreadable))
+    return Fault(
+        path, int(line[1]) if line else 1, "", f"cannot be read ({unreadable})", "write TOML 1.0 in UTF-8"
+    )
+
+
+def faults_of(path: Path, text: str, kind: type[BaseModel], invalid: ValidationError) -> set[Fault]:
+    """Tell what is missing, unknown or out of bounds."""
+    lines = Lines(text)
+    errors = invalid.errors(include_url=False)
+    around = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
+    return {
+        Fault(path, lines.of(error["loc"]), said(error["loc"]), *_explained(kind, error))
+        for error in errors
+        if error["type"] != "too_short" or error["loc"] not in around  # a list is not short for its bad items
+    }
+
+
+def _explained(kind: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
+    """Return what is wrong and what would be right."""
+    *around, key = error["loc"] or ("",)
+    known = _keys_at(kind, tuple(around))
+    match error["type"]:
+        case "missing" if set(known) == set(LANGUAGES):
+            return f'the translation "{key}" is missing', f'write {key} = "…" beside the other languages'
+        case "missing":
+            return "is missing", f"add it; here belong {', '.join(known)}"
+        case "extra_forbidden":
+            return "is not known", nearest(str(key), known)
+        case "string_pattern_mismatch":
+            return f"is {error['input']!r}", _IN_WORDS.get(error["ctx"]["pattern"], error["msg"])
+        case _:
+            return f"is {shorten(repr(error['input']), 60)}", error["msg"].removeprefix("Value error, ")
+
+
+def _keys_at(kind: type[BaseModel], place: Place) -> tuple[str, ...]:
+    """Return the keys that the format knows at a place."""
+    for step in place:
+        if isinstance(step, str) and step in kind.model_fields:
+            kind = _part_in(kind.model_fields[step].annotation) or kind
+    return tuple(kind.model_fields)
+
+
+def _part_in(annotation: object) -> type[Part] | None:
+    """Return the part that an annotation is about, also as the items of a tuple."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        return annotation
+    return next((part for inner in get_args(annotation) if (part := _part_in(inner))), None)
+
+
+def nearest(said: str, known: Iterable[str]) -> str:
+    """Return advice that names what was probably meant."""
+    names = tuple(known)
+    close = get_close_matches(said, names, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"known are {', '.join(names) or 'none'}"
+
+
+def said(place: Place) -> str:
+    """Return a place as a person would point at it: `themes[2].text.nb`, counted from one."""
+    return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")

@@ -1,0 +1,238 @@
+"""The parts that a collaboration model is made of: frozen values with their bounds."""
+
+import calendar
+from collections.abc import Iterable
+from datetime import date
+from hashlib import sha256
+from typing import Annotated, Final, Literal, Protocol, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from contracts.event import Code
+
+Language = Literal["da", "nb", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = ("da", "nb", "en")
+
+Words = Annotated[str, StringConstraints(pattern=r"\S")]
+"""Something to read: a text that is not blank."""
+
+Age = Annotated[int, Field(ge=0, le=120, description="full years")]
+Days = Annotated[int, Field(ge=0, le=366, description="a whole number of days")]
+SomeDays = Annotated[int, Field(ge=1, le=366, description="a whole number of days, at least one")]
+
+Quorum = Literal["all_holders", "residence_holder", "young_person_and_holders", "authority_decision"]
+Side = Literal["family", "organisation", "municipality"]
+
+_LEAP_YEAR: Final = 2000
+
+
+def _day_of_the_year(said: str) -> str:
+    """Return `said` if the calendar has such a day."""
+    month, day = int(said[:2]), int(said[3:])
+    if not (
+        1 <= month <= len(calendar.month_name) - 1 and 1 <= day <= calendar.monthrange(_LEAP_YEAR, month)[1]
+    ):
+        raise ValueError("no such day; a month and a day, such as 12-24")
+    return said
+
+
+MonthDay = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}-[0-9]{2}$"), AfterValidator(_day_of_the_year)]
+"""A day of every year, month first: `12-24`."""
+
+
+def _known_timezone(said: str) -> str:
+    """Return `said` if the time zone database knows it."""
+    try:
+        ZoneInfo(said)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
+        raise ValueError("no such time zone; a name such as Europe/Copenhagen") from unknown
+    return said
+
+
+Timezone = Annotated[str, AfterValidator(_known_timezone)]
+
+
+class Part(BaseModel):
+    """A frozen piece of a model; it knows all of its keys and converts nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Text(Part):
+    """The same words in each language."""
+
+    da: Words
+    nb: Words
+    en: Words
+
+    def said_in(self, language: Language) -> str:
+        """Return the words in one language."""
+        words: str = getattr(self, language)
+        return words
+
+
+class Word(Part):
+    """A code of the model, and what a person reads for it."""
+
+    code: Code
+    text: Text
+
+
+class Theme(Word):
+    """What an offer is about, the kinds of measure it can be, and the purposes it serves."""
+
+    measures: tuple[Code, ...]
+    purposes: tuple[Code, ...]
+
+
+class TargetGroup(Part):
+    """Whom the model is for; `age_to` is the last full year, 17 is "before the 18th birthday"."""
+
+    age_from: Age
+    age_to: Age
+    residence_required: bool
+    conditions: tuple[Word, ...]
+    factors: tuple[Word, ...]
+
+
+class Criterion(Word):
+    """One question of eligibility, who or what answers it, and the reason that stands for each answer.
+
+    A `needed` criterion must hold; an `excluding` one must not.
+    `by` says where the answer comes from: the child's age or residence against the target group, a
+    condition of the target group that is lacking, the need against the offer, or a professional's own answer.
+    """
+
+    kind: Literal["needed", "excluding"]
+    by: Literal["age", "residence", "condition", "offer", "answer"]
+    holds: Word
+    fails: Word
+    statutory_channel: bool
+
+
+class Fact(Word):
+    """A kind of fact that may be shared, and from which step on the organisation sees it."""
+
+    shown_from: Literal["sent", "accepted"]
+    always: bool
+
+
+class ConsentRule(Part):
+    """Who must consent, from a day on, and the law that says so.
+
+    `heard_from`: the child's own view is obtained; `party_from`: own party rights in listed cases;
+    `young_person_from`: their consent is needed too; `own_from`: only theirs is.
+    """
+
+    code: Code
+    valid_from: date
+    quorum: Quorum
+    heard_from: Age
+    party_from: Age
+    young_person_from: Age
+    own_from: Age
+    sources: tuple[Words, ...]
+
+
+class ConsentText(Part):
+    """What is shown to one who is asked to consent; it never changes, a new wording has a new id."""
+
+    id: Code
+    audience: Literal["guardian", "young_person", "child"]
+    text: Text
+
+    def sha256(self, language: Language) -> str:
+        """Return the fingerprint of what was shown in one language, in hexadecimal."""
+        return sha256(self.text.said_in(language).encode()).hexdigest()
+
+
+class ConsentTerms(Part):
+    """How long a consent lasts at most, who gives it, and what they are shown."""
+
+    months: Annotated[int, Field(ge=1, le=12, description="whole months, 12 at most")]
+    rules: Annotated[tuple[ConsentRule, ...], Field(min_length=1)]
+    texts: Annotated[tuple[ConsentText, ...], Field(min_length=1)]
+
+    def rule_on(self, day: date) -> ConsentRule | None:
+        """Return the rule in force on a day: the youngest that has begun; none before the first."""
+        begun = [rule for rule in self.rules if rule.valid_from <= day]
+        return max(begun, key=lambda rule: rule.valid_from, default=None)
+
+
+class Deadlines(Part):
+    """How long each step may take, in working days of the model's calendar."""
+
+    dialogue: SomeDays
+    consent_remind: SomeDays
+    consent_lapse: SomeDays
+    send: SomeDays
+    seen: SomeDays
+    answer: SomeDays
+    information: SomeDays
+    waitlist: SomeDays
+    meeting: SomeDays
+    delete_confirm: SomeDays
+    delete_escalate: SomeDays
+    pause_review: SomeDays
+
+
+class Ladder(Part):
+    """Who is told of silence and when, in working days before or after the day something is due."""
+
+    reminder_before: SomeDays
+    stand_in_after: Days
+    leader_after: SomeDays
+    move_after: SomeDays
+
+
+class Rhythm(Part):
+    """How often the parties speak, in calendar days and months."""
+
+    update_days: SomeDays
+    evaluation_days: SomeDays
+    measurement_after_months: Annotated[int, Field(ge=1, le=24, description="whole months, 24 at most")]
+
+
+class Calendar(Part):
+    """Which days are no working days besides weekends, a country's holidays and own days; and whose clock."""
+
+    holidays: Annotated[
+        str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="a country such as DK")
+    ]
+    closed_days: tuple[MonthDay, ...]
+    timezone: Timezone
+
+
+class Dimension(Word):
+    """What is measured, from lowest to highest; a move of at least `threshold` is better or worse."""
+
+    lowest: int
+    highest: int
+    threshold: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Reason(Word):
+    """Why something ended, and whose side the reason is on."""
+
+    side: Side
+
+
+class Association(Part):
+    """A voluntary association that has agreed to the model."""
+
+    code: Code
+    name: Words
+
+
+class _Coded(Protocol):
+    @property
+    def code(self) -> str: ...
+
+
+C = TypeVar("C", bound=_Coded)
+
+
+def by_code(parts: Iterable[C], code: str) -> C | None:
+    """Return the part that carries a code, or nothing where the model does not know it."""
+    return next((part for part in parts if part.code == code), None)

@@ -1,0 +1,26 @@
+"""The agreement service."""
+
+from pathlib import Path
+from typing import Final
+
+from contracts.agreement import AgreementAccessRefused, AgreementLooked
+from services.agreement.api import router
+from services.agreement.domain import decide
+from services.agreement.domain_access import allows
+from services.agreement.domain_states import Case
+from services.agreement.intake import HEARS
+from services.agreement.store import project
+from services.kernel.service import Service
+
+SERVICE: Final = Service(
+    name="agreement",
+    state=Case,
+    decide=decide,
+    hears=HEARS,
+    allows=allows,
+    looked=AgreementLooked,
+    refused=AgreementAccessRefused,
+    routes=router,
+    schema=Path(__file__).parent / "schema",
+    project=project,
+)

@@ -1,0 +1,105 @@
+"""Who may do and see what in an agreement; refused is the default; pure."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.agreement.domain_commands import EndAgreement, HoldMeeting, Propose, ReportProgress, Sign
+from services.agreement.domain_states import (
+    Agreement,
+    Case,
+    Ended,
+)
+from services.kernel.decision import Actor, Given, Look
+from services.kernel.errors import ConsentUnknown
+
+
+def allows(state: Case | None, asked: Any, given: Given) -> bool:
+    """Return whether the actor may take a step or a look, by what they are to this case."""
+    if state is None:
+        return False
+    actor = given.actor
+    match actor.role:
+        case "caseworker":
+            return _of_department(state, actor) and _caseworker_may(asked)
+        case "coordinator":
+            return _coordinator_may(state, asked, given)
+        case "guardian" | "young_person":
+            return _of_family(state, actor) and _family_may(state, asked, actor)
+        case _:
+            return False
+
+
+def seen_by(case: Case, actor: Actor, now: datetime) -> dict[UUID, Agreement]:
+    """Return the agreements that somebody who may look sees: an organisation its own, while it may."""
+    if actor.role != "coordinator":
+        return case.agreements
+    return {
+        agreement_id: agreement
+        for agreement_id, agreement in case.agreements.items()
+        if _shared(case, agreement, actor, now)
+    }
+
+
+def _of_department(case: Case, actor: Actor) -> bool:
+    return actor.department_id is not None and actor.department_id == case.department_id
+
+
+def _of_family(case: Case, actor: Actor) -> bool:
+    if actor.role == "young_person":
+        return actor.id == case.young_person_id
+    return actor.id in case.guardians
+
+
+def _caseworker_may(asked: Any) -> bool:
+    match asked:
+        case Sign(party=party):
+            return party == "municipality"
+        case _:
+            return isinstance(asked, Look | HoldMeeting | Propose | EndAgreement)
+
+
+def _family_may(case: Case, asked: Any, actor: Actor) -> bool:
+    match asked:
+        case Sign(party="family"):
+            return actor.id in case.family
+        case Sign(party="young_person"):
+            return actor.role == "young_person"
+        case EndAgreement():
+            return actor.id in case.family or "young_person" in case.parties
+        case _:
+            return isinstance(asked, Look)
+
+
+def _coordinator_may(case: Case, asked: Any, given: Given) -> bool:
+    """An organisation can always stop; whatever else it does needs a valid consent that is known for sure."""
+    actor = given.actor
+    if isinstance(asked, Look):
+        theirs = seen_by(case, actor, given.now)
+        return bool(theirs) and _known(given)
+    agreement = case.agreements.get(asked.agreement_id)
+    if agreement is None or not _own(agreement, actor):
+        return False
+    match asked:
+        case EndAgreement():
+            return True
+        case Sign(party="organisation") | HoldMeeting() | ReportProgress():
+            return _shared(case, agreement, actor, given.now) and _known(given)
+        case _:
+            return False
+
+
+def _known(given: Given) -> bool:
+    if not given.consents_known:
+        raise ConsentUnknown
+    return True
+
+
+def _own(agreement: Agreement, actor: Actor) -> bool:
+    return actor.organisation_id is not None and actor.organisation_id == agreement.about.organisation_id
+
+
+def _shared(case: Case, agreement: Agreement, actor: Actor, now: datetime) -> bool:
+    """Return whether an organisation may see an agreement: its own, not over, and consented to."""
+    over = isinstance(agreement, Ended)
+    return _own(agreement, actor) and not over and case.covers(agreement.about.referral_id, now)

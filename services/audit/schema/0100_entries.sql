@@ -1,0 +1,46 @@
+-- The trail: one row an event of any service, in the place that its service gave it.
+
+create table entries (
+  tenant text not null,
+  case_id uuid not null,
+  stream_id uuid not null,
+  source text not null,
+  seq bigint not null,
+  event_id uuid not null,
+  type text not null,
+  at timestamptz not null,
+  actor uuid not null,
+  role text not null,
+  what text[] not null,
+  purpose text,
+  slug text,
+  correlation uuid not null,
+  causation uuid not null,
+  constraint entries_pk primary key (source, stream_id, seq),
+  constraint entries_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
+  constraint entries_count_from_one check (seq >= 1)
+);
+
+-- The trail of one case, page by page.
+create index entries_by_case on entries (tenant, case_id, at, event_id);
+
+-- What one person has done.
+create index entries_by_actor on entries (tenant, actor, at, event_id);
+
+-- All that happened of one type.
+create index entries_by_type on entries (tenant, type, at, event_id);
+
+-- All that happened in a time.
+create index entries_by_time on entries (tenant, at, event_id);
+
+create function entries_stay() returns trigger
+language plpgsql as $$
+begin
+  raise exception 'the trail is added to, never changed' using errcode = '42501';
+end
+$$;
+
+create trigger entries_stay before update or delete or truncate on entries
+  for each statement execute function entries_stay();
+
+alter table streams add constraint streams_hold_a_trail check (state ->> 'kind' = 'trail');

@@ -1,0 +1,145 @@
+"""The entries of the trail, written as they are heard and read in the order of their time."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from contracts.event import AccessRefused, Looked
+from services.kernel.service import Saved, Sent, Tx
+
+Place = tuple[datetime, UUID]
+"""Where a page begins: after this time and event id."""
+
+BEGINNING: Final[Place] = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
+END: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+    """Write one entry for each event that a batch has heard."""
+    rows = [_entry(stream, heard) for stream in saved for heard in stream.heard]
+    if rows:
+        await tx.execute(_WRITE, *map(list, zip(*rows, strict=True)))
+
+
+def _entry(stream: Saved, heard: Sent) -> tuple[Any, ...]:
+    case_id, what, purpose, slug = _said(stream.stream_id, heard)
+    return (
+        stream.tenant,
+        case_id,
+        stream.stream_id,
+        heard.source,
+        heard.seq,
+        heard.event_id,
+        heard.type,
+        heard.time,
+        heard.actor,
+        heard.role,
+        " ".join(what),
+        purpose,
+        slug,
+        heard.correlation,
+        heard.causation,
+    )
+
+
+def _said(stream_id: UUID, heard: Sent) -> tuple[UUID, tuple[str, ...], str | None, str | None]:
+    """Return which case an event concerns, what of it was wanted, what for, and why it was refused."""
+    match heard.body:
+        case Looked(case_id=case_id, what=what, purpose=purpose):
+            return case_id, what, purpose, None
+        case AccessRefused(case_id=case_id, wanted=wanted, slug=slug):
+            return case_id, (wanted,), None, slug
+    return stream_id, (), None, None
+
+
+async def trail_of(tx: Tx, *, tenant: str, case_id: UUID, after: Place, limit: int) -> list[dict[str, Any]]:
+    """Return a page of what happened in a case, oldest first."""
+    return [dict(row) for row in await tx.fetch(_OF_CASE, tenant, case_id, *after, limit)]
+
+
+async def search(
+    tx: Tx,
+    *,
+    tenant: str,
+    actor: UUID | None,
+    type: str | None,  # noqa: A002  the word of CloudEvents
+    after: Place,
+    until: datetime,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return a page of what a person did, or of what happened of a type, before a time; oldest first."""
+    if actor is not None:
+        rows = await tx.fetch(_BY_ACTOR, tenant, *after, until, limit, actor, type)
+    elif type is not None:
+        rows = await tx.fetch(_BY_TYPE, tenant, *after, until, limit, type)
+    else:
+        rows = await tx.fetch(_BY_TIME, tenant, *after, until, limit)
+    return [dict(row) for row in rows]
+
+
+async def figures(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
+    """Return how many entries each source has, in how many streams, and how many of these have holes."""
+    return [dict(row) for row in await tx.fetch(_FIGURES, tenant)]
+
+
+_WRITE: Final = """
+insert into entries (tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role, what, purpose,
+                     slug, correlation, causation)
+select tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role,
+       string_to_array(what, ' '), purpose, slug, correlation, causation
+from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::uuid[], $7::text[],
+            $8::timestamptz[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[],
+            $15::uuid[])
+     as e (tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role, what, purpose, slug,
+           correlation, causation)
+"""
+
+_OF_CASE: Final = """
+select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, correlation,
+       causation
+from entries
+where tenant = $1 and case_id = $2 and (at, event_id) > ($3, $4)
+order by at, event_id
+limit $5
+"""
+
+_BY_ACTOR: Final = """
+select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, correlation,
+       causation
+from entries
+where tenant = $1 and actor = $6 and ($7::text is null or type = $7) and (at, event_id) > ($2, $3) and at < $4
+order by at, event_id
+limit $5
+"""
+
+_BY_TYPE: Final = """
+select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, correlation,
+       causation
+from entries
+where tenant = $1 and type = $6 and (at, event_id) > ($2, $3) and at < $4
+order by at, event_id
+limit $5
+"""
+
+_BY_TIME: Final = """
+select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, correlation,
+       causation
+from entries
+where tenant = $1 and (at, event_id) > ($2, $3) and at < $4
+order by at, event_id
+limit $5
+"""
+
+_FIGURES: Final = """
+select source, sum(entries)::bigint as entries, count(*) as streams,
+       count(*) filter (where highest <> entries) as with_holes
+from (
+  select source, stream_id, count(*) as entries, max(seq) as highest
+  from entries
+  where tenant = $1
+  group by source, stream_id
+) as places
+group by source
+order by source
+"""

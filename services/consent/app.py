@@ -1,0 +1,28 @@
+"""The service that keeps who must consent to what, and what they answered."""
+
+from pathlib import Path
+from typing import Final
+
+from contracts.consent import ConsentAccessRefused, ConsentLooked, ConsentTicked
+from services.consent.api import router
+from services.consent.domain import allows, decide
+from services.consent.domain_states import Case
+from services.consent.intake import HEARS
+from services.consent.store import project
+from services.kernel.decision import TimerFired
+from services.kernel.service import Service
+
+SERVICE: Final = Service(
+    name="consent",
+    state=Case,
+    decide=decide,
+    hears=HEARS,
+    allows=allows,
+    looked=ConsentLooked,
+    refused=ConsentAccessRefused,
+    routes=router,
+    schema=Path(__file__).parent / "schema",
+    opens=frozenset({TimerFired}),
+    project=project,
+    ticks=ConsentTicked,
+)

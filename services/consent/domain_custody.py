@@ -1,0 +1,178 @@
+"""Custody on record: who holds parental responsibility, held against the child's age as it changes; pure."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from contracts.consent import CustodyRecorded
+from contracts.model import CollaborationModel
+from contracts.model_parts import Language
+from services.consent.domain_permission import review
+from services.consent.domain_quorum import age_on, months_after, next_check, quorum_of
+from services.consent.domain_states import Case, Custody, Holder
+from services.consent.timers import LOCAL, looks_at_age
+from services.kernel.decision import Decision, Given, Seal
+from services.kernel.errors import Refused, WrongMoment
+
+
+class NamedHolder(Struct, frozen=True):
+    """A holder of parental responsibility as the caseworker puts them on record."""
+
+    person_id: UUID
+    name: str
+    residence: bool
+    language: Language
+
+
+class RecordCustody(Struct, frozen=True):
+    """Put on record who holds parental responsibility, or confirm it anew."""
+
+    holders: tuple[NamedHolder, ...]
+    born: date
+    young_person_id: UUID | None = None
+    young_person_name: str = ""
+    young_person_language: Language = "da"
+
+
+class HolderMissing(Refused):
+    """Nobody is named who may consent: name who holds parental responsibility, and where the child lives."""
+
+
+class YoungPersonMissing(Refused):
+    """At this age the young person must be asked too: name them."""
+
+
+class PersonNamedTwice(Refused):
+    """One person stands twice among those to be asked."""
+
+
+class BirthAhead(Refused):
+    """The birth date lies in the future."""
+
+
+class ModelMissing(Refused):
+    """The collaboration model that says who must consent is not installed here, or not yet in force."""
+
+
+def record_custody(case: Case, asked: RecordCustody, given: Given) -> Decision:
+    """Remember who must be asked, and hold every open permission against it."""
+    if case.closed:
+        raise WrongMoment("closed")
+    persons = [holder.person_id for holder in asked.holders]
+    if asked.young_person_id is not None:
+        persons.append(asked.young_person_id)
+    if len(set(persons)) < len(persons):
+        raise PersonNamedTwice
+    today = LOCAL.today(given.now)
+    if asked.born > today:
+        raise BirthAhead
+    model = given.models.get(case.model)
+    if model is None:
+        raise ModelMissing(case.model)
+    custody = _custody(asked, model, given)
+    timer = looks_at_age(given.stream_id, next_check(asked.born, today, model.consent.rules))
+    decision = _settle(case, custody, given)
+    return replace(
+        decision, timers=(*decision.timers, timer), seals=tuple(_seals(asked, custody, given.stream_id))
+    )
+
+
+def _custody(asked: RecordCustody, model: CollaborationModel, given: Given) -> Custody:
+    today = LOCAL.today(given.now)
+    rule = model.consent.rule_on(today)
+    if rule is None:
+        raise ModelMissing(model.ref)
+    quorum = quorum_of(
+        rule,
+        age_on(asked.born, today),
+        holders=[holder.person_id for holder in asked.holders],
+        residence=[holder.person_id for holder in asked.holders if holder.residence],
+        young=asked.young_person_id,
+    )
+    if not quorum.must:
+        young_is_missing = asked.young_person_id is None and quorum.code.startswith("young_person")
+        raise YoungPersonMissing(rule.code) if young_is_missing else HolderMissing(rule.code)
+    named = () if quorum.of_age else asked.holders
+    return Custody(
+        holders={holder.person_id: Holder(holder.residence, holder.language) for holder in named},
+        young_person_id=asked.young_person_id,
+        young_person_language=asked.young_person_language,
+        must=quorum.must,
+        quorum=quorum.code,
+        rule=quorum.rule,
+        checked_on=today,
+        recorded_at=given.now,
+        # what is known of custody is trusted for as long as a consent may last
+        stale_at=months_after(given.now, model.consent.months),
+    )
+
+
+def check_age(case: Case, given: Given) -> Decision:
+    """Hold the rule against the child's age as it is now, and settle what has changed by it.
+
+    Where the birth date was erased there is nothing left to wait for.
+    """
+    custody = case.custody
+    born = given.private.get(born_name(case, given.stream_id))
+    if custody is None or case.closed or born is None:
+        return Decision(case)
+    today = LOCAL.today(given.now)
+    model = given.models.get(case.model)
+    rule = model.consent.rule_on(today) if model else None
+    checked = replace(custody, checked_on=today)
+    if model is None or rule is None:
+        tomorrow = looks_at_age(given.stream_id, today + timedelta(days=1))
+        return Decision(replace(case, custody=checked), timers=(tomorrow,))
+    quorum = quorum_of(
+        rule,
+        age_on(date.fromisoformat(born), today),
+        holders=custody.holders,
+        residence=[person for person, holder in custody.holders.items() if holder.residence],
+        young=custody.young_person_id,
+    )
+    timer = looks_at_age(given.stream_id, next_check(date.fromisoformat(born), today, model.consent.rules))
+    if (quorum.must, quorum.code, quorum.rule) == (custody.must, custody.quorum, custody.rule):
+        return Decision(replace(case, custody=checked), timers=(timer,))
+    holders = {} if quorum.of_age else custody.holders
+    changed = replace(checked, holders=holders, must=quorum.must, quorum=quorum.code, rule=quorum.rule)
+    decision = _settle(case, changed, given)
+    return replace(decision, timers=(*decision.timers, timer))
+
+
+def name_of(person_id: UUID) -> str:
+    """Return under which name a person's name lies sealed."""
+    return f"name:{person_id}"
+
+
+def born_name(case: Case, case_id: UUID) -> str:
+    """Return under which name the child's birth date lies sealed."""
+    young = case.custody.young_person_id if case.custody else None
+    return f"born:{young or case_id}"
+
+
+def _settle(case: Case, custody: Custody, given: Given) -> Decision:
+    """Take custody over into the case, say so, and review every permission that is still open."""
+    recorded = CustodyRecorded(
+        holder_ids=tuple(custody.holders),
+        young_person_id=custody.young_person_id,
+        quorum=custody.quorum,
+        rule=custody.rule,
+    )
+    decision = Decision(replace(case, custody=custody), events=(recorded,))
+    for referral_id in case.permissions:
+        decision = review(decision, referral_id, given)
+    return decision
+
+
+def _seals(asked: RecordCustody, custody: Custody, case_id: UUID) -> Iterator[Seal]:
+    for holder in asked.holders:
+        if holder.person_id in custody.holders:
+            yield Seal(holder.person_id, name_of(holder.person_id), holder.name)
+    young = asked.young_person_id
+    if young is not None and asked.young_person_name:
+        yield Seal(young, name_of(young), asked.young_person_name)
+    subject = young or case_id
+    yield Seal(subject, f"born:{subject}", asked.born.isoformat())

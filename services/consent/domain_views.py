@@ -1,0 +1,244 @@
+"""What people see of consent: a caseworker the whole case, a person what they are asked; pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from contracts.model import CollaborationModel
+from contracts.model_parts import Language, Word, by_code
+from services.consent import domain_states as states
+from services.consent.domain_custody import born_name, name_of
+from services.consent.domain_receipt import answer_of, shown, withdrawal_path
+from services.consent.domain_states import Case, Consent, Permission, in_language, status_of
+
+HOW_TO_STOP: Final[Mapping[Language, str]] = {
+    "da": "Du kan sige stop når som helst, her på siden eller til din kontaktperson i kommunen.",
+    "nb": "Du kan si stopp når som helst, her på siden eller til kontaktpersonen din i kommunen.",
+    "en": "You can say stop at any time, here on this page or to your contact person in the municipality.",
+}
+
+
+class PersonView(BaseModel):
+    """Somebody who may be asked; the name is missing where it was erased or never given."""
+
+    person_id: UUID
+    name: str | None
+    language: Language
+    must: bool
+    residence: bool | None = None
+
+
+class CustodyView(BaseModel):
+    """Who holds parental responsibility, and by which rule they are asked."""
+
+    holders: list[PersonView]
+    young_person: PersonView | None
+    born: date | None
+    quorum: str
+    rule: str
+    recorded_at: datetime
+    stale_at: datetime
+
+
+class PermissionView(BaseModel):
+    """What may reach an organisation on behalf of one referral, or why not."""
+
+    referral_id: UUID
+    status: str
+    organisation_id: UUID
+    purpose: str
+    facts: list[str]
+    lapse_on: date
+    until: datetime | None
+    reason: str | None
+
+
+class ConsentView(BaseModel):
+    """One person's record."""
+
+    consent_id: UUID
+    referral_id: UUID
+    person_id: UUID
+    status: str
+    language: Language
+    requested_at: datetime
+    given_at: datetime | None
+    evidence: str | None
+    expires_at: datetime | None
+
+
+class CaseView(BaseModel):
+    """A case as its caseworker sees it."""
+
+    case_id: UUID
+    version: int
+    department_id: UUID | None
+    caseworker_id: UUID | None
+    model: str
+    closed: bool
+    custody: CustodyView | None
+    permissions: list[PermissionView]
+    consents: list[ConsentView]
+
+
+class WordView(BaseModel):
+    """A code, and what a person reads for it."""
+
+    code: str
+    text: str
+
+
+class MineView(BaseModel):
+    """One thing that I am asked for, or have permitted."""
+
+    case_id: UUID
+    version: int
+    consent_id: UUID
+    referral_id: UUID
+    status: str
+    organisation_id: UUID
+    purpose: WordView
+    facts: list[WordView]
+    language: Language
+    text_id: str
+    text_sha256: str
+    text: str | None
+    months: int
+    answer_by: date | None
+    expires_at: datetime | None
+    how_to_stop: str
+    withdraw: str
+
+
+def case_view(case: Case, case_id: UUID, version: int, private: Mapping[str, Any]) -> CaseView:
+    """Return a case as its caseworker sees it, with names."""
+    return CaseView(
+        case_id=case_id,
+        version=version,
+        department_id=case.department_id,
+        caseworker_id=case.caseworker_id,
+        model=case.model,
+        closed=case.closed,
+        custody=_custody_view(case, case_id, private),
+        permissions=[_permission_view(at, permission) for at, permission in case.permissions.items()],
+        consents=[_consent_view(at, consent) for at, consent in case.consents.items()],
+    )
+
+
+def mine(
+    case: Case,
+    case_id: UUID,
+    version: int,
+    *,
+    person_id: UUID,
+    models: Mapping[str, CollaborationModel],
+    language: Language | None,
+) -> Iterator[MineView]:
+    """Return what a person is asked for and has permitted in one case, and nothing about anybody else.
+
+    An open question can be read in any language; what was given stays in the words that it was given to.
+    """
+    for consent_id, consent in case.consents.items():
+        question = consent.question
+        if question.person_id != person_id or not isinstance(consent, states.Requested | states.Given):
+            continue
+        scope = case.permissions[question.referral_id].scope
+        model = models.get(scope.model)
+        if model is None:
+            continue
+        if language is not None and isinstance(consent, states.Requested):
+            question = in_language(question, language, model)
+        said = question.language
+        yield MineView(
+            case_id=case_id,
+            version=version,
+            consent_id=consent_id,
+            referral_id=question.referral_id,
+            status=status_of(consent),
+            organisation_id=scope.organisation_id,
+            purpose=_word(model.purposes, scope.purpose, said),
+            facts=[_word(model.facts, code, said) for code in scope.facts],
+            language=said,
+            text_id=question.text_id,
+            text_sha256=question.text_sha256,
+            text=shown(model, question),
+            months=model.consent.months,
+            answer_by=scope.lapse_on if isinstance(consent, states.Requested) else None,
+            expires_at=consent.expires_at if isinstance(consent, states.Given) else None,
+            how_to_stop=HOW_TO_STOP[said],
+            withdraw=withdrawal_path(case_id, consent_id),
+        )
+
+
+def _word(words: Iterable[Word], code: str, language: Language) -> WordView:
+    word = by_code(words, code)
+    return WordView(code=code, text=code if word is None else word.text.said_in(language))
+
+
+def _custody_view(case: Case, case_id: UUID, private: Mapping[str, str]) -> CustodyView | None:
+    custody = case.custody
+    if custody is None:
+        return None
+    holders = [
+        PersonView(
+            person_id=person_id,
+            name=private.get(name_of(person_id)),
+            language=holder.language,
+            must=person_id in custody.must,
+            residence=holder.residence,
+        )
+        for person_id, holder in custody.holders.items()
+    ]
+    young = custody.young_person_id
+    young_person = (
+        None
+        if young is None
+        else PersonView(
+            person_id=young,
+            name=private.get(name_of(young)),
+            language=custody.young_person_language,
+            must=young in custody.must,
+        )
+    )
+    born = private.get(born_name(case, case_id))
+    return CustodyView(
+        holders=holders,
+        young_person=young_person,
+        born=None if born is None else date.fromisoformat(born),
+        quorum=custody.quorum,
+        rule=custody.rule,
+        recorded_at=custody.recorded_at,
+        stale_at=custody.stale_at,
+    )
+
+
+def _permission_view(referral_id: UUID, permission: Permission) -> PermissionView:
+    scope = permission.scope
+    return PermissionView(
+        referral_id=referral_id,
+        status=status_of(permission),
+        organisation_id=scope.organisation_id,
+        purpose=scope.purpose,
+        facts=list(scope.facts),
+        lapse_on=scope.lapse_on,
+        until=permission.until if isinstance(permission, states.Granted) else None,
+        reason=permission.reason if isinstance(permission, states.Lost) else None,
+    )
+
+
+def _consent_view(consent_id: UUID, consent: Consent) -> ConsentView:
+    question, given = consent.question, answer_of(consent)
+    return ConsentView(
+        consent_id=consent_id,
+        referral_id=question.referral_id,
+        person_id=question.person_id,
+        status=status_of(consent),
+        language=question.language,
+        requested_at=question.requested_at,
+        given_at=given.at if given else None,
+        evidence=given.evidence if given else None,
+        expires_at=consent.expires_at if isinstance(consent, states.Given) else None,
+    )

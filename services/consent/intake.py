@@ -1,0 +1,26 @@
+"""What consent hears, and why."""
+
+from typing import Final
+
+from contracts.event import Event
+from contracts.referral import (
+    CaseClosed,
+    CaseOpened,
+    ConsentAwaited,
+    ReferralClosed,
+    ReferralDeclined,
+    ReferralExpired,
+    ReferralRecalled,
+    ReferralWithdrawn,
+)
+
+HEARS: Final[tuple[type[Event], ...]] = (
+    CaseOpened,  # whose department may record custody, and which model's rule counts
+    ConsentAwaited,  # whom to ask for which facts
+    ReferralDeclined,  # the questions about it are over
+    ReferralRecalled,  # the same
+    ReferralExpired,  # the same
+    ReferralWithdrawn,  # the same
+    ReferralClosed,  # what was given for it is used up
+    CaseClosed,  # nobody is asked any more, and the child's age no longer matters
+)

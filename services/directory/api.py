@@ -1,0 +1,209 @@
+"""The directory over HTTP: adopt a model, let organisations in, publish offers, read the catalogue."""
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from contracts.event import Code, Tenant, municipality_stream
+from services.directory.domain_commands import (
+    AdoptModel,
+    ChangeCapacity,
+    JoinOrganisation,
+    LeaveOrganisation,
+    ModelMissing,
+    PublishOffer,
+    RegisterDepartment,
+)
+from services.directory.domain_states import Organisation, adopted
+from services.directory.domain_views import (
+    AdoptedModel,
+    DepartmentView,
+    OfferRow,
+    OrganisationRow,
+    OrganisationView,
+    department_views,
+    organisation_view,
+)
+from services.directory.store import offers, organisations
+from services.kernel.errors import Missing
+from services.kernel.http import Desk, Done, at
+from services.kernel.ids import new_id
+
+router = APIRouter(prefix="/directory", tags=["directory"])
+DirectoryDesk = Annotated[Desk, Depends(at("directory"))]
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Number = Annotated[str, StringConstraints(pattern=r"^([0-9]{8,9})?$")]
+Age = Annotated[int, Field(ge=0, le=120)]
+Places = Annotated[int, Field(ge=0, le=10_000)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class AdoptBody(_Body):
+    """The model and the version of it that the municipality follows from now on."""
+
+    model: Code
+    version: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class DepartmentBody(_Body):
+    """A department; without an id, one is made."""
+
+    department_id: UUID | None = None
+    kind: Code
+    name: Name
+
+
+class JoinBody(_Body):
+    """An association, what it accepts and declares; with an id it joins again, or renews its declaration."""
+
+    organisation_id: UUID | None = None
+    name: Name
+    number: Number = ""
+    terms: Code
+    declaration_until: date
+
+
+class LeaveBody(_Body):
+    """Why the organisation leaves."""
+
+    reason: Code
+
+
+class OfferBody(_Body):
+    """What can be done, for whom, and for how many at a time; `age_to` is the last full year."""
+
+    title: Name
+    theme: Code
+    format: Code
+    age_from: Age
+    age_to: Age
+    areas: Annotated[list[Tenant], Field(min_length=1, max_length=400)]
+    price: Code
+    places: Places
+
+    @model_validator(mode="after")
+    def _ages_count_up(self) -> "OfferBody":
+        if self.age_from > self.age_to:
+            raise ValueError("age_from comes after age_to")
+        return self
+
+
+class CapacityBody(_Body):
+    """How many places the offer has now."""
+
+    places: Places
+
+
+@router.post("/models/adopt")
+async def adopt_model(body: AdoptBody, desk: DirectoryDesk) -> Done:
+    """Follow one version of a collaboration model from now on."""
+    return await desk.do(municipality_stream(desk.actor.tenant), AdoptModel(body.model, body.version))
+
+
+@router.get("/model")
+async def read_model(desk: DirectoryDesk) -> AdoptedModel:
+    """Return the model that the municipality follows, with its words in every language."""
+    seen = await desk.state(municipality_stream(desk.actor.tenant), what=("model",))
+    adoption = adopted(seen.state)
+    if adoption is None:
+        raise Missing
+    ref = f"{adoption.model}/{adoption.version}"
+    model = desk.models.get(ref)
+    if model is None:
+        raise ModelMissing(ref)
+    return AdoptedModel(
+        version=seen.version, ref=ref, sha256=adoption.sha256, since=adoption.since, model=model
+    )
+
+
+@router.post("/departments", status_code=201)
+async def register_department(body: DepartmentBody, desk: DirectoryDesk) -> Done:
+    """Name a department that takes part."""
+    department_id = body.department_id or new_id()
+    command = RegisterDepartment(department_id, body.kind, body.name)
+    return await desk.do(municipality_stream(desk.actor.tenant), command, made=department_id, fresh=True)
+
+
+@router.get("/departments")
+async def read_departments(desk: DirectoryDesk) -> list[DepartmentView]:
+    """Return the departments that take part, and since when."""
+    seen = await desk.state(municipality_stream(desk.actor.tenant), what=("departments",))
+    return department_views(seen.state)
+
+
+@router.post("/organisations", status_code=201)
+async def join(body: JoinBody, desk: DirectoryDesk) -> Done:
+    """Let an organisation take part."""
+    command = JoinOrganisation(
+        municipality_id=municipality_stream(desk.actor.tenant),
+        name=body.name,
+        number=body.number,
+        terms=body.terms,
+        declaration_until=body.declaration_until,
+    )
+    return await desk.do(body.organisation_id or new_id(), command)
+
+
+@router.get("/organisations")
+async def read_organisations(desk: DirectoryDesk) -> list[OrganisationRow]:
+    """Return who takes part, and who did."""
+    return [OrganisationRow.model_validate(row) for row in await desk.ask(organisations)]
+
+
+@router.get("/organisations/{organisation_id}")
+async def read_organisation(organisation_id: UUID, desk: DirectoryDesk) -> OrganisationView:
+    """Return one organisation, and since when it takes part."""
+    seen = await desk.state(organisation_id, what=("membership",))
+    if not isinstance(seen.state, Organisation):
+        raise Missing
+    return organisation_view(organisation_id, seen.version, seen.state)
+
+
+@router.post("/organisations/{organisation_id}/leave")
+async def leave(organisation_id: UUID, body: LeaveBody, desk: DirectoryDesk) -> Done:
+    """Take part no longer."""
+    return await desk.do(organisation_id, LeaveOrganisation(body.reason), fresh=True)
+
+
+@router.post("/organisations/{organisation_id}/offers", status_code=201)
+async def publish_offer(organisation_id: UUID, body: OfferBody, desk: DirectoryDesk) -> Done:
+    """Put an offer into the catalogue."""
+    command = PublishOffer(
+        municipality_id=municipality_stream(desk.actor.tenant),
+        organisation_id=organisation_id,
+        title=body.title,
+        theme=body.theme,
+        format=body.format,
+        age_from=body.age_from,
+        age_to=body.age_to,
+        areas=tuple(dict.fromkeys(body.areas)),
+        price=body.price,
+        places=body.places,
+    )
+    return await desk.do(new_id(), command)
+
+
+@router.post("/offers/{offer_id}/capacity")
+async def change_capacity(offer_id: UUID, body: CapacityBody, desk: DirectoryDesk) -> Done:
+    """Correct how many places an offer has."""
+    return await desk.do(offer_id, ChangeCapacity(body.places))
+
+
+@router.get("/offers")
+async def read_offers(
+    desk: DirectoryDesk,
+    theme: Annotated[Code | None, Query()] = None,
+    age: Annotated[Age | None, Query()] = None,
+    area: Annotated[Tenant | None, Query()] = None,
+    organisation_id: UUID | None = None,
+) -> list[OfferRow]:
+    """Return the offers of those who take part: by theme, a child's age, municipality, organisation."""
+    found = await desk.ask(offers, theme=theme, age=age, area=area, organisation_id=organisation_id)
+    return [OfferRow.model_validate(row) for row in found]

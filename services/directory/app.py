@@ -1,0 +1,26 @@
+"""The service that knows which model is followed, who takes part, and what is offered."""
+
+from pathlib import Path
+from typing import Final
+
+from contracts.directory import DirectoryAccessRefused
+from contracts.event import Looked
+from services.directory.api import router
+from services.directory.domain import allows, also, decide
+from services.directory.domain_states import State
+from services.directory.store import project
+from services.kernel.service import Service
+
+SERVICE: Final = Service(
+    name="directory",
+    state=State,
+    decide=decide,
+    hears=(),
+    allows=allows,
+    looked=Looked,  # nothing here is about a person, so that there are no looks to note
+    refused=DirectoryAccessRefused,
+    routes=router,
+    schema=Path(__file__).parent / "schema",
+    also=also,
+    project=project,
+)

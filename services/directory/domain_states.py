@@ -1,0 +1,84 @@
+"""What is remembered of a municipality, of an organisation, and of what it offers."""
+
+from datetime import date
+from uuid import UUID
+
+from msgspec import Struct
+
+
+class Department(Struct, frozen=True):
+    """A unit of the municipality that takes part, and since when."""
+
+    kind: str
+    name: str
+    since: date
+
+
+class Adoption(Struct, frozen=True):
+    """One version of a model that was followed from a day on; what it says is held by its fingerprint."""
+
+    model: str
+    version: int
+    sha256: str
+    since: date
+
+
+class Municipality(Struct, frozen=True, tag="municipality", tag_field="kind"):
+    """The public party: the models it has followed, the latest last, and its departments."""
+
+    adoptions: tuple[Adoption, ...] = ()
+    departments: dict[UUID, Department] = {}
+
+
+class Period(Struct, frozen=True):
+    """A time in which an organisation took part, and why it ended."""
+
+    joined_on: date
+    left_on: date
+    reason: str
+
+
+class Joined(Struct, frozen=True, tag="joined", tag_field="status"):
+    """The organisation takes part: it accepted these terms, and its child-protection declaration runs."""
+
+    terms: str
+    joined_on: date
+    declaration_until: date
+
+
+class Left(Struct, frozen=True, tag="left", tag_field="status"):
+    """The organisation takes part no longer."""
+
+    left_on: date
+
+
+class Organisation(Struct, frozen=True, tag="organisation", tag_field="kind"):
+    """A voluntary association: its public name, whether it takes part, and when it did before."""
+
+    name: str
+    number: str
+    membership: Joined | Left
+    before: tuple[Period, ...] = ()
+
+
+class Offer(Struct, frozen=True, tag="offer", tag_field="kind"):
+    """What an organisation can do, for whom, for how many at a time, and when that was last said."""
+
+    organisation_id: UUID
+    title: str
+    theme: str
+    format: str
+    age_from: int
+    age_to: int
+    areas: tuple[str, ...]
+    price: str
+    places: int
+    as_of: date
+
+
+State = Municipality | Organisation | Offer
+
+
+def adopted(municipality: Municipality) -> Adoption | None:
+    """Return what the municipality follows now."""
+    return municipality.adoptions[-1] if municipality.adoptions else None

@@ -1,0 +1,59 @@
+"""What time it is: the system's clock, or in embedded mode one that can be moved."""
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from services.kernel.errors import Refused
+
+
+class ClockBackwards(Refused):
+    """Time can only be moved forward."""
+
+
+class Clock(Protocol):
+    """Tells the time by which deadlines run."""
+
+    def now(self) -> datetime:
+        """Return the time, aware and in UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the time, aware and in UTC."""
+        return datetime.now(UTC)
+
+
+class VirtualClock:
+    """A clock that stands still until it is moved, and is kept in a file so that a restart keeps its time."""
+
+    def __init__(self, file: Path, start: datetime) -> None:
+        """Go on from the file, or begin at `start`."""
+        self._file = file
+        self._now = datetime.fromisoformat(file.read_text()) if file.exists() else start
+
+    def now(self) -> datetime:
+        """Return the time, aware and in UTC."""
+        return self._now
+
+    def move(self, to: datetime) -> None:
+        """Set the time, durably; raise `ClockBackwards` where it lies in the past."""
+        if to < self._now:
+            raise ClockBackwards(f"it is {self._now.isoformat()}")
+        beside = self._file.with_suffix(".new")
+        with beside.open("w") as out:
+            out.write(to.isoformat())
+            out.flush()
+            os.fsync(out.fileno())
+        beside.replace(self._file)
+        self._now = to
+
+
+def wall() -> datetime:
+    """Return the machine's time, for what measures liveness and not deadlines."""
+    return datetime.fromtimestamp(time.time(), UTC)

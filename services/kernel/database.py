@@ -1,0 +1,59 @@
+"""Connections to PostgreSQL, and which of its errors pass by themselves."""
+
+from typing import Any, Final
+
+import asyncpg
+
+_PASSING_CLASSES: Final = ("08", "53")
+_PASSING: Final = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03", "25006"})
+
+
+class Bare(asyncpg.Connection[Any]):
+    """A connection whose return to the pool costs no round trip: nothing here sets session state."""
+
+    def get_reset_query(self) -> str:
+        """Return no statement."""
+        return ""
+
+
+def _session(schema: str) -> dict[str, str]:
+    # One generic plan by index for each prepared statement: a plan made while a table was empty must not
+    # stay, and a plan must not depend on the size of a batch.
+    return {
+        "search_path": schema,
+        "application_name": f"samspil {schema}",
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "jit": "off",
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "60s",
+    }
+
+
+async def connect(dsn: str, *, schema: str, **more: str) -> asyncpg.Connection[Any]:
+    """Open one connection outside the pool, for work that must not share its session."""
+    return await asyncpg.connect(
+        dsn, server_settings={**_session(schema), "statement_timeout": "0", **more}, timeout=10
+    )
+
+
+async def open_pool(dsn: str, *, schema: str, size: int) -> asyncpg.Pool[Any]:
+    """Open a pool whose unqualified names are those of one service."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        connection_class=Bare,
+        server_settings=_session(schema),
+        command_timeout=40,
+        timeout=10,
+        max_inactive_connection_lifetime=300,
+    )
+
+
+def passes(fault: BaseException) -> bool:
+    """Return whether the same statement may succeed later: the wire, a restart, a conflict, a full server."""
+    if isinstance(fault, asyncpg.PostgresError):
+        state = fault.sqlstate or ""
+        return state in _PASSING or state[:2] in _PASSING_CLASSES
+    return isinstance(fault, OSError | TimeoutError | asyncpg.InterfaceError)

@@ -1,0 +1,134 @@
+"""What is done in the world after a commit: at least once, always under the same key."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from services.kernel import metrics
+from services.kernel.clock import Clock
+from services.kernel.database import passes
+from services.kernel.decision import Actor, Effect
+from services.kernel.ids import new_id
+from services.kernel.logs import log
+from services.kernel.settings import Settings
+from services.kernel.step import Step
+from services.kernel.streams import read
+from services.kernel.weighing import Asked
+
+_PORTION: Final = 20
+_LEASE: Final = timedelta(seconds=60)
+_LOOK_SECONDS: Final = 1.0
+_LONGEST: Final = timedelta(hours=6)
+_PATIENCE: Final = 30.0
+
+
+class Effects:
+    """Performs the effects of one service; the lease keeps two workers from doing the same at once."""
+
+    def __init__(self, step: Step, pool: asyncpg.Pool[Any], clock: Clock, settings: Settings) -> None:
+        """Perform by the service's table."""
+        self._step = step
+        self._pool = pool
+        self._clock = clock
+        self._perform = step.service.perform
+        self._name = step.service.name
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(step.service.state)
+        self.settings = settings
+        self._kick = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once: something was committed."""
+        self._kick.set()
+
+    async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
+        """Return a stream's state (None where there is none) and its opened private values by name."""
+        async with self._pool.acquire() as tx:
+            rows = await read(tx, [stream_id], self._decoder)
+            opened = await self._step.known.keyring.open_streams(tx, [stream_id])
+        return (rows[stream_id].state if stream_id in rows else None), opened.get(stream_id, {})
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Perform until stopped."""
+        while not stopping.is_set():
+            try:
+                done = await self.perform()
+            except Exception as fault:
+                if not passes(fault):
+                    raise
+                log.warning("effects_failed", service=self._name, kind=type(fault).__name__)
+                done = 0
+            if done < _PORTION:
+                self._kick.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._kick.wait()
+
+    async def perform(self) -> int:
+        """Perform one portion of what waits; return how many there were."""
+        if not self._perform:
+            return 0
+        rows = await self._pool.fetch(_CLAIM, _PORTION, _LEASE)
+        await asyncio.gather(*(self._do(row) for row in rows))
+        return len(rows)
+
+    async def waiting(self) -> int:
+        """Return how many effects have not been done and were not tried in vain."""
+        found: int = await self._pool.fetchval(
+            "select count(*) from effects where done_at is null and attempts <= 1"
+        )
+        return found
+
+    async def _do(self, row: asyncpg.Record) -> None:
+        about = msgspec.json.decode(row["about"], type=dict[str, str])
+        effect = Effect(row["key"], row["kind"], about)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                answer = await self._perform[effect.kind](effect, self)
+        except Exception as fault:  # noqa: BLE001  whatever went wrong out there, it is tried again
+            metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
+            log.warning("effect_retried", service=self._name, effect=effect.kind, kind=type(fault).__name__)
+            pause = min(timedelta(seconds=5 * 2 ** min(row["attempts"], 20)), _LONGEST)
+            await self._pool.execute(
+                "update effects set due_at = now() + $2 where key = $1", row["key"], pause
+            )
+            return
+        await self._finish(row, answer)
+        metrics.EFFECTS.labels(self._name, effect.kind, "done").inc()
+
+    async def _finish(self, row: asyncpg.Record, answer: Any) -> None:
+        """Mark the effect done, and tell its stream how it went, in one transaction."""
+        outcome = None
+        for attempt in range(10):
+            try:
+                async with self._pool.acquire() as tx, tx.transaction():
+                    await tx.execute(_DONE, row["key"], "none" if answer is None else type(answer).__name__)
+                    if answer is not None:
+                        outcome = await self._step.once(tx, [self._asked(row, answer)])
+                break
+            except asyncpg.SerializationError:
+                await self._step.pause(attempt)
+        if outcome is not None:
+            self._step.tell(outcome)
+
+    def _asked(self, row: asyncpg.Record, answer: Any) -> Asked:
+        cause = new_id()
+        actor = Actor(tenant=row["tenant"])
+        return Asked(row["stream_id"], row["tenant"], answer, actor, self._clock.now(), cause, cause)
+
+
+_CLAIM: Final = """
+update effects set attempts = attempts + 1, due_at = now() + $2
+where key in (
+  select key from effects where done_at is null and due_at <= now() order by due_at limit $1
+  for update skip locked
+)
+returning key, stream_id, tenant, kind, about, attempts
+"""
+
+_DONE: Final = "update effects set done_at = now(), outcome = $2 where key = $1 and done_at is null"

@@ -1,0 +1,116 @@
+"""The web application of one or more services: routes, health, metrics, and what every answer carries."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.kernel import metrics
+from services.kernel.principals import Principals
+from services.kernel.problems import answer_problems, problem
+from services.kernel.runtime import Runtime
+from services.kernel.service import Service
+
+LARGEST_BODY: Final = 64 * 1024
+_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"strict-transport-security", b"max-age=31536000"),
+)
+
+
+def application(services: Sequence[Service], version: str) -> FastAPI:
+    """Return the application without anything running behind it; its document is the published OpenAPI."""
+    app = FastAPI(
+        title="Samspil",
+        version=version,
+        summary="Collaboration between a municipality's services for children and voluntary organisations.",
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    for service in services:
+        app.include_router(service.routes)
+    answer_problems(app)
+    app.add_middleware(Frame)
+    return app
+
+
+def serve_on(app: FastAPI, runtimes: Mapping[str, Runtime], principals: Principals) -> None:
+    """Put running services behind an application, with health and metrics."""
+    app.state.runtimes = runtimes
+    app.state.principals = principals
+
+    @app.get("/live", include_in_schema=False)
+    async def live() -> PlainTextResponse:
+        return PlainTextResponse("alive\n")
+
+    @app.get("/ready", include_in_schema=False)
+    async def ready(request: Request) -> JSONResponse:
+        reasons = {name: why for name, runtime in runtimes.items() if (why := await runtime.why_not_ready())}
+        del request
+        return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def numbers() -> PlainTextResponse:
+        return PlainTextResponse(generate_latest(metrics.REGISTRY_OF_ALL), media_type=CONTENT_TYPE_LATEST)
+
+
+class Frame:
+    """Bounds every body, times every request by its route, and adds the headers that every answer has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand around an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = "500"
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > LARGEST_BODY:
+            answer = problem(413, "body-too-large", f"A body holds at most {LARGEST_BODY} bytes.")
+            await answer(scope, receive, send_framed)
+        else:
+            await self._app(scope, _bounded(receive), send_framed)
+        route = _route(scope)
+        metrics.REQUESTS.labels(route.partition("/")[0] or "-", scope["method"], route, status).observe(
+            time.perf_counter() - began
+        )
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Return a receive that ends a body which grows beyond what it may hold."""
+    size = 0
+
+    async def take() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > LARGEST_BODY:
+            return {"type": "http.disconnect"}
+        return message
+
+    return take
+
+
+def _route(scope: Mapping[str, Any]) -> str:
+    route = scope.get("route")
+    return getattr(route, "path", "unknown").lstrip("/")

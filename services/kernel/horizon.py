@@ -1,0 +1,52 @@
+"""How far back what a service remembers of consents may be trusted."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from services.kernel.clock import wall
+from services.kernel.partitions import partition_of
+from services.kernel.service import Tx
+from services.kernel.streams import Row
+
+_SOURCE: Final = "consent"
+
+
+class Horizon:
+    """Reads and moves the ticks that a service has applied, per partition of their topic."""
+
+    def __init__(self, *, needed: bool, partitions: int, seconds: float) -> None:
+        """Trust a partition for `seconds` after its last tick; who hears no consents needs none."""
+        self._needed = needed
+        self._partitions = partitions
+        self._reach = timedelta(seconds=seconds)
+
+    async def known(self, tx: Tx) -> Callable[[Row], bool]:
+        """Return whether what is known of a stream's consents is fresh and whole, as a function."""
+        if not self._needed:
+            return _always
+        ticks: dict[int, datetime] = {row["part"]: row["at"] for row in await tx.fetch(_READ, _SOURCE)}
+        oldest = wall() - self._reach
+
+        def fresh(row: Row) -> bool:
+            at = ticks.get(partition_of(row.key.encode(), self._partitions))
+            return at is not None and at >= oldest and not row.parked
+
+        return fresh
+
+    async def move(self, tx: Tx, ticks: dict[int, datetime]) -> None:
+        """Remember ticks, after all that stood before them was applied."""
+        await tx.execute(_MOVE, _SOURCE, list(ticks), list(ticks.values()))
+
+
+def _always(_row: Row) -> bool:
+    return True
+
+
+_READ = "select part, at from horizon where source = $1"
+
+_MOVE = """
+insert into horizon as old (source, part, at)
+select $1, part, at from unnest($2::integer[], $3::timestamptz[]) as t (part, at)
+on conflict (source, part) do update set at = greatest(old.at, excluded.at)
+"""

@@ -1,0 +1,229 @@
+"""The frame of every HTTP request: who asks, under which key, having seen which version."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import asyncpg
+from fastapi import Header, Request, Response
+from msgspec import Struct
+from pydantic import BaseModel
+
+from contracts.model import CollaborationModel
+from services.kernel.decision import Actor, Look
+from services.kernel.errors import KeyMissing, KeyReused, No, NotAllowed, VersionMissing
+from services.kernel.ids import new_id
+from services.kernel.runtime import Runtime
+from services.kernel.service import Tx
+from services.kernel.step import RETRIES
+from services.kernel.streams import Key
+from services.kernel.tracing import command_span
+from services.kernel.weighing import Asked, Note, Outcome
+
+_LONGEST_KEY: Final = 200
+T = TypeVar("T")
+
+
+class Done(BaseModel):
+    """A command was carried out, or had been before."""
+
+    id: UUID
+    version: int
+    made: UUID | None = None
+
+
+class Seen(Struct, frozen=True):
+    """What a stream holds, for somebody who may see it."""
+
+    state: Any
+    version: int
+    private: Mapping[str, Any]
+
+
+class Desk:
+    """One request at one service."""
+
+    def __init__(
+        self, runtime: Runtime, actor: Actor, request: Request, response: Response, seen_version: str | None
+    ) -> None:
+        """Serve one actor."""
+        self.actor = actor
+        self.models: Mapping[str, CollaborationModel] = runtime.models
+        self._runtime = runtime
+        self._request = request
+        self._response = response
+        self._seen_version = seen_version
+
+    @property
+    def now(self) -> datetime:
+        """The time by which deadlines run."""
+        return self._runtime.clock.now()
+
+    def need(self, *roles: str) -> None:
+        """Raise `NotAllowed` unless the actor has one of the roles."""
+        if self.actor.role not in roles:
+            raise NotAllowed(f"this is for: {', '.join(roles)}")
+
+    async def do(
+        self, stream_id: UUID, command: Any, *, made: UUID | None = None, fresh: bool = False
+    ) -> Done:
+        """Carry out a command once, however often it is sent under its key.
+
+        `made` is the id of what the command makes within its stream. With `fresh` no version is needed.
+        Raises the command's refusal, `NotAllowed` (which is noted in the trail), `Stale`, `VersionMissing`,
+        `KeyMissing` and `KeyReused`.
+        """
+        key = self._key()
+        fingerprint = await self._fingerprint()
+        with command_span(self._runtime.service.name, command, self._request.headers) as traceparent:
+            asked = self._asked(stream_id, command, fresh=fresh, traceparent=traceparent)
+            async with self._runtime.pool.acquire() as tx:
+                try:
+                    done = await self._attempt(tx, asked, key, fingerprint, made)
+                except (No, asyncpg.UniqueViolationError) as fault:
+                    before = await self._had_been_done(tx, key, fingerprint)
+                    if before is None and isinstance(fault, NotAllowed):
+                        await self._note_refusal(tx, stream_id, type(command).__name__)
+                    if before is None:
+                        raise
+                    done = before
+        self._response.headers["ETag"] = f'"{done.version}"'
+        return done
+
+    async def look(self, stream_id: UUID, what: tuple[str, ...], purpose: str) -> Seen:
+        """Return a stream with its private values; the look is in the trail before anything is returned.
+
+        Raises `Missing` and `NotAllowed`.
+        """
+        async with self._runtime.pool.acquire() as tx:
+            seen = await self._see(tx, stream_id, what)
+            opened = await self._runtime.step.known.keyring.open_streams(tx, [stream_id])
+            looked = self._runtime.service.looked(case_id=stream_id, what=what, purpose=purpose)
+            await self._note(tx, looked)
+        return Seen(seen.state, seen.version, opened.get(stream_id, {}))
+
+    async def state(self, stream_id: UUID, what: tuple[str, ...] = ("status",)) -> Seen:
+        """Return a stream without its private values; raise `Missing` and `NotAllowed`."""
+        async with self._runtime.pool.acquire() as tx:
+            return await self._see(tx, stream_id, what)
+
+    async def ask(self, query: Callable[..., Awaitable[T]], **given: Any) -> T:
+        """Run a query of the service's store for the actor's municipality."""
+        async with self._runtime.pool.acquire() as tx, tx.transaction(readonly=True):
+            return await query(tx, tenant=self.actor.tenant, **given)
+
+    async def _see(self, tx: Tx, stream_id: UUID, what: tuple[str, ...]) -> Seen:
+        try:
+            row = await self._runtime.step.look(tx, self._asked(stream_id, Look(what)))
+        except NotAllowed:
+            await self._note_refusal(tx, stream_id, "look")
+            raise
+        self._response.headers["ETag"] = f'"{row.version}"'
+        return Seen(row.state, row.version, {})
+
+    async def _attempt(self, tx: Tx, asked: Asked, key: str, fingerprint: bytes, made: UUID | None) -> Done:
+        """Apply a command and store its answer in one transaction, again where another writer was faster."""
+        step = self._runtime.step
+        done: list[Done] = []
+
+        def answer(outcome: Outcome) -> Key:
+            row = outcome.rows[asked.stream_id]
+            done[:] = [Done(id=row.stream_id, version=row.version + row.changed, made=made)]
+            return Key(self.actor.tenant, self.actor.id, key, fingerprint, done[0].model_dump_json())
+
+        for attempt in range(RETRIES):
+            try:
+                await step.once(tx, [asked], key=answer)
+                return done[0]
+            except asyncpg.SerializationError:
+                if attempt + 1 == RETRIES:
+                    raise
+                await step.pause(attempt)
+        raise AssertionError
+
+    async def _had_been_done(self, tx: Tx, key: str, fingerprint: bytes) -> Done | None:
+        row = await tx.fetchrow(_ANSWERED, self.actor.tenant, self.actor.id, key)
+        if row is None:
+            return None
+        if row["fingerprint"] != fingerprint:
+            raise KeyReused
+        return Done.model_validate_json(row["answer"])
+
+    async def _note_refusal(self, tx: Tx, stream_id: UUID, wanted: str) -> None:
+        refused = self._runtime.service.refused(
+            case_id=stream_id, wanted=_snake(wanted), slug=NotAllowed.slug().replace("-", "_")
+        )
+        await self._note(tx, refused)
+
+    async def _note(self, tx: Tx, event: Any) -> None:
+        asked = self._asked(looks_of(self.actor), Note(event))
+        await self._runtime.step.apply(tx, [asked])
+
+    def _asked(self, stream_id: UUID, body: Any, *, fresh: bool = True, traceparent: str = "") -> Asked:
+        cause = new_id()
+        return Asked(
+            stream_id,
+            self.actor.tenant,
+            body,
+            self.actor,
+            self.now,
+            cause,
+            cause,
+            traceparent,
+            self._expects(),
+            fresh,
+        )
+
+    def _expects(self) -> int | None:
+        if self._seen_version is None:
+            return None
+        text = self._seen_version.strip().removeprefix("W/").strip('"')
+        if not text.isdigit():
+            raise VersionMissing('If-Match holds a version as in "7"')
+        return int(text)
+
+    def _key(self) -> str:
+        key = self._request.headers.get("idempotency-key", "")
+        if not 0 < len(key) <= _LONGEST_KEY:
+            raise KeyMissing(f"1 to {_LONGEST_KEY} characters")
+        return key
+
+    async def _fingerprint(self) -> bytes:
+        digest = hashlib.sha256(f"{self._request.method} {self._request.url.path}\n".encode())
+        digest.update(await self._request.body())
+        return digest.digest()
+
+
+def looks_of(actor: Actor) -> UUID:
+    """Return the stream of an actor's looks in one municipality."""
+    return uuid5(NAMESPACE_URL, f"urn:samspil:looks:{actor.tenant}:{actor.id}")
+
+
+def at(service: str) -> Callable[..., Desk]:
+    """Return the dependency that serves a request at a service."""
+
+    def desk(
+        request: Request,
+        response: Response,
+        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
+        if_match: Annotated[str | None, Header(description="The version that you saw.")] = None,
+        idempotency_key: Annotated[  # noqa: ARG001  read from the request; named here for the document
+            str | None, Header(description="Repeat a request under its key, and it is done once.")
+        ] = None,
+    ) -> Desk:
+        actor = request.app.state.principals.actor(authorization)
+        return Desk(request.app.state.runtimes[service], actor, request, response, if_match)
+
+    desk.__name__ = f"desk_of_{service}"
+    return desk
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+_ANSWERED: Final = """
+select fingerprint, answer from command_keys where tenant = $1 and actor = $2 and key = $3
+"""

@@ -1,0 +1,308 @@
+"""Hear events in batches: PostgreSQL commits first, Kafka's offsets follow about once a second."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaMessage
+from faststream.kafka.subscriber.usecase import BatchSubscriber
+
+from contracts.event import topic_of
+from services.kernel import metrics
+from services.kernel.database import passes
+from services.kernel.errors import No
+from services.kernel.hearing import Hearing
+from services.kernel.logs import log
+from services.kernel.messages import Record
+from services.kernel.parking import WAITING, park
+from services.kernel.replay import Replay
+from services.kernel.settings import Settings
+from services.kernel.step import Step
+from services.kernel.streams import save
+from services.kernel.tracing import batch_span
+from services.kernel.weighing import Heard, Outcome
+from services.kernel.wire import faststream_broker, subscriber_options
+
+_MOST: Final = 500
+_LISTEN_MS: Final = 1_000
+_COMMIT_SECONDS: Final = 1.0
+_DEADLINE_SECONDS: Final = 5.0
+_WINDOW_SECONDS: Final = 60.0
+_SHARE: Final = 0.1
+_SILENT_SECONDS: Final = 30.0
+
+
+class TooManyParked(No):
+    """So many events cannot be taken that the fault is ours: intake has stopped."""
+
+
+class LongPoll(BatchSubscriber):
+    """FastStream's batch subscriber without its deaf pause after an empty fetch (see DECISIONS)."""
+
+    __slots__ = ()
+
+    async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
+        """Return what has come, waiting for the first of it."""
+        found = await consumer.getmany(timeout_ms=_LISTEN_MS, max_records=self.max_records)
+        if isinstance(self._listener, Intake):
+            self._listener.polled_at = time.monotonic()
+        return tuple(record for records in found.values() for record in records)
+
+
+class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Takes what one service hears into its streams, exactly once in effect."""
+
+    def __init__(self, step: Step, pool: asyncpg.Pool[Any], settings: Settings) -> None:
+        """Make the subscriber; nothing is opened before `start`."""
+        self._name = step.service.name
+        self._step = step
+        self._pool = pool
+        self._hearing = Hearing(step.service)
+        self._replay = Replay(step)
+        self._limit = settings.parked_limit
+        self._seen: deque[tuple[float, int, int]] = deque()
+        self._done: dict[TopicPartition, int] = {}
+        self.taken: dict[TopicPartition, int] = {}
+        self._committed_at = 0.0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._stopping = asyncio.Event()
+        self.stopped_by: str | None = None
+        self.polled_at = time.monotonic()
+        self._broker = faststream_broker(settings)
+        self.topics = sorted(topic_of(source) for source in self._hearing.sources)
+        self._subscriber = self._broker.subscriber(
+            *self.topics,
+            group_id=f"samspil.{self._name}",
+            batch=True,
+            max_records=_MOST,
+            ack_policy=AckPolicy.MANUAL,
+            listener=self,
+            parser=_unparsed,
+            decoder=_undecoded,
+            **subscriber_options(settings),
+        )
+        self._subscriber.__class__ = LongPoll
+        self._subscriber(self._handle)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """The consumer, while it runs."""
+        return self._subscriber.consumer
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        try:
+            await self._broker.start()
+        except BaseException:
+            await self._broker.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Finish the batch under way, commit offsets, leave the group."""
+        self._stopping.set()
+        await self._quiet.wait()
+        await self.commit()
+        await self._broker.stop()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Let the batch under way end before another member takes over, and leave it our place."""
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS * 4):
+                await self._quiet.wait()
+        except TimeoutError:
+            log.warning("rebalance_overtook_a_batch", service=self._name)
+        await self.commit()
+        for partition in revoked:
+            self._done.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Take note."""
+        log.info("partitions_assigned", service=self._name, count=len(list(assigned)))
+
+    def why_not_ready(self) -> dict[str, str]:
+        """Return what keeps this consumer from hearing, by part."""
+        if self.stopped_by is not None:
+            return {"intake": f"stopped: {self.stopped_by}"}
+        if self.consumer is None:
+            return {"intake": "has not joined its group"}
+        if not self.consumer.assignment() and time.monotonic() - self.polled_at > _SILENT_SECONDS:
+            return {"intake": "has no partition and does not hear"}
+        if time.monotonic() - self.polled_at > _SILENT_SECONDS:
+            return {"intake": "has not asked the broker lately"}
+        return {}
+
+    async def commit(self) -> None:
+        """Commit the offsets of what the database holds; a failure costs only repetition."""
+        done, self._done = self._done, {}
+        self._committed_at = time.monotonic()
+        if not done or self.consumer is None:
+            return
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                await self.consumer.commit(done)
+        except (KafkaError, TimeoutError, ValueError) as fault:
+            log.warning("offsets_not_committed", service=self._name, kind=type(fault).__name__)
+
+    async def keep_place(self) -> None:
+        """Commit offsets and measure the lag, once a second, for as long as the task lives."""
+        while True:
+            await asyncio.sleep(_COMMIT_SECONDS)
+            if time.monotonic() - self._committed_at >= _COMMIT_SECONDS:
+                await self.commit()
+            self._measure_lag()
+
+    def _measure_lag(self) -> None:
+        consumer = self.consumer
+        if consumer is None:
+            return
+        lag: dict[str, int] = {topic_of(source): 0 for source in self._hearing.sources}
+        for partition in consumer.assignment():
+            high = consumer.highwater(partition)
+            place = consumer.last_stable_offset(partition) if high is None else high
+            state = consumer._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001  the public call waits
+            if place is not None and state is not None and state.has_valid_position:
+                lag[partition.topic] += max(0, place - state.position)
+        for topic, behind in lag.items():
+            metrics.LAG.labels(self._name, topic).set(behind)
+
+    async def _handle(self, message: KafkaMessage) -> None:
+        """Take one batch; never raise, never let go of a batch that is not in the database."""
+        records: tuple[Record, ...] = message.raw_message
+        self._quiet.clear()
+        try:
+            pause = 0.05
+            while not self._stopping.is_set():
+                if await self._taken(records):
+                    self._note(records)
+                    return
+                await self._wait(pause)
+                pause = min(pause * 2, 5.0)
+        finally:
+            self._quiet.set()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    async def _taken(self, records: Sequence[Record]) -> bool:
+        """Return whether the batch is in the database; if not it must be tried again."""
+        if self.stopped_by is not None:
+            return False
+        try:
+            async with self._pool.acquire(timeout=_DEADLINE_SECONDS) as tx:
+                await self._take(tx, records)
+        except TooManyParked as fault:
+            self.stopped_by = fault.slug()
+            metrics.STOPPED.labels(self._name).set(1)
+            log.error("intake_stopped", service=self._name, reason=fault.slug(), hint=fault.hint)
+            return False
+        except Exception as fault:  # noqa: BLE001  a handler that raises would lose its batch
+            if passes(fault):
+                metrics.DATABASE_UP.labels(self._name).set(0)
+            log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
+            return False
+        metrics.DATABASE_UP.labels(self._name).set(1)
+        return True
+
+    async def _take(self, tx: Any, records: Sequence[Record]) -> None:
+        with batch_span(self._name, records):
+            began = time.perf_counter()
+            heard, ticks, unreadable = self._hearing.read(records)
+            self._refuse_flood(len(unreadable), len(records))
+            read = time.perf_counter()
+            if unreadable:
+                await save(tx, (), parked=[park(record, reason) for record, reason in unreadable])
+                self._count_parked(reason for _, reason in unreadable)
+            if heard:
+                await self._apply(tx, heard)
+            if ticks:
+                await self._step.known.horizon.move(tx, ticks)
+            metrics.BATCH_SIZE.labels(self._name).observe(len(records))
+            metrics.BATCH_SECONDS.labels(self._name, "read").observe(read - began)
+            metrics.BATCH_SECONDS.labels(self._name, "apply").observe(time.perf_counter() - read)
+
+    async def _apply(self, tx: Any, heard: list[Heard]) -> None:
+        """Apply events; where the database refuses a batch for good, find the event that it refuses."""
+        try:
+            outcome = await self._step.apply(tx, heard, guard=self._guard)
+        except asyncpg.PostgresError as fault:
+            if passes(fault):
+                raise
+            if len(heard) == 1:
+                heard[0].poison = "bug"
+                outcome = await self._step.apply(tx, heard, guard=self._guard)
+            else:
+                middle = len(heard) // 2
+                await self._apply(tx, heard[:middle])
+                await self._apply(tx, heard[middle:])
+                return
+        self._count(outcome)
+        healing = {at.stream_id for at in outcome.parked if at.reason in WAITING and at.stream_id}
+        for stream_id in healing:
+            await self._replay.heal(tx, stream_id)
+
+    def _guard(self, outcome: Outcome) -> None:
+        poison = sum(at.reason not in WAITING for at in outcome.parked)
+        self._refuse_flood(poison, outcome.applied + outcome.duplicates + len(outcome.parked))
+
+    def _refuse_flood(self, poison: int, seen: int) -> None:
+        """Raise `TooManyParked` where a bad deploy would empty the topic into the parking lot."""
+        now = time.monotonic()
+        while self._seen and now - self._seen[0][0] > _WINDOW_SECONDS:
+            self._seen.popleft()
+        parked = poison + sum(entry[1] for entry in self._seen)
+        total = seen + sum(entry[2] for entry in self._seen)
+        if poison and parked > self._limit and parked > _SHARE * total:
+            raise TooManyParked(f"{parked} of the last {total} events; the limit is {self._limit}")
+        self._seen.append((now, poison, seen))
+
+    def _count(self, outcome: Outcome) -> None:
+        metrics.HEARD.labels(self._name, "applied").inc(outcome.applied)
+        metrics.HEARD.labels(self._name, "duplicate").inc(outcome.duplicates)
+        metrics.HEARD.labels(self._name, "refused").inc(outcome.refused)
+        self._count_parked(at.reason for at in outcome.parked)
+
+    def _count_parked(self, reasons: Iterable[str]) -> None:
+        for reason in reasons:
+            metrics.PARKED.labels(self._name, reason).inc()
+            log.warning("event_parked", service=self._name, reason=reason)
+
+    def _note(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        self.taken.update(self._done)
+
+
+async def _unparsed(records: tuple[Record, ...], original: Any) -> KafkaMessage:
+    """Let FastStream wrap a batch without reading it: one bad header must not keep it from us."""
+    first = records[0]
+    bare: Record = ConsumerRecord(
+        topic=first.topic,
+        partition=first.partition,
+        offset=first.offset,
+        timestamp=first.timestamp,
+        timestamp_type=first.timestamp_type,
+        key=None,
+        value=b"",
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=0,
+        headers=(),
+    )
+    message: KafkaMessage = await original((bare,))
+    message.raw_message = records
+    return message
+
+
+async def _undecoded(message: KafkaMessage) -> Any:
+    return message

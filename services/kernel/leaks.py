@@ -1,0 +1,131 @@
+"""Search everything that leaves a process, or lies open in it, for words that must not be there."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from prometheus_client import generate_latest
+from pydantic import BaseModel
+
+from contracts.event import topic_of
+from services.kernel import metrics
+from services.kernel.runtime import Runtime
+from services.kernel.settings import Settings
+from services.kernel.wire import client_security
+
+_CHUNK: Final = 1 << 20
+_OVERLAP: Final = 400
+_WORD: Final = re.compile(r"\w{4,}")
+
+
+class Leak(BaseModel):
+    """Where a word was found, and the number of the word in the list; never the word."""
+
+    place: str
+    word: int
+
+
+async def find_leaks(
+    words: Sequence[str], runtimes: Mapping[str, Runtime], settings: Settings, folder: Path
+) -> list[Leak]:
+    """Search tables, topics, logs, metrics and mails."""
+    search = _Search(words)
+    found: list[Leak] = []
+    for name, runtime in runtimes.items():
+        found += await _in_tables(search, name, runtime)
+    found += await _in_topics(search, list(runtimes), settings)
+    found += search.in_bytes("metrics", generate_latest(metrics.REGISTRY_OF_ALL))
+    return found + _in_files(search, folder)
+
+
+def _in_files(search: "_Search", folder: Path) -> list[Leak]:
+    found: list[Leak] = []
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and (file.suffix in {".log", ".eml"} or file.name.endswith(".log.1")):
+            found += _in_file(search, file, folder)
+    return found
+
+
+class _Search:
+    """Finds words whole, whatever their case, and as JSON escapes them; of a phrase each long word counts."""
+
+    def __init__(self, phrases: Sequence[str]) -> None:
+        self._numbers: dict[str, int] = {}
+        for n, phrase in enumerate(phrases):
+            for word in _WORD.findall(phrase.lower()):
+                self._numbers.setdefault(word, n)
+        self._words = frozenset(self._numbers)
+        self._escaped = {
+            word.encode("ascii", "backslashreplace").decode(): n
+            for word, n in self._numbers.items()
+            if not word.isascii()
+        }
+
+    def in_text(self, place: str, text: str) -> list[Leak]:
+        lower = text.lower()
+        hits = {self._numbers[word] for word in self._words.intersection(_WORD.findall(lower))}
+        hits |= {n for word, n in self._escaped.items() if word in lower}
+        return [Leak(place=place, word=n) for n in sorted(hits)]
+
+    def in_bytes(self, place: str, data: bytes) -> list[Leak]:
+        return self.in_text(place, data.decode("utf-8", "replace"))
+
+
+async def _in_tables(search: _Search, name: str, runtime: Runtime) -> list[Leak]:
+    """Search every table of a service, as text; sealed columns are bytes and cannot match."""
+    found: list[Leak] = []
+    async with runtime.pool.acquire() as tx, tx.transaction(readonly=True):
+        tables = await tx.fetch(
+            "select tablename from pg_tables where schemaname = $1 and tablename not like 'event_log_%'", name
+        )
+        for table in tables:
+            lines = f'select t::text as line from "{table["tablename"]}" t'  # noqa: S608  from the catalogue
+            async for row in tx.cursor(lines, prefetch=2000):
+                found += search.in_text(f"{name}.{table['tablename']}", row["line"])
+    return found
+
+
+async def _in_topics(search: _Search, services: Iterable[str], settings: Settings) -> list[Leak]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap, fetch_max_wait_ms=50, **client_security(settings)
+    )
+    await consumer.start()
+    found: list[Leak] = []
+    try:
+        partitions = [
+            TopicPartition(topic_of(name), n) for name in services for n in range(settings.partitions)
+        ]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(partitions)
+        while await _before_end(consumer, ends):
+            for partition, records in (await consumer.getmany(timeout_ms=200, max_records=2000)).items():
+                for record in records:
+                    found += search.in_bytes(f"topic {partition.topic}", _whole(record))
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def _before_end(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    for partition, end in ends.items():
+        if await consumer.position(partition) < end:
+            return True
+    return False
+
+
+def _whole(record: Any) -> bytes:
+    headers = b"\n".join(name.encode() + b"=" + value for name, value in record.headers)
+    return b"\n".join((record.key or b"", headers, record.value or b""))
+
+
+def _in_file(search: _Search, file: Path, folder: Path) -> list[Leak]:
+    found: list[Leak] = []
+    before = b""
+    with file.open("rb") as lines:
+        while chunk := lines.read(_CHUNK):
+            found += search.in_bytes(str(file.relative_to(folder)), before + chunk)
+            before = chunk[-_OVERLAP:]
+    return found

@@ -1,0 +1,91 @@
+"""Structured logs on standard error: one JSON object a line, codes and counts, never a body."""
+
+import logging
+import sys
+import time
+from collections.abc import MutableMapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from services.kernel import metrics
+
+_SECONDS: Final = 10.0
+_LARGEST_FILE: Final = 20_000_000
+_LIBRARIES: Final = ("aiokafka", "faststream", "kafka", "asyncio", "aiosmtplib", "uvicorn", "uvicorn.error")
+
+log = structlog.stdlib.get_logger("samspil")
+
+
+def _rotating(file: Path) -> logging.Handler:
+    return RotatingFileHandler(file, maxBytes=_LARGEST_FILE, backupCount=1, encoding="utf-8")
+
+
+class OncePerCause(logging.Filter):
+    """Lets a library write one line a cause in ten seconds; the rest is counted.
+
+    The cause is the place in the library's code, so that a broker that is away for a minute writes lines by
+    the ten and not by the thousand. A library's own words may carry anything, so arguments are left out.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing seen."""
+        super().__init__()
+        self._last: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written."""
+        place = (record.pathname, record.lineno)
+        now = time.monotonic()
+        if now - self._last.get(place, -_SECONDS) < _SECONDS:
+            metrics.LOG_LINES_DROPPED.labels(record.name.partition(".")[0]).inc()
+            return False
+        self._last[place] = now
+        return True
+
+
+def _without_words(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep of a library's line its name and place only."""
+    record: logging.LogRecord | None = event.get("_record")
+    if record is not None and not record.name.startswith("samspil"):
+        event["event"] = "library"
+        event["logger"] = record.name
+        event["place"] = f"{record.module}:{record.lineno}"
+        event["kind"] = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        event.pop("exc_info", None)
+    return event
+
+
+def set_up_logs(level: str, file: Path | None = None) -> None:
+    """Send the logs of this process, and of its libraries, to standard error or to a file."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr) if file is None else _rotating(file)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _without_words],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    quiet = OncePerCause()
+    handler.addFilter(lambda record: record.name.startswith("samspil") or quiet.filter(record))
+    for library in _LIBRARIES:
+        logging.getLogger(library).setLevel(logging.WARNING)
+        logging.getLogger(library).propagate = True

@@ -1,0 +1,130 @@
+"""Every no as problem details (RFC 9457): the one file that knows HTTP's numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import asyncpg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from services.kernel import metrics
+from services.kernel.clock import ClockBackwards
+from services.kernel.database import passes
+from services.kernel.errors import (
+    ConsentUnknown,
+    KeyMissing,
+    KeyReused,
+    Missing,
+    No,
+    NotAllowed,
+    Refused,
+    Stale,
+    VersionMissing,
+)
+from services.kernel.logs import log
+from services.kernel.principals import TokenInvalid, TokenMissing
+
+_STATUS: Final[Mapping[type[No], int]] = {
+    TokenMissing: 401,
+    TokenInvalid: 401,
+    NotAllowed: 403,
+    Missing: 404,
+    Stale: 412,
+    VersionMissing: 428,
+    KeyMissing: 400,
+    KeyReused: 422,
+    ConsentUnknown: 503,
+    ClockBackwards: 409,
+    Refused: 409,
+    No: 400,
+}
+_MEDIA: Final = "application/problem+json"
+_TITLES: Final = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+
+
+class BodyUnreadable(No):
+    """The body is not JSON: send an object, with the content type application/json."""
+
+
+class BodyNotUnderstood(No):
+    """Some fields are missing or are not as agreed: see `errors`."""
+
+
+class TryLater(No):
+    """Something that we need does not answer: try again with the same Idempotency-Key."""
+
+
+class Bug(No):
+    """This should not have happened: nothing was changed; it was noted without what you sent."""
+
+
+def problem(
+    status: int,
+    slug: str,
+    title: str,
+    detail: str = "",
+    errors: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return a problem document; nothing of what was sent is repeated in it."""
+    body: dict[str, Any] = {"type": f"urn:samspil:problem:{slug}", "title": title, "status": status}
+    if detail:
+        body["detail"] = detail
+    if errors:
+        body["errors"] = list(errors)
+    return JSONResponse(body, status, headers=headers, media_type=_MEDIA)
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Let an application answer every no with a problem document."""
+    app.add_exception_handler(No, _no)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        app.add_exception_handler(kind, _wire)
+    app.add_exception_handler(Exception, _bug)
+
+
+async def _no(_request: Request, fault: Exception) -> JSONResponse:
+    no = fault if isinstance(fault, No) else Bug()
+    kind = type(no)
+    status = next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
+    metrics.REFUSED.labels("http", no.slug()).inc()
+    headers = {}
+    if status == 401:  # noqa: PLR2004  HTTP's number
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:  # noqa: PLR2004  HTTP's number
+        headers["Retry-After"] = "5"
+    return problem(status, no.slug(), no.sentence(), no.hint, headers=headers)
+
+
+async def _not_understood(_request: Request, fault: Exception) -> JSONResponse:
+    faults = fault.errors() if isinstance(fault, RequestValidationError) else []
+    if any(entry["type"] == "json_invalid" for entry in faults):
+        return problem(400, BodyUnreadable.slug(), BodyUnreadable.sentence())
+    errors = [
+        {"at": "/".join(str(part) for part in entry["loc"]), "what": entry["type"], "hint": entry["msg"]}
+        for entry in faults
+    ]
+    return problem(422, BodyNotUnderstood.slug(), BodyNotUnderstood.sentence(), errors=errors)
+
+
+async def _http(_request: Request, fault: Exception) -> JSONResponse:
+    status = fault.status_code if isinstance(fault, HTTPException) else 500
+    headers = fault.headers if isinstance(fault, HTTPException) else None
+    return problem(status, f"http-{status}", _TITLES.get(status, "This cannot be done."), headers=headers)
+
+
+async def _wire(request: Request, fault: Exception) -> JSONResponse:
+    if not passes(fault):
+        return await _bug(request, fault)
+    log.warning("request_failed", kind=type(fault).__name__)
+    return problem(503, TryLater.slug(), TryLater.sentence(), headers={"Retry-After": "1"})
+
+
+async def _bug(_request: Request, fault: Exception) -> JSONResponse:
+    metrics.BUGS.labels("http", type(fault).__name__).inc()
+    log.error("request_broke", kind=type(fault).__name__)
+    return problem(500, Bug.slug(), Bug.sentence())

@@ -1,0 +1,258 @@
+"""Send what was committed, in order for each stream; one leader a service."""
+
+import asyncio
+import time
+import zlib
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from contracts.event import topic_of
+from services.kernel import metrics
+from services.kernel.clock import wall
+from services.kernel.database import connect, passes
+from services.kernel.decision import SYSTEM
+from services.kernel.errors import No
+from services.kernel.ids import new_id
+from services.kernel.logs import log
+from services.kernel.messages import Message, Meta, message_of
+from services.kernel.partitions import key_in, partition_of
+from services.kernel.service import Service
+from services.kernel.settings import Settings
+from services.kernel.wire import LARGEST_BATCH, producer, started
+
+_ROWS: Final = 500
+_EVENTS: Final = 2_000
+_REMEMBERED: Final = 50_000
+_POLL_SECONDS: Final = 0.5
+_ACK_SECONDS: Final = 20.0
+_PAUSE_SECONDS: Final = 1.0
+_ALIVE_SECONDS: Final = 30.0
+
+
+class Unsendable(No):
+    """The broker took less than it was asked to."""
+
+
+class Relay:
+    """Reads pending ids, sends their events, and deletes only what the broker has acknowledged."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        """Relay for one service; nothing is opened before `run`."""
+        self._service = service
+        self._settings = settings
+        self._topic = topic_of(service.name)
+        self._memory: OrderedDict[int, Message] = OrderedDict()
+        self._kick = asyncio.Event()
+        self._stopping = False
+        self._ticked = 0.0
+        self.leads = False
+        self.reached: dict[int, int] = {}
+        self._alive_at = 0.0
+
+    def tell(self, committed: Sequence[tuple[int, Message]]) -> None:
+        """Take messages from memory that were just committed, and wake up."""
+        self._memory.update(committed)
+        while len(self._memory) > _REMEMBERED:
+            self._memory.popitem(last=False)
+        self._kick.set()
+
+    def works(self) -> bool:
+        """Return whether this relay, leading or standing by, has come round lately."""
+        return self._alive_at > 0 and time.monotonic() - self._alive_at < _ALIVE_SECONDS
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._stopping = True
+        self._kick.set()
+
+    async def run(self) -> None:
+        """Relay until stopped; every failure is followed by a new session and a new producer."""
+        while not self._stopping:
+            try:
+                await self._lead()
+            except (KafkaError, No, TimeoutError) as fault:
+                metrics.BROKER_UP.labels(self._service.name).set(0)
+                log.warning("relay_failed", service=self._service.name, kind=type(fault).__name__)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+                if not passes(fault):
+                    raise
+                log.warning("relay_lost_database", service=self._service.name, kind=type(fault).__name__)
+            finally:
+                self._lose()
+            if not self._stopping:
+                metrics.RELAY_FAILURES.labels(self._service.name).inc()
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _lose(self) -> None:
+        self.leads = False
+        metrics.LEADER.labels(self._service.name).set(0)
+
+    async def _lead(self) -> None:
+        dsn = self._settings.database.get_secret_value()
+        # A lost delete only sends again, so this session need not wait for the disk.
+        session = await connect(dsn, schema=self._service.name, synchronous_commit="off")
+        try:
+            lock = zlib.crc32(f"samspil relay {self._service.name}".encode())
+            while not await session.fetchval("select pg_try_advisory_lock($1)", lock):
+                self._alive_at = time.monotonic()
+                if await self._wait(_PAUSE_SECONDS):
+                    return
+            sender = await started(producer(self._settings), self._settings)
+            try:
+                self.leads = True
+                metrics.LEADER.labels(self._service.name).set(1)
+                metrics.BROKER_UP.labels(self._service.name).set(1)
+                await self._rounds(session, sender)
+            finally:
+                await _close(sender)
+        finally:
+            session.terminate() if session.is_closed() else await session.close(timeout=5)
+
+    async def _rounds(self, session: asyncpg.Connection[Any], sender: AIOKafkaProducer) -> None:
+        sent: list[int] = []
+        while True:
+            self._kick.clear()
+            asked_at = wall()
+            rows = _portion(await session.fetch(_NEXT, sent, _ROWS))
+            if rows:
+                started_at = time.perf_counter()
+                messages = await self._messages(session, rows)
+                await self._send(sender, messages)
+                metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
+                metrics.SENT.labels(self._service.name).inc(len(messages))
+                sent = [row["first_id"] for row in rows]
+                self._alive_at = time.monotonic()
+                continue
+            sent = []
+            self._alive_at = time.monotonic()
+            if self._stopping:
+                return
+            await self._tick(sender, asked_at)
+            await self._wait(_POLL_SECONDS)
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait until kicked or stopped, at most a while; return whether to stop."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._kick.wait()
+        except TimeoutError:
+            pass
+        return self._stopping
+
+    async def _messages(
+        self, session: asyncpg.Connection[Any], rows: Sequence[asyncpg.Record]
+    ) -> list[Message]:
+        """Return the messages of pending rows in order, from memory or, where unknown there, from the log."""
+        ids = [log_id for row in rows for log_id in row["ids"]]
+        take = self._memory.pop
+        found: dict[int, Message] = {}
+        unknown: list[int] = []
+        for log_id in ids:
+            message = take(log_id, None)
+            if message is None:
+                unknown.append(log_id)
+            else:
+                found[log_id] = message
+        if unknown:
+            days = sorted({row["created_on"] for row in rows})
+            logged = await session.fetch(_LOGGED, unknown, days[0], days[-1])
+            found.update({row["id"]: from_log(row) for row in logged})
+        return [found[log_id] for log_id in ids]
+
+    async def _send(self, sender: AIOKafkaProducer, messages: Sequence[Message]) -> None:
+        """Send per partition and in order; return when all is acknowledged."""
+        partitions = self._settings.partitions
+        lanes: dict[int, list[Message]] = defaultdict(list)
+        for message in messages:
+            lanes[partition_of(message.key, partitions)].append(message)
+        async with asyncio.timeout(_ACK_SECONDS):
+            await asyncio.gather(*(self._send_lane(sender, lane, lanes[lane]) for lane in lanes))
+
+    async def _send_lane(self, sender: AIOKafkaProducer, partition: int, lane: Sequence[Message]) -> None:
+        # The next batch of a lane waits for the last one's acknowledgement: a batch that fails must not be
+        # overtaken, whatever the broker promises.
+        batch = sender.create_batch()
+        for message in lane:
+            if batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers):
+                continue
+            await self._acknowledged(sender, batch, partition)
+            batch = sender.create_batch()
+            if not batch.append(
+                key=message.key, value=message.value, timestamp=None, headers=message.headers
+            ):
+                raise Unsendable(f"one event of type {message.type} is larger than {LARGEST_BATCH} bytes")
+        await self._acknowledged(sender, batch, partition)
+
+    async def _acknowledged(self, sender: AIOKafkaProducer, batch: Any, partition: int) -> None:
+        count = batch.record_count()
+        done = await (await sender.send_batch(batch, self._topic, partition=partition))
+        self.reached[partition] = done.offset + count
+
+    async def _tick(self, sender: AIOKafkaProducer, at: datetime) -> None:
+        """Say, down each partition, that all that was committed before `at` stands before this."""
+        kind = self._service.ticks
+        if kind is None or time.monotonic() - self._ticked < self._settings.tick_seconds:
+            return
+        self._ticked = time.monotonic()
+        count = self._settings.partitions
+        meta = Meta(at, SYSTEM, "system", new_id(), new_id())
+        for partition in range(count):
+            body = kind(partition=partition, at=at)
+            subject = key_in(partition, count, self._service.name)
+            message = message_of(
+                str(new_id()), subject, 0, "0000", kind.type, meta, body.model_dump_json().encode()
+            )
+            async with asyncio.timeout(_ACK_SECONDS):
+                await self._send_lane(sender, partition, [message])
+
+
+async def _close(sender: AIOKafkaProducer) -> None:
+    try:
+        async with asyncio.timeout(5):
+            await sender.stop()
+    except (TimeoutError, KafkaError):
+        log.warning("producer_left_open")
+
+
+def _portion(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
+    """Return the first rows, of about as many events as one round should send."""
+    events = 0
+    for n, row in enumerate(rows):
+        events += len(row["ids"])
+        if events >= _EVENTS:
+            return rows[: n + 1]
+    return rows
+
+
+def from_log(row: asyncpg.Record) -> Message:
+    """Return the message of an event in the log, the same to the byte as when it was first made."""
+    meta = msgspec.json.decode(row["meta"], type=Meta)
+    stream_id: UUID = row["stream_id"]
+    return message_of(
+        str(row["event_id"]),
+        str(stream_id),
+        row["seq"],
+        row["tenant"],
+        row["type"],
+        meta,
+        row["data"].encode(),
+    )
+
+
+_NEXT: Final = """
+with gone as (delete from pending where first_id = any($1::bigint[]))
+select first_id, created_on, ids from pending where first_id <> all($1::bigint[]) order by first_id limit $2
+"""
+
+_LOGGED: Final = """
+select id, event_id, stream_id, seq, tenant, type, meta, data from event_log
+where id = any($1::bigint[]) and created_on between $2 and $3
+"""

@@ -1,0 +1,55 @@
+"""Queue events from the log again: an empty broker fills up, and a consumer that missed some catches up."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.kernel.runtime import Runtime
+from services.kernel.service import Tx
+
+
+async def resend(
+    tx: Tx,
+    *,
+    stream_id: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    first_seq: int = 1,
+    last_seq: int | None = None,
+) -> int:
+    """Queue what the log holds, all of it or a part, and return how many events; twice is harmless.
+
+    Every event goes out with the id and sequence that it had, so that whoever has it already passes it by.
+    """
+    count: int = await tx.fetchval(_RESEND, stream_id, since, until, first_seq, last_seq)
+    return count
+
+
+async def refill(runtimes: Mapping[str, Runtime], fresh: list[str]) -> int:
+    """Queue the whole log of every service whose topic was just made, and return how many events."""
+    queued = 0
+    for runtime in runtimes.values():
+        if f"samspil.{runtime.service.name}.v1" in fresh:
+            async with runtime.pool.acquire() as tx:
+                queued += await resend(tx)
+            runtime.relay.tell(())
+    return queued
+
+
+_RESEND: Final = """
+with wanted as (
+  select id, created_on, (row_number() over (order by id) - 1) / 500 as portion
+  from event_log
+  where ($1::uuid is null or stream_id = $1)
+    and ($2::timestamptz is null or (meta ->> 0)::timestamptz >= $2)
+    and ($3::timestamptz is null or (meta ->> 0)::timestamptz < $3)
+    and seq >= $4 and ($5::bigint is null or seq <= $5)
+), queued as (
+  insert into pending as old (first_id, created_on, ids)
+  select min(id), min(created_on), array_agg(id order by id) from wanted group by portion, created_on
+  on conflict (first_id) do update
+  set ids = array(select distinct unnest(old.ids || excluded.ids) order by 1)
+)
+select count(*) from wanted
+"""

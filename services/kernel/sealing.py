@@ -1,0 +1,113 @@
+"""Private values lie sealed with AES-256-GCM under a key per person, bound to the place they lie in."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from os import urandom
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
+
+from services.kernel.decision import Seal
+from services.kernel.kms import Kms
+from services.kernel.service import Tx
+
+_NONCE: Final = 12
+_KEPT: Final = 10_000
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Box(Struct, frozen=True):
+    """One sealed value and the place it belongs to."""
+
+    stream_id: UUID
+    subject: UUID
+    name: str
+    tenant: str
+    box: bytes
+
+
+class NewKey(Struct, frozen=True):
+    """A data key that must be stored by the transaction that first uses it."""
+
+    subject: UUID
+    tenant: str
+    wrapped: bytes
+
+
+class Keyring:
+    """Data keys of persons, opened; a key counts as known only once its transaction has committed."""
+
+    def __init__(self, service: str, kms: Kms) -> None:
+        """Seal for one service with keys that the key store guards."""
+        self._service = service
+        self._kms = kms
+        self._known: OrderedDict[UUID, AESGCM] = OrderedDict()
+
+    async def fetch(self, tx: Tx, subjects: Iterable[UUID]) -> dict[UUID, AESGCM]:
+        """Return the keys that exist, reading those not yet known."""
+        wanted = list(subjects)
+        keys = {subject: self._known[subject] for subject in wanted if subject in self._known}
+        unknown = [subject for subject in wanted if subject not in keys]
+        if unknown:
+            rows = await tx.fetch(_READ_KEYS, unknown)
+            for row in rows:
+                opened = self._kms.unwrap(row["tenant"], row["wrapped"], about=str(row["subject_id"]))
+                keys[row["subject_id"]] = AESGCM(opened)
+            self.learn({row["subject_id"]: keys[row["subject_id"]] for row in rows})
+        return keys
+
+    def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
+        """Return a fresh key, and what must be stored for it."""
+        key = AESGCM.generate_key(256)
+        return AESGCM(key), NewKey(subject, tenant, self._kms.wrap(tenant, key, about=str(subject)))
+
+    def learn(self, keys: Mapping[UUID, AESGCM]) -> None:
+        """Remember keys whose transaction has committed."""
+        self._known.update(keys)
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+
+    def forget(self, subject: UUID) -> None:
+        """Drop a key that was destroyed."""
+        self._known.pop(subject, None)
+
+    def seal(self, key: AESGCM, tenant: str, stream_id: UUID, seal: Seal) -> Box:
+        """Return the value sealed for exactly this place."""
+        nonce = urandom(_NONCE)
+        place = self._place(tenant, seal.subject, seal.name, stream_id)
+        box = nonce + key.encrypt(nonce, _encode(seal.value), place)
+        return Box(stream_id, seal.subject, seal.name, tenant, box)
+
+    async def open_streams(self, tx: Tx, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+        """Return the private values of streams by name; values whose key was destroyed are left out."""
+        rows = await tx.fetch(_READ_BOXES, list(ids))
+        keys = await self.fetch(tx, {row["subject_id"] for row in rows})
+        opened: dict[UUID, dict[str, Any]] = {}
+        for row in rows:
+            key = keys.get(row["subject_id"])
+            if key is None:
+                continue
+            place = self._place(row["tenant"], row["subject_id"], row["name"], row["stream_id"])
+            box = row["box"]
+            value = _decode(key.decrypt(box[:_NONCE], box[_NONCE:], place))
+            opened.setdefault(row["stream_id"], {})[row["name"]] = value
+        return opened
+
+    def _place(self, tenant: str, subject: UUID, name: str, stream_id: UUID) -> bytes:
+        return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()
+
+
+_READ_KEYS = """
+select k.subject_id, k.tenant, k.wrapped
+from unnest($1::uuid[]) as w (subject_id) join data_keys k on k.subject_id = w.subject_id
+where k.destroyed_at is null
+"""
+
+_READ_BOXES = """
+select s.stream_id, s.subject_id, s.name, s.tenant, s.box
+from unnest($1::uuid[]) as w (stream_id) join sealed s on s.stream_id = w.stream_id
+"""

@@ -1,0 +1,135 @@
+"""Run services in this process behind one port, until told to stop."""
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from contracts.model import CollaborationModel, load_models, model_folder
+from services.kernel.clock import Clock
+from services.kernel.errors import No
+from services.kernel.frame import application, serve_on
+from services.kernel.kms import FileKms, Kms
+from services.kernel.logs import log
+from services.kernel.principals import Principals, read_keys
+from services.kernel.runtime import Runtime
+from services.kernel.service import Service
+from services.kernel.settings import Settings, SettingsFault
+
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
+_GRACE_SECONDS: Final = 10
+
+
+class PortTaken(No):
+    """The port is in use: choose another with --port."""
+
+
+def models_of(settings: Settings) -> Mapping[str, CollaborationModel]:
+    """Return the installed collaboration models by their reference."""
+    return load_models(settings.models or model_folder())
+
+
+def kms_of(settings: Settings) -> Kms:
+    """Return the key store that the settings name."""
+    if settings.kek is None:
+        raise SettingsFault("SAMSPIL_KEK: name the file of the key store")
+    return FileKms(settings.kek, mode=settings.mode)
+
+
+def principals_of(settings: Settings) -> Principals:
+    """Return who verifies tokens."""
+    if settings.issuer_keys is None:
+        raise SettingsFault("SAMSPIL_ISSUER_KEYS: name the file with the issuer's public keys (JWKS)")
+    return Principals(read_keys(settings.issuer_keys), settings.audience)
+
+
+@asynccontextmanager
+async def running(
+    services: Sequence[Service],
+    settings: Settings,
+    *,
+    clock: Clock,
+    kms: Kms,
+    database_of: Callable[[str], str] | None = None,
+) -> AsyncIterator[dict[str, Runtime]]:
+    """Run services while the block runs; `database_of` gives each its own connection string."""
+    models = models_of(settings)
+    runtimes = {
+        service.name: Runtime(
+            service,
+            settings
+            if database_of is None
+            else settings.model_copy(update={"database": database_of(service.name)}),
+            clock=clock,
+            models=models,
+            kms=kms,
+        )
+        for service in services
+    }
+    began = list(runtimes.values())
+    try:
+        await asyncio.gather(*(runtime.start() for runtime in began))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
+        yield runtimes
+    finally:
+        await asyncio.gather(*(runtime.stop() for runtime in began))
+
+
+def app_of(services: Sequence[Service]) -> FastAPI:
+    """Return the web application of services."""
+    return application(services, version("samspil"))
+
+
+async def serve(app: FastAPI, settings: Settings, *, stopping: asyncio.Event) -> None:
+    """Answer HTTP until told to stop, then let requests under way end."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=65,
+        lifespan="off",
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server._serve())  # noqa: SLF001  `serve` would take our signals
+    stop = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if task in done and not stopping.is_set():
+        stop.cancel()
+        raise PortTaken(f"{settings.host}:{settings.port}")
+    server.should_exit = True
+    await task
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def run_services(services: Sequence[Service], settings: Settings, clock: Clock) -> None:
+    """Run services in production shape until a signal comes."""
+    stopping = stop_on_signals()
+    app = app_of(services)
+    principals = principals_of(settings)
+    async with running(services, settings, clock=clock, kms=kms_of(settings)) as runtimes:
+        serve_on(app, runtimes, principals)
+        log.info("serving", services=sorted(runtimes), port=settings.port)
+        await serve(app, settings, stopping=stopping)
+    log.info("stopped")

@@ -1,0 +1,170 @@
+"""The one move of every service: read many streams, decide each, save all, tell."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from random import random
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from contracts.model import CollaborationModel
+from services.kernel import metrics
+from services.kernel.horizon import Horizon
+from services.kernel.messages import Message
+from services.kernel.sealing import Box, Keyring, NewKey
+from services.kernel.service import Saved, Service, Tx
+from services.kernel.streams import Key, Row, read, save
+from services.kernel.weighing import Asked, Heard, Outcome, Weighing
+
+RETRIES: Final = 12
+
+Tell = Callable[[Sequence[tuple[int, Message]]], None]
+"""Is told log ids and messages once they are committed."""
+
+
+class Known(Struct, frozen=True):
+    """What a service's rules may know besides their own streams."""
+
+    keyring: Keyring
+    models: Mapping[str, CollaborationModel]
+    horizon: Horizon
+    clock: Callable[[], datetime]
+
+
+class Step:
+    """Applies batches of inputs for one service."""
+
+    def __init__(self, service: Service, known: Known, tell: Tell) -> None:
+        """Bind the service's rules to what they may know; `tell` is told what was committed."""
+        self.service = service
+        self.known = known
+        self._tell = tell
+        self._weighing = Weighing(service, known.models, known.clock)
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(service.state)
+
+    async def apply(
+        self, tx: Tx, batch: Sequence[Asked], *, guard: Callable[[Outcome], None] | None = None
+    ) -> Outcome:
+        """Apply a batch; on a conflict with another writer read again and repeat.
+
+        `guard` sees the outcome before it is saved, and may raise. Raises what a command's rule raises, and
+        what the database raises. Inside a transaction of the caller a conflict is raised too, and the caller
+        tells after its commit.
+        """
+        for attempt in range(RETRIES):
+            try:
+                return await self.once(tx, batch, guard=guard)
+            except asyncpg.SerializationError:
+                if attempt + 1 == RETRIES or tx.is_in_transaction():
+                    raise
+                await self.pause(attempt)
+        raise AssertionError
+
+    async def pause(self, attempt: int) -> None:
+        """Let another writer pass before a batch is repeated."""
+        metrics.CONFLICTS.labels(self.service.name).inc()
+        await asyncio.sleep(random() * 0.002 * (attempt + 1))  # noqa: S311  spreads the repetitions
+
+    async def once(
+        self,
+        tx: Tx,
+        batch: Sequence[Asked],
+        *,
+        key: Callable[[Outcome], Key] | None = None,
+        guard: Callable[[Outcome], None] | None = None,
+        keep_parked: bool = True,
+    ) -> Outcome:
+        """Apply a batch in one attempt; `key` makes the stored answer of a command from its outcome.
+
+        Without `keep_parked` nothing is saved where an event had to be set aside: it already is.
+        """
+        outcome = await self.weigh(tx, batch)
+        if guard is not None:
+            guard(outcome)
+        if outcome.parked and not keep_parked:
+            return outcome
+        rows = [row for row in outcome.rows.values() if row.changed]
+        if rows or outcome.parked or key:
+            await self._save(tx, rows, outcome, key(outcome) if key else None)
+            if not tx.is_in_transaction():
+                self.tell(outcome)
+        return outcome
+
+    def tell(self, outcome: Outcome) -> None:
+        """Hand on what was committed."""
+        if outcome.messages:
+            self._tell(outcome.messages)
+
+    async def look(self, tx: Tx, asked: Asked) -> Row:
+        """Return the stream that a `Look` asks for; raise `Missing` or `NotAllowed`."""
+        outcome = Outcome(await read(tx, [asked.stream_id], self._decoder))
+        await self._read_others(tx, [asked], outcome)
+        outcome.known = await self.known.horizon.known(tx)
+        return self._weighing.may(asked, outcome)
+
+    async def weigh(self, tx: Tx, batch: Sequence[Asked]) -> Outcome:
+        """Read the streams and decide each input in order; nothing is saved."""
+        rows = await read(tx, list(dict.fromkeys(asked.stream_id for asked in batch)), self._decoder)
+        outcome = Outcome(rows)
+        await self._read_others(tx, batch, outcome)
+        opens = self.service.opens
+        ids = [asked.stream_id for asked in batch if type(asked.body) in opens] if opens else []
+        if ids:
+            outcome.opened = await self.known.keyring.open_streams(tx, ids)
+        if any(type(asked) is Asked for asked in batch):
+            outcome.known = await self.known.horizon.known(tx)
+        for asked in batch:
+            if isinstance(asked, Heard):
+                self._weighing.hear(asked, outcome)
+            else:
+                self._weighing.obey(asked, outcome)
+        return outcome
+
+    async def _read_others(self, tx: Tx, batch: Sequence[Asked], outcome: Outcome) -> None:
+        rows, also = outcome.rows, self.service.also
+        wanted = {
+            other: None
+            for asked in batch
+            for other in also(rows[asked.stream_id].state if asked.stream_id in rows else None, asked.body)
+            if other not in rows
+        }
+        if wanted:
+            rows.update(await read(tx, list(wanted), self._decoder))
+
+    async def _seal(self, tx: Tx, rows: Sequence[Row]) -> tuple[list[Box], list[NewKey]]:
+        seals = [(row, seal) for row in rows for seal in row.seals.values()]
+        if not seals:
+            return [], []
+        keyring = self.known.keyring
+        tenants = {seal.subject: row.tenant for row, seal in seals}
+        keys = await keyring.fetch(tx, tenants)
+        made = []
+        for subject, tenant in tenants.items():
+            if subject not in keys:
+                keys[subject], new_key = keyring.make(tenant, subject)
+                made.append(new_key)
+        boxes = [keyring.seal(keys[seal.subject], row.tenant, row.stream_id, seal) for row, seal in seals]
+        return boxes, made
+
+    async def _save(self, tx: Tx, rows: Sequence[Row], outcome: Outcome, key: Key | None) -> None:
+        boxes, new_keys = await self._seal(tx, rows)
+        project = self.service.project
+        if project is None:
+            outcome.messages = await save(
+                tx, rows, boxes=boxes, new_keys=new_keys, parked=outcome.parked, key=key
+            )
+            return
+        async with tx.transaction():
+            outcome.messages = await save(
+                tx, rows, boxes=boxes, new_keys=new_keys, parked=outcome.parked, key=key
+            )
+            await project(tx, [_saved(row) for row in rows])
+
+
+def _saved(row: Row) -> Saved:
+    return Saved(
+        row.stream_id, row.tenant, row.version + 1, row.before, row.state, tuple(row.told), tuple(row.heard)
+    )

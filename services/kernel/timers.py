@@ -1,0 +1,139 @@
+"""Time turned into inputs: a durable table of what falls due, claimed by whoever comes first."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import asyncpg
+
+from services.kernel import metrics
+from services.kernel.clock import Clock
+from services.kernel.database import passes
+from services.kernel.decision import Actor, TimerFired
+from services.kernel.errors import No
+from services.kernel.ids import new_id
+from services.kernel.logs import log
+from services.kernel.step import Step
+from services.kernel.weighing import Asked
+
+_PORTION: Final = 200
+_LOOK_SECONDS: Final = 0.5
+_POSTPONED: Final = timedelta(hours=1)
+
+
+class Timers:
+    """Fires what is due, each once: the input is applied in the transaction that takes the timer away."""
+
+    def __init__(self, step: Step, pool: asyncpg.Pool[Any], clock: Clock) -> None:
+        """Fire by a clock."""
+        self._step = step
+        self._pool = pool
+        self._clock = clock
+        self._name = step.service.name
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look for due timers until stopped; a failure is followed by a longer pause."""
+        pause = _LOOK_SECONDS
+        while not stopping.is_set():
+            try:
+                fired = await self.fire()
+                pause = 0.0 if fired == _PORTION else _LOOK_SECONDS
+            except Exception as fault:
+                if not passes(fault):
+                    raise
+                log.warning("timers_failed", service=self._name, kind=type(fault).__name__)
+                pause = min(max(pause * 2, _LOOK_SECONDS), 10.0)
+            await _wait(stopping, pause)
+
+    async def fire(self) -> int:
+        """Apply one portion of what is due; return how many there were."""
+        now = self._clock.now()
+        async with self._pool.acquire() as tx:
+            if not await tx.fetchval("select exists (select from timers where due_at <= $1)", now):
+                return 0
+            try:
+                async with tx.transaction():
+                    rows = await tx.fetch(_CLAIM, now, _PORTION)
+                    outcome = await self._step.once(tx, _in_order(rows, now)) if rows else None
+            except asyncpg.SerializationError:
+                await self._step.pause(1)
+                return _PORTION
+            except Exception as fault:
+                if passes(fault):
+                    raise
+                # One timer's rule refused or broke: fire them alone, so that the others are not held back.
+                return await self._fire_alone(tx, now)
+            if outcome is not None:
+                self._step.tell(outcome)
+            metrics.TIMERS_FIRED.labels(self._name).inc(len(rows))
+            return len(rows)
+
+    async def _fire_alone(self, tx: Any, now: datetime) -> int:
+        fired = 0
+        for _ in range(_PORTION):
+            outcome = None
+            async with tx.transaction():
+                rows = await tx.fetch(_CLAIM, now, 1)
+                if not rows:
+                    break
+                try:
+                    async with tx.transaction():
+                        outcome = await self._step.once(tx, [_asked(rows[0], now)])
+                except No as refusal:
+                    metrics.REFUSED.labels(self._name, refusal.slug()).inc()
+                except Exception as bug:
+                    if passes(bug):
+                        raise
+                    metrics.BUGS.labels(self._name, type(bug).__name__).inc()
+                    log.error("timer_postponed", service=self._name, kind=type(bug).__name__)
+                    await tx.execute(_POSTPONE, *rows[0].values(), now + _POSTPONED)
+            if outcome is not None:
+                self._step.tell(outcome)
+            fired += 1
+        return fired
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next timer falls due."""
+        found: datetime | None = await self._pool.fetchval("select min(due_at) from timers")
+        return found
+
+    async def overdue(self) -> int:
+        """Return how many timers are past their time."""
+        found: int = await self._pool.fetchval(
+            "select count(*) from timers where due_at <= $1", self._clock.now()
+        )
+        return found
+
+
+async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        pass
+
+
+def _in_order(rows: Sequence[asyncpg.Record], now: datetime) -> list[Asked]:
+    return [_asked(row, now) for row in sorted(rows, key=lambda row: (row["due_at"], row["stream_id"]))]
+
+
+def _asked(row: asyncpg.Record, now: datetime) -> Asked:
+    cause = new_id()
+    fired = TimerFired(row["kind"], row["ref"], row["due_at"])
+    return Asked(row["stream_id"], row["tenant"], fired, Actor(tenant=row["tenant"]), now, cause, cause)
+
+
+_CLAIM: Final = """
+delete from timers using (
+  select stream_id, kind, ref from timers where due_at <= $1
+  order by due_at, stream_id limit $2 for update skip locked
+) as due
+where timers.stream_id = due.stream_id and timers.kind = due.kind and timers.ref = due.ref
+returning timers.stream_id, timers.kind, timers.ref, timers.tenant, timers.due_at
+"""
+
+_POSTPONE: Final = """
+insert into timers (stream_id, kind, ref, tenant, due_at)
+select $1, $2, $3, $4, greatest($5::timestamptz, $6::timestamptz) on conflict do nothing
+"""

@@ -1,0 +1,51 @@
+"""The topics: one a service, made on purpose and never by accident."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from contracts.event import topic_of
+from services.kernel.errors import No
+from services.kernel.settings import Settings
+from services.kernel.wire import BrokerUnreachable, client_security
+
+
+class TopicUnfit(No):
+    """A topic has another number of partitions than is set: drain it, and move to a new topic version."""
+
+
+async def make_topics(
+    services: Iterable[str], settings: Settings, *, replication: int = 1, only_look: bool = False
+) -> list[str]:
+    """Make the topics that are missing (or `only_look`) and return their names.
+
+    Raises `TopicUnfit` where a topic has another number of partitions, and `BrokerUnreachable`.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **client_security(settings))
+    try:
+        await admin.start()
+    except (KafkaError, OSError) as fault:
+        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
+    try:
+        wanted = [topic_of(service) for service in services]
+        there = set(await admin.list_topics())
+        fresh = [topic for topic in wanted if topic not in there]
+        if fresh and not only_look:
+            made: Any = await admin.create_topics(
+                [NewTopic(topic, settings.partitions, replication) for topic in fresh]
+            )
+            for name, code, *_ in made.topic_errors:
+                if code and for_code(code) is not TopicAlreadyExistsError:
+                    raise BrokerUnreachable(f"topic {name} could not be made ({for_code(code).__name__})")
+        known = [topic for topic in wanted if topic in there]
+        for described in await admin.describe_topics(known) if known else []:
+            count = len(described["partitions"])
+            if count != settings.partitions:
+                raise TopicUnfit(
+                    f"{described['topic']} has {count}, SAMSPIL_PARTITIONS is {settings.partitions}"
+                )
+    finally:
+        await admin.close()
+    return fresh

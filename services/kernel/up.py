@@ -1,0 +1,137 @@
+"""Everything in one process, from PyPI alone: database, broker, mail server, and all the services."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from services.kernel import embedded
+from services.kernel.clock import Clock, SystemClock, VirtualClock
+from services.kernel.development import Issuer, development_routes
+from services.kernel.embedded import Broker, Postgres
+from services.kernel.errors import No
+from services.kernel.frame import serve_on
+from services.kernel.kms import FileKms
+from services.kernel.logs import log
+from services.kernel.migrations import migrate
+from services.kernel.postbox import postbox
+from services.kernel.principals import Principals
+from services.kernel.resending import refill
+from services.kernel.runtime import Runtime
+from services.kernel.service import Service
+from services.kernel.serving import app_of, running, serve, stop_on_signals
+from services.kernel.settings import Settings, read_settings
+from services.kernel.topics import make_topics
+
+VIRTUAL_START: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
+_WATCH_SECONDS: Final = 0.5
+_WHEREABOUTS: Final = "server.json"
+
+
+class NothingHere(No):
+    """No server has run on this data folder yet: start one."""
+
+
+@asynccontextmanager
+async def everything(
+    services: Sequence[Service], folder: Path, *, port: int, virtual: bool
+) -> AsyncIterator[tuple[dict[str, Runtime], Settings, Clock]]:
+    """Run database, broker, mail server and services on the data of a folder while the block runs."""
+    clock = _clock(folder, virtual=virtual)
+    async with (
+        embedded.postgres(folder / "postgres") as database,
+        embedded.broker(folder / "broker") as broker,
+        postbox(folder / "mail") as mail_port,
+    ):
+        settings = read_settings(
+            mode="embedded",
+            database=SecretStr(database.dsn),
+            bootstrap=broker.bootstrap,
+            broker="embedded",
+            port=port,
+            kek=folder / "keys" / "kek",
+            smtp_port=mail_port,
+            smtp_tls=False,
+            public_url=f"http://127.0.0.1:{port}",
+        )
+        for service in services:
+            await migrate(database.dsn, service)
+        fresh = await make_topics([service.name for service in services], settings)
+        kms = FileKms(folder / "keys" / "kek", mode=settings.mode)
+        async with running(services, settings, clock=clock, kms=kms) as runtimes:
+            await refill(runtimes, fresh)
+            write_whereabouts(folder, settings)
+            watch = asyncio.create_task(_watch(database, broker, runtimes, settings))
+            try:
+                yield runtimes, settings, clock
+            finally:
+                watch.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watch
+
+
+async def up(services: Sequence[Service], folder: Path, *, port: int, virtual: bool) -> None:
+    """Serve everything on one loopback port until a signal comes."""
+    stopping = stop_on_signals()
+    async with everything(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
+        issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
+        app = app_of(services)
+        serve_on(app, runtimes, Principals(issuer.public, settings.audience))
+        app.include_router(development_routes(settings, runtimes, clock, issuer, folder))
+        log.info("serving", services=sorted(runtimes), port=port, virtual=virtual)
+        await serve(app, settings, stopping=stopping)
+    log.info("stopped")
+
+
+def _clock(folder: Path, *, virtual: bool) -> Clock:
+    folder.mkdir(parents=True, exist_ok=True)
+    return VirtualClock(folder / "clock", VIRTUAL_START) if virtual else SystemClock()
+
+
+def write_whereabouts(folder: Path, settings: Settings) -> None:
+    """Leave word, for the owner of the folder only, of how commands reach what runs on it."""
+    file = folder / _WHEREABOUTS
+    file.touch(mode=0o600)
+    file.write_text(
+        json.dumps(
+            {
+                "mode": "embedded",
+                "broker": "embedded",
+                "database": settings.database.get_secret_value(),
+                "bootstrap": settings.bootstrap,
+                "port": settings.port,
+                "kek": str(settings.kek),
+                "partitions": settings.partitions,
+            }
+        )
+    )
+
+
+def read_whereabouts(folder: Path) -> Settings:
+    """Return the settings of what runs, or last ran, on a folder; raise `NothingHere`."""
+    try:
+        return read_settings(**json.loads((folder / _WHEREABOUTS).read_text()))
+    except FileNotFoundError:
+        raise NothingHere(f"samspil up --data {folder}") from None
+
+
+async def _watch(
+    database: Postgres, broker: Broker, runtimes: dict[str, Runtime], settings: Settings
+) -> None:
+    """Start again what has ended by itself; an empty broker is refilled from the log."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        if not database.alive():
+            log.error("database_ended")
+            await database.start()
+        if not broker.alive():
+            log.error("broker_ended")
+            await broker.start()
+            fresh = await make_topics(list(runtimes), settings)
+            await refill(runtimes, fresh)

@@ -1,0 +1,223 @@
+"""Hold a batch of inputs against the streams as they were read; nothing here waits or writes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec import Struct
+
+from contracts.event import Event
+from contracts.model import CollaborationModel
+from services.kernel import metrics
+from services.kernel.decision import SYSTEM, Actor, Decision, Given
+from services.kernel.errors import Missing, NotAllowed, Poison, Refused, Stale, VersionMissing
+from services.kernel.ids import new_ids
+from services.kernel.messages import Message, Meta, Record
+from services.kernel.parking import park
+from services.kernel.service import Sent, Service
+from services.kernel.streams import Parked, Row, fresh
+
+_SYSTEM: Final = Actor(SYSTEM, "system")
+_NOTHING: Final[Mapping[Any, Any]] = {}
+
+
+class Asked(Struct):
+    """One input for one stream: a command, or a timer that fired."""
+
+    stream_id: UUID
+    tenant: str
+    body: Any
+    actor: Actor
+    now: datetime
+    cause: UUID
+    correlation: UUID
+    traceparent: str = ""
+    expects: int | None = None
+    fresh: bool = True
+
+
+class Note(Struct, frozen=True):
+    """Put one event into a stream without changing what it holds: a look, or a refusal."""
+
+    event: Event
+
+
+class Heard(Asked, kw_only=True):
+    """An event that was heard; `cause` is its id. Without a body it only counts."""
+
+    source: str
+    seq: int
+    type: str
+    meta: Meta
+    record: Record
+    poison: str = ""
+    again: bool = False
+
+
+class Outcome(Struct):
+    """What a batch has made of its streams, and what was set aside."""
+
+    rows: dict[UUID, Row]
+    opened: Mapping[UUID, Mapping[str, Any]] = {}
+    known: Callable[[Row], bool] = bool
+    messages: list[tuple[int, Message]] = []
+    applied: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    parked: list[Parked] = []
+
+
+class Weighing:
+    """Takes inputs one after the other into an outcome, by the rules of one service."""
+
+    def __init__(
+        self, service: Service, models: Mapping[str, CollaborationModel], clock: Callable[[], datetime]
+    ) -> None:
+        """Bind the rules to the models that they may read, and to the clock that dates their events."""
+        self._service = service
+        self._models = models
+        self._clock = clock
+
+    def obey(self, asked: Asked, outcome: Outcome) -> None:
+        """Decide a command or a timer; what its rule raises ends the batch."""
+        row = _row(asked, outcome)
+        if row.tenant != asked.tenant:
+            raise Missing
+        if isinstance(asked.body, Note):
+            row.take(Decision(row.state), self._sent(row, asked, asked.actor, (asked.body.event,)))
+            return
+        given = self._given(row, asked, outcome)
+        if asked.actor.role != _SYSTEM.role:
+            if not self._service.allows(row.state, asked.body, given):
+                raise NotAllowed
+            _same_version(row, asked)
+        decision = self._service.decide(row.state, asked.body, given)
+        if decision.state is not row.state or decision.events or decision.others:
+            self._take(row, asked, asked.actor, decision, outcome)
+
+    def may(self, asked: Asked, outcome: Outcome) -> Row:
+        """Return the stream that somebody wants to look at; raise `Missing` or `NotAllowed`."""
+        row = outcome.rows.get(asked.stream_id)
+        if row is None or row.tenant != asked.tenant or row.state is None:
+            raise Missing
+        if not self._service.allows(row.state, asked.body, self._given(row, asked, outcome)):
+            raise NotAllowed
+        return row
+
+    def hear(self, heard: Heard, outcome: Outcome) -> None:
+        """Decide an event once and in order, or set it aside."""
+        row = _row(heard, outcome)
+        last, last_id = row.marks.get(heard.source, (0, ""))
+        if heard.seq <= last:
+            if heard.seq == last and last_id != str(heard.cause):
+                _park(row, heard, outcome, "divergence")
+            else:
+                outcome.duplicates += 1
+            return
+        reason = _why_not(row, heard, last) or self._try(row, heard, outcome)
+        if reason:
+            _park(row, heard, outcome, reason)
+            return
+        row.marks[heard.source] = (heard.seq, str(heard.cause))
+        row.changed = True
+        outcome.applied += 1
+
+    def _try(self, row: Row, heard: Heard, outcome: Outcome) -> str:
+        """Decide an event; return why it must be set aside, or nothing."""
+        if heard.body is not None:
+            try:
+                decision = self._service.decide(row.state, heard.body, self._given(row, heard, outcome))
+            except Refused as refusal:
+                metrics.REFUSED.labels(self._service.name, refusal.slug()).inc()
+                outcome.refused += 1
+            except Poison as poison:
+                return poison.hint
+            except Exception as bug:  # noqa: BLE001  one event that breaks a rule must not stop the others
+                metrics.BUGS.labels(self._service.name, type(bug).__name__).inc()
+                return "bug"
+            else:
+                self._take(row, heard, _SYSTEM, decision, outcome)
+        if self._service.project is not None:
+            row.heard.append(Sent(heard.cause, heard.source, heard.seq, heard.type, heard.body, heard.meta))
+        return ""
+
+    def _take(self, row: Row, asked: Asked, actor: Actor, decision: Decision, outcome: Outcome) -> None:
+        row.take(decision, self._sent(row, asked, actor, decision.events))
+        for stream_id, other in decision.others.items():
+            beside = outcome.rows.get(stream_id)
+            if beside is None:
+                beside = outcome.rows[stream_id] = fresh(stream_id, asked.tenant)
+            beside.take(other, self._sent(beside, asked, actor, other.events))
+
+    def _sent(self, row: Row, asked: Asked, actor: Actor, events: Sequence[Event]) -> list[Sent]:
+        if not events:
+            return []
+        meta = Meta(self._clock(), actor.id, actor.role, asked.correlation, asked.cause, asked.traceparent)
+        sent = []
+        for event_id, event in zip(new_ids(len(events)), events, strict=True):
+            row.seq += 1
+            sent.append(Sent(event_id, self._service.name, row.seq, event.type, event, meta))
+        return sent
+
+    def _given(self, row: Row, asked: Asked, outcome: Outcome) -> Given:
+        wanted = self._service.also(row.state, asked.body)
+        rows = outcome.rows
+        others = {
+            other: rows[other].state
+            for other in wanted
+            if other in rows and rows[other].tenant == asked.tenant
+        }
+        return Given(
+            asked.now,
+            row.stream_id,
+            asked.tenant,
+            asked.actor,
+            self._models,
+            others or _NOTHING,
+            outcome.opened.get(row.stream_id, _NOTHING),
+            outcome.known(row),
+        )
+
+
+def _row(asked: Asked, outcome: Outcome) -> Row:
+    row = outcome.rows.get(asked.stream_id)
+    if row is None:
+        row = outcome.rows[asked.stream_id] = fresh(asked.stream_id, asked.tenant)
+    return row
+
+
+def _why_not(row: Row, heard: Heard, last: int) -> str:
+    if row.tenant != heard.tenant:
+        return "tenant"
+    if heard.seq != last + 1:
+        return "gap"
+    if row.parked and not heard.again:
+        return "behind"
+    return heard.poison
+
+
+def _park(row: Row, heard: Heard, outcome: Outcome, reason: str) -> None:
+    outcome.parked.append(
+        park(
+            heard.record,
+            reason,
+            tenant=heard.tenant,
+            stream_id=heard.stream_id,
+            source=heard.source,
+            seq=heard.seq,
+            event_id=heard.cause,
+            type=heard.type,
+        )
+    )
+    if reason != "tenant" and not row.parked:
+        row.parked = row.changed = True
+
+
+def _same_version(row: Row, asked: Asked) -> None:
+    if row.version == 0 or asked.fresh:
+        return
+    if asked.expects is None:
+        raise VersionMissing(f"it stands at {row.version}")
+    if asked.expects != row.version:
+        raise Stale(f"it stands at {row.version}")

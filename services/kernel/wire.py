@@ -1,0 +1,105 @@
+"""How a process reaches the broker: addresses, credentials, and what differs between brokers."""
+
+import ssl
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faststream.kafka import KafkaBroker
+from faststream.security import BaseSecurity, SASLScram512
+
+from services.kernel.errors import No
+from services.kernel.settings import Settings
+
+HEARTBEAT_MS: Final = 1_000
+SESSION_MS: Final = 10_000
+REQUEST_MS: Final = 10_000
+LARGEST_BATCH: Final = 1024 * 1024
+EMBEDDED_WAIT_MS: Final = 20
+
+
+class BrokerUnreachable(No):
+    """The broker cannot be reached: check its address, its certificate and the credentials."""
+
+
+def producer(settings: Settings) -> AIOKafkaProducer:
+    """Return a producer, not yet started; idempotent where the broker can be."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.bootstrap,
+        acks="all",
+        enable_idempotence=settings.broker == "kafka",
+        max_batch_size=LARGEST_BATCH,
+        request_timeout_ms=REQUEST_MS,
+        metadata_max_age_ms=60_000,
+        **client_security(settings),
+    )
+
+
+def subscriber_options(settings: Settings) -> dict[str, Any]:
+    """Return how a subscriber fetches and keeps its place in the group."""
+    quick = settings.broker == "embedded" or settings.mode == "test"
+    return {
+        "auto_offset_reset": "earliest",
+        "session_timeout_ms": SESSION_MS,
+        "heartbeat_interval_ms": 300 if quick else HEARTBEAT_MS,
+        "rebalance_timeout_ms": 60_000,
+        "max_partition_fetch_bytes": 4 * LARGEST_BATCH,
+        # The embedded broker does not wake a waiting fetch when data arrives: its wait is a polling period.
+        "fetch_max_wait_ms": EMBEDDED_WAIT_MS if settings.broker == "embedded" else 500,
+    }
+
+
+def faststream_broker(settings: Settings) -> KafkaBroker:
+    """Return a FastStream broker that only consumes: the relay alone publishes."""
+    return KafkaBroker(
+        settings.bootstrap,
+        consumer_only=True,
+        allow_auto_create_topics=False,
+        apply_types=False,
+        logger=None,
+        graceful_timeout=15.0,
+        request_timeout_ms=REQUEST_MS,
+        security=_faststream_security(settings),
+    )
+
+
+async def started(made: AIOKafkaProducer, settings: Settings) -> AIOKafkaProducer:
+    """Start a producer; raise `BrokerUnreachable`, with nothing left open, where it cannot be."""
+    try:
+        await made.start()
+    except (KafkaError, OSError) as fault:
+        await made.stop()
+        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
+    return made
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.kafka_ca is None:
+        return None
+    return ssl.create_default_context(cafile=str(settings.kafka_ca))
+
+
+def client_security(settings: Settings) -> dict[str, Any]:
+    """Return how any of aiokafka's clients proves who it is."""
+    context = _tls(settings)
+    if not settings.kafka_user:
+        return {"security_protocol": "SSL", "ssl_context": context} if context else {}
+    return {
+        "security_protocol": "SASL_SSL" if context else "SASL_PLAINTEXT",
+        "ssl_context": context,
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": settings.kafka_user,
+        "sasl_plain_password": settings.kafka_password.get_secret_value(),
+    }
+
+
+def _faststream_security(settings: Settings) -> BaseSecurity | None:
+    context = _tls(settings)
+    if not settings.kafka_user:
+        return BaseSecurity(ssl_context=context, use_ssl=True) if context else None
+    return SASLScram512(
+        username=settings.kafka_user,
+        password=settings.kafka_password.get_secret_value(),
+        ssl_context=context,
+        use_ssl=context is not None,
+    )

@@ -1,0 +1,186 @@
+"""Inboxes, how recipients are reached, and figures, over HTTP."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from services.kernel.errors import Missing, NotAllowed
+from services.kernel.http import Desk, Done, at
+from services.notify import store
+from services.notify.domain import ADDRESS, Inbox, ReadNotice, RecordContact, inbox_of
+from services.notify.steps import LANGUAGES, TEXTS
+
+router: Final = APIRouter(prefix="/notify", tags=["notify"])
+
+NotifyDesk = Annotated[Desk, Depends(at("notify"))]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK: Final = timedelta(microseconds=1)
+_SPOKEN: Final = {"da": "da", "nb": "nb", "no": "nb", "nn": "nb", "en": "en"}
+
+
+def _mailable(text: str) -> str:
+    """Return an address as mail servers without extensions take it; raise ValueError where there is none."""
+    try:
+        found = validate_email(text, allow_smtputf8=False, check_deliverability=False)
+    except EmailNotValidError:
+        raise ValueError("no mail can be sent to this address") from None
+    return found.ascii_email or found.normalized
+
+
+Address = Annotated[str, Field(max_length=254), AfterValidator(_mailable)]
+Cursor = Annotated[
+    str | None, Query(pattern=r"^[0-9]{1,17}_[0-9a-f]{32}$", description="the page before's `next`")
+]
+Limit = Annotated[int, Query(ge=1, le=200)]
+AcceptLanguage = Annotated[str, Header(max_length=200)]
+
+
+class ContactBody(BaseModel):
+    """How a recipient is reached; without an address the inbox alone is used."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    language: Literal["da", "nb", "en"]
+    email: Address | None = None
+
+
+class ContactView(BaseModel):
+    """How a recipient is reached."""
+
+    language: str
+    email: str | None
+    version: int
+
+
+class NoticeView(BaseModel):
+    """One notice, in words and with the codes that go with it."""
+
+    notice_id: UUID
+    case_id: UUID
+    kind: str
+    at: datetime
+    text: str
+    codes: dict[str, str]
+    read_at: datetime | None
+
+
+class InboxView(BaseModel):
+    """A page of an inbox, newest first; `next` leads to the older ones."""
+
+    notices: list[NoticeView]
+    unread: int
+    next: str | None
+
+
+class FiguresView(BaseModel):
+    """How many notices there are of each kind, and how their mails went."""
+
+    notices: dict[str, int]
+    mails: dict[str, int]
+
+
+@router.get("/inbox")
+async def read_inbox(
+    desk: NotifyDesk,
+    response: Response,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    unread: Annotated[bool, Query(description="only what has not been read")] = False,  # noqa: FBT002
+    accept_language: AcceptLanguage = "",
+) -> InboxView:
+    """List the actor's own notices, their organisation's or their department's."""
+    inbox = _inbox(desk)
+    language = spoken(accept_language)
+    response.headers["Content-Language"] = language
+    response.headers["Vary"] = "Accept-Language"
+    whose = {"recipient_id": inbox.recipient_id, "role": inbox.role}
+    rows = await desk.ask(store.inbox, **whose, unread=unread, before=_place(cursor), limit=limit)
+    texts = TEXTS[language].kinds
+    notices = [NoticeView(text=texts[row["kind"]].inbox, **row) for row in rows]
+    return InboxView(
+        notices=notices,
+        unread=await desk.ask(store.unread, **whose),
+        next=_cursor(notices[-1]) if len(notices) == limit else None,
+    )
+
+
+@router.post("/inbox/{notice_id}/read")
+async def read_notice(notice_id: UUID, desk: NotifyDesk) -> Done:
+    """Put on record that a notice of the actor's inbox was read."""
+    _inbox(desk)
+    case_id = await desk.ask(store.case_of, notice_id=notice_id)
+    if case_id is None:
+        raise Missing
+    return await desk.do(case_id, ReadNotice(notice_id), fresh=True)
+
+
+@router.post("/contacts/{recipient_id}", status_code=201)
+async def record_contact(recipient_id: UUID, body: ContactBody, desk: NotifyDesk) -> Done:
+    """Keep the language and the address of a person, an organisation or a department."""
+    return await desk.do(recipient_id, RecordContact(body.language, body.email or ""), fresh=True)
+
+
+@router.get("/contacts/{recipient_id}")
+async def see_contact(recipient_id: UUID, desk: NotifyDesk) -> ContactView:
+    """Show how a recipient is reached; the look is put on record."""
+    seen = await desk.look(recipient_id, what=("contact",), purpose="contact")
+    return ContactView(
+        language=seen.state.language, email=seen.private.get(ADDRESS) or None, version=seen.version
+    )
+
+
+@router.get("/figures")
+async def read_figures(desk: NotifyDesk) -> FiguresView:
+    """Count the municipality's notices by kind, and their mails by how they went."""
+    desk.need("operator", "auditor", "administrator")
+    figures = FiguresView(notices={}, mails={})
+    for row in await desk.ask(store.figures):
+        figures.notices[row["kind"]] = figures.notices.get(row["kind"], 0) + row["notices"]
+        figures.mails[row["mail"]] = figures.mails.get(row["mail"], 0) + row["notices"]
+    return figures
+
+
+def spoken(accept_language: str) -> str:
+    """Return which of our languages an Accept-Language header likes best (RFC 9110, 12.5.4)."""
+    liked = [_liking(part) for part in accept_language.split(",")]
+    best = max(
+        ((quality, language) for quality, language in liked if language), default=(0.0, ""), key=_first
+    )
+    return best[1] if best[0] > 0 else LANGUAGES[0]
+
+
+def _liking(part: str) -> tuple[float, str]:
+    tag, _, parameter = part.strip().lower().partition(";")
+    name, _, value = parameter.strip().partition("=")
+    try:
+        quality = float(value) if name == "q" else 1.0
+    except ValueError:
+        quality = 0.0
+    return quality, _SPOKEN.get(tag.strip().partition("-")[0], "")
+
+
+def _first(liking: tuple[float, str]) -> float:
+    return liking[0]
+
+
+def _inbox(desk: Desk) -> Inbox:
+    inbox = inbox_of(desk.actor)
+    if inbox is None:
+        raise NotAllowed
+    return inbox
+
+
+def _cursor(last: NoticeView) -> str:
+    return f"{(last.at - _EPOCH) // _TICK}_{last.notice_id.hex}"
+
+
+def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    ticks, _, notice_id = cursor.partition("_")
+    return _EPOCH + int(ticks) * _TICK, UUID(notice_id)

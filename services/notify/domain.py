@@ -1,0 +1,242 @@
+"""The rules of notices: who has which, who may read them, how they are reached; pure."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from contracts import consent, referral
+from contracts.event import Event
+from contracts.notify import ContactLooked, ContactRecorded, MailDelivered, MailFailed, NoticeSent
+from services.kernel.decision import Actor, Decision, Effect, Given, Look, Seal
+from services.kernel.errors import Missing, WrongMoment
+from services.notify.domain_case import (
+    Case,
+    Custody,
+    Notice,
+    Request,
+    Share,
+    inform,
+    is_visible,
+    role_of,
+)
+from services.notify.domain_news import news_of
+
+ADDRESS = "email"
+"""Under which name a recipient's address lies sealed."""
+
+
+class Recipient(Struct, frozen=True, tag="recipient", tag_field="kind"):
+    """How one person, organisation or department is reached; the address itself lies sealed."""
+
+    language: str
+    has_address: bool
+
+
+State = Case | Recipient
+
+
+class RecordContact(Struct, frozen=True):
+    """Keep the language and, if there is one, the mail address of a recipient."""
+
+    language: Literal["da", "nb", "en"]
+    email: str = ""
+
+
+class ReadNotice(Struct, frozen=True):
+    """Put on record that a notice was read."""
+
+    notice_id: UUID
+
+
+class NoteMail(Struct, frozen=True):
+    """Put on record how the mail about a notice went."""
+
+    notice_id: UUID
+    went: Literal["delivered", "failed", "inbox", "spared"]
+    reason: str = ""
+
+
+class Inbox(Struct, frozen=True):
+    """Whose notices somebody reads, and in which role."""
+
+    recipient_id: UUID
+    role: str
+
+
+def decide(state: State | None, asked: object, given: Given) -> Decision:
+    """Return what an event, or a command, makes of a case's notices or of a recipient."""
+    match state, asked:
+        case ((None | Case()), Event()):
+            return _hear(state or Case(), asked, given)
+        case Recipient(), Event():
+            return Decision(state)
+        case ((None | Recipient()), RecordContact()):
+            return _record_contact(state, asked, given)
+        case Case(), ReadNotice():
+            return _read(state, asked, given)
+        case Case(), NoteMail():
+            return _note_mail(state, asked)
+        case None, _:
+            raise Missing
+    raise WrongMoment
+
+
+def allows(state: State | None, asked: object, given: Given) -> bool:
+    """Return whether the actor may do what is asked."""
+    match state, asked:
+        case ((None | Recipient()), RecordContact()):
+            return _may_keep(given)
+        case Recipient(), Look(what=("contact",)):
+            return _may_keep(given)
+        case Case(), ReadNotice(notice_id=notice_id):
+            return _is_theirs(state, notice_id, inbox_of(given.actor))
+        case Case(), NoteMail():
+            return given.actor.role == "system"
+    return False
+
+
+def inbox_of(actor: Actor) -> Inbox | None:
+    """Return the inbox that an actor reads: their own, their organisation's or their department's."""
+    match actor:
+        case Actor(role="coordinator", organisation_id=UUID() as organisation_id):
+            return Inbox(organisation_id, "coordinator")
+        case Actor(role="leader", department_id=UUID() as department_id):
+            return Inbox(department_id, "leader")
+        case Actor(role="caseworker"):
+            return Inbox(actor.id, "caseworker")
+        case Actor(role="guardian" | "young_person"):
+            return Inbox(actor.id, "family")
+    return None
+
+
+def _may_keep(given: Given) -> bool:
+    if given.actor.role in {"caseworker", "administrator"}:
+        return True
+    inbox = inbox_of(given.actor)
+    return inbox is not None and inbox.recipient_id == given.stream_id
+
+
+def _is_theirs(case: Case, notice_id: UUID, inbox: Inbox | None) -> bool:
+    notice = case.notices.get(notice_id)
+    if notice is None or inbox is None or not is_visible(case, notice):
+        return False
+    return inbox == Inbox(notice.recipient_id, role_of(case.news[notice.news_id]))
+
+
+def _hear(case: Case, event: Event, given: Given) -> Decision:
+    """Learn what an event says of the parties, add its news, and send the notices that now follow."""
+    learned = _learn(case, event, given.now)
+    news = dict(news_of(learned, event, given.stream_id, given.now))
+    if news:
+        learned = replace(learned, news={**learned.news, **news})
+    after, fresh = inform(learned)
+    sent = [(notice_id, after.notices[notice_id]) for notice_id in fresh]
+    return Decision(
+        after,
+        events=tuple(
+            NoticeSent(
+                notice_id=notice_id, recipient_id=notice.recipient_id, kind=after.news[notice.news_id].kind
+            )
+            for notice_id, notice in sent
+        ),
+        effects=tuple(_mail(given.stream_id, notice_id, notice, after) for notice_id, notice in sent),
+    )
+
+
+def _mail(case_id: UUID, notice_id: UUID, notice: Notice, case: Case) -> Effect:
+    about = {
+        "case_id": str(case_id),
+        "notice_id": str(notice_id),
+        "recipient_id": str(notice.recipient_id),
+        "kind": case.news[notice.news_id].kind,
+    }
+    return Effect(key=notice_id, kind="mail", about=about)
+
+
+def _learn(case: Case, event: Event, at: datetime) -> Case:
+    """Return the case with what an event says of its parties and of what they may know."""
+    match event:
+        case referral.CaseOpened():
+            return replace(case, caseworker_id=event.caseworker_id, department_id=event.department_id)
+        case referral.ReferralSent():
+            return replace(case, sent=case.sent | {event.referral_id})
+        case (
+            referral.ReferralDeclined()
+            | referral.ReferralRecalled()
+            | referral.ReferralWithdrawn()
+            | referral.ReferralExpired()
+        ):
+            return replace(case, over=case.over | {event.referral_id})
+    return _learn_of_consent(case, event, at)
+
+
+def _learn_of_consent(case: Case, event: Event, at: datetime) -> Case:
+    match event:
+        case consent.CustodyRecorded():
+            return replace(case, custody=(*case.custody, _custody(event, at)))
+        case consent.ConsentRequested():
+            asked = Request(event.referral_id, event.holder_id, at)
+            return replace(case, requests={**case.requests, event.consent_id: asked})
+        case consent.ConsentGiven() | consent.ConsentRefused():
+            return _answer(case, event.consent_id, at)
+        case consent.ConsentGranted() | consent.ConsentLost():
+            return _share(case, event)
+    return case
+
+
+def _custody(event: consent.CustodyRecorded, at: datetime) -> Custody:
+    young = () if event.young_person_id is None else (event.young_person_id,)
+    return Custody(at, tuple(dict.fromkeys((*event.holder_ids, *young))))
+
+
+def _answer(case: Case, consent_id: UUID, at: datetime) -> Case:
+    request = case.requests.get(consent_id)
+    if request is None or request.answered_at is not None:
+        return case
+    return replace(case, requests={**case.requests, consent_id: replace(request, answered_at=at)})
+
+
+def _share(case: Case, event: consent.ConsentGranted | consent.ConsentLost) -> Case:
+    opens = isinstance(event, consent.ConsentGranted)
+    before = case.shares.get(event.referral_id)
+    share = Share(event.organisation_id, opens, opens or (before is not None and before.was_open))
+    return replace(case, shares={**case.shares, event.referral_id: share})
+
+
+def _record_contact(state: Recipient | None, asked: RecordContact, given: Given) -> Decision:
+    after = Recipient(asked.language, bool(asked.email))
+    if state == after and given.private.get(ADDRESS, "") == asked.email:
+        return Decision(state)
+    recorded = ContactRecorded(channel="mail" if asked.email else "inbox", language=asked.language)
+    return Decision(after, events=(recorded,), seals=(Seal(given.stream_id, ADDRESS, asked.email),))
+
+
+def _read(case: Case, asked: ReadNotice, given: Given) -> Decision:
+    notice = case.notices.get(asked.notice_id)
+    if notice is None:
+        raise Missing
+    if notice.read_at is not None:
+        return Decision(case)
+    looked = ContactLooked(case_id=given.stream_id, what=("notice",), purpose="inbox")
+    return Decision(_with(case, asked.notice_id, replace(notice, read_at=given.now)), events=(looked,))
+
+
+def _note_mail(case: Case, asked: NoteMail) -> Decision:
+    notice = case.notices.get(asked.notice_id)
+    if notice is None or notice.mail != "queued":
+        return Decision(case)
+    after = _with(case, asked.notice_id, replace(notice, mail=asked.went))
+    about: dict[str, Any] = {"notice_id": asked.notice_id, "recipient_id": notice.recipient_id}
+    match asked.went:
+        case "delivered":
+            return Decision(after, events=(MailDelivered(**about),))
+        case "failed":
+            return Decision(after, events=(MailFailed(**about, reason=asked.reason),))
+    return Decision(after)
+
+
+def _with(case: Case, notice_id: UUID, notice: Notice) -> Case:
+    return replace(case, notices={**case.notices, notice_id: notice})

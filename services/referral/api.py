@@ -1,0 +1,284 @@
+"""Cases and referrals over HTTP."""
+
+from datetime import date, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from contracts.event import Code, Tenant, municipality_stream
+from services.kernel.decision import Given
+from services.kernel.errors import NotAllowed
+from services.kernel.http import Desk, Done, at
+from services.kernel.ids import new_id
+from services.referral import store
+from services.referral.domain_access import STATUS, visible
+from services.referral.domain_case import DECLINED, HEARD, NOT_HEARD
+from services.referral.domain_commands import (
+    AcceptReferral,
+    AssessEligibility,
+    AwaitConsent,
+    Child,
+    CloseCase,
+    ConfirmDeletion,
+    DeclineReferral,
+    DraftReferral,
+    NoteViews,
+    OpenCase,
+    RecallReferral,
+    SeeReferral,
+    SendReferral,
+    View,
+)
+from services.referral.domain_states import Help
+from services.referral.domain_views import (
+    CaseLine,
+    CaseView,
+    Count,
+    Funnel,
+    InboxLine,
+    ReferralLine,
+    case_view,
+)
+
+router = APIRouter(prefix="/referral", tags=["referral"])
+ReferralDesk = Annotated[Desk, Depends(at("referral"))]
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
+SomeWords = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+Codes = Annotated[tuple[Code, ...], Field(max_length=50)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+_PURPOSE: Final = {
+    "caseworker": "casework",
+    "coordinator": "referral",
+    "guardian": "own_child",
+    "young_person": "own_case",
+}
+_COUNTED: Final = ("asked", "answered", "answered_in_time")
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class OpenBody(_Body):
+    """Whom the case is about; without an id the child gets a new one."""
+
+    child_id: UUID | None = None
+    first_name: Name
+    family_name: Name
+    born: date
+    residence: Tenant
+    language: Words = ""
+    contact: Words = ""
+    practical: Words = ""
+
+
+class ViewBody(_Body):
+    """What one party said, or why it was not heard."""
+
+    answer: Annotated[str, Field(pattern=f"^({HEARD}|{DECLINED}|{NOT_HEARD})$")]
+    view: Words = ""
+    proposals: Words = ""
+    why: Words = ""
+
+
+class ViewsBody(_Body):
+    """What the child said, and what the family said."""
+
+    child: ViewBody
+    family: ViewBody
+
+
+class EligibilityBody(_Body):
+    """The need, and the professional's answers by criterion of the model."""
+
+    theme: Code
+    measure: Code
+    conditions: Codes = ()
+    factors: Codes = ()
+    answers: Annotated[dict[Code, bool], Field(max_length=50)]
+    judgement: Words = ""
+    offer_id: UUID | None = None
+
+
+class HelpBody(_Body):
+    """Public help that goes on, and the department that answers for it."""
+
+    kind: Code
+    department_id: UUID
+
+
+class DraftBody(_Body):
+    """The offer that is chosen, what is needed and what the aim is."""
+
+    organisation_id: UUID
+    offer_id: UUID
+    purposes: Codes
+    public_help: Annotated[tuple[HelpBody, ...], Field(max_length=20)]
+    need: SomeWords
+    aim: SomeWords
+
+
+class AwaitBody(_Body):
+    """The facts to be shared besides those that always are; the purpose is the referral's first by itself."""
+
+    facts: Codes = ()
+    purpose: Code | None = None
+
+
+class ReasonBody(_Body):
+    """Why, in the model's words."""
+
+    reason: Code
+
+
+@router.post("/cases", status_code=201)
+async def open_case(body: OpenBody, desk: ReferralDesk) -> Done:
+    """Begin to follow a child in my department."""
+    if desk.actor.department_id is None:
+        raise NotAllowed
+    command = OpenCase(
+        municipality_id=municipality_stream(desk.actor.tenant),
+        department_id=desk.actor.department_id,
+        child_id=body.child_id or new_id(),
+        child=Child(**body.model_dump(exclude={"child_id"})),
+    )
+    return await desk.do(new_id(), command)
+
+
+@router.get("/cases")
+async def list_cases(
+    desk: ReferralDesk, status: Code | None = None, before: UUID | None = None, limit: Limit = 50
+) -> list[CaseLine]:
+    """Return my department's cases, newest first; the following page begins `before` the last case."""
+    desk.need("caseworker")
+    rows = await desk.ask(
+        store.cases_of, department_id=desk.actor.department_id, status=status, before=before, limit=limit
+    )
+    return [
+        CaseLine(
+            **{name: row[name] for name in ("case_id", "version", "status", "reason", "opened_at")},
+            referrals=[
+                ReferralLine(referral_id=referral_id, status=at_status, due_on=due_on)
+                for referral_id, at_status, due_on in zip(
+                    row["referral_ids"] or (), row["statuses"] or (), row["due"] or (), strict=True
+                )
+            ],
+        )
+        for row in rows
+    ]
+
+
+@router.get("/cases/{case_id}")
+async def read_case(case_id: UUID, desk: ReferralDesk) -> CaseView:
+    """Return a case as far as I may see it; the look is logged with its parts."""
+    # Whether consents are known is asked where the parts are opened; here only the parts are named.
+    given = Given(desk.now, case_id, desk.actor.tenant, desk.actor, desk.models)
+    first = await desk.state(case_id, what=(STATUS,))
+    parts = tuple(sorted(visible(first.state, given) - {STATUS}))
+    seen = await desk.look(case_id, what=parts, purpose=_PURPOSE[desk.actor.role])
+    return case_view(seen.state, given, seen.version, seen.private)
+
+
+@router.post("/cases/{case_id}/views")
+async def note_views(case_id: UUID, body: ViewsBody, desk: ReferralDesk) -> Done:
+    """Put on record how child and family see it, before anything is planned."""
+    command = NoteViews(child=View(**body.child.model_dump()), family=View(**body.family.model_dump()))
+    return await desk.do(case_id, command)
+
+
+@router.post("/cases/{case_id}/eligibility")
+async def assess(case_id: UUID, body: EligibilityBody, desk: ReferralDesk) -> Done:
+    """Hold the model's criteria against the case; read the case for the reasons."""
+    return await desk.do(case_id, AssessEligibility(**body.model_dump()))
+
+
+@router.post("/cases/{case_id}/referrals", status_code=201)
+async def draft(case_id: UUID, body: DraftBody, desk: ReferralDesk) -> Done:
+    """Choose an offer, and name the public help that goes on."""
+    referral_id = new_id()
+    command = DraftReferral(
+        referral_id=referral_id,
+        public_help=tuple(Help(help_.kind, help_.department_id) for help_ in body.public_help),
+        **body.model_dump(exclude={"public_help"}),
+    )
+    return await desk.do(case_id, command, made=referral_id)
+
+
+@router.post("/cases/{case_id}/referrals/{referral_id}/await-consent")
+async def await_consent(case_id: UUID, referral_id: UUID, body: AwaitBody, desk: ReferralDesk) -> Done:
+    """Ask all who must consent."""
+    return await desk.do(case_id, AwaitConsent(referral_id, body.facts, body.purpose or ""))
+
+
+@router.post("/cases/{case_id}/referrals/{referral_id}/send")
+async def send(case_id: UUID, referral_id: UUID, desk: ReferralDesk) -> Done:
+    """Ask the organisation, now that all have consented."""
+    return await desk.do(case_id, SendReferral(referral_id))
+
+
+@router.post("/cases/{case_id}/referrals/{referral_id}/see")
+async def see(case_id: UUID, referral_id: UUID, desk: ReferralDesk) -> Done:
+    """Say that my organisation has opened the referral."""
+    return await desk.do(case_id, SeeReferral(referral_id), fresh=True)
+
+
+@router.post("/cases/{case_id}/referrals/{referral_id}/accept")
+async def accept(case_id: UUID, referral_id: UUID, desk: ReferralDesk) -> Done:
+    """Say that my organisation takes the case."""
+    return await desk.do(case_id, AcceptReferral(referral_id))
+
+
+@router.post("/cases/{case_id}/referrals/{referral_id}/decline")
+async def decline(case_id: UUID, referral_id: UUID, body: ReasonBody, desk: ReferralDesk) -> Done:
+    """Say that my organisation does not take the case; my access ends with this."""
+    return await desk.do(case_id, DeclineReferral(referral_id, body.reason), fresh=True)
+
+
+@router.post("/cases/{case_id}/referrals/{referral_id}/recall")
+async def recall(case_id: UUID, referral_id: UUID, body: ReasonBody, desk: ReferralDesk) -> Done:
+    """Take a referral back, whatever step it has reached."""
+    return await desk.do(case_id, RecallReferral(referral_id, body.reason), fresh=True)
+
+
+@router.post("/cases/{case_id}/referrals/{referral_id}/confirm-deletion")
+async def confirm_deletion(case_id: UUID, referral_id: UUID, desk: ReferralDesk) -> Done:
+    """Say that my organisation has deleted its copy."""
+    return await desk.do(case_id, ConfirmDeletion(referral_id), fresh=True)
+
+
+@router.post("/cases/{case_id}/close")
+async def close(case_id: UUID, body: ReasonBody, desk: ReferralDesk) -> Done:
+    """Follow a case no longer."""
+    return await desk.do(case_id, CloseCase(body.reason))
+
+
+@router.get("/inbox")
+async def read_inbox(desk: ReferralDesk, after: UUID | None = None, limit: Limit = 50) -> list[InboxLine]:
+    """Return what my organisation was sent and may still read, or must still delete; nothing personal."""
+    desk.need("coordinator")
+    rows = await desk.ask(
+        store.inbox, organisation_id=desk.actor.organisation_id, now=desk.now, after=after, limit=limit
+    )
+    return [InboxLine(**row) for row in rows]
+
+
+@router.get("/funnel")
+async def read_funnel(desk: ReferralDesk) -> Funnel:
+    """Return my municipality's cases and referrals in numbers."""
+    desk.need("leader", "caseworker")
+    pace = await desk.ask(store.pace)
+    return Funnel(
+        cases=[Count(**row) for row in await desk.ask(store.case_counts)],
+        referrals=[Count(**row) for row in await desk.ask(store.referral_counts)],
+        median_days={step: _days(lasted) for step, lasted in pace.items() if step not in _COUNTED},
+        **{name: pace[name] for name in _COUNTED},
+    )
+
+
+def _days(lasted: timedelta | None) -> float | None:
+    return None if lasted is None else round(lasted / timedelta(days=1), 1)

@@ -1,0 +1,29 @@
+"""The service that brings a case to an organisation: from the first view to the answer, and the way back."""
+
+from pathlib import Path
+from typing import Final
+
+from contracts.referral import CaseAccessRefused, CaseLooked
+from services.kernel.service import Service
+from services.referral.api import router
+from services.referral.domain import also, decide
+from services.referral.domain_access import allows
+from services.referral.domain_commands import AssessEligibility, DraftReferral
+from services.referral.domain_states import State
+from services.referral.intake import HEARS
+from services.referral.store import project
+
+SERVICE: Final = Service(
+    name="referral",
+    state=State,
+    decide=decide,
+    hears=HEARS,
+    allows=allows,
+    looked=CaseLooked,
+    refused=CaseAccessRefused,
+    routes=router,
+    schema=Path(__file__).parent / "schema",
+    also=also,
+    opens=frozenset({AssessEligibility, DraftReferral}),
+    project=project,
+)

@@ -1,0 +1,119 @@
+"""Who is in the target group: the model's criteria for and against, held against one case."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Final
+
+from contracts.model import CollaborationModel
+from contracts.model_parts import Criterion, Word, by_code
+from services.kernel.decision import Given
+from services.referral.domain_commands import AssessEligibility
+from services.referral.domain_refusals import AnswerMissing, ChildErased, CodeUnknown, OfferUnknown
+from services.referral.domain_states import Offer
+from services.referral.timers import calendar_of
+
+# What an organisation is told of a child's age: wide enough to prepare, too wide to find the child by.
+_BANDS: Final = ((0, 2), (3, 5), (6, 9), (10, 12), (13, 15), (16, 17))
+
+
+def weigh(
+    model: CollaborationModel, asked: AssessEligibility, given: Given
+) -> tuple[bool, bool, tuple[str, ...]]:
+    """Return whether the case is eligible, whether it belongs in the statutory channel, and every reason.
+
+    The reasons are the model's own, in its order. A criterion that only an offer can decide is left out
+    while no offer is chosen and the professional has not answered it.
+    """
+    _must_be_words(model, asked)
+    eligible, statutory_channel = True, False
+    reasons: list[str] = []
+    for criterion in model.eligibility:
+        holds = _holds(criterion, model, asked, given)
+        if holds is None:
+            continue
+        reasons.append(criterion.holds.code if holds else criterion.fails.code)
+        eligible &= holds == (criterion.kind == "needed")
+        statutory_channel |= holds and criterion.statutory_channel
+    return eligible, statutory_channel, tuple(reasons)
+
+
+def offer_covers(offer: Offer, theme: str, age: int, tenant: str) -> str:
+    """Return in which way an offer does not cover a need, or nothing where it does."""
+    if offer.theme != theme:
+        return "theme"
+    if not offer.age_from <= age <= offer.age_to:
+        return "age"
+    return "" if tenant in offer.areas else "area"
+
+
+def age_of(given: Given, model: CollaborationModel) -> int:
+    """Return the child's full years today, reckoned anew each time; negative before the birth."""
+    return _years(date.fromisoformat(_about_child(given, "born")), calendar_of(model).today(given.now))
+
+
+def age_band(born: date, today: date) -> str:
+    """Return the band of years that an organisation is told: `6-9`."""
+    age = _years(born, today)
+    return next((f"{low}-{high}" for low, high in _BANDS if low <= age <= high), "18+")
+
+
+def known(code: str, words: Iterable[Word]) -> None:
+    """Raise `CodeUnknown` where the model has no such word."""
+    if by_code(words, code) is None:
+        raise CodeUnknown(code)
+
+
+def _must_be_words(model: CollaborationModel, asked: AssessEligibility) -> None:
+    theme = by_code(model.themes, asked.theme)
+    if theme is None:
+        raise CodeUnknown(asked.theme)
+    if asked.measure not in theme.measures:
+        raise CodeUnknown(asked.measure)
+    for condition in asked.conditions:
+        known(condition, model.target_group.conditions)
+    for factor in asked.factors:
+        known(factor, model.target_group.factors)
+    for answered in asked.answers:
+        known(answered, model.eligibility)
+
+
+def _holds(
+    criterion: Criterion, model: CollaborationModel, asked: AssessEligibility, given: Given
+) -> bool | None:
+    match criterion.by:
+        case "age":
+            return model.target_group.age_from <= age_of(given, model) <= model.target_group.age_to
+        case "residence":
+            return (
+                not model.target_group.residence_required or _about_child(given, "residence") == given.tenant
+            )
+        case "condition":
+            return bool(asked.conditions)
+        case "offer":
+            return _offer_holds(criterion, model, asked, given)
+        case "answer":
+            if criterion.code not in asked.answers:
+                raise AnswerMissing(criterion.code)
+            return asked.answers[criterion.code]
+
+
+def _offer_holds(
+    criterion: Criterion, model: CollaborationModel, asked: AssessEligibility, given: Given
+) -> bool | None:
+    if asked.offer_id is None:
+        return asked.answers.get(criterion.code)
+    offer = given.others.get(asked.offer_id)
+    if not isinstance(offer, Offer):
+        raise OfferUnknown
+    return not offer_covers(offer, asked.theme, age_of(given, model), given.tenant)
+
+
+def _years(born: date, today: date) -> int:
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def _about_child(given: Given, name: str) -> str:
+    try:
+        return str(given.private[name])
+    except KeyError:
+        raise ChildErased from None

@@ -1,0 +1,237 @@
+"""What people are shown: of a case each field by name, whatever else is known; of many only codes and counts."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from contracts.model_parts import Text
+from services.kernel.decision import Given
+from services.referral.domain_access import shared_facts, shared_with, visible
+from services.referral.domain_eligibility import age_band
+from services.referral.domain_states import (
+    AwaitingConsent,
+    Case,
+    Eligibility,
+    Ready,
+    Referral,
+    Shared,
+    Views,
+    due_of,
+    reason_of,
+)
+from services.referral.timers import calendar_of
+
+
+class OwnView(BaseModel):
+    """What one party said, or why it was not heard."""
+
+    view: str = ""
+    proposals: str = ""
+    why: str = ""
+
+
+class CaseFacts(BaseModel):
+    """What the reader may know of child and family; the rest is left out."""
+
+    first_name: str | None = None
+    family_name: str | None = None
+    born: date | None = None
+    age_band: str | None = None
+    residence: str | None = None
+    language: str | None = None
+    contact: str | None = None
+    practical: str | None = None
+    child_view: OwnView | None = None
+    family_view: OwnView | None = None
+    conditions: tuple[str, ...] | None = None
+    factors: tuple[str, ...] | None = None
+    judgement: str | None = None
+
+
+class ViewsView(BaseModel):
+    """Whether child and family were heard."""
+
+    child: str
+    family: str
+    noted_at: datetime
+
+
+class EligibilityView(BaseModel):
+    """How the criteria were answered, and where a grave concern belongs."""
+
+    eligible: bool
+    reasons: tuple[str, ...]
+    theme: str
+    measure: str
+    assessed_at: datetime
+    statutory_channel: Text | None
+
+
+class HelpView(BaseModel):
+    """Public help that goes on, and the department that answers for it."""
+
+    kind: str
+    department_id: UUID
+
+
+class ReferralView(BaseModel):
+    """One referral; need and goals where the reader may know them."""
+
+    referral_id: UUID
+    status: str
+    reason: str
+    organisation_id: UUID
+    offer_id: UUID
+    purposes: tuple[str, ...]
+    public_help: tuple[HelpView, ...]
+    facts: tuple[str, ...]
+    due_on: date | None
+    need: str | None = None
+    goals: str | None = None
+
+
+class CaseView(BaseModel):
+    """One case and its referrals."""
+
+    case_id: UUID
+    version: int
+    department_id: UUID
+    caseworker_id: UUID
+    model: str
+    opened_at: datetime
+    closed: bool
+    facts: CaseFacts
+    views: ViewsView | None
+    eligibility: EligibilityView | None
+    referrals: list[ReferralView]
+
+
+class ReferralLine(BaseModel):
+    """One referral in a list."""
+
+    referral_id: UUID
+    status: str
+    due_on: date | None
+
+
+class CaseLine(BaseModel):
+    """One case in a department's list; nothing personal."""
+
+    case_id: UUID
+    version: int
+    status: str
+    reason: str
+    opened_at: datetime
+    referrals: list[ReferralLine]
+
+
+class InboxLine(BaseModel):
+    """One referral in an organisation's inbox; `due_on` is when an answer or deletion is due."""
+
+    case_id: UUID
+    version: int
+    referral_id: UUID
+    offer_id: UUID
+    status: str
+    sent_at: datetime
+    due_on: date | None
+
+
+class Count(BaseModel):
+    """How many stand at one status for one reason."""
+
+    status: str
+    reason: str
+    count: int
+
+
+class Funnel(BaseModel):
+    """How far cases and referrals came; days are the median that a step lasts, as far as it was left."""
+
+    cases: list[Count]
+    referrals: list[Count]
+    median_days: dict[str, float | None]
+    asked: int
+    answered: int
+    answered_in_time: int
+
+
+def case_view(case: Case, given: Given, version: int, private: Mapping[str, Any]) -> CaseView:
+    """Return what the actor may see; an organisation sees its own referrals and what was consented to."""
+    parts = visible(case, given)
+    outside = given.actor.role == "coordinator"
+    shown = shared_with(case, given) if outside else tuple(case.referrals)
+    return CaseView(
+        case_id=given.stream_id,
+        version=version,
+        department_id=case.department_id,
+        caseworker_id=case.caseworker_id,
+        model=case.ref,
+        opened_at=case.opened_at,
+        closed=case.ending is not None,
+        facts=_facts(case, parts, given, private),
+        views=None if outside or not case.views else _views(case.views),
+        eligibility=None if outside or not case.eligibility else _eligibility(case, case.eligibility, given),
+        referrals=[
+            _referral(
+                referral_id,
+                case.referrals[referral_id],
+                shared_facts(case, referral_id, given) if outside else parts,
+                private,
+            )
+            for referral_id in shown
+        ],
+    )
+
+
+def _facts(case: Case, parts: frozenset[str], given: Given, private: Mapping[str, Any]) -> CaseFacts:
+    names = {
+        "first_name", "family_name", "born", "residence", "language", "contact", "practical",
+        "child_view", "family_view", "conditions", "factors", "judgement",
+    } & parts  # fmt: skip
+    if "own_view" in parts:
+        names |= {"child_view", "family_view"}
+    told = {name: private[name] for name in names if name in private}
+    if "age_band" in parts and "born" in private:
+        today = calendar_of(given.models[case.ref]).today(given.now)
+        told["age_band"] = age_band(date.fromisoformat(private["born"]), today)
+    return CaseFacts.model_validate(told)
+
+
+def _views(views: Views) -> ViewsView:
+    return ViewsView(child=views.child, family=views.family, noted_at=views.noted_at)
+
+
+def _eligibility(case: Case, found: Eligibility, given: Given) -> EligibilityView:
+    return EligibilityView(
+        eligible=found.eligible,
+        reasons=found.reasons,
+        theme=found.theme,
+        measure=found.measure,
+        assessed_at=found.assessed_at,
+        statutory_channel=given.models[case.ref].statutory_channel if found.statutory_channel else None,
+    )
+
+
+def _referral(
+    referral_id: UUID, referral: Referral, parts: frozenset[str], private: Mapping[str, Any]
+) -> ReferralView:
+    plan = referral.plan
+    return ReferralView(
+        referral_id=referral_id,
+        status=str(referral.__struct_config__.tag),
+        reason=reason_of(referral),
+        organisation_id=plan.organisation_id,
+        offer_id=plan.offer_id,
+        purposes=plan.purposes,
+        public_help=tuple(
+            HelpView(kind=help_.kind, department_id=help_.department_id) for help_ in plan.public_help
+        ),
+        facts=referral.scope.facts if isinstance(referral, AwaitingConsent | Ready | Shared) else (),
+        due_on=due_of(referral),
+        need=private.get(f"need:{referral_id}") if "need" in parts else None,
+        goals=private.get(f"aim:{referral_id}") if "goals" in parts else None,
+    )

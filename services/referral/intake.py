@@ -1,0 +1,28 @@
+"""Which events this service hears, and why."""
+
+from typing import Final
+
+from contracts.agreement import AgreementEnded, AgreementInForce
+from contracts.consent import ConsentGranted, ConsentLost, ConsentTicked, CustodyRecorded
+from contracts.directory import (
+    CapacityChanged,
+    ModelAdopted,
+    OfferPublished,
+    OrganisationJoined,
+    OrganisationLeft,
+)
+from contracts.event import Event
+
+HEARS: Final[tuple[type[Event], ...]] = (
+    ModelAdopted,  # a case is opened under the model that its municipality follows
+    OrganisationJoined,  # nothing is sent to one who has not accepted the terms
+    OrganisationLeft,  # nor to one who takes part no longer
+    OfferPublished,  # a referral asks for one offer, and must fit its ages, area and theme
+    CapacityChanged,  # two cannot take the last place
+    CustodyRecorded,  # guardians may see their own child
+    ConsentGranted,  # the gate opens
+    ConsentLost,  # the gate closes at once
+    ConsentTicked,  # how far back the gate may be trusted
+    AgreementInForce,  # a referral has done its work
+    AgreementEnded,  # its place is free again
+)

@@ -1,0 +1,58 @@
+-- What the lists and figures of cases and referrals are read from. The truth is the document in `streams`.
+
+alter table streams add constraint streams_hold_what_referral_knows
+  check (state ->> 'kind' in ('expected', 'case', 'offer', 'organisation', 'municipality'));
+
+create table cases (
+  case_id uuid not null,
+  tenant text not null,
+  department_id uuid not null,
+  status text not null,
+  reason text not null default '',
+  opened_at timestamptz not null,
+  constraint cases_pk primary key (case_id),
+  constraint cases_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
+  constraint cases_stand_somewhere
+    check (status in ('opened', 'views_noted', 'eligible', 'not_eligible', 'closed')),
+  constraint cases_close_with_a_reason check ((status = 'closed') = (reason <> ''))
+);
+
+-- A department's list, newest case first, page by page; the figures of a municipality by its beginning.
+create index cases_by_department on cases (tenant, department_id, case_id desc);
+
+create table referrals (
+  referral_id uuid not null,
+  tenant text not null,
+  case_id uuid not null,
+  organisation_id uuid not null,
+  offer_id uuid not null,
+  status text not null,
+  reason text not null default '',
+  due_on date,
+  consent_until timestamptz,
+  in_time boolean,
+  drafted_at timestamptz,
+  awaited_at timestamptz,
+  ready_at timestamptz,
+  sent_at timestamptz,
+  seen_at timestamptz,
+  answered_at timestamptz,
+  under_way_at timestamptz,
+  over_at timestamptz,
+  deleted_at timestamptz,
+  constraint referrals_pk primary key (referral_id),
+  constraint referrals_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
+  constraint referrals_stand_somewhere check (status in (
+    'drafted', 'awaiting_consent', 'ready', 'sent', 'seen', 'accepted', 'under_way',
+    'closed', 'declined', 'recalled', 'withdrawn', 'expired')),
+  constraint referrals_end_with_a_reason check (
+    (status in ('closed', 'declined', 'recalled', 'withdrawn', 'expired')) = (reason <> ''))
+) with (fillfactor = 70);
+
+-- The indexes hold nothing that changes on a referral's way, so that each step rewrites its row in place.
+
+-- The referrals beside each case of a department's list.
+create index referrals_of_a_case on referrals (case_id, referral_id);
+
+-- An organisation's inbox, page by page; the figures of a municipality by its beginning.
+create index referrals_by_organisation on referrals (tenant, organisation_id, referral_id);
