@@ -1,14 +1,21 @@
 """Connections to PostgreSQL, and which of its errors pass by themselves."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+
+if TYPE_CHECKING:
+    Session: TypeAlias = asyncpg.Connection[Any]
+    Pool: TypeAlias = asyncpg.Pool[Any]
+else:  # generic in the stubs only
+    Session = asyncpg.Connection
+    Pool = asyncpg.Pool
 
 _PASSING_CLASSES: Final = ("08", "53")
 _PASSING: Final = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03", "25006"})
 
 
-class Bare(asyncpg.Connection[Any]):
+class Bare(asyncpg.Connection):
     """A connection whose return to the pool costs no round trip: nothing here sets session state."""
 
     def get_reset_query(self) -> str:
@@ -30,14 +37,14 @@ def _session(schema: str) -> dict[str, str]:
     }
 
 
-async def connect(dsn: str, *, schema: str, **more: str) -> asyncpg.Connection[Any]:
+async def connect(dsn: str, *, schema: str, **more: str) -> Session:
     """Open one connection outside the pool, for work that must not share its session."""
     return await asyncpg.connect(
         dsn, server_settings={**_session(schema), "statement_timeout": "0", **more}, timeout=10
     )
 
 
-async def open_pool(dsn: str, *, schema: str, size: int) -> asyncpg.Pool[Any]:
+async def open_pool(dsn: str, *, schema: str, size: int) -> Pool:
     """Open a pool whose unqualified names are those of one service."""
     return await asyncpg.create_pool(
         dsn,

@@ -12,7 +12,7 @@ import msgspec
 
 from services.kernel import metrics
 from services.kernel.clock import Clock
-from services.kernel.database import passes
+from services.kernel.database import Pool, passes
 from services.kernel.decision import Actor, Effect
 from services.kernel.ids import new_id
 from services.kernel.logs import log
@@ -31,7 +31,7 @@ _PATIENCE: Final = 30.0
 class Effects:
     """Performs the effects of one service; the lease keeps two workers from doing the same at once."""
 
-    def __init__(self, step: Step, pool: asyncpg.Pool[Any], clock: Clock, settings: Settings) -> None:
+    def __init__(self, step: Step, pool: Pool, clock: Clock, settings: Settings) -> None:
         """Perform by the service's table."""
         self._step = step
         self._pool = pool

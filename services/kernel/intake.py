@@ -15,7 +15,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from contracts.event import topic_of
 from services.kernel import metrics
-from services.kernel.database import passes
+from services.kernel.database import Pool, passes
 from services.kernel.errors import No
 from services.kernel.hearing import Hearing
 from services.kernel.logs import log
@@ -58,7 +58,7 @@ class LongPoll(BatchSubscriber):
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Takes what one service hears into its streams, exactly once in effect."""
 
-    def __init__(self, step: Step, pool: asyncpg.Pool[Any], settings: Settings) -> None:
+    def __init__(self, step: Step, pool: Pool, settings: Settings) -> None:
         """Make the subscriber; nothing is opened before `start`."""
         self._name = step.service.name
         self._step = step
@@ -75,6 +75,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._stopping = asyncio.Event()
         self.stopped_by: str | None = None
         self.polled_at = time.monotonic()
+        self._joined = False
         self._broker = faststream_broker(settings)
         self.topics = sorted(topic_of(source) for source in self._hearing.sources)
         self._subscriber = self._broker.subscriber(
@@ -123,17 +124,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._done.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Take note."""
+        """Take note; a member without partitions stands by."""
+        self._joined = True
         log.info("partitions_assigned", service=self._name, count=len(list(assigned)))
 
     def why_not_ready(self) -> dict[str, str]:
         """Return what keeps this consumer from hearing, by part."""
         if self.stopped_by is not None:
             return {"intake": f"stopped: {self.stopped_by}"}
-        if self.consumer is None:
+        if self.consumer is None or not self._joined:
             return {"intake": "has not joined its group"}
-        if not self.consumer.assignment() and time.monotonic() - self.polled_at > _SILENT_SECONDS:
-            return {"intake": "has no partition and does not hear"}
         if time.monotonic() - self.polled_at > _SILENT_SECONDS:
             return {"intake": "has not asked the broker lately"}
         return {}

@@ -84,12 +84,14 @@ async def drop_parked(runtime: Runtime, parked_id: int) -> None:
 
 async def examine(services: Sequence[Service], settings: Settings) -> list[tuple[str, str]]:
     """Return what is wrong with an installation, part by part; an empty text is a part that is well."""
-    found = [("models", f"{len(models_of(settings))} installed" and "")]
-    for service in services:
-        found.append((f"database of {service.name}", await _database(service, settings)))
-    found.append(("broker", await _broker(settings)))
-    found.append(("topics", await _topics(services, settings)))
-    return found
+    models_of(settings)
+    databases = [(f"database of {service.name}", await _database(service, settings)) for service in services]
+    return [
+        ("models", ""),
+        *databases,
+        ("broker", await _broker(settings)),
+        ("topics", await _topics(services, settings)),
+    ]
 
 
 async def ask_ready(url: str) -> list[tuple[str, str]]:

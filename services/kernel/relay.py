@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from contracts.event import topic_of
 from services.kernel import metrics
 from services.kernel.clock import wall
-from services.kernel.database import connect, passes
+from services.kernel.database import Session, connect, passes
 from services.kernel.decision import SYSTEM
 from services.kernel.errors import No
 from services.kernel.ids import new_id
@@ -116,7 +116,7 @@ class Relay:
         finally:
             session.terminate() if session.is_closed() else await session.close(timeout=5)
 
-    async def _rounds(self, session: asyncpg.Connection[Any], sender: AIOKafkaProducer) -> None:
+    async def _rounds(self, session: Session, sender: AIOKafkaProducer) -> None:
         sent: list[int] = []
         while True:
             self._kick.clear()
@@ -147,9 +147,7 @@ class Relay:
             pass
         return self._stopping
 
-    async def _messages(
-        self, session: asyncpg.Connection[Any], rows: Sequence[asyncpg.Record]
-    ) -> list[Message]:
+    async def _messages(self, session: Session, rows: Sequence[asyncpg.Record]) -> list[Message]:
         """Return the messages of pending rows in order, from memory or, where unknown there, from the log."""
         ids = [log_id for row in rows for log_id in row["ids"]]
         take = self._memory.pop

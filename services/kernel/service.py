@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from uuid import UUID
 
 from asyncpg import Connection
@@ -17,7 +17,10 @@ from services.kernel.decision import Decide, Effect, Given
 from services.kernel.messages import Meta
 from services.kernel.settings import Settings
 
-Tx = Connection[Any] | PoolConnectionProxy[Any]
+if TYPE_CHECKING:
+    Tx: TypeAlias = Connection[Any] | PoolConnectionProxy[Any]
+else:  # generic in the stubs only
+    Tx = Connection | PoolConnectionProxy
 """An open connection; every statement on it is part of the transaction that its owner began."""
 
 

@@ -9,7 +9,7 @@ import asyncpg
 
 from services.kernel import metrics
 from services.kernel.clock import Clock
-from services.kernel.database import passes
+from services.kernel.database import Pool, passes
 from services.kernel.decision import Actor, TimerFired
 from services.kernel.errors import No
 from services.kernel.ids import new_id
@@ -25,7 +25,7 @@ _POSTPONED: Final = timedelta(hours=1)
 class Timers:
     """Fires what is due, each once: the input is applied in the transaction that takes the timer away."""
 
-    def __init__(self, step: Step, pool: asyncpg.Pool[Any], clock: Clock) -> None:
+    def __init__(self, step: Step, pool: Pool, clock: Clock) -> None:
         """Fire by a clock."""
         self._step = step
         self._pool = pool

@@ -1,0 +1,71 @@
+# make demo   plays a year of Kerteminde on the embedded database and broker
+# make test   runs every test
+# `make help` lists the rest. Everything that is needed is made first, in .venv and .kafka.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+CASES ?= 300
+SEED ?= 1
+PORT ?= 8440
+DATA ?= .samspil
+BROKER ?= embedded
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check format bench publish lock secrets clean
+
+help: ## say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## play a year of Kerteminde (CASES=300 SEED=1; ARGS=--keep leaves it running)
+	$(BIN)/python -m services.demo --cases $(CASES) --seed $(SEED) $(ARGS)
+
+up: $(STAMP) ## run everything in one process (DATA=.samspil PORT=8440)
+	$(BIN)/samspil up --data $(DATA) --port $(PORT)
+
+test: $(STAMP) ## run every test
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: $(STAMP) ## lint, types, walls, and that generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m contracts.publish --check
+	$(BIN)/python -m services.openapi --check
+	$(BIN)/codespell
+	$(MAKE) --no-print-directory lock-check
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure the event path against a hand-written floor (BROKER=embedded|kafka)
+	$(BIN)/python -m bench --broker $(BROKER) $(ARGS)
+
+publish: $(STAMP) ## write the published schemas, AsyncAPI and OpenAPI
+	$(BIN)/python -m contracts.publish
+	$(BIN)/python -m services.openapi
+
+COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal
+lock: $(STAMP) ## renew the lock files after a change of pyproject.toml
+	$(COMPILE) --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
+
+.PHONY: lock-check
+lock-check:
+	@$(BIN)/python -m deploy.lock_check
+
+secrets: $(STAMP) ## make the secrets of docker-compose.yml, where there are none yet
+	$(BIN)/python -m deploy.credentials
+
+clean: ## remove what was built, not the data
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
