@@ -22,7 +22,7 @@ class Accepted:
     sample: Mapping[str, Any]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Golden:
     """The folder of the accepted schemas: one file an event type, oldest first."""
 

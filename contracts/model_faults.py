@@ -9,7 +9,6 @@ from textwrap import shorten
 from typing import Final, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from contracts.model_parts import LANGUAGES, Part
 from contracts.toml_lines import Lines, Place
@@ -53,18 +52,22 @@ def faults_of(path: Path, text: str, kind: type[BaseModel], invalid: ValidationE
     lines = Lines(text)
     errors = invalid.errors(include_url=False)
     around = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
-    return {
-        Fault(path, lines.of(error["loc"]), said(error["loc"]), *_explained(kind, error))
-        for error in errors
-        if error["type"] != "too_short" or error["loc"] not in around  # a list is not short for its bad items
-    }
+    found = set()
+    for error in errors:
+        place, sort = error["loc"], error["type"]
+        if sort == "too_short" and place in around:
+            continue  # a list is not short for its bad items
+        advice = _IN_WORDS.get(error.get("ctx", {}).get("pattern", ""), error["msg"])
+        wrong, right = _explained(kind, place, sort, error["input"], advice)
+        found.add(Fault(path, lines.of(place), said(place), wrong, right))
+    return found
 
 
-def _explained(kind: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
+def _explained(kind: type[BaseModel], place: Place, sort: str, given: object, advice: str) -> tuple[str, str]:
     """Return what is wrong and what would be right."""
-    *around, key = error["loc"] or ("",)
+    *around, key = place or ("",)
     known = _keys_at(kind, tuple(around))
-    match error["type"]:
+    match sort:
         case "missing" if set(known) == set(LANGUAGES):
             return f'the translation "{key}" is missing', f'write {key} = "…" beside the other languages'
         case "missing":
@@ -72,9 +75,9 @@ def _explained(kind: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
         case "extra_forbidden":
             return "is not known", nearest(str(key), known)
         case "string_pattern_mismatch":
-            return f"is {error['input']!r}", _IN_WORDS.get(error["ctx"]["pattern"], error["msg"])
+            return f"is {given!r}", advice
         case _:
-            return f"is {shorten(repr(error['input']), 60)}", error["msg"].removeprefix("Value error, ")
+            return f"is {shorten(repr(given), 60)}", advice.removeprefix("Value error, ")
 
 
 def _keys_at(kind: type[BaseModel], place: Place) -> tuple[str, ...]:

@@ -44,15 +44,21 @@ def check(events: Mapping[str, type[Event]], golden: Golden, asyncapi: Path) -> 
     return stale
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    events: Mapping[str, type[Event]] = EVENTS,
+    golden: Golden = Golden(),  # noqa: B008 - a path and nothing else
+    asyncapi: Path = ASYNCAPI,
+) -> int:
     """Run the command and return its exit code: 1 for a break, or with `--check` for anything not current."""
     parser = argparse.ArgumentParser(prog=_COMMAND, description="Publish the contracts of all events.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail unless all is current")
     if parser.parse_args(arguments).check:
-        faults, said = check(EVENTS, Golden(), ASYNCAPI), ["The contracts are current."]
+        faults, said = check(events, golden, asyncapi), ["The contracts are current."]
         advice: list[str] = []
     else:
-        faults, written = publish(EVENTS, Golden(), ASYNCAPI)
+        faults, written = publish(events, golden, asyncapi)
         said, advice = [f"wrote {name}" for name in written] or ["The contracts were current."], [_ADVICE]
     sys.stdout.write("\n".join([*faults, *advice] if faults else said) + "\n")
     return 1 if faults else 0

@@ -88,7 +88,8 @@ def review(decision: Decision, referral_id: UUID, given: kernel.Given) -> Decisi
     model = given.models.get(permission.scope.model)
     if model is None or given.now >= custody.stale_at:
         return decision
-    decision = _ask(decision, referral_id, permission.scope, missing, model)
+    if missing:
+        return _ask(decision, referral_id, permission.scope, missing, model)
     return grant_by_all(decision, referral_id)
 
 

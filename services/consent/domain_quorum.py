@@ -1,5 +1,6 @@
 """Who must consent: the model's dated rules held against an age; pure."""
 
+from calendar import monthrange
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -8,7 +9,6 @@ from msgspec import Struct
 
 from contracts.model_parts import ConsentRule
 
-_MONTHS_A_YEAR = 12
 _LONGER_THAN_A_MONTH = timedelta(days=31)
 
 
@@ -71,7 +71,5 @@ def next_check(born: date, today: date, rules: Iterable[ConsentRule]) -> date | 
 
 def months_after(moment: datetime, months: int) -> datetime:
     """Return the same time of day some months later, on the month's last day where the day is missing."""
-    count = moment.year * _MONTHS_A_YEAR + moment.month - 1 + months
-    first = moment.replace(year=count // _MONTHS_A_YEAR, month=count % _MONTHS_A_YEAR + 1, day=1)
-    last = (first + _LONGER_THAN_A_MONTH).replace(day=1) - timedelta(days=1)
-    return first.replace(day=min(moment.day, last.day))
+    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]))

@@ -16,6 +16,11 @@ GOING_ON: Final[Mapping[str, tuple[str, ...]]] = {
 """Why it goes on, as it is or otherwise; why it stops is said in a reason of the collaboration model."""
 
 
+def words_name(evaluation_id: UUID, voice: Voice, by: UUID) -> str:
+    """Return the name under which one person's words in an evaluation lie sealed."""
+    return f"words:{evaluation_id}:{voice}:{by}"
+
+
 class HearVoice(Struct, frozen=True):
     """Put one voice on record: what it said, or that it would rather not."""
 

@@ -81,6 +81,7 @@ class About(Struct, frozen=True):
     referral_id: UUID
     organisation_id: UUID
     model: str
+    dimensions: tuple[str, ...]
 
 
 class Plan(Struct, frozen=True):
@@ -106,9 +107,10 @@ class Running(_Collaboration, frozen=True, kw_only=True, tag="running"):
 
 
 class Over(_Collaboration, frozen=True, kw_only=True, tag="over"):
-    """The agreement has ended."""
+    """The agreement has ended; `after_on` is when the child is measured once more."""
 
     ended_on: date
+    after_on: date
     reason: str
 
 
@@ -145,9 +147,7 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
 
     def holding(self, evaluation_id: UUID) -> UUID | None:
         """Return the agreement that an evaluation belongs to."""
-        return next(
-            (at for at, one in self.collaborations.items() if evaluation_id in one.evaluations), None
-        )
+        return next((at for at, one in self.collaborations.items() if evaluation_id in one.evaluations), None)
 
 
 def status_of(value: Evaluation | Collaboration) -> str:

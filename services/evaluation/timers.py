@@ -65,7 +65,9 @@ def timers_of(collaboration: Collaboration | None, model: CollaborationModel) ->
 def turned(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[Timer, ...]:
     """Return what is to be set and taken back; what stays as it was may have fired and is left alone."""
     kept = {(timer.kind, timer.ref) for timer in after}
-    gone = tuple(Timer(timer.kind, timer.ref, None) for timer in before if (timer.kind, timer.ref) not in kept)
+    gone = tuple(
+        Timer(timer.kind, timer.ref, None) for timer in before if (timer.kind, timer.ref) not in kept
+    )
     return gone + tuple(timer for timer in after if timer not in before)
 
 

@@ -63,4 +63,4 @@ def passes(fault: BaseException) -> bool:
     if isinstance(fault, asyncpg.PostgresError):
         state = fault.sqlstate or ""
         return state in _PASSING or state[:2] in _PASSING_CLASSES
-    return isinstance(fault, OSError | TimeoutError | asyncpg.InterfaceError)
+    return isinstance(fault, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)

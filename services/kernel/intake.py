@@ -74,6 +74,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._quiet.set()
         self._stopping = asyncio.Event()
         self.stopped_by: str | None = None
+        self.failures = 0
         self.polled_at = time.monotonic()
         self._joined = False
         self._broker = faststream_broker(settings)
@@ -209,6 +210,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         except Exception as fault:  # noqa: BLE001  a handler that raises would lose its batch
             if passes(fault):
                 metrics.DATABASE_UP.labels(self._name).set(0)
+            self.failures += 1
             log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
             return False
         metrics.DATABASE_UP.labels(self._name).set(1)

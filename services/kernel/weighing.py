@@ -93,7 +93,7 @@ class Weighing:
                 raise NotAllowed
             _same_version(row, asked)
         decision = self._service.decide(row.state, asked.body, given)
-        if decision.state is not row.state or decision.events or decision.others:
+        if decision != Decision(row.state):
             self._take(row, asked, asked.actor, decision, outcome)
 
     def may(self, asked: Asked, outcome: Outcome) -> Row:
@@ -190,10 +190,10 @@ def _row(asked: Asked, outcome: Outcome) -> Row:
 def _why_not(row: Row, heard: Heard, last: int) -> str:
     if row.tenant != heard.tenant:
         return "tenant"
-    if heard.seq != last + 1:
-        return "gap"
     if row.parked and not heard.again:
         return "behind"
+    if heard.seq != last + 1:
+        return "gap"
     return heard.poison
 
 

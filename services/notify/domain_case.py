@@ -106,16 +106,14 @@ def inform(case: Case) -> tuple[Case, tuple[UUID, ...]]:
     A notice is taken back where a fact that came late shows that it was not for its recipient: custody had
     already passed to others, or the answer that it asks for had already been given.
     """
-    due = {
-        uuid5(news_id, str(recipient)): Notice(news_id=news_id, recipient_id=recipient)
-        for news_id, news in case.news.items()
-        for recipient in hearers(case, news)
-    }
-    fresh = tuple(notice_id for notice_id in due if notice_id not in case.notices)
-    if not fresh and len(due) == len(case.notices):
+    known = {(notice.news_id, notice.recipient_id): notice_id for notice_id, notice in case.notices.items()}
+    due = [(news_id, who) for news_id, news in case.news.items() for who in hearers(case, news)]
+    made = {uuid5(one[0], str(one[1])): one for one in due if one not in known}
+    if not made and len(due) == len(known):
         return case, ()
-    kept = {notice_id: case.notices.get(notice_id, notice) for notice_id, notice in due.items()}
-    return replace(case, notices=kept), fresh
+    kept = {known[one]: case.notices[known[one]] for one in due if one in known}
+    fresh = {notice_id: Notice(news_id=one[0], recipient_id=one[1]) for notice_id, one in made.items()}
+    return replace(case, notices={**kept, **fresh}), tuple(fresh)
 
 
 def is_open_to(case: Case, organisation_id: UUID) -> bool:

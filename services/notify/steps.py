@@ -23,7 +23,7 @@ LANGUAGES: Final = ("da", "nb", "en")
 LINK: Final = "((link))"
 _FOLDER: Final = Path(__file__).parent / "templates"
 _FOR_GOOD: Final = range(500, 600)
-_SECONDS: Final = 30
+_SECONDS: Final = 20
 
 
 class Frame(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,9 +97,9 @@ def letter_of(effect: Effect, language: str, address: str, settings: Settings) -
     letter["Date"] = format_datetime(datetime.now(UTC))
     letter["Message-ID"] = f"<{effect.key}@{_domain(settings)}>"
     letter["Auto-Submitted"] = "auto-generated"
-    letter["Content-Language"] = language
     lines = (texts.frame.greeting, said.body, texts.frame.enter.replace(LINK, door), texts.frame.closing)
     letter.set_content("\n\n".join(lines) + "\n")
+    letter["Content-Language"] = language
     return letter
 
 

@@ -1,7 +1,9 @@
 """The decision: what each input does to a case, a referral, an offer, an organisation or a municipality."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
+
+from msgspec import Struct
 
 from contracts.agreement import AgreementEnded, AgreementInForce
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
@@ -60,6 +62,9 @@ from services.referral.domain_turn import Turn
 
 Asked: TypeAlias = Command | TimerFired | Event
 
+_OF_CONSENT: Final[frozenset[type[Event]]] = frozenset({ConsentGranted, ConsentLost, CustodyRecorded})
+_OF_AGREEMENT: Final[frozenset[type[Event]]] = frozenset({AgreementInForce, AgreementEnded})
+
 
 def decide(state: State | None, asked: Asked, given: Given) -> Decision:
     """Return the state after `asked`, and what others must hear.
@@ -67,12 +72,12 @@ def decide(state: State | None, asked: Asked, given: Given) -> Decision:
     Raises `Missing` where there is no such case or referral, and a `Refused` where a rule says no; what was
     heard raises nothing: where it does not fit, the state stays.
     """
+    if not isinstance(asked, Struct):
+        return _hear(state, asked, given)
     if isinstance(asked, OpenCase):
         return open_case(state, asked, given)
     if isinstance(asked, TimerFired):
         return climb(Turn(state, asked.ref, given), asked) if isinstance(state, Case) else Decision(state)
-    if isinstance(asked, Event):
-        return _hear(state, asked, given)
     if not isinstance(state, Case):
         raise Missing
     return _obey(state, asked, given)
@@ -158,22 +163,22 @@ def _is_so(referral: Referral, asked: OfReferral) -> bool:
 
 
 def _hear(state: State | None, heard: Event, given: Given) -> Decision:
-    if isinstance(heard, ConsentGranted | ConsentLost | CustodyRecorded):
-        if isinstance(state, Case):
-            return hear_of_consent(state, heard, given)
-        if state is None or isinstance(state, Expected):
-            return hear_of_consent(state or Expected(), heard, given)
-    if isinstance(state, Case):
+    kind = type(heard)  # looked up: a contract's class takes its time to say what is an instance of it
+    if kind in _OF_CONSENT and (state is None or isinstance(state, Case | Expected)):
+        return hear_of_consent(state or Expected(), heard, given)
+    if kind in _OF_AGREEMENT and isinstance(state, Case):
         return _hear_of_agreement(state, heard, given)
     return hear_directory(state, heard)
 
 
 def _hear_of_agreement(case: Case, heard: Event, given: Given) -> Decision:
-    if isinstance(heard, AgreementInForce | AgreementEnded):
-        referral = case.referrals.get(heard.referral_id)
-        turn = Turn(case, heard.referral_id, given)
-        if isinstance(heard, AgreementEnded) and isinstance(referral, Placed):
-            return end(turn, referral, heard)
-        if isinstance(heard, AgreementInForce) and isinstance(referral, Accepted):
-            return begin(turn, referral)
+    match heard:
+        case AgreementInForce():
+            referral = case.referrals.get(heard.referral_id)
+            if isinstance(referral, Accepted):
+                return begin(Turn(case, heard.referral_id, given), referral)
+        case AgreementEnded():
+            referral = case.referrals.get(heard.referral_id)
+            if isinstance(referral, Placed):
+                return end(Turn(case, heard.referral_id, given), referral, heard)
     return Decision(case)

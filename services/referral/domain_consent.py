@@ -1,13 +1,14 @@
 """What a referral's consent does to it: awaited, granted, lost."""
 
 from datetime import date
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from contracts import referral as told
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
+from contracts.event import Event
 from contracts.model import CollaborationModel
 from services.kernel.decision import Decision, Given
 from services.referral.domain_commands import AwaitConsent
@@ -38,8 +39,6 @@ from services.referral.timers import rungs_of
 LAPSED: Final = "lapsed"
 """The consent service's word for a question that nobody answered in time."""
 
-K = TypeVar("K", Case, Expected)
-
 
 def await_consent(turn: Turn, drafted: Drafted, asked: AwaitConsent) -> Decision:
     """Ask all who must consent, and go on at once where their answer was heard before the question."""
@@ -68,23 +67,18 @@ def await_consent(turn: Turn, drafted: Drafted, asked: AwaitConsent) -> Decision
     return Decision(answer.state, asking.events + answer.events, asking.timers + answer.timers)
 
 
-def hear_of_consent(
-    state: K, heard: ConsentGranted | ConsentLost | CustodyRecorded, given: Given
-) -> Decision:
+def hear_of_consent(state: Case | Expected, heard: Event, given: Given) -> Decision:
     """Remember what was said, and let the referral that it is about go on or stop."""
     match heard:
         case ConsentGranted():
             scope = Scope(heard.purpose, heard.facts)
-            known_now = _with_consent(
-                state, heard.referral_id, Granted(heard.organisation_id, scope, heard.until)
-            )
+            granted = Granted(heard.organisation_id, scope, heard.until)
+            return _known_of(state, heard.referral_id, granted, given)
         case ConsentLost():
-            known_now = _with_consent(state, heard.referral_id, Lost(heard.reason))
+            return _known_of(state, heard.referral_id, Lost(heard.reason), given)
         case CustodyRecorded():
             return Decision(replace(state, custody=Custody(heard.holder_ids, heard.young_person_id)))
-    if isinstance(known_now, Case):
-        return _answer(Turn(known_now, heard.referral_id, given))
-    return Decision(known_now)
+    return Decision(state)
 
 
 def expired(turn: Turn, referral: Referral, day: date) -> Decision:
@@ -107,8 +101,9 @@ def _scope(plan: Plan, asked: AwaitConsent, model: CollaborationModel) -> Scope:
     return Scope(purpose, tuple(fact.code for fact in model.facts if fact.always or fact.code in asked.facts))
 
 
-def _with_consent(state: K, referral_id: UUID, consent: Consent) -> K:
-    return replace(state, consents={**state.consents, referral_id: consent})
+def _known_of(state: Case | Expected, referral_id: UUID, consent: Consent, given: Given) -> Decision:
+    state = replace(state, consents={**state.consents, referral_id: consent})
+    return _answer(Turn(state, referral_id, given)) if isinstance(state, Case) else Decision(state)
 
 
 def _answer(turn: Turn) -> Decision:

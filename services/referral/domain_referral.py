@@ -29,7 +29,7 @@ from services.referral.domain_states import (
     UnderWay,
 )
 from services.referral.domain_turn import Turn
-from services.referral.timers import CLOCK, MOVE, rung_at
+from services.referral.timers import CLOCK, MOVE, reached
 
 
 def send(turn: Turn, ready: Ready) -> Decision:
@@ -143,18 +143,18 @@ def end(turn: Turn, placed: Placed, heard: AgreementEnded) -> Decision:
 def climb(turn: Turn, fired: TimerFired) -> Decision:
     """Tell the next person on the ladder, or move the referral where all were told in vain."""
     referral = turn.case.referrals.get(turn.referral_id)
-    rung = rung_at(referral, turn.model, fired.due_at) if referral else None
-    if referral is None or rung is None:
+    here = reached(referral, turn.model, fired.due_at) if referral else None
+    if referral is None or here is None:
         return Decision(turn.case)
-    if rung.name == MOVE:
-        return expired(turn, referral, rung.day)
+    if here.rung.name == MOVE:
+        return expired(turn, referral, here.rung.day)
     nudged = told.ReferralNudged(
         referral_id=turn.referral_id,
         organisation_id=referral.plan.organisation_id,
-        step=rung.step,
-        rung=rung.name,
+        step=here.step,
+        rung=here.rung.name,
     )
-    return Decision(turn.case, (nudged,), timers=(Timer(CLOCK, turn.referral_id, rung.following),))
+    return Decision(turn.case, (nudged,), timers=(Timer(CLOCK, turn.referral_id, here.following),))
 
 
 def _must_be_fit(organisation: object, today: date) -> None:

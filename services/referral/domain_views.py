@@ -1,4 +1,4 @@
-"""What people are shown: of a case each field by name, whatever else is known; of many only codes and counts."""
+"""What people are shown: of a case each field by name, whatever else is known; of many only counts."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

@@ -13,6 +13,7 @@ from services.referral.domain_states import (
     Case,
     Consent,
     Declined,
+    Drafted,
     Granted,
     Referral,
     due_of,
@@ -21,31 +22,20 @@ from services.referral.domain_states import (
 
 Row = tuple[Any, ...]
 
-_TIMES: Final = (
-    "drafted_at",
-    "awaited_at",
-    "ready_at",
-    "sent_at",
-    "seen_at",
-    "answered_at",
-    "under_way_at",
-    "over_at",
-    "deleted_at",
-)
-_TIME_OF: Final[Mapping[type[Event], str]] = {
-    told.ReferralDrafted: "drafted_at",
-    told.ConsentAwaited: "awaited_at",
-    told.ReferralReady: "ready_at",
-    told.ReferralSent: "sent_at",
-    told.ReferralSeen: "seen_at",
-    told.ReferralAccepted: "answered_at",
-    told.ReferralDeclined: "answered_at",
-    told.ReferralUnderWay: "under_way_at",
-    told.ReferralClosed: "over_at",
-    told.ReferralRecalled: "over_at",
-    told.ReferralWithdrawn: "over_at",
-    told.ReferralExpired: "over_at",
-    told.DeletionConfirmed: "deleted_at",
+# Which time a step sets, one bit each in the order of the columns: a batch may take several steps at once.
+_BIT: Final[Mapping[type[Event], int]] = {
+    told.ConsentAwaited: 1,
+    told.ReferralReady: 2,
+    told.ReferralSent: 4,
+    told.ReferralSeen: 8,
+    told.ReferralAccepted: 16,
+    told.ReferralDeclined: 16,
+    told.ReferralUnderWay: 32,
+    told.ReferralClosed: 64,
+    told.ReferralRecalled: 64,
+    told.ReferralWithdrawn: 64,
+    told.ReferralExpired: 64,
+    told.DeletionConfirmed: 128,
 }
 
 
@@ -55,9 +45,12 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
     cases = [row for one in moved for row in _case_rows(one)]
     if cases:
         await tx.execute(_KEEP_CASES, *zip(*cases, strict=True))
+    drafts = [row for one in moved for row in _draft_rows(one)]
+    if drafts:
+        await tx.execute(_KEEP_DRAFTS, *zip(*drafts, strict=True))
     referrals = [row for one in moved for row in _referral_rows(one)]
     if referrals:
-        await tx.execute(_KEEP_REFERRALS, *zip(*referrals, strict=True))
+        await tx.execute(_MOVE_REFERRALS, *zip(*referrals, strict=True))
 
 
 async def cases_of(
@@ -110,36 +103,51 @@ def _case_row(one: Saved, case: Case) -> Row:
     return one.stream_id, one.tenant, case.department_id, status, reason, case.opened_at
 
 
+def _draft_rows(one: Saved) -> list[Row]:
+    rows: list[Row] = []
+    for sent in one.events:
+        body = sent.body
+        if isinstance(body, told.ReferralDrafted):
+            rows.append((
+                body.referral_id, one.tenant, one.stream_id, body.organisation_id, body.offer_id, sent.time,
+            ))  # fmt: skip
+    return rows
+
+
 def _referral_rows(one: Saved) -> list[Row]:
     case: Case = one.state
-    before = one.before if isinstance(one.before, Case) else None
-    times = _times(one)
+    referrals, consents = _known_before(one)
+    steps, at = _steps(one)
     rows: list[Row] = []
     for referral_id, referral in case.referrals.items():
         consent = case.consents.get(referral_id)
-        if (
-            before
-            and before.referrals.get(referral_id) == referral
-            and before.consents.get(referral_id) == consent
+        if isinstance(referral, Drafted) or (
+            referrals.get(referral_id) == referral and consents.get(referral_id) == consent
         ):
             continue
-        at = times.get(referral_id, {})
         rows.append((
-            referral_id, one.tenant, one.stream_id, referral.plan.organisation_id, referral.plan.offer_id,
-            referral.__struct_config__.tag, reason_of(referral), due_of(referral), _until(consent),
-            _in_time(referral), *(at.get(name) for name in _TIMES),
+            referral_id, referral.__struct_config__.tag, reason_of(referral), due_of(referral),
+            _until(consent), _in_time(referral), steps.get(referral_id, 0), at,
         ))  # fmt: skip
     return rows
 
 
-def _times(one: Saved) -> dict[UUID, dict[str, datetime]]:
-    """Return when each referral took the steps that were just saved."""
-    times: dict[UUID, dict[str, datetime]] = {}
+def _known_before(one: Saved) -> tuple[Mapping[UUID, Referral], Mapping[UUID, Consent]]:
+    before = one.before
+    return (before.referrals, before.consents) if isinstance(before, Case) else ({}, {})
+
+
+def _steps(one: Saved) -> tuple[Mapping[UUID, int], datetime | None]:
+    """Return the steps that each referral has just taken, and when: what is saved together has one time."""
+    steps: dict[UUID, int] = {}
+    at = None
     for sent in one.events:
-        name = _TIME_OF.get(type(sent.body)) if sent.body else None
-        if name:
-            times.setdefault(sent.body.referral_id, {})[name] = sent.time  # type: ignore[union-attr]  # each of these names its referral
-    return times
+        bit = _BIT.get(type(sent.body)) if sent.body else None
+        if bit:
+            at = sent.time
+            referral_id: UUID = sent.body.referral_id  # type: ignore[union-attr]  # each of these names one
+            steps[referral_id] = steps.get(referral_id, 0) | bit
+    return steps, at
 
 
 def _until(consent: Consent | None) -> datetime | None:
@@ -156,27 +164,30 @@ select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[],
 on conflict (case_id) do update set status = excluded.status, reason = excluded.reason
 """
 
+_KEEP_DRAFTS: Final = """
+insert into referrals (referral_id, tenant, case_id, organisation_id, offer_id, status, drafted_at)
+select referral_id, tenant, case_id, organisation_id, offer_id, 'drafted', drafted_at
+from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[])
+     as n (referral_id, tenant, case_id, organisation_id, offer_id, drafted_at)
+"""
+
 # A step is taken once: the first time that is known of it stays.
-_KEEP_REFERRALS: Final = """
-insert into referrals as old (
-  referral_id, tenant, case_id, organisation_id, offer_id, status, reason, due_on, consent_until, in_time,
-  drafted_at, awaited_at, ready_at, sent_at, seen_at, answered_at, under_way_at, over_at, deleted_at)
-select * from unnest(
-  $1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::date[],
-  $9::timestamptz[], $10::boolean[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-  $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::timestamptz[],
-  $19::timestamptz[])
-on conflict (referral_id) do update
-set status = excluded.status, reason = excluded.reason, due_on = excluded.due_on,
-    consent_until = excluded.consent_until, in_time = coalesce(old.in_time, excluded.in_time),
-    awaited_at = coalesce(old.awaited_at, excluded.awaited_at),
-    ready_at = coalesce(old.ready_at, excluded.ready_at),
-    sent_at = coalesce(old.sent_at, excluded.sent_at),
-    seen_at = coalesce(old.seen_at, excluded.seen_at),
-    answered_at = coalesce(old.answered_at, excluded.answered_at),
-    under_way_at = coalesce(old.under_way_at, excluded.under_way_at),
-    over_at = coalesce(old.over_at, excluded.over_at),
-    deleted_at = coalesce(old.deleted_at, excluded.deleted_at)
+_MOVE_REFERRALS: Final = """
+update referrals r
+set status = n.status, reason = n.reason, due_on = n.due_on, consent_until = n.consent_until,
+    in_time = coalesce(r.in_time, n.in_time),
+    awaited_at = coalesce(r.awaited_at, case when n.steps & 1 <> 0 then n.at end),
+    ready_at = coalesce(r.ready_at, case when n.steps & 2 <> 0 then n.at end),
+    sent_at = coalesce(r.sent_at, case when n.steps & 4 <> 0 then n.at end),
+    seen_at = coalesce(r.seen_at, case when n.steps & 8 <> 0 then n.at end),
+    answered_at = coalesce(r.answered_at, case when n.steps & 16 <> 0 then n.at end),
+    under_way_at = coalesce(r.under_way_at, case when n.steps & 32 <> 0 then n.at end),
+    over_at = coalesce(r.over_at, case when n.steps & 64 <> 0 then n.at end),
+    deleted_at = coalesce(r.deleted_at, case when n.steps & 128 <> 0 then n.at end)
+from unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::timestamptz[], $6::boolean[], $7::integer[],
+            $8::timestamptz[])
+     as n (referral_id, status, reason, due_on, consent_until, in_time, steps, at)
+where r.referral_id = n.referral_id
 """
 
 _CASES_OF: Final = """

@@ -2,11 +2,10 @@
 
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from contracts.model import CollaborationModel
 from services.kernel.calendar import Calendar
@@ -17,18 +16,23 @@ CLOCK: Final = "clock"
 MOVE: Final = "automatic"
 TIMEZONE: Final = "Europe/Copenhagen"
 
+_RUNGS: Final = ("reminder", "stand_in", "leader", MOVE)
+
 
 class Rung(Struct, frozen=True):
-    """One rung of a step's ladder, its day, and when the following one is due."""
+    """Who is told on which day; at `MOVE` nobody is told, the referral moves by itself."""
 
-    step: str
     name: str
     day: date
-    following: datetime | None = None
+    at: datetime
 
 
-Rungs: TypeAlias = tuple[tuple[str, date], ...]
-"""Who is told on which day; at `MOVE` nobody is told, the referral moves by itself."""
+class Reached(Struct, frozen=True):
+    """The rung that has come, the step it belongs to, and when the next one is due."""
+
+    step: str
+    rung: Rung
+    following: datetime | None
 
 
 def calendar_of(model: CollaborationModel) -> Calendar:
@@ -42,22 +46,17 @@ def after(calendar: Calendar, day: date, days: int) -> date:
     return calendar.after(day, days)
 
 
-@lru_cache(maxsize=4096)
-def morning(calendar: Calendar, day: date) -> datetime:
-    """Return the moment at which a day's work falls due."""
-    return calendar.morning(day)
-
-
-def rungs_of(referral: Referral, model: CollaborationModel) -> tuple[str, Rungs]:
+def rungs_of(referral: Referral, model: CollaborationModel) -> tuple[str, tuple[Rung, ...]]:
     """Return the step that a referral waits in, and its rungs; none where it waits for nobody."""
     match referral:
-        case AwaitingConsent():
-            return "awaiting_consent", (("reminder", referral.remind_on), (MOVE, referral.lapse_on))
         case Ready():
-            return "ready", _ladder(model, referral.send_by)
+            return "ready", _ladder(model, referral.send_by)[:-1]
         case Sent() | Seen():
-            move = after(calendar_of(model), referral.answer_by, model.ladder.move_after)
-            return "sent", (*_ladder(model, referral.answer_by), (MOVE, move))
+            return "sent", _ladder(model, referral.answer_by)
+        case AwaitingConsent():
+            days = (("reminder", referral.remind_on), (MOVE, referral.lapse_on))
+            morning = calendar_of(model).morning
+            return "awaiting_consent", tuple(Rung(name, day, morning(day)) for name, day in days)
         case (Recalled() | Withdrawn()) as stopped if stopped.delete_by and not stopped.deleted_at:
             return "deletion", _chase(model, stopped.delete_by)
         case _:
@@ -66,34 +65,42 @@ def rungs_of(referral: Referral, model: CollaborationModel) -> tuple[str, Rungs]
 
 def wound(referral_id: UUID, referral: Referral, model: CollaborationModel, now: datetime) -> Timer:
     """Return the clock of a referral's new state, set to its first rung after `now`, or stopped."""
-    calendar = calendar_of(model)
-    times = (morning(calendar, day) for _, day in rungs_of(referral, model)[1])
-    return Timer(CLOCK, referral_id, next((at for at in times if at > now), None))
+    for rung in rungs_of(referral, model)[1]:
+        if rung.at > now:
+            return Timer(CLOCK, referral_id, rung.at)
+    return Timer(CLOCK, referral_id, None)
 
 
-def rung_at(referral: Referral, model: CollaborationModel, due_at: datetime) -> Rung | None:
+def reached(referral: Referral, model: CollaborationModel, due_at: datetime) -> Reached | None:
     """Return the rung that a time stands for: the last that is not later; none where there is none."""
-    calendar = calendar_of(model)
     step, rungs = rungs_of(referral, model)
-    found = None
-    for name, day in rungs:
-        at = morning(calendar, day)
-        if at > due_at:
-            return found and replace(found, following=at)
-        found = Rung(step, name, day)
-    return found
+    passed = [rung for rung in rungs if rung.at <= due_at]
+    if not passed:
+        return None
+    coming = rungs[len(passed) :]
+    return Reached(step, passed[-1], coming[0].at if coming else None)
 
 
-def _ladder(model: CollaborationModel, due: date) -> Rungs:
-    calendar = calendar_of(model)
-    return (
-        ("reminder", after(calendar, due, -model.ladder.reminder_before)),
-        ("stand_in", after(calendar, due, model.ladder.stand_in_after)),
-        ("leader", after(calendar, due, model.ladder.leader_after)),
+def _ladder(model: CollaborationModel, due: date) -> tuple[Rung, ...]:
+    days = model.ladder
+    return _rungs(
+        calendar_of(model),
+        due,
+        (-days.reminder_before, days.stand_in_after, days.leader_after, days.move_after),
     )
 
 
-def _chase(model: CollaborationModel, due: date) -> Rungs:
+@lru_cache(maxsize=4096)
+def _rungs(calendar: Calendar, due: date, days: tuple[int, ...]) -> tuple[Rung, ...]:
+    turns = [calendar.after(due, each) for each in days]
+    return tuple(Rung(name, day, calendar.morning(day)) for name, day in zip(_RUNGS, turns, strict=True))
+
+
+def _chase(model: CollaborationModel, due: date) -> tuple[Rung, ...]:
     # both deadlines count from the day of the stop; the state keeps the first of them
     further = model.deadlines.delete_escalate - model.deadlines.delete_confirm
-    return (("stand_in", due), ("leader", after(calendar_of(model), due, further)))
+    calendar = calendar_of(model)
+    escalated = after(calendar, due, further)
+    return Rung("stand_in", due, calendar.morning(due)), Rung(
+        "leader", escalated, calendar.morning(escalated)
+    )

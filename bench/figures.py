@@ -1,0 +1,34 @@
+"""What a benchmark prints: one line a run, and the medians with their spread."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from bench.load import Latency, Run
+
+HEADING = f"{'':16}{'hops/s':>10}{'Python µs/hop':>16}{'RSS MB':>9}"
+
+
+def run_line(name: str, run: Run) -> str:
+    """Return a run as a line under `HEADING`."""
+    return _line(name, run.hops_per_second, run.python_us, run.rss_mb)
+
+
+def median_line(name: str, runs: Sequence[Run]) -> str:
+    """Return the medians of runs as a line under `HEADING`, and between which rates they lay."""
+    rates = [run.hops_per_second for run in runs]
+    middle = _line(
+        name, median(rates), median(run.python_us for run in runs), median(run.rss_mb for run in runs)
+    )
+    return f"{middle}   {min(rates):,.0f} to {max(rates):,.0f}"
+
+
+def latency_line(name: str, latency: Latency) -> str:
+    """Return an open load as a sentence."""
+    return (
+        f"{name}: {latency.cases_per_second:g} cases/s, hop p50 {latency.p50:.1f}, p95 {latency.p95:.1f}, "
+        f"p99 {latency.p99:.1f} ms, Python {latency.python_us:.0f} µs a hop"
+    )
+
+
+def _line(name: str, rate: float, python_us: float, rss_mb: float) -> str:
+    return f"{name:16}{rate:>10,.0f}{python_us:>16.1f}{rss_mb:>9.0f}"

@@ -1,0 +1,28 @@
+"""The evaluation service."""
+
+from pathlib import Path
+from typing import Final
+
+from contracts.evaluation import EvaluationAccessRefused, EvaluationLooked
+from services.evaluation.api import router
+from services.evaluation.domain import decide
+from services.evaluation.domain_access import allows
+from services.evaluation.domain_commands import HearVoice, TakeMeasurement
+from services.evaluation.domain_states import Case
+from services.evaluation.intake import HEARS
+from services.evaluation.store import project
+from services.kernel.service import Service
+
+SERVICE: Final = Service(
+    name="evaluation",
+    state=Case,
+    decide=decide,
+    hears=HEARS,
+    allows=allows,
+    looked=EvaluationLooked,
+    refused=EvaluationAccessRefused,
+    routes=router,
+    schema=Path(__file__).parent / "schema",
+    opens=frozenset({HearVoice, TakeMeasurement}),
+    project=project,
+)

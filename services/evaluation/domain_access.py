@@ -1,0 +1,84 @@
+"""Who may do and see what in an evaluation; refused is the default; pure."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.evaluation.domain_commands import Conclude, HearVoice, TakeMeasurement
+from services.evaluation.domain_states import Case, Collaboration, Running, Spoken
+from services.kernel.decision import Actor, Given, Look
+from services.kernel.errors import ConsentUnknown
+
+
+def allows(state: Case | None, asked: Any, given: Given) -> bool:
+    """Return whether the actor may take a step or a look, by what they are to this case."""
+    if state is None:
+        return False
+    actor = given.actor
+    match actor.role:
+        case "caseworker":
+            own = actor.department_id is not None and actor.department_id == state.department_id
+            return own and isinstance(asked, Look | HearVoice | Conclude | TakeMeasurement)
+        case "coordinator":
+            return _coordinator_may(state, asked, given)
+        case "guardian":
+            return actor.id in state.guardians and _speaks(asked, "family")
+        case "young_person":
+            family = actor.id in state.family and _speaks(asked, "family")
+            return actor.id == state.young_person_id and (family or _speaks(asked, "child"))
+        case _:
+            return False
+
+
+def seen_by(case: Case, actor: Actor, now: datetime) -> dict[UUID, Collaboration]:
+    """Return the collaborations that somebody who may look sees: an organisation its own, while it may."""
+    return {
+        agreement_id: collaboration
+        for agreement_id, collaboration in case.collaborations.items()
+        if actor.role != "coordinator" or _shared(case, collaboration, actor, now)
+    }
+
+
+def hears(actor: Actor, spoken: Spoken) -> bool:
+    """Return whether somebody who may look reads the words of a voice.
+
+    The municipality reads all of them. Everybody else reads their own, and what a caseworker wrote down for
+    their side: what a child has said is not laid before others by this product.
+    """
+    if actor.role == "caseworker" or spoken.by == actor.id:
+        return True
+    match actor.role:
+        case "coordinator":
+            return spoken.voice == "organisation"
+        case "guardian":
+            return spoken.voice == "family" and spoken.role == "caseworker"
+        case "young_person":
+            return spoken.voice == "child"
+        case _:
+            return False
+
+
+def measures(actor: Actor) -> bool:
+    """Return whether somebody who may look reads the scores; an organisation does not."""
+    return actor.role in {"caseworker", "guardian", "young_person"}
+
+
+def _speaks(asked: Any, voice: str) -> bool:
+    return isinstance(asked, Look) or (isinstance(asked, HearVoice) and asked.voice == voice)
+
+
+def _coordinator_may(case: Case, asked: Any, given: Given) -> bool:
+    """Whatever an organisation does needs a valid consent that is known for sure."""
+    theirs = seen_by(case, given.actor, given.now)
+    if isinstance(asked, HearVoice):
+        may = asked.voice == "organisation" and case.holding(asked.evaluation_id) in theirs
+    else:
+        may = bool(theirs) and isinstance(asked, Look)
+    if may and not given.consents_known:
+        raise ConsentUnknown
+    return may
+
+
+def _shared(case: Case, collaboration: Collaboration, actor: Actor, now: datetime) -> bool:
+    own = actor.organisation_id is not None and actor.organisation_id == collaboration.about.organisation_id
+    return own and isinstance(collaboration, Running) and case.covers(collaboration.about.referral_id, now)

@@ -1,0 +1,37 @@
+-- What the lists and figures of the evaluation service need; the truth is the document in streams.
+
+alter table streams add constraint streams_hold_cases check (state ->> 'kind' in ('case'));
+
+create table outcomes (
+  agreement_id uuid not null,
+  dimension text not null,
+  moment text not null,
+  tenant text not null,
+  case_id uuid not null,
+  change text not null,
+  counts_from date not null,
+  constraint outcomes_pk primary key (agreement_id, dimension, moment),
+  constraint outcomes_compare_with_the_start check (moment in ('end', 'after')),
+  constraint outcomes_are_known_changes check (change in ('better', 'same', 'worse', 'missing'))
+);
+
+-- The outcomes of one municipality at one moment, by dimension.
+create index outcomes_by_moment on outcomes (tenant, moment, dimension);
+
+create table work (
+  tenant text not null,
+  role text not null,
+  whose uuid not null,
+  case_id uuid not null,
+  agreement_id uuid not null,
+  about uuid not null,
+  what text not null,
+  shown_from date not null,
+  due_on date not null,
+  until timestamptz,
+  constraint work_pk primary key (case_id, about, what, role, whose),
+  constraint work_for_organisations_ends_with_the_consent check (role <> 'coordinator' or until is not null)
+) with (autovacuum_vacuum_scale_factor = 0.02);
+
+-- One person's, department's or organisation's list, the most urgent first.
+create index work_by_whose on work (tenant, role, whose, due_on);

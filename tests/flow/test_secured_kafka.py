@@ -1,0 +1,222 @@
+"""On a secured Kafka each service says what is its own, hears what it is meant to hear, and no more."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
+
+from contracts.event import SERVICES, topic_of
+from deploy.kafka_access import KafkaAccess, NoAccess, administrator
+from deploy.principals import grant, user_of
+from deploy.topics import PartitionsAreFixed, lay_topics
+from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
+from tests.kafka_security import Security, made_security
+from tests.servers import running, scratch_folder
+
+pytestmark = pytest.mark.kafka
+
+HEARS = {
+    "directory": frozenset[str](),
+    "referral": frozenset({"directory", "consent", "agreement"}),
+    "consent": frozenset({"referral"}),
+    "agreement": frozenset({"referral", "consent", "evaluation"}),
+    "evaluation": frozenset({"agreement", "consent"}),
+    "notify": frozenset(SERVICES) - {"notify", "audit"},
+    "audit": frozenset(SERVICES) - {"audit"},
+}
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def security() -> Iterator[Security]:
+    """Make the secrets of an installation."""
+    with scratch_folder() as folder:
+        yield made_security(folder / "secrets")
+
+
+@pytest.fixture(scope="module")
+def kafka(security: Security) -> Iterator[ApacheKafka]:
+    """Run a Kafka with the production settings, its topics and its principals laid by the scripts."""
+    if missing := missing_for_kafka():
+        pytest.fail(f"Apache Kafka cannot run without {' and '.join(missing)}")
+    with scratch_folder() as folder, running(apache_kafka(folder / "kafka", security=security)) as cluster:
+        said = _topics_script(cluster, security)
+        assert said.returncode == 0, said.stderr
+        passwords = {service: security.password(service) for service in HEARS}
+        grant(security.operator(cluster.inner_bootstrap), HEARS, passwords)
+        yield cluster
+
+
+async def test_the_topics_are_as_asked_for(kafka: ApacheKafka, security: Security) -> None:
+    """Each service has its one topic, with the number of partitions that was asked for."""
+    async with administrator(security.operator(kafka.inner_bootstrap)) as admin:
+        found = await admin.describe_topics([topic_of(service) for service in SERVICES])
+
+    assert {each["topic"]: len(each["partitions"]) for each in found} == {
+        topic_of(each): 4 for each in SERVICES
+    }
+
+
+async def test_laying_topics_twice_changes_nothing(kafka: ApacheKafka, security: Security) -> None:
+    """The script may run at every start."""
+    operator = security.operator(kafka.inner_bootstrap)
+
+    assert await lay_topics(operator, partitions=4, replication=1) == []
+
+
+def test_another_partition_count_is_refused(kafka: ApacheKafka, security: Security) -> None:
+    """Another number of partitions would let a case's events overtake each other: refused, with advice."""
+    said = _topics_script(kafka, security, partitions=5)
+
+    assert said.returncode == 1
+    assert "has 4 partitions, and 5 are asked for" in said.stderr
+    assert "Ask for 4 again" in said.stderr
+    with pytest.raises(PartitionsAreFixed):
+        asyncio.run(lay_topics(security.operator(kafka.inner_bootstrap), partitions=5, replication=1))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_says_and_hears_what_it_is_meant_to(
+    kafka: ApacheKafka, security: Security, service: str
+) -> None:
+    """Each principal writes its own topic, reads what it hears and commits in its own group."""
+    access = _access(kafka, security, service)
+    await _say(access, topic_of(service))
+
+    for other in HEARS[service]:
+        await _say(_access(kafka, security, other), topic_of(other))
+        assert await _heard(access, topic_of(other), group=user_of(service)) == b"an event"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_cannot_speak_for_another(
+    kafka: ApacheKafka, security: Security, service: str
+) -> None:
+    """No principal writes a foreign topic, whether it hears it or not."""
+    for other in set(SERVICES) - {service}:
+        with pytest.raises(TopicAuthorizationFailedError):
+            await _say(_access(kafka, security, service), topic_of(other))
+
+
+@pytest.mark.parametrize("service", [each for each in SERVICES if set(SERVICES) - HEARS[each]])
+async def test_a_service_cannot_overhear_another(
+    kafka: ApacheKafka, security: Security, service: str
+) -> None:
+    """No principal reads a topic that its service does not hear."""
+    for other in set(SERVICES) - HEARS[service] - {service}:
+        with pytest.raises(TopicAuthorizationFailedError):
+            await _heard(_access(kafka, security, service), topic_of(other), group=user_of(service))
+
+
+async def test_a_service_cannot_read_in_anothers_group(kafka: ApacheKafka, security: Security) -> None:
+    """No principal can take another service's place, and with it its share of the events."""
+    with pytest.raises(GroupAuthorizationFailedError):
+        await _heard(_access(kafka, security, "referral"), topic_of("consent"), group=user_of("audit"))
+
+
+async def test_a_service_makes_no_topics(kafka: ApacheKafka, security: Security) -> None:
+    """Topics come from the script alone."""
+    with pytest.raises(KafkaError):
+        await _say(_access(kafka, security, "referral"), "samspil.referral.v2")
+
+
+async def test_a_wrong_password_is_refused_and_said(kafka: ApacheKafka, security: Security) -> None:
+    """Whoever has the wrong password reads so, and for which user."""
+    wrong = security.service(kafka.bootstrap, user_of("referral"), "guess")
+
+    with pytest.raises(NoAccess, match=r"for samspil\.referral: .*[Aa]uthentication"):
+        async with administrator(wrong):
+            pass
+
+
+async def test_an_unknown_authority_is_refused(kafka: ApacheKafka) -> None:
+    """Without our authority's certificate a client does not trust the server, and stays away."""
+    with scratch_folder() as folder:
+        other = made_security(folder / "secrets")
+        with pytest.raises(NoAccess, match="CERTIFICATE_VERIFY_FAILED"):
+            async with administrator(other.operator(kafka.inner_bootstrap)):
+                pass
+
+
+async def test_nobody_passes_the_inner_listener_without_a_certificate(
+    kafka: ApacheKafka, security: Security
+) -> None:
+    """The listener of nodes and operators asks for a certificate of ours."""
+    without = KafkaAccess(kafka.inner_bootstrap, authority=security.authority)
+
+    with pytest.raises(NoAccess):
+        async with administrator(without):
+            pass
+
+
+async def test_a_right_that_was_lost_is_taken_away(kafka: ApacheKafka, security: Security) -> None:
+    """A service that no longer hears another cannot read it any more; the second run changes nothing else."""
+    operator = security.operator(kafka.inner_bootstrap)
+    passwords = {"evaluation": security.password("evaluation")}
+    fewer = {"evaluation": HEARS["evaluation"] - {"consent"}}
+
+    grant(operator, fewer, passwords)
+    grant(operator, fewer, passwords)
+    try:
+        access = _access(kafka, security, "evaluation")
+        await _say(access, topic_of("evaluation"))
+        with pytest.raises(TopicAuthorizationFailedError):
+            await _heard(access, topic_of("consent"), group=user_of("evaluation"))
+    finally:
+        grant(operator, {"evaluation": HEARS["evaluation"]}, passwords)
+
+
+def _topics_script(
+    kafka: ApacheKafka, security: Security, *, partitions: int = 4
+) -> "subprocess.CompletedProcess[str]":
+    where = ("--bootstrap", kafka.inner_bootstrap, "--authority", str(security.authority))
+    who = ("--certificate", str(security.secrets / "kafka_operator"))
+    shape = ("--partitions", str(partitions), "--replication", "1")
+    argv = (sys.executable, "-m", "deploy.topics", *where, *who, *shape)
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+
+
+def _access(kafka: ApacheKafka, security: Security, service: str) -> KafkaAccess:
+    return security.service(kafka.bootstrap, user_of(service), security.password(service))
+
+
+async def _say(access: KafkaAccess, topic: str) -> None:
+    """Send one message as the kernel's relay does: idempotent, acknowledged by all."""
+    producer = AIOKafkaProducer(**access.for_aiokafka(), acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        await asyncio.wait_for(producer.send_and_wait(topic, b"an event"), 10)
+    finally:
+        await producer.stop()
+
+
+async def _heard(access: KafkaAccess, topic: str, *, group: str) -> bytes | None:
+    """Return the first message of a topic, read as a member of a group that commits."""
+    async with _member(access, topic, group) as consumer:
+        message = await asyncio.wait_for(consumer.getone(), 15)
+        await consumer.commit({TopicPartition(message.topic, message.partition): message.offset + 1})
+        value: bytes | None = message.value
+        return value
+
+
+@asynccontextmanager
+async def _member(access: KafkaAccess, topic: str, group: str) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        topic,
+        **access.for_aiokafka(),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        heartbeat_interval_ms=300,
+    )
+    try:
+        await asyncio.wait_for(consumer.start(), 15)
+        yield consumer
+    finally:
+        await consumer.stop()

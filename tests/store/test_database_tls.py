@@ -1,0 +1,58 @@
+"""The production database is reached by TLS and password only; tried on Debian's server, built with TLS."""
+
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.credentials import make_credentials
+from services.kernel.embedded import Postgres, postgres
+from services.kernel.embedded_cluster import give, unprivileged
+from services.kernel.embedded_process import free_port
+from tests.servers import DEBIAN_15, scratch_folder
+
+pytestmark = pytest.mark.skipif(not DEBIAN_15.exists(), reason="Debian's PostgreSQL 15 is not installed")
+RULES = Path(__file__).parents[2] / "deploy" / "postgres" / "pg_hba.conf"
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Postgres]:
+    """Run a server with the certificate and the rules of production."""
+    make_credentials(tmp_path / "secrets", datetime.now(UTC))
+    with scratch_folder() as folder:
+        for name, source in {
+            "server.pem": tmp_path / "secrets" / "postgres_server",
+            "pg_hba.conf": RULES,
+        }.items():
+            shutil.copy(source, folder / name)
+            (folder / name).chmod(0o600)
+            give(folder / name, unprivileged())
+        settings = {
+            "ssl": "on",
+            "ssl_cert_file": str(folder / "server.pem"),
+            "ssl_key_file": str(folder / "server.pem"),
+            "ssl_min_protocol_version": "TLSv1.2",
+            "hba_file": str(folder / "pg_hba.conf"),
+        }
+        data = folder / "postgres"
+        async with postgres(data, port=free_port(), programs=DEBIAN_15, settings=settings) as started:
+            yield started
+
+
+async def test_a_client_that_checks_the_certificate_gets_in(server: Postgres, tmp_path: Path) -> None:
+    """A connection is encrypted, and to the server that our authority vouches for."""
+    trust = f"?sslmode=verify-full&sslrootcert={tmp_path / 'secrets' / 'authority'}"
+    connection = await asyncpg.connect(server.dsn + trust)
+    try:
+        assert await connection.fetchval("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+    finally:
+        await connection.close()
+
+
+async def test_an_unencrypted_connection_is_refused(server: Postgres) -> None:
+    """Without TLS nobody gets in, whatever the password."""
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="no encryption"):
+        await asyncpg.connect(server.dsn + "?sslmode=disable")

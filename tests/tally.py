@@ -1,0 +1,177 @@
+"""A service of the smallest kind, for the tests of the kernel: it counts what it hears and says so."""
+
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from fastapi import APIRouter
+from msgspec import Struct
+from pydantic import SecretStr
+
+from contracts.consent import ConsentAccessRefused, ConsentGiven, ConsentLooked, ConsentTicked
+from contracts.event import Event
+from contracts.referral import ReferralReady, ReferralSeen
+from services.kernel.clock import SystemClock
+from services.kernel.decision import Decision, Given, Seal, Timer, TimerFired
+from services.kernel.errors import Refused
+from services.kernel.ids import as_uuid
+from services.kernel.kms import FileKms
+from services.kernel.messages import Message, Meta, message_of
+from services.kernel.migrations import migrate
+from services.kernel.runtime import Runtime
+from services.kernel.service import Service
+from services.kernel.settings import Settings
+from services.kernel.topics import make_topics
+
+TENANT = "0440"
+ORGANISATION = UUID("0199a000-0000-7000-8000-000000000001")
+ACTOR = UUID("0199a000-0000-7000-8000-0000000000aa")
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+class Tally(Struct, frozen=True, tag="tally", tag_field="kind"):
+    """How often each referral was seen, and how often the stream was woken."""
+
+    seen: tuple[UUID, ...] = ()
+    woken: int = 0
+
+
+class Count(Struct, frozen=True):
+    """Count one more by hand; a private word may be kept with it."""
+
+    referral_id: UUID
+    word: str = ""
+    wake_at: datetime | None = None
+
+
+class TooMany(Refused):
+    """More than the tally can hold."""
+
+
+def decide(tally: Tally | None, asked: Any, given: Given) -> Decision:
+    """Count what is seen; a `ReferralReady` breaks the rule on purpose."""
+    now = tally or Tally()
+    match asked:
+        case ReferralSeen() | Count():
+            if asked.referral_id.int == 0:
+                raise TooMany("0")
+            told = ConsentGiven(
+                consent_id=asked.referral_id,
+                referral_id=asked.referral_id,
+                holder_id=ACTOR,
+                given_at=given.now,
+                expires_at=given.now,
+            )
+            seals = (Seal(ACTOR, "word", asked.word),) if isinstance(asked, Count) and asked.word else ()
+            timers: tuple[Timer, ...] = ()
+            if isinstance(asked, Count) and asked.wake_at:
+                timers = (Timer("wake", asked.referral_id, asked.wake_at),)
+            return Decision(Tally((*now.seen, asked.referral_id), now.woken), (told,), timers, seals)
+        case ReferralReady():
+            raise ZeroDivisionError
+        case TimerFired():
+            return Decision(Tally(now.seen, now.woken + 1))
+    return Decision(tally)
+
+
+TALLY = Service(
+    name="consent",
+    state=Tally,
+    decide=decide,
+    hears=(ReferralSeen, ReferralReady),
+    allows=lambda _state, _asked, given: given.actor.role == "caseworker",
+    looked=ConsentLooked,
+    refused=ConsentAccessRefused,
+    routes=APIRouter(prefix="/consent"),
+    schema=Path("no-such-folder"),
+    ticks=ConsentTicked,
+)
+
+
+def case_id(n: int) -> UUID:
+    """Return the stream of the n-th case."""
+    return uuid5(NAMESPACE_URL, f"case {n}")
+
+
+def seen(n: int) -> ReferralSeen:
+    """Return the body of an event that the tally counts."""
+    return ReferralSeen(
+        referral_id=uuid5(NAMESPACE_URL, f"referral {n}"), organisation_id=ORGANISATION, seen_at=START
+    )
+
+
+def a_message(
+    stream: UUID,
+    seq: int,
+    body: Event,
+    *,
+    tenant: str = TENANT,
+    event_type: str | None = None,
+    event_id: UUID | None = None,
+) -> Message:
+    """Return an event of the referral service as it travels."""
+    stable = event_id or as_uuid(str(uuid5(stream, f"event {seq}")))
+    meta = Meta(START, ACTOR, "caseworker", stable, stable)
+    data = body.model_dump_json().encode()
+    return message_of(str(stable), str(stream), seq, tenant, event_type or body.type, meta, data)
+
+
+async def publish(bootstrap: str, messages: Sequence[Message], *, topic: str = "samspil.referral.v1") -> None:
+    """Send messages as another producer would."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        for message in messages:
+            await producer.send(topic, message.value, message.key, headers=message.headers)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
+    """Return the settings of a process under test."""
+    return Settings(
+        mode="test",
+        database=SecretStr(dsn),
+        bootstrap=bootstrap,
+        broker="kafka" if kind == "kafka" else "embedded",
+        tick_seconds=0.2,
+        **more,
+    )
+
+
+@asynccontextmanager
+async def running(
+    dsn: str, bootstrap: str, kind: str, service: Service = TALLY, **more: Any
+) -> AsyncIterator[Runtime]:
+    """Run a service while the block runs; topics and schema are made first."""
+    settings = settings_for(dsn, bootstrap, kind, **more)
+    await migrate(dsn, service)
+    if bootstrap:
+        await make_topics(["referral", service.name], settings)
+    key = Path(tempfile.mkdtemp()) / "kek"
+    runtime = Runtime(service, settings, clock=SystemClock(), models={}, kms=FileKms(key, mode="test"))
+    await runtime.start(listen=bool(bootstrap))
+    try:
+        yield runtime
+    finally:
+        await runtime.stop()
+
+
+async def tallies(runtime: Runtime) -> dict[UUID, list[str]]:
+    """Return what each stream has counted, in order."""
+    connection = await asyncpg.connect(runtime.settings.database.get_secret_value())
+    try:
+        rows = await connection.fetch(
+            "select stream_id, array(select jsonb_array_elements_text(state -> 'seen')) as seen "
+            f"from {runtime.service.name}.streams where state is not null"  # noqa: S608  a service's name
+        )
+    finally:
+        await connection.close()
+    return {row["stream_id"]: list(row["seen"]) for row in rows}

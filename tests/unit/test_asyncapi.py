@@ -1,0 +1,193 @@
+"""The AsyncAPI document: what an outsider is promised is what the classes say, and a validator agrees."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from contracts.asyncapi import document
+from contracts.event import SERVICES, topic_of
+from contracts.golden import Golden
+from contracts.publish import ASYNCAPI
+from contracts.registry import EVENTS
+from tests.node_tools import run_node
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def published() -> Document:
+    """The document as it stands in the repository."""
+    found: Document = json.loads(ASYNCAPI.read_text(encoding="utf-8"))
+    return found
+
+
+def resolved(published: Document, schema: Document) -> Document:
+    """Return a schema together with the components that it refers to."""
+    return {**schema, "components": published["components"]}
+
+
+def refused(schema: Document, value: object) -> bool:
+    """Say whether a schema refuses a value, formats included."""
+    return not jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker()).is_valid(value)
+
+
+def headers_of(published: Document, name: str) -> dict[str, str]:
+    """Return headers as a service writes them for one event type."""
+    shared: dict[str, str] = published["components"]["schemas"]["headers"]["examples"][0]
+    fixed = published["components"]["messages"][name]["headers"]["properties"]
+    return {**shared, **{header: rule["const"] for header, rule in fixed.items()}}
+
+
+def test_the_document_says_what_the_classes_say(published: Document) -> None:
+    """Whoever changes an event and forgets to publish is told."""
+    assert published == document(EVENTS, Golden())
+
+
+def test_each_service_has_one_topic_and_all_of_its_messages(published: Document) -> None:
+    """An outsider finds every event on the topic of the service that speaks it."""
+    channels = published["channels"]
+
+    assert {name: channel["address"] for name, channel in channels.items()} == {
+        s: topic_of(s) for s in SERVICES
+    }
+    assert sorted(name for channel in channels.values() for name in channel["messages"]) == sorted(EVENTS)
+    assert set(published["operations"]) == {
+        f"{s}.{action}" for s in SERVICES for action in ("send", "receive")
+    }
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_the_example_of_a_message_keeps_its_own_rules(published: Document, name: str) -> None:
+    """An example that could not occur would mislead."""
+    message = published["components"]["messages"][name]
+
+    assert not refused(message["payload"], message["examples"][0]["payload"])
+    assert EVENTS[name].model_validate_json(json.dumps(message["examples"][0]["payload"]))
+
+
+def test_all_headers_are_required_but_the_traces(published: Document) -> None:
+    """A message without its trace is read, one without its tenant is not."""
+    name = "referral.sent.v1"
+    headers = headers_of(published, name)
+    schema = resolved(published, published["components"]["messages"][name]["headers"])
+
+    needed = {
+        header
+        for header in headers
+        if refused(schema, {other: value for other, value in headers.items() if other != header})
+    }
+
+    assert not refused(schema, headers)
+    assert set(headers) - needed == {"traceparent", "ce_traceparent"}
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("ce_type", "referral.seen.v1"),
+        ("ce_source", "urn:samspil:consent"),
+        ("ce_dataschema", "urn:samspil:schema:referral.seen.v1"),
+        ("ce_specversion", "0.3"),
+        ("ce_sequence", "1"),
+        ("ce_tenant", "Kerteminde"),
+        ("ce_time", "yesterday"),
+        ("ce_role", "A Person's Name"),
+        ("ce_subject", "010101-0000"),
+        ("content-type", "application/cloudevents+json"),
+        ("traceparent", "x"),
+    ],
+)
+def test_a_header_of_another_kind_is_refused(published: Document, header: str, value: str) -> None:
+    """Each header has one form, and the fixed ones have one value."""
+    name = "referral.sent.v1"
+    schema = resolved(published, published["components"]["messages"][name]["headers"])
+
+    assert refused(schema, {**headers_of(published, name), header: value})
+
+
+def test_a_tick_has_no_sequence(published: Document) -> None:
+    """A tick counts nothing: a sequence on it would be a hole for somebody."""
+    name = "consent.ticked.v1"
+    schema = resolved(published, published["components"]["messages"][name]["headers"])
+    counted = headers_of(published, name)
+    tick = {header: value for header, value in counted.items() if header != "ce_sequence"}
+
+    assert refused(schema, counted)
+    assert not refused(schema, tick)
+
+
+def test_the_key_is_a_random_id(published: Document) -> None:
+    """The key of a message is its stream, never a person number."""
+    keys = [message["bindings"]["kafka"]["key"] for message in published["components"]["messages"].values()]
+
+    assert all((key["type"], key["format"]) == ("string", "uuid") for key in keys)
+
+
+@pytest.mark.usefixtures("node_tools")
+def test_a_validator_of_others_takes_the_document() -> None:
+    """The AsyncAPI initiative's own parser finds no error and no warning."""
+    judged = run_node("validate.mjs", str(ASYNCAPI))
+
+    assert (judged.returncode, json.loads(judged.stdout)) == (0, {str(ASYNCAPI): []}), judged.stderr
+
+
+def sound(_: Document) -> None:
+    """Change nothing."""
+
+
+def without_info(broken: Document) -> None:
+    """Leave out what every document must have."""
+    del broken["info"]
+
+
+def with_a_stranger(broken: Document) -> None:
+    """Refer to a message that is nowhere."""
+    broken["channels"]["referral"]["messages"]["stranger"] = {"$ref": "#/components/messages/stranger"}
+
+
+def with_a_foreign_message(broken: Document) -> None:
+    """Let a service send what belongs to another topic."""
+    foreign = {"$ref": "#/channels/consent/messages/consent.given.v1"}
+    broken["operations"]["referral.send"]["messages"].append(foreign)
+
+
+def with_a_misspelt_binding(broken: Document) -> None:
+    """Write a Kafka binding that does not exist."""
+    broken["channels"]["referral"]["bindings"]["kafka"]["topics"] = "samspil.referral.v1"
+
+
+def with_an_unknown_type(broken: Document) -> None:
+    """Give a field a type that JSON Schema does not have."""
+    broken["components"]["messages"]["referral.sent.v1"]["payload"]["properties"]["sent_at"]["type"] = "text"
+
+
+@pytest.mark.usefixtures("node_tools")
+def test_the_validator_refuses_broken_copies(tmp_path: Path) -> None:
+    """A validator that takes everything would prove nothing."""
+    few = {name: EVENTS[name] for name in ("referral.sent.v1", "consent.given.v1")}
+    spoilers: tuple[Callable[[Document], None], ...] = (
+        without_info,
+        with_a_stranger,
+        with_a_foreign_message,
+        with_a_misspelt_binding,
+        with_an_unknown_type,
+    )
+    copies = []
+    for spoil in (sound, *spoilers):
+        copy = json.loads(json.dumps(document(few, Golden())))
+        spoil(copy)
+        copies.append(tmp_path / f"{spoil.__name__}.json")
+        copies[-1].write_text(json.dumps(copy), encoding="utf-8")
+
+    judged = run_node("validate.mjs", *map(str, copies))
+
+    wrong = {Path(path).stem: found for path, found in json.loads(judged.stdout).items()}
+    assert judged.returncode == 1
+    assert [name for name, found in wrong.items() if not found] == ["sound"]
+    assert "info" in wrong["without_info"][0]
+    assert any("stranger" in found for found in wrong["with_a_stranger"])
+    assert any("topics" in found for found in wrong["with_a_misspelt_binding"])

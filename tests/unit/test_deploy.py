@@ -1,0 +1,245 @@
+"""What is deployed is what was meant: valid files, no secret in them, no metric that does not exist."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from confluent_kafka.admin import AclOperation
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from contracts.event import SERVICES, topic_of
+from deploy.credentials import make_credentials
+from deploy.principals import rights_of, user_of
+from services.kernel import metrics
+from services.kernel.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE = ROOT / "docker-compose.yml"
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+METRIC = re.compile(r"\bsamspil_[a-z_]+")
+GIVEN_BY_THE_OPERATOR = {"issuer_keys"}
+OF_THIS_PROGRAM = ("prepare", *SERVICES)
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """Read the compose file as docker does, its anchors resolved."""
+    read: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+    return read
+
+
+def test_the_compose_file_is_valid() -> None:
+    """Docker can read the compose file."""
+    _run(_tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(COMPOSE))
+
+
+def test_the_image_is_built_as_it_should() -> None:
+    """The linter of image recipes finds nothing."""
+    _run(_tool("hadolint"), str(DEPLOY / "Dockerfile"))
+
+
+def test_the_image_runs_as_nobody_special() -> None:
+    """The image's last user is a number that is not root's."""
+    users = re.findall(r"^USER (.+)$", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert users
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1])
+
+
+def test_the_image_holds_locked_libraries_only() -> None:
+    """Every library of the image stands in the lock of the project, in the same version, with hashes."""
+    of_image, of_project = (
+        _pins(path) for path in (DEPLOY / "requirements.lock", ROOT / "requirements.lock")
+    )
+
+    assert of_image
+    assert {name: version for name, version in of_image.items() if of_project.get(name) != version} == {}
+
+
+def test_every_service_has_its_container(compose: dict[str, Any]) -> None:
+    """Each service runs by itself, with its own login, its own user in Kafka and nobody else's secrets."""
+    for service in SERVICES:
+        container = compose["services"][service]
+        own = {f"database_samspil_{service}", f"kafka_{service}"}
+        assert container["command"] == ["run", service]
+        assert container["environment"]["SAMSPIL_KAFKA_USER"] == user_of(service)
+        assert {
+            each for each in container["secrets"] if "_samspil_" in each or each.startswith("kafka_")
+        } == own
+
+
+def test_containers_have_no_rights_to_spare(compose: dict[str, Any]) -> None:
+    """No container keeps capabilities or may gain rights, and ours write nowhere but in /tmp."""
+    for name, container in compose["services"].items():
+        assert container["cap_drop"] == ["ALL"], name
+        assert container["security_opt"] == ["no-new-privileges:true"], name
+        assert not {"privileged", "cap_add", "network_mode", "pid"} & container.keys(), name
+    for name in OF_THIS_PROGRAM:
+        assert compose["services"][name]["read_only"], name
+        assert compose["services"][name]["tmpfs"] == ["/tmp"], name  # noqa: S108 - the container's own
+
+
+def test_nothing_is_published_to_other_machines(compose: dict[str, Any]) -> None:
+    """Ports are bound to the loopback address, and the servers' network has no way out."""
+    ports = [port for container in compose["services"].values() for port in container.get("ports", ())]
+
+    assert ports
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+    assert compose["networks"]["data"]["internal"] is True
+    assert {name: compose["services"][name]["networks"] for name in ("kafka", "postgres")} == {
+        "kafka": ["data"],
+        "postgres": ["data"],
+    }
+
+
+def test_secrets_come_as_files(compose: dict[str, Any]) -> None:
+    """No secret stands in an environment: what is secret in the settings is given as a file."""
+    secret = {
+        f"SAMSPIL_{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if field.annotation is SecretStr
+    }
+    for name, container in compose["services"].items():
+        given = container.get("environment", {})
+        assert secret & given.keys() == set(), name
+        hidden = {key: value for key, value in given.items() if "PASSWORD" in key or key.endswith("_FILE")}
+        assert [value for value in hidden.values() if not value.startswith("/run/secrets/")] == [], name
+
+
+def test_every_setting_in_the_compose_file_exists(compose: dict[str, Any]) -> None:
+    """A setting that the program does not know would be a wish without effect."""
+    known = {f"SAMSPIL_{name.upper()}" for name in Settings.model_fields}
+    given = {key for name in SERVICES for key in compose["services"][name]["environment"]}
+
+    assert {key for key in given if key.removesuffix("_FILE") not in known} == set()
+
+
+def test_every_secret_is_made_or_asked_for(compose: dict[str, Any], tmp_path: Path) -> None:
+    """Each secret that a container mounts is defined, and made by our script or given by the operator."""
+    made = set(make_credentials(tmp_path / "secrets", NOW))
+    mounted = {each for container in compose["services"].values() for each in container.get("secrets", ())}
+
+    assert mounted == set(compose["secrets"])
+    assert mounted - made == GIVEN_BY_THE_OPERATOR
+
+
+def test_secrets_are_made_once(tmp_path: Path) -> None:
+    """A second run makes nothing; with renewal it makes new certificates and keeps every password."""
+    folder = tmp_path / "secrets"
+    make_credentials(folder, NOW)
+    before = _contents(folder)
+
+    assert make_credentials(folder, NOW) == []
+    assert _contents(folder) == before
+    assert make_credentials(folder, NOW, renew=True) == ["kafka_node", "kafka_operator", "postgres_server"]
+    assert folder.stat().st_mode & 0o077 == 0
+    assert (folder / "authority_with_key").stat().st_mode & 0o077 == 0
+
+
+def test_no_two_secrets_are_the_same(tmp_path: Path) -> None:
+    """Whoever learns one password knows one password."""
+    folder = tmp_path / "secrets"
+    make_credentials(folder, NOW)
+    passwords = [path.read_text() for path in folder.glob("password_*")]
+    passwords += [(folder / f"kafka_{service}").read_text() for service in SERVICES]
+
+    assert len(passwords) == len(set(passwords)) == 3 * len(SERVICES)
+
+
+def test_a_service_may_write_one_topic() -> None:
+    """Of the rights of a service only one is to write, and it is to its own topic."""
+    rights = rights_of("referral", {"consent", "directory"})
+
+    written = {right.name for right in rights if right.operation == AclOperation.WRITE}
+    read = {right.name for right in rights if right.operation == AclOperation.READ}
+    assert written == {topic_of("referral")}
+    assert read == {topic_of("consent"), topic_of("directory"), "samspil.referral"}
+    assert {right.principal for right in rights} == {"User:samspil.referral"}
+
+
+@pytest.mark.parametrize("file", ["grafana/dashboards/samspil.json", "alerts.yml"])
+def test_only_metrics_that_exist_are_asked_for(file: str) -> None:
+    """A panel or an alarm on a metric that nobody writes would show calm for ever."""
+    read = yaml.safe_load((DEPLOY / file).read_text(encoding="utf-8"))
+    asked = {name for query in _queries(read) for name in METRIC.findall(query)}
+
+    assert asked
+    assert asked - _samples(metrics.REGISTRY_OF_ALL) == set()
+
+
+def test_every_panel_says_what_it_shows() -> None:
+    """Panels have distinct ids and titles and lie beside each other, not on each other."""
+    panels = json.loads((DEPLOY / "grafana/dashboards/samspil.json").read_text(encoding="utf-8"))["panels"]
+
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
+    taken = [cell for panel in panels for cell in _cells(panel["gridPos"])]
+    assert len(taken) == len(set(taken))
+
+
+def test_prometheus_asks_every_service() -> None:
+    """Each container of ours is scraped."""
+    read = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))
+
+    (job,) = read["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"{service}:8080" for service in SERVICES]}]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_can_read_its_files() -> None:
+    """Prometheus' own checker finds nothing in its settings and alarms."""
+    _run(shutil.which("promtool") or "", "check", "config", str(DEPLOY / "prometheus.yml"))
+
+
+def _tool(name: str) -> str:
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else name
+
+
+def _run(*argv: str) -> None:
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 - the tools named above
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def _pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _queries(read: object) -> Iterator[str]:
+    """Return every query in a dashboard or a file of rules, however deep it lies."""
+    if isinstance(read, Mapping):
+        for key, value in read.items():
+            if key in {"expr", "definition"}:
+                yield value
+            else:
+                yield from _queries(value)
+    elif isinstance(read, list):
+        for value in read:
+            yield from _queries(value)
+
+
+def _samples(registry: CollectorRegistry) -> set[str]:
+    """Return the names of the series that the metrics of a registry write."""
+    endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+    return {
+        metric.name + ending for metric in registry.collect() for ending in endings.get(metric.type, ("",))
+    }
+
+
+def _cells(place: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    for x in range(place["x"], place["x"] + place["w"]):
+        for y in range(place["y"], place["y"] + place["h"]):
+            yield x, y

@@ -1,0 +1,280 @@
+"""Who has which notice, who may read it, and how recipients are reached."""
+
+import pytest
+
+from contracts.event import Event
+from contracts.notify import NoticeSent
+from services.notify.domain import decide
+from services.notify.domain_case import Case, is_visible
+from tests.examples_notify import (
+    AUNT,
+    CASEWORKER,
+    DEPARTMENT,
+    FATHER,
+    FATHERS_CONSENT,
+    MOTHER,
+    ORGANISATION,
+    OTHER_ORGANISATION,
+    OTHER_REFERRAL,
+    YOUNG_PERSON,
+    a_case,
+    a_mail,
+    accepted,
+    at,
+    case_closed,
+    case_opened,
+    concluded,
+    custody_recorded,
+    declined,
+    deletion_confirmed,
+    due,
+    ended,
+    evaluation_nudged,
+    expired,
+    given,
+    given_by,
+    granted,
+    hear,
+    in_force,
+    kinds_of,
+    lost,
+    meeting_invited,
+    meeting_nudged,
+    notice_to,
+    nudged,
+    planned,
+    progress_nudged,
+    proposed,
+    ready,
+    recalled,
+    refused_by,
+    reported,
+    requested,
+    sent,
+    withdrawn,
+)
+
+FAMILY = {MOTHER, FATHER}
+ALL = {CASEWORKER, ORGANISATION, *FAMILY}
+
+
+def test_a_referral_that_is_sent_is_told_to_its_organisation_alone() -> None:
+    """The organisation hears that a referral waits, with the day by which to answer; nobody else does."""
+    decision = decide(a_case(), sent(), given(now=at(5)))
+
+    (notice,) = decision.events
+    assert isinstance(notice, NoticeSent)
+    assert (notice.recipient_id, notice.kind) == (ORGANISATION, "referral_sent")
+    told = decision.state.news[decision.state.notices[notice.notice_id].news_id]
+    assert told.codes["answer_by"] == "2026-03-16"
+    assert decision.effects == (a_mail(decision.state, notice.notice_id),)
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "hearers"),
+    [
+        (ready(), "referral_ready", {CASEWORKER}),
+        (sent(), "referral_sent", {ORGANISATION}),
+        (accepted(), "referral_accepted", {CASEWORKER, *FAMILY}),
+        (declined(), "referral_declined", {CASEWORKER, *FAMILY}),
+        (deletion_confirmed(), "deletion_confirmed", {CASEWORKER, *FAMILY}),
+        (case_closed(), "case_closed", FAMILY),
+        (refused_by(), "consent_refused", {CASEWORKER}),
+        (lost("expired"), "consent_lost", {CASEWORKER}),
+        (meeting_invited(), "meeting_invited", ALL),
+        (proposed(), "agreement_proposed", ALL),
+        (in_force(), "agreement_in_force", ALL),
+        pytest.param(reported(), "progress_reported", {CASEWORKER}, marks=pytest.mark.req("N9")),
+        (ended(), "agreement_ended", ALL),
+        (planned(), "evaluation_planned", ALL),
+        pytest.param(due(), "evaluation_due", ALL, marks=pytest.mark.req("N12")),
+        (concluded(), "evaluation_concluded", ALL),
+    ],
+)
+def test_each_event_is_told_to_those_whom_it_concerns(event: Event, kind: str, hearers: set[object]) -> None:
+    """Whoever must act or ought to know hears of it, and nobody else."""
+    decision = decide(a_case(), event, given(now=at(9)))
+
+    told = {notice.recipient_id for notice in decision.events if isinstance(notice, NoticeSent)}
+    assert told == hearers
+    assert {notice.kind for notice in decision.events if isinstance(notice, NoticeSent)} == {kind}
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "reminded", "late"),
+    [
+        (lambda rung: nudged("ready", rung), "sending_nudged", {CASEWORKER}, {CASEWORKER}),
+        (lambda rung: nudged("sent", rung), "answer_nudged", {ORGANISATION}, {ORGANISATION, CASEWORKER}),
+        (
+            lambda rung: nudged("deletion", rung),
+            "deletion_nudged",
+            {ORGANISATION},
+            {ORGANISATION, CASEWORKER},
+        ),
+        (
+            lambda rung: nudged("awaiting_consent", rung),
+            "consent_nudged",
+            {MOTHER, CASEWORKER},
+            {MOTHER, CASEWORKER},
+        ),
+        (lambda rung: nudged("waitlisted", rung), "step_nudged", {CASEWORKER}, {CASEWORKER}),
+        (meeting_nudged, "meeting_nudged", {CASEWORKER, ORGANISATION}, {CASEWORKER, ORGANISATION}),
+        pytest.param(
+            progress_nudged,
+            "progress_nudged",
+            {ORGANISATION},
+            {ORGANISATION, CASEWORKER},
+            marks=pytest.mark.req("N9"),
+        ),
+        (evaluation_nudged, "evaluation_nudged", {CASEWORKER}, {CASEWORKER}),
+    ],
+)
+def test_silence_climbs_the_ladder(event, kind, reminded, late) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """First who must act is reminded, then the caseworker knows too, at last the leader."""
+    case = a_case()
+
+    told = {rung: kinds_of(_after(case, event(rung))) for rung in ("reminder", "standin", "leader")}
+    before = kinds_of(case)
+    hearers = {
+        rung: {who for who, kinds in found.items() if kind in kinds - before.get(who, set())}
+        for rung, found in told.items()
+    }
+
+    assert hearers == {"reminder": reminded, "standin": late, "leader": {DEPARTMENT}}
+
+
+def test_each_rung_is_a_notice_of_its_own() -> None:
+    """Who was reminded two days before hears again on the day."""
+    case = _after(_after(a_case(), progress_nudged("reminder")), progress_nudged("standin"))
+
+    rungs = [
+        case.news[notice.news_id].codes["rung"]
+        for notice in case.notices.values()
+        if notice.recipient_id == ORGANISATION
+    ]
+    assert sorted(rungs) == ["reminder", "standin"]
+
+
+@pytest.mark.req("K3")
+def test_an_organisation_hears_nothing_before_a_consent_that_names_it_is_known() -> None:
+    """The word of a sent referral waits until the consent behind it is known here too."""
+    silent, before = hear([(case_opened(), at(0)), (sent(), at(5))])
+    told, after = hear([(granted(), at(4))], silent)
+
+    assert before == []
+    assert [(notice.recipient_id, notice.kind) for notice in after] == [(ORGANISATION, "referral_sent")]
+    assert isinstance(told, Case)
+
+
+@pytest.mark.req("K3")
+def test_a_consent_for_another_organisation_opens_nothing() -> None:
+    """A consent names one organisation; it tells no other."""
+    _, told = hear(
+        [(case_opened(), at(0)), (granted(OTHER_REFERRAL, OTHER_ORGANISATION), at(4)), (sent(), at(5))]
+    )
+
+    assert told == []
+
+
+@pytest.mark.req("K3")
+@pytest.mark.parametrize("ending", [recalled(), withdrawn(), expired()])
+def test_an_organisation_is_not_told_of_the_end_of_what_it_never_received(ending: Event) -> None:
+    """A referral that ends before it was sent is none of the organisation's business."""
+    never = kinds_of(_after(a_case(), ending))
+    received = kinds_of(_after(a_case(sent()), ending))
+
+    assert ORGANISATION not in never
+    assert len(received[ORGANISATION]) == 2
+
+
+@pytest.mark.req("K3")
+def test_after_a_withdrawal_an_organisation_sees_only_that_it_must_stop() -> None:
+    """What it was told before is gone from its inbox at once; that it must delete its copy is there."""
+    case = a_case(sent(), accepted(), meeting_invited(), lost(), withdrawn())
+
+    seen = {
+        case.news[notice.news_id].kind
+        for notice in case.notices.values()
+        if notice.recipient_id == ORGANISATION and is_visible(case, notice)
+    }
+    assert seen == {"referral_withdrawn"}
+
+
+def test_the_reason_of_an_end_stays_with_the_municipality() -> None:
+    """The organisation is told by when to delete, not why the family stopped."""
+    case = a_case(sent(), recalled())
+
+    told = case.news[case.notices[notice_to(case, ORGANISATION, "referral_recalled")].news_id]
+    assert set(told.codes) == {"referral_id", "delete_by"}
+
+
+def test_who_has_answered_is_not_reminded() -> None:
+    """Only the parent whose answer is missing gets the reminder."""
+    case = a_case(
+        requested(FATHER, FATHERS_CONSENT), given_by(MOTHER), nudged("awaiting_consent", "reminder")
+    )
+
+    kinds = kinds_of(case)
+    assert "consent_nudged" in kinds[FATHER]
+    assert "consent_nudged" not in kinds[MOTHER]
+
+
+def test_a_refusal_is_told_once() -> None:
+    """The caseworker who heard of the no is not told again that the consent was lost through it."""
+    case = a_case(requested(FATHER, FATHERS_CONSENT), refused_by(), lost("refused"))
+
+    assert kinds_of(case)[CASEWORKER] == {"consent_refused"}
+
+
+def test_news_waits_until_its_recipients_are_known() -> None:
+    """What happens before custody is on record reaches the family as soon as it is."""
+    waiting, before = hear([(case_opened(), at(0)), (meeting_invited(), at(6))])
+    _, after = hear([(custody_recorded(MOTHER), at(7))], waiting)
+
+    assert [notice.recipient_id for notice in before] == [CASEWORKER]
+    assert [(notice.recipient_id, notice.kind) for notice in after] == [(MOTHER, "meeting_invited")]
+
+
+def test_a_young_person_with_a_say_is_told_too() -> None:
+    """Who must consent themselves hears what the guardians hear."""
+    case = _after(a_case(custody_recorded(MOTHER, young_person=YOUNG_PERSON)), accepted())
+
+    assert "referral_accepted" in kinds_of(case)[YOUNG_PERSON]
+
+
+def test_who_comes_into_custody_later_hears_what_happens_from_then_on() -> None:
+    """A new holder is told what happens now, not what happened before; the former one sees no more."""
+    case = _after(a_case(sent(), declined(), custody_recorded(AUNT)), case_closed())
+
+    kinds = kinds_of(case)
+    assert kinds[AUNT] == {"case_closed"}
+    assert "case_closed" not in kinds[FATHER]
+    assert not any(
+        is_visible(case, notice) for notice in case.notices.values() if notice.recipient_id == FATHER
+    )
+
+
+def test_custody_that_had_already_passed_takes_a_notice_back() -> None:
+    """A change of custody that is heard late counts from the day on which it happened."""
+    early = a_case()
+    told = _after(early, case_closed())
+    decision = decide(told, custody_recorded(AUNT), given(now=at(8)))
+
+    assert "case_closed" in kinds_of(told)[FATHER]
+    assert "case_closed" not in kinds_of(decision.state)[FATHER]
+    assert kinds_of(decision.state)[AUNT] == {"case_closed"}
+
+
+def test_events_said_twice_in_substance_give_one_notice() -> None:
+    """Two events about the same thing leave one notice, whatever their ids on the wire."""
+    once = a_case(sent(), accepted())
+    decision = decide(once, accepted(), given(now=at(5)))
+
+    assert decision.events == ()
+    assert decision.state.notices == once.notices
+
+
+def _after(case: Case, event: Event) -> Case:
+    after, _ = hear([(event, at(20))], case)
+    assert isinstance(after, Case)
+    return after

@@ -1,0 +1,167 @@
+"""Who may read a notice, how recipients are reached, and how their mails went."""
+
+import pytest
+from msgspec.structs import replace
+
+from contracts.notify import ContactLooked, ContactRecorded, MailDelivered, MailFailed
+from services.kernel.decision import Actor, Decision, Look, Seal
+from services.kernel.errors import Missing, No, WrongMoment
+from services.notify.domain import NoteMail, ReadNotice, Recipient, RecordContact, allows, decide
+from services.notify.domain_case import Case
+from tests.examples_notify import (
+    CASE,
+    DEPARTMENT,
+    NOW,
+    ORGANISATION,
+    OTHER_ORGANISATION,
+    STRANGER,
+    a_case,
+    a_caseworker,
+    a_coordinator,
+    a_guardian,
+    a_leader,
+    at,
+    case_opened,
+    given,
+    lost,
+    notice_to,
+    progress_nudged,
+    sent,
+)
+
+READING = ReadNotice(STRANGER)
+CONTACT = RecordContact("da", "someone@example.org")
+REACHED = Recipient("da", has_address=True)
+
+
+def test_reading_is_put_on_record_once() -> None:
+    """A notice is read when it is read first; reading it again changes nothing."""
+    case = a_case(sent())
+    notice_id = notice_to(case, ORGANISATION, "referral_sent")
+    asked = ReadNotice(notice_id)
+
+    once = decide(case, asked, given(a_coordinator()))
+    again = decide(once.state, asked, given(a_coordinator(), now=at(30)))
+
+    assert once.state.notices[notice_id] == replace(case.notices[notice_id], read_at=NOW)
+    assert once.events == (ContactLooked(case_id=CASE, what=("notice",), purpose="inbox"),)
+    assert again == Decision(once.state)
+
+
+def test_a_notice_is_read_by_its_recipient_in_the_role_it_was_sent_to() -> None:
+    """The organisation's coordinator may read it; nobody else, and no longer once consent is lost."""
+    case = a_case(sent())
+    asked = ReadNotice(notice_to(case, ORGANISATION, "referral_sent"))
+
+    assert allows(case, asked, given(a_coordinator()))
+    assert not allows(case, asked, given(a_coordinator(OTHER_ORGANISATION)))
+    assert not allows(case, asked, given(a_guardian()))
+    assert not allows(case, asked, given(a_caseworker()))
+    assert not allows(case, asked, given(Actor(ORGANISATION, "guardian", "0440")))
+    assert not allows(a_case(sent(), lost()), asked, given(a_coordinator()))
+    assert not allows(case, READING, given(a_coordinator()))
+
+
+def test_a_leader_reads_the_inbox_of_the_department() -> None:
+    """What climbed the ladder to the top lies with the department's leader."""
+    case = a_case(progress_nudged("leader"))
+    asked = ReadNotice(notice_to(case, DEPARTMENT, "progress_nudged"))
+
+    assert allows(case, asked, given(a_leader()))
+    assert not allows(case, asked, given(a_caseworker()))
+
+
+def test_a_contact_is_kept_sealed() -> None:
+    """The address lies sealed under the recipient's key; the event says only that there is one."""
+    decision = decide(None, CONTACT, given())
+
+    assert decision.state == REACHED
+    assert decision.events == (ContactRecorded(channel="mail", language="da"),)
+    assert decision.seals == (Seal(CASE, "email", "someone@example.org"),)
+
+
+def test_a_contact_said_twice_changes_nothing() -> None:
+    """The same language and address again is no change; another address is."""
+    same = decide(REACHED, CONTACT, given(email="someone@example.org"))
+    other = decide(REACHED, CONTACT, given(email="other@example.org"))
+    none = decide(REACHED, RecordContact("nb"), given(email="someone@example.org"))
+
+    assert same == Decision(REACHED)
+    assert other.seals == (Seal(CASE, "email", "someone@example.org"),)
+    assert none.state == Recipient("nb", has_address=False)
+    assert none.events == (ContactRecorded(channel="inbox", language="nb"),)
+
+
+@pytest.mark.parametrize(
+    ("actor", "may"),
+    [
+        (a_guardian(CASE), True),
+        (a_guardian(STRANGER), False),
+        (a_coordinator(CASE), True),
+        (a_coordinator(ORGANISATION), False),
+        (a_caseworker(), True),
+        (Actor(STRANGER, "administrator", "0440"), True),
+        (Actor(CASE, "operator", "0440"), False),
+        (Actor(STRANGER, "auditor", "0440"), False),
+    ],
+)
+def test_a_contact_is_kept_by_its_owner_or_the_municipality(actor: Actor, *, may: bool) -> None:
+    """A person keeps their own, a coordinator the organisation's, the municipality anybody's."""
+    assert allows(None, CONTACT, given(actor)) is may
+    assert allows(REACHED, CONTACT, given(actor)) is may
+    assert allows(REACHED, Look(("contact",)), given(actor)) is may
+    assert not allows(REACHED, Look(("contact", "case")), given(actor))
+
+
+def test_how_a_mail_went_is_noted_once() -> None:
+    """Taken, refused for good, without address, or no longer wanted: the first word stands."""
+    case = a_case(sent())
+    notice_id = notice_to(case, ORGANISATION, "referral_sent")
+    about = {"notice_id": notice_id, "recipient_id": ORGANISATION}
+
+    taken = decide(case, NoteMail(notice_id, "delivered"), given())
+    refused = decide(case, NoteMail(notice_id, "failed", "smtp_550"), given())
+    quiet = [decide(case, NoteMail(notice_id, went), given()) for went in ("inbox", "spared")]
+
+    assert taken.events == (MailDelivered.model_validate(about),)
+    assert refused.events == (MailFailed.model_validate({**about, "reason": "smtp_550"}),)
+    assert [(one.state.notices[notice_id].mail, one.events) for one in quiet] == [
+        ("inbox", ()),
+        ("spared", ()),
+    ]
+    assert decide(taken.state, NoteMail(notice_id, "failed", "smtp_550"), given()) == Decision(taken.state)
+    assert decide(case, NoteMail(STRANGER, "delivered"), given()) == Decision(case)
+
+
+def test_only_the_system_notes_how_a_mail_went() -> None:
+    """No person can claim that a mail was delivered."""
+    noting = NoteMail(STRANGER, "delivered")
+
+    assert allows(a_case(), noting, given())
+    assert not allows(a_case(), noting, given(a_caseworker()))
+
+
+@pytest.mark.parametrize(
+    ("state", "asked", "answer"),
+    [
+        (None, case_opened(), Case),
+        (None, CONTACT, Recipient),
+        (None, READING, Missing),
+        (None, NoteMail(STRANGER, "delivered"), Missing),
+        (Case(), case_opened(), Case),
+        (Case(), CONTACT, WrongMoment),
+        (Case(), READING, Missing),
+        (Case(), NoteMail(STRANGER, "delivered"), Case),
+        (REACHED, case_opened(), Recipient),
+        (REACHED, CONTACT, Recipient),
+        (REACHED, READING, WrongMoment),
+        (REACHED, NoteMail(STRANGER, "delivered"), WrongMoment),
+    ],
+)
+def test_every_state_answers_every_input(state: object, asked: object, answer: type) -> None:
+    """What does not fit is refused, and an event never is."""
+    if issubclass(answer, No):
+        with pytest.raises(answer):
+            decide(state, asked, given())  # type: ignore[arg-type]  # the table holds both kinds of state
+    else:
+        assert isinstance(decide(state, asked, given()).state, answer)  # type: ignore[arg-type]

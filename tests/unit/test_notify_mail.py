@@ -1,0 +1,252 @@
+"""Mails about notices: what they say, what they never say, and what becomes of them."""
+
+import asyncio
+import email
+import email.policy
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from email.message import EmailMessage
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from services.kernel.settings import Settings
+from services.notify.api import spoken
+from services.notify.domain import ADDRESS, NoteMail, Recipient
+from services.notify.domain_news import KINDS
+from services.notify.steps import LANGUAGES, LINK, TEXTS, MailNotTaken, mail
+from tests.examples_notify import CASE, MOTHER, ORGANISATION, a_case, a_mail, accepted, lost, notice_to, sent
+
+ADDRESSED = "someone@example.org"
+DOOR = "https://samspil.example.dk/"
+
+TELLING = re.compile(
+    r"barn|børn|child|ung|young|famil|foræld|foreld|parent|guardian|samtykke|consent|henvis|referr|forening"
+    r"|organi[sz]|kommun|municip|aftale|avtale|agreement|evaluer|evaluat|møde|møte|meeting|frivillig|volunt"
+    r"|slet|delet",
+    re.IGNORECASE,
+)
+PLACES = re.compile(r"\(\(|\)\)|[{}<>%$@#]|\[|\]|\d|https?:")
+
+
+class Taken:
+    """A mail server that keeps what it is given, or answers with a refusal of its own."""
+
+    def __init__(self, to_recipient: str = "250 OK", to_data: str = "250 OK") -> None:
+        """Answer so to a recipient and to a text."""
+        self.letters: list[EmailMessage] = []
+        self._to_recipient = to_recipient
+        self._to_data = to_data
+
+    async def handle_RCPT(  # noqa: N802  the names that aiosmtpd calls
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Take or refuse a recipient."""
+        if self._to_recipient.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self._to_recipient
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Keep a mail."""
+        assert isinstance(envelope.content, bytes)
+        letter = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        assert isinstance(letter, EmailMessage)
+        self.letters.append(letter)
+        return self._to_data
+
+
+class Streams:
+    """Hands that reach into streams laid out beforehand."""
+
+    def __init__(self, port: int, streams: Mapping[UUID, tuple[Any, Mapping[str, Any]]]) -> None:
+        """Reach these streams, and the mail server at a port of this machine."""
+        self.settings = Settings(
+            smtp_port=port, smtp_tls=False, mail_from="Samspil <no-reply@samspil.example.dk>", public_url=DOOR
+        )
+        self._streams = streams
+
+    async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
+        """Return a stream's state and private values."""
+        return self._streams.get(stream_id, (None, {}))
+
+
+@asynccontextmanager
+async def serving(handler: Taken) -> AsyncIterator[int]:
+    """Run a mail server for a while; yield its port."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(handler, loop=loop), "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def mailed(handler: Taken, language: str = "da", address: str = ADDRESSED) -> NoteMail | None:
+    """Mail the guardian about an accepted referral."""
+    case = a_case(sent(), accepted())
+    effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
+    async with serving(handler) as port:
+        reached = Recipient(language, bool(address))
+        return await mail(effect, Streams(port, {CASE: (case, {}), MOTHER: (reached, {ADDRESS: address})}))
+
+
+async def test_a_mail_says_that_something_lies_in_the_inbox() -> None:
+    """It greets, says so, names the front door and ends; no robot answers it."""
+    handler = Taken()
+    case = a_case(sent(), accepted())
+    notice_id = notice_to(case, MOTHER, "referral_accepted")
+
+    noted = await mailed(handler)
+
+    assert noted == NoteMail(notice_id, "delivered")
+    (letter,) = handler.letters
+    assert letter["To"] == ADDRESSED
+    assert letter["Subject"] == "Der er en ny besked til dig"
+    assert letter["Message-ID"] == f"<{notice_id}@samspil.example.dk>"
+    assert letter["Auto-Submitted"] == "auto-generated"
+    assert letter.get_content().splitlines()[4] == f"Log ind og læs beskeden her: {DOOR}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_mail_holds_no_id_of_the_case_or_of_a_person(language: str) -> None:
+    """Whoever reads over a shoulder learns that there is a message, and no more."""
+    handler = Taken()
+
+    await mailed(handler, language)
+
+    whole = handler.letters[0].as_string() + handler.letters[0].get_content()
+    assert handler.letters[0]["Content-Language"] == language
+    assert not any(str(secret) in whole or secret.hex in whole for secret in (CASE, MOTHER, ORGANISATION))
+    assert not TELLING.search(handler.letters[0].get_content() + handler.letters[0]["Subject"])
+
+
+async def test_a_repeated_mail_is_recognisable() -> None:
+    """A mail that had to be sent twice carries the same Message-ID, so that a mailbox can tell."""
+    handler = Taken()
+
+    await mailed(handler)
+    await mailed(handler)
+
+    assert len({letter["Message-ID"] for letter in handler.letters}) == 1
+
+
+async def test_without_an_address_the_inbox_alone_is_used() -> None:
+    """Nobody is mailed whose address is not known, or no longer."""
+    case = a_case(sent(), accepted())
+    effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
+
+    emptied = await mailed(Taken(), address="")
+    unknown = await mail(effect, Streams(1, {CASE: (case, {})}))
+    erased = await mail(
+        effect, Streams(1, {CASE: (case, {}), MOTHER: (Recipient("da", has_address=True), {})})
+    )
+
+    assert emptied == unknown == erased == NoteMail(effect.key, "inbox")
+
+
+@pytest.mark.req("K3")
+async def test_consent_is_checked_again_just_before_a_mail_goes() -> None:
+    """A mail that waited while consent was withdrawn is not sent."""
+    case = a_case(sent(), lost())
+    effect = a_mail(case, notice_to(case, ORGANISATION, "referral_sent"))
+
+    assert await mail(effect, Streams(1, {CASE: (case, {})})) == NoteMail(effect.key, "spared")
+
+
+async def test_a_mail_about_a_notice_that_was_taken_back_is_not_sent() -> None:
+    """Where custody turned out to have passed to others the former holder gets no mail."""
+    case = a_case(sent(), accepted())
+    effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
+
+    assert await mail(effect, Streams(1, {CASE: (a_case(), {})})) is None
+
+
+@pytest.mark.parametrize(
+    "handler", [Taken(to_recipient="550 no such mailbox"), Taken(to_data="554 not wanted here")]
+)
+async def test_a_refusal_for_good_is_noted(handler: Taken) -> None:
+    """The notice stays in the inbox, and figures show that its mail failed."""
+    noted = await mailed(handler)
+
+    assert noted is not None
+    assert (noted.went, noted.reason[:6]) == ("failed", "smtp_5")
+
+
+@pytest.mark.parametrize(
+    "handler", [Taken(to_recipient="451 try again later"), Taken(to_data="452 no space left")]
+)
+async def test_a_passing_refusal_is_tried_again(handler: Taken) -> None:
+    """What may succeed later is left to the next attempt, and the fault names no address."""
+    with pytest.raises(MailNotTaken) as fault:
+        await mailed(handler)
+
+    assert ADDRESSED not in str(fault.value)
+
+
+async def test_a_server_that_is_away_is_tried_again() -> None:
+    """A mail waits while the mail server does not answer."""
+    case = a_case(sent(), accepted())
+    effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
+    reached = (Recipient("da", has_address=True), {ADDRESS: ADDRESSED})
+    async with serving(Taken()) as port:
+        pass
+
+    with pytest.raises(OSError):  # noqa: PT011  any fault of the wire
+        await mail(effect, Streams(port, {CASE: (case, {}), MOTHER: reached}))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_every_text(language: str) -> None:
+    """No kind of notice lacks its words, and no words stand there for nothing."""
+    texts = TEXTS[language]
+    wordings = list(texts.kinds.values())
+
+    assert texts.kinds.keys() == KINDS
+    assert all(text.strip() for said in wordings for text in (said.subject, said.body, said.inbox))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_has_a_place_for_personal_data(language: str) -> None:
+    """Only the link is filled in; what is mailed does not tell what it is about either."""
+    texts = TEXTS[language]
+    said = [text for one in texts.kinds.values() for text in (one.subject, one.body, one.inbox)]
+    mailed_too = [text for one in texts.kinds.values() for text in (one.subject, one.body)]
+
+    assert texts.frame.enter.count(LINK) == 1
+    fixed = [*said, texts.frame.greeting, texts.frame.closing, texts.frame.enter.replace(LINK, "")]
+    assert [text for text in fixed if PLACES.search(text)] == []
+    assert [text for text in mailed_too if TELLING.search(text)] == []
+
+
+@pytest.mark.req("K2")
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("da", "Kommunens egen hjælp fortsætter."),
+        ("nb", "Kommunens egen hjelp fortsetter."),
+        ("en", "The municipality's own help goes on."),
+    ],
+)
+def test_a_withdrawal_leaves_the_public_help_as_it_is_and_says_so(language: str, words: str) -> None:
+    """A family that takes its consent back reads that the municipality's help does not end."""
+    assert TEXTS[language].kinds["referral_withdrawn"].inbox.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", "da"),
+        ("nb-NO,nb;q=0.9,en;q=0.8", "nb"),
+        ("nn, en;q=0.5", "nb"),
+        ("en-GB", "en"),
+        ("sv, en;q=0.4, da;q=0.6", "da"),
+        ("de", "da"),
+        ("en;q=0", "da"),
+        ("en;q=much, nb;q=0.1", "nb"),
+        (";;,,q=1", "da"),
+    ],
+)
+def test_the_inbox_speaks_the_language_that_is_liked_best(header: str, language: str) -> None:
+    """A browser's wish is followed where we can; else we speak Danish."""
+    assert spoken(header) == language

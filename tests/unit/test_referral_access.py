@@ -1,0 +1,214 @@
+"""Who may see and do what in a case: by assignment, and for an organisation only through the gate."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.kernel.decision import Actor, Look
+from services.kernel.errors import ConsentUnknown
+from services.referral.domain_access import FULL, STATUS, allows, visible
+from services.referral.domain_commands import (
+    AcceptReferral,
+    CloseCase,
+    Command,
+    ConfirmDeletion,
+    DeclineReferral,
+    SeeReferral,
+)
+from services.referral.domain_states import Custody, Lost, Referral
+from services.referral.domain_views import case_view
+from tests.examples_referral import (
+    CASEWORKER,
+    COORDINATOR,
+    DEPARTMENT,
+    FATHER,
+    GUARDIAN,
+    MOTHER,
+    NOW,
+    PRIVATE,
+    REFERRAL,
+    TENANT,
+    a_case,
+    a_consent,
+    a_draft,
+    a_recalled,
+    a_sent,
+    a_withdrawn,
+    an_accepted,
+    an_awaiting,
+    an_offer,
+    consent_of,
+    given,
+    referrals,
+    steps,
+    to_assess,
+    to_draft,
+    to_note_views,
+    to_open_case,
+)
+
+STRANGER = UUID(int=0x57)
+LOOK = Look((STATUS,))
+TEXTS: dict[str, Any] = {
+    **PRIVATE,
+    "first_name": "Frida",
+    "family_name": "Vestergaard",
+    "contact": "mother, 12345678",
+    "practical": "nuts",
+    "child_view": {"view": "I like football", "proposals": "", "why": ""},
+    "family_view": {"view": "she misses her father", "proposals": "", "why": ""},
+    "judgement": "she is shy",
+    f"need:{REFERRAL}": "a steady adult",
+    f"aim:{REFERRAL}": "a friend to play with",
+}
+
+OTHERS = [
+    Actor(STRANGER, "caseworker", TENANT, department_id=STRANGER),
+    Actor(STRANGER, "caseworker", TENANT),
+    Actor(STRANGER, "coordinator", TENANT, organisation_id=STRANGER),
+    Actor(STRANGER, "coordinator", TENANT),
+    Actor(STRANGER, "guardian", TENANT),
+    Actor(STRANGER, "young_person", TENANT),
+    Actor(MOTHER, "leader", TENANT, department_id=DEPARTMENT),
+    Actor(MOTHER, "auditor", TENANT),
+    Actor(MOTHER, "operator", TENANT),
+    Actor(MOTHER, "administrator", TENANT),
+    Actor(MOTHER, "bridge_builder", TENANT, department_id=DEPARTMENT),
+]
+
+
+@pytest.mark.parametrize("actor", OTHERS, ids=lambda actor: f"{actor.role}")
+def test_who_has_no_part_in_a_case_is_refused(actor: Actor) -> None:
+    """A role alone opens nothing: neither a look nor a step."""
+    asked: list[Command | Look] = [
+        LOOK, to_open_case(), to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"), *steps(),
+    ]  # fmt: skip
+
+    for referral in referrals():
+        case = a_case(referral, consent_of(referral))
+        assert [one for one in asked if allows(case, one, given(actor=actor))] == []
+
+
+def test_a_caseworker_works_on_the_cases_of_the_department() -> None:
+    """What is the municipality's to do, its caseworker may do; the organisation's answer not."""
+    case = a_case(a_sent(), a_consent())
+    asked = [to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"), *steps()]
+
+    may = [type(one).__name__ for one in asked if allows(case, one, given())]
+
+    assert may == [
+        "NoteViews", "AssessEligibility", "DraftReferral", "CloseCase", "AwaitConsent", "SendReferral",
+        "RecallReferral",
+    ]  # fmt: skip
+    assert allows(None, to_open_case(), given())
+    assert allows(case, Look(tuple(FULL)), given())
+
+
+def test_nothing_may_be_asked_of_what_is_no_case() -> None:
+    """An offer, or nothing at all, is nobody's case."""
+    assert not allows(None, LOOK, given())
+    assert not allows(an_offer(), LOOK, given())
+    assert not allows(None, to_note_views(), given())
+
+
+@pytest.mark.req("K3")
+@pytest.mark.parametrize("referral", referrals(), ids=lambda referral: str(referral.__struct_config__.tag))
+def test_a_coordinator_sees_a_referral_only_while_it_is_shared(referral: Referral) -> None:
+    """Never before it is sent, never after it is over, never without a valid consent."""
+    here = given(actor=COORDINATOR)
+    shared = str(referral.__struct_config__.tag) in {"sent", "seen", "accepted", "under_way"}
+
+    assert allows(a_case(referral, a_consent()), LOOK, here) == shared
+    assert allows(a_case(referral, a_consent()), SeeReferral(REFERRAL), here) == shared
+    assert allows(a_case(referral, a_consent()), AcceptReferral(REFERRAL), here) == shared
+    for consent in (None, Lost("withdrawn"), a_consent(until=NOW)):
+        assert not allows(a_case(referral, consent), LOOK, here)
+        assert not allows(a_case(referral, consent), AcceptReferral(REFERRAL), here)
+
+
+@pytest.mark.req("K3")
+def test_a_coordinator_waits_while_consents_are_not_known_for_sure() -> None:
+    """The gate fails closed, and says that it may open again."""
+    blind = given(actor=COORDINATOR, consents_known=False)
+    case = a_case(a_sent(), a_consent())
+
+    for asked in (LOOK, SeeReferral(REFERRAL), AcceptReferral(REFERRAL)):
+        with pytest.raises(ConsentUnknown):
+            allows(case, asked, blind)
+    assert not allows(a_case(a_draft()), LOOK, blind)
+
+
+def test_an_organisation_can_always_go_and_delete() -> None:
+    """Exits show nothing, so no gate stands before them."""
+    blind = given(actor=COORDINATOR, consents_known=False)
+
+    assert allows(a_case(a_sent()), DeclineReferral(REFERRAL, "no_places"), blind)
+    assert allows(a_case(a_withdrawn()), ConfirmDeletion(REFERRAL), blind)
+    assert allows(a_case(a_recalled()), ConfirmDeletion(REFERRAL), blind)
+
+
+@pytest.mark.req("K3")
+def test_a_coordinator_is_told_what_was_consented_to_and_no_more() -> None:
+    """Name, age band, need and goals when it is sent; how the parents are reached once it is accepted."""
+    here = given(actor=COORDINATOR)
+
+    sent = case_view(a_case(a_sent(), a_consent()), here, 7, TEXTS)
+    accepted = case_view(a_case(an_accepted(), a_consent()), here, 8, TEXTS)
+
+    assert sent.facts.model_dump(exclude_none=True) == {"first_name": "Frida", "age_band": "6-9"}
+    assert [(one.need, one.goals) for one in sent.referrals] == [("a steady adult", "a friend to play with")]
+    assert (sent.views, sent.eligibility) == (None, None)
+    assert accepted.facts.contact == "mother, 12345678"
+    assert visible(a_case(a_sent(), a_consent()), here) == {
+        STATUS, "first_name", "age_band", "need", "goals",
+    }  # fmt: skip
+
+
+@pytest.mark.req("K3")
+def test_an_organisation_does_not_see_what_others_were_asked() -> None:
+    """Of a case with several referrals each organisation sees its own."""
+    other = UUID(int=0x0DD)
+    case = a_case(a_sent(), a_consent(), referrals={REFERRAL: a_sent(), other: an_awaiting()})
+
+    seen = case_view(case, given(actor=COORDINATOR), 7, TEXTS)
+
+    assert [referral.referral_id for referral in seen.referrals] == [REFERRAL]
+
+
+def test_a_guardian_sees_the_own_child_but_not_what_it_said_alone() -> None:
+    """Parents read what is written about the child; the child's own words stay with whom it told them."""
+    case = a_case(a_sent(), a_consent())
+
+    seen = case_view(case, given(actor=GUARDIAN), 7, TEXTS)
+
+    assert allows(case, LOOK, given(actor=GUARDIAN))
+    assert seen.facts.judgement == "she is shy"
+    assert seen.facts.child_view is None
+    assert not allows(case, Look(("child_view",)), given(actor=GUARDIAN))
+    assert not allows(a_case(custody=Custody((FATHER,), None)), LOOK, given(actor=GUARDIAN))
+    assert not allows(a_case(custody=None), LOOK, given(actor=GUARDIAN))
+
+
+def test_a_young_person_sees_the_own_case_but_not_what_the_family_said() -> None:
+    """Whoever decides too also reads too."""
+    young = Actor(UUID(int=0x15), "young_person", TENANT)
+    case = a_case(custody=Custody((MOTHER,), young.id))
+
+    seen = case_view(case, given(actor=young), 7, TEXTS)
+
+    assert allows(case, LOOK, given(actor=young))
+    assert seen.facts.child_view is not None
+    assert (seen.facts.family_view, seen.facts.contact) == (None, None)
+
+
+def test_a_caseworker_sees_the_whole_case() -> None:
+    """Names, views, judgement, reasons and every referral with its need."""
+    seen = case_view(a_case(a_sent(), a_consent()), given(actor=CASEWORKER), 7, TEXTS)
+
+    assert seen.facts.family_name == "Vestergaard"
+    assert seen.facts.child_view is not None
+    assert seen.eligibility is not None
+    assert [(one.status, one.due_on, one.need) for one in seen.referrals] == [
+        ("sent", a_sent().answer_by, "a steady adult")
+    ]

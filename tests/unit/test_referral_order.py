@@ -1,0 +1,105 @@
+"""Whichever order the topics are read in, a case, its referral and its offer end the same."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from hypothesis import given as each
+from hypothesis import strategies as st
+
+from contracts.event import Event
+from services.referral.domain import also, decide
+from services.referral.domain_states import Case, Referral, State
+from tests.examples_referral import (
+    CASE,
+    OFFER,
+    ORGANISATION,
+    REFERRAL,
+    a_case,
+    adopted,
+    an_offer,
+    an_organisation,
+    capacity,
+    consent_of,
+    custody_recorded,
+    ended,
+    given,
+    granted,
+    in_force,
+    joined,
+    lost,
+    published,
+    referrals,
+)
+
+MUNICIPALITY: Final = UUID(int=0x440)
+
+Heard = tuple[UUID, Event]
+World = dict[UUID, State | None]
+
+# What each service may say, in its own order; a story takes any part of it that begins at the beginning.
+SOURCES: Final[dict[str, Sequence[Sequence[Heard]]]] = {
+    "consent": (
+        ((CASE, custody_recorded()), (CASE, granted()), (CASE, lost("withdrawn"))),
+        ((CASE, granted()), (CASE, custody_recorded()), (CASE, lost("expired"))),
+        ((CASE, custody_recorded()), (CASE, lost("refused"))),
+        ((CASE, lost("lapsed")),),
+    ),
+    "agreement": (
+        ((CASE, in_force()), (CASE, ended())),
+        ((CASE, ended("consent_lost")),),
+    ),
+    "directory": (
+        (
+            (MUNICIPALITY, adopted()),
+            (ORGANISATION, joined()),
+            (OFFER, published()),
+            (OFFER, capacity(1)),
+            (OFFER, published(places=5)),
+        ),
+    ),
+}
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> tuple[list[Heard], list[Heard]]:
+    """Return the same news in two orders, each keeping the order within a source."""
+    said = [_beginning(draw, source) for source in SOURCES.values()]
+    return _woven(draw, said), _woven(draw, said)
+
+
+@each(story=stories(), referral=st.sampled_from(referrals()), opened=st.booleans())
+def test_the_order_of_the_topics_leaves_no_trace(
+    story: tuple[list[Heard], list[Heard]], referral: Referral, *, opened: bool
+) -> None:
+    """Consent, agreement and directory are heard in any interleaving: state and places end the same."""
+    one, other = story
+
+    assert _told(one, referral, opened=opened) == _told(other, referral, opened=opened)
+
+
+def _told(story: Sequence[Heard], referral: Referral, *, opened: bool) -> World:
+    world: World = {OFFER: an_offer(taken=1), ORGANISATION: an_organisation()}
+    if opened:
+        world[CASE] = a_case(referral, consent_of(referral))
+    for stream_id, event in story:
+        state = world.get(stream_id)
+        others = {other: world.get(other) for other in also(state, event)}
+        decision = decide(state, event, given(stream_id=stream_id, others=others))
+        world[stream_id] = decision.state
+        for other_id, other in decision.others.items():
+            world[other_id] = other.state
+    case = world.get(CASE)
+    assert not isinstance(case, Case) or case.referrals.keys() == {REFERRAL}
+    return world
+
+
+def _beginning(draw: st.DrawFn, source: Sequence[Sequence[Heard]]) -> Sequence[Heard]:
+    said = draw(st.sampled_from(source))
+    return said[: draw(st.integers(0, len(said)))]
+
+
+def _woven(draw: st.DrawFn, said: Sequence[Sequence[Heard]]) -> list[Heard]:
+    turns = [n for n, each_said in enumerate(said) for _ in each_said]
+    voices = [iter(each_said) for each_said in said]
+    return [next(voices[n]) for n in draw(st.permutations(turns))]
