@@ -142,10 +142,7 @@ async def arrivals(per_second: float, seconds: float) -> AsyncIterator[int]:
 
 
 def settle() -> None:
-    """Spare the garbage collector what lives as long as the process, and most of its walks.
-
-    With Python's defaults it costs a third of a hop.
-    """
+    """Spare the garbage collector what lives as long as the process, and most of its walks."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_FIRST_COLLECTION, *gc.get_threshold()[1:])

@@ -182,6 +182,6 @@ async def _open(port: int) -> bool:
 
 
 def _run(*argv: str) -> None:
-    ran = subprocess.run(argv, env=_ENVIRONMENT, capture_output=True, text=True, check=False)  # noqa: S603
+    ran = subprocess.run(argv, env=_ENVIRONMENT, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise ServerFailed(f"{argv[0]} failed:\n{ran.stdout}{ran.stderr}")

@@ -306,8 +306,8 @@ def concluded(decision: str = "continue", reason: str = "it_works") -> Evaluatio
 def news() -> tuple[Event, ...]:
     """Return one of each event that is heard."""
     return (
-        case_opened(), accepted(), recalled(), withdrawn(), custody_recorded(), granted(), lost(), concluded(),
-        concluded("adjust", "works_in_part"), concluded("stop", "no_effect"),
+        case_opened(), accepted(), recalled(), withdrawn(), custody_recorded(), granted(), lost(),
+        concluded(), concluded("adjust", "works_in_part"), concluded("stop", "no_effect"),
     )  # fmt: skip
 
 

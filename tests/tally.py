@@ -117,7 +117,7 @@ def a_message(
 ) -> Message:
     """Return an event of the referral service as it travels."""
     stable = event_id or as_uuid(str(uuid5(stream, f"event {seq}")))
-    meta = Meta(START, ACTOR, "caseworker", stable, stable)
+    meta = Meta(START, str(ACTOR), "caseworker", str(stable), str(stable))
     data = body.model_dump_json().encode()
     return message_of(str(stable), str(stream), seq, tenant, event_type or body.type, meta, data)
 

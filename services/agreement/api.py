@@ -1,7 +1,7 @@
 """The cooperation agreement over HTTP: the meeting, the terms, the names, how it goes, and the end."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -21,7 +21,7 @@ from services.agreement.domain_commands import (
     Sign,
 )
 from services.agreement.domain_states import Case, Party, Payer, Trend
-from services.agreement.domain_view import AgreementView, view_of
+from services.agreement.domain_views import AgreementView, view_of
 from services.kernel.decision import Actor
 from services.kernel.errors import NotAllowed
 from services.kernel.http import Desk, Done, at
@@ -33,6 +33,13 @@ AgreementDesk = Annotated[Desk, Depends(at("agreement"))]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Answering = Literal["municipality", "organisation", "family"]
 EveryDays = Annotated[int, Field(ge=1, le=366)]
+
+_PURPOSE: Final = {
+    "caseworker": "casework",
+    "coordinator": "follow_up",
+    "guardian": "own_child",
+    "young_person": "own_case",
+}
 
 
 class _Body(BaseModel):
@@ -152,7 +159,9 @@ class Figures(BaseModel):
 @router.get("/cases/{case_id}")
 async def read_case(case_id: UUID, desk: AgreementDesk) -> CaseView:
     """Return a case's agreements with their words; the look is logged."""
-    seen = await desk.look(case_id, what=("agreement", "goals", "progress"), purpose="follow_up")
+    seen = await desk.look(
+        case_id, what=("agreement", "goals", "progress"), purpose=_PURPOSE.get(desk.actor.role, "other")
+    )
     case: Case = seen.state
     return CaseView(
         case_id=case_id,

@@ -64,7 +64,7 @@ def _family_may(case: Case, asked: Any, actor: Actor) -> bool:
         case Sign(party="family"):
             return actor.id in case.family
         case Sign(party="young_person"):
-            return actor.role == "young_person"
+            return actor.role == "young_person" and "young_person" in case.parties
         case EndAgreement():
             return actor.id in case.family or "young_person" in case.parties
         case _:

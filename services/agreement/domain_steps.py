@@ -114,7 +114,11 @@ def _worded(asked: Propose, version: int, case_id: UUID) -> tuple[Seal, ...]:
     """Return the words of a version, to be kept under the case's key."""
     place = f"{asked.agreement_id}:{version}"
     goals = [
-        {"goal_id": str(goal.goal_id), "text": goal.text, "actions": to_builtins(goal.actions)}
+        {
+            "goal_id": str(goal.goal_id),
+            "text": goal.text,
+            "actions": [to_builtins(action) for action in goal.actions],
+        }
         for goal in asked.goals
     ]
     return (

@@ -30,7 +30,7 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
 
 
 async def mine(tx: Tx, *, tenant: str, role: str, whose: UUID, now: datetime) -> list[dict[str, Any]]:
-    """Return what waits for a department, an organisation or a person: ids, dates and codes."""
+    """Return the most urgent of what waits for a department, an organisation or a person: ids and codes."""
     return [dict(row) for row in await tx.fetch(_MINE, tenant, role, whose, now)]
 
 
@@ -148,6 +148,7 @@ where tenant = $1 and role = $2 and whose = $3
   and shown_from <= ($4 at time zone 'Europe/Copenhagen')::date
   and (until is null or until > $4)
 order by due_on nulls last, case_id, agreement_id, what
+limit 500
 """
 
 _STATUSES: Final = """

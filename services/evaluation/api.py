@@ -1,7 +1,7 @@
 """Evaluation over HTTP: voices, conclusions, measurements, and what they come to in numbers."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -12,7 +12,7 @@ from services.evaluation import store
 from services.evaluation.domain_commands import Conclude, HearVoice, TakeMeasurement
 from services.evaluation.domain_outcome import LEAST_SHOWN, told
 from services.evaluation.domain_states import Answer, Attainment, Choice, Moment, Voice
-from services.evaluation.domain_view import CollaborationView, collaborations_for
+from services.evaluation.domain_views import CollaborationView, collaborations_for
 from services.kernel.decision import Actor
 from services.kernel.errors import NotAllowed
 from services.kernel.http import Desk, Done, at
@@ -23,6 +23,13 @@ EvaluationDesk = Annotated[Desk, Depends(at("evaluation"))]
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
 Score = Annotated[float, Field(allow_inf_nan=False)]
+
+_PURPOSE: Final = {
+    "caseworker": "casework",
+    "coordinator": "follow_up",
+    "guardian": "own_child",
+    "young_person": "own_case",
+}
 
 
 class _Body(BaseModel):
@@ -111,7 +118,11 @@ class OutcomesView(BaseModel):
 @router.get("/cases/{case_id}")
 async def read_case(case_id: UUID, desk: EvaluationDesk) -> CaseView:
     """Return a case's evaluations and measurements; the look is logged."""
-    seen = await desk.look(case_id, what=("evaluations", "voices", "measurements"), purpose="follow_up")
+    seen = await desk.look(
+        case_id,
+        what=("evaluations", "voices", "measurements"),
+        purpose=_PURPOSE.get(desk.actor.role, "other"),
+    )
     return CaseView(
         case_id=case_id,
         version=seen.version,

@@ -15,7 +15,7 @@ _Row = tuple[Any, ...]
 
 async def project(tx: Tx, saved: Sequence[Saved]) -> None:
     """Write outcomes and work lists of the cases that were saved, where they changed."""
-    if outcomes := [row for one in _moved(saved, _outcomes) for row in _outcomes(one, one.state)]:
+    if outcomes := [row for one in _moved(saved, outcome_rows) for row in outcome_rows(one, one.state)]:
         await tx.execute(_KEEP_OUTCOMES, *_columns(outcomes))
     if moved := _moved(saved, _work):
         await tx.execute(_DROP_WORK, [one.stream_id for one in moved])
@@ -24,7 +24,7 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
 
 
 async def mine(tx: Tx, *, tenant: str, role: str, whose: UUID, now: datetime) -> list[dict[str, Any]]:
-    """Return what waits for a department, an organisation or a person: ids, dates and codes."""
+    """Return the most urgent of what waits for a department, an organisation or a person: ids and codes."""
     return [dict(row) for row in await tx.fetch(_MINE, tenant, role, whose, now)]
 
 
@@ -46,7 +46,8 @@ def _columns(rows: Sequence[_Row]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _outcomes(one: Saved, case: Case | None) -> list[_Row]:
+def outcome_rows(one: Saved, case: Case | None) -> list[_Row]:
+    """Return what counts in the figures: a change for each dimension and each later measurement."""
     known = case.collaborations.items() if case else ()
     return [
         (agreement_id, dimension, moment, one.tenant, one.stream_id, change, counts_from)
@@ -112,6 +113,7 @@ where tenant = $1 and role = $2 and whose = $3
   and shown_from <= ($4 at time zone 'Europe/Copenhagen')::date
   and (until is null or until > $4)
 order by due_on, case_id, about, what
+limit 500
 """
 
 _TALLIES: Final = """

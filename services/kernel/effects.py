@@ -117,7 +117,7 @@ class Effects:
             self._step.tell(outcome)
 
     def _asked(self, row: asyncpg.Record, answer: Any) -> Asked:
-        cause = new_id()
+        cause = str(new_id())
         actor = Actor(tenant=row["tenant"])
         return Asked(row["stream_id"], row["tenant"], answer, actor, self._clock.now(), cause, cause)
 

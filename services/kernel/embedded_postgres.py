@@ -126,7 +126,7 @@ class Postgres:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return lines[0] == str(self.pid) and lines[-1].strip() == "ready"
+        return lines[:1] == [str(self.pid)] and lines[-1].strip() == "ready"
 
     def _clear_dead_pid_file(self) -> None:
         """Remove a pid file whose number is a zombie's or another program's: PostgreSQL would believe it."""

@@ -14,6 +14,8 @@ from services.kernel.service import Service
 from services.kernel.weighing import Heard
 
 _TICK: Final = ".ticked."
+_HEARD: Final = Actor()
+"""An event is not a person's request: who did it stands in its attributes, and was checked there."""
 
 
 class Hearing:
@@ -60,11 +62,12 @@ class Hearing:
             envelope.stream_id,
             envelope.tenant,
             body,
-            Actor(meta.actor, meta.role, envelope.tenant),
+            _HEARD,
             meta.time,
-            envelope.event_id,
+            envelope.spelt_id,
             meta.correlation,
             meta.traceparent,
+            event_id=envelope.event_id,
             source=envelope.source,
             seq=envelope.seq,
             type=envelope.type,

@@ -162,7 +162,7 @@ class Desk:
         await self._runtime.step.apply(tx, [asked])
 
     def _asked(self, stream_id: UUID, body: Any, *, fresh: bool = True, traceparent: str = "") -> Asked:
-        cause = new_id()
+        cause = str(new_id())
         return Asked(
             stream_id,
             self.actor.tenant,

@@ -10,6 +10,7 @@ _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _LOW_62 = (1 << 62) - 1
 _LOW_12 = (1 << 12) - 1
+_AT_ONCE = 24
 
 
 def new_ids(count: int) -> list[UUID]:
@@ -27,9 +28,28 @@ def new_ids(count: int) -> list[UUID]:
     return ids
 
 
+class _Pool:
+    """Ids made a few at a time, and used within the millisecond that they name."""
+
+    def __init__(self) -> None:
+        self.ms = 0
+        self.ids: list[UUID] = []
+
+    def take(self) -> UUID:
+        ms = time.time_ns() // 1_000_000
+        if ms != self.ms or not self.ids:
+            self.ids = new_ids(_AT_ONCE)[::-1]
+            self.ms = ms
+        return self.ids.pop()
+
+
+_pool = _Pool()
+os.register_at_fork(after_in_child=_Pool.__init__.__get__(_pool))
+
+
 def new_id() -> UUID:
     """Return one id."""
-    return new_ids(1)[0]
+    return _pool.take()
 
 
 def as_uuid(text: str) -> UUID:

@@ -217,11 +217,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return True
 
     async def _take(self, tx: Any, records: Sequence[Record]) -> None:
-        with batch_span(self._name, records):
-            began = time.perf_counter()
-            heard, ticks, unreadable = self._hearing.read(records)
-            self._refuse_flood(len(unreadable), len(records))
-            read = time.perf_counter()
+        began = time.perf_counter()
+        heard, ticks, unreadable = self._hearing.read(records)
+        self._refuse_flood(len(unreadable), len(records))
+        read = time.perf_counter()
+        with batch_span(self._name, [one.traceparent for one in heard if one.traceparent]):
             if unreadable:
                 await save(tx, (), parked=[park(record, reason) for record, reason in unreadable])
                 self._count_parked(reason for _, reason in unreadable)
@@ -229,9 +229,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self._apply(tx, heard)
             if ticks:
                 await self._step.known.horizon.move(tx, ticks)
-            metrics.BATCH_SIZE.labels(self._name).observe(len(records))
-            metrics.BATCH_SECONDS.labels(self._name, "read").observe(read - began)
-            metrics.BATCH_SECONDS.labels(self._name, "apply").observe(time.perf_counter() - read)
+        metrics.BATCH_SIZE.labels(self._name).observe(len(records))
+        metrics.BATCH_SECONDS.labels(self._name, "read").observe(read - began)
+        metrics.BATCH_SECONDS.labels(self._name, "apply").observe(time.perf_counter() - read)
 
     async def _apply(self, tx: Any, heard: list[Heard]) -> None:
         """Apply events; where the database refuses a batch for good, find the event that it refuses."""

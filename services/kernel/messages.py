@@ -19,19 +19,20 @@ LARGEST: Final = 64 * 1024
 """What every reader of the NL GOV profile for CloudEvents must be able to take, in bytes."""
 
 _SOURCE: Final = "urn:samspil:"
+_UUID_LENGTH: Final = 36
 _STRUCTURED: Final = b"application/cloudevents"
 Headers = list[tuple[str, bytes]]
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 
 class Meta(Struct, frozen=True, array_like=True):
-    """What the log keeps of an event beside its place, type and body."""
+    """What the log keeps of an event beside its place, type and body; ids as they are spelt."""
 
     time: datetime
-    actor: UUID
+    actor: str
     role: str
-    correlation: UUID
-    causation: UUID
+    correlation: str
+    causation: str
     traceparent: str = ""
 
 
@@ -42,6 +43,7 @@ class Envelope(Struct, frozen=True):
     source: str
     type: str
     stream_id: UUID
+    spelt_id: str
     seq: int
     tenant: str
     meta: Meta
@@ -55,6 +57,11 @@ class Message(Struct, frozen=True):
     key: bytes
     value: bytes
     headers: Headers
+
+
+@lru_cache(maxsize=64)
+def _spelt_time(time: datetime) -> bytes:
+    return time.isoformat().encode()
 
 
 @lru_cache(maxsize=512)
@@ -78,11 +85,11 @@ def message_of(
         ("ce_id", event_id.encode()),
         ("ce_subject", key),
         ("ce_partitionkey", key),
-        ("ce_time", meta.time.isoformat().encode()),
+        ("ce_time", _spelt_time(meta.time)),
         ("ce_tenant", tenant.encode()),
-        ("ce_correlationid", str(meta.correlation).encode()),
-        ("ce_causationid", str(meta.causation).encode()),
-        ("ce_actor", str(meta.actor).encode()),
+        ("ce_correlationid", meta.correlation.encode()),
+        ("ce_causationid", meta.causation.encode()),
+        ("ce_actor", meta.actor.encode()),
         ("ce_role", meta.role.encode()),
     ]
     if seq:
@@ -122,25 +129,40 @@ def _envelope(found: dict[str, bytes], value: bytes, key: bytes | None) -> Envel
     if not sequence.isdigit():
         raise Poison("header")
     meta = Meta(
-        datetime.fromisoformat(found["ce_time"].decode()),
-        as_uuid(found["ce_actor"].decode()),
+        _time(found["ce_time"]),
+        _spelt(found["ce_actor"]),
         found["ce_role"].decode(),
-        as_uuid(found["ce_correlationid"].decode()),
-        as_uuid(found["ce_causationid"].decode()),
+        _spelt(found["ce_correlationid"]),
+        _spelt(found["ce_causationid"]),
         found["ce_traceparent"].decode() if "ce_traceparent" in found else "",
     )
-    if meta.time.tzinfo is None:
-        raise Poison("header")
+    spelt_id = _spelt(found["ce_id"])
     return Envelope(
-        as_uuid(found["ce_id"].decode()),
+        as_uuid(spelt_id),
         source[len(_SOURCE) :],
         event_type,
         as_uuid(subject.decode()),
+        spelt_id,
         int(sequence),
         found["ce_tenant"].decode(),
         meta,
         value,
     )
+
+
+@lru_cache(maxsize=64)
+def _time(spelt: bytes) -> datetime:
+    """Return the time that a header tells; the events of one batch share few of them."""
+    time = datetime.fromisoformat(spelt.decode())
+    if time.tzinfo is None:
+        raise Poison("header")
+    return time
+
+
+def _spelt(uuid: bytes) -> str:
+    if len(uuid) != _UUID_LENGTH:
+        raise Poison("header")
+    return uuid.decode("ascii")
 
 
 def _unfold(value: bytes) -> tuple[dict[str, bytes], bytes]:

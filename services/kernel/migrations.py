@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -57,13 +56,7 @@ async def missing_migrations(tx: Tx, service: Service) -> list[str]:
 
 async def make_partitions(tx: Tx, *, days: int = DAYS_AHEAD) -> None:
     """Create the event log's partitions from yesterday until a number of days ahead."""
-    today = datetime.now(UTC).date()
-    for n in range(-1, days + 1):
-        day = today + timedelta(days=n)
-        await tx.execute(
-            f"create table if not exists event_log_{day:%Y%m%d} partition of event_log "
-            f"for values from ('{day}') to ('{day + timedelta(days=1)}')"
-        )
+    await tx.execute("select make_event_log_partitions($1)", days)
 
 
 async def _run(connection: Tx, name: str, text: str) -> None:

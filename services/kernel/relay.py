@@ -201,7 +201,8 @@ class Relay:
             return
         self._ticked = time.monotonic()
         count = self._settings.partitions
-        meta = Meta(at, SYSTEM, "system", new_id(), new_id())
+        cause = str(new_id())
+        meta = Meta(at, str(SYSTEM), "system", cause, cause)
         for partition in range(count):
             body = kind(partition=partition, at=at)
             subject = key_in(partition, count, self._service.name)

@@ -68,13 +68,14 @@ class Runtime:
         self.effects = Effects(self.step, self.pool, self.clock, self.settings)
         self.intake: Intake | None = None
         if listen:
-            await self._listen()
+            await self.listen()
 
     def _told(self, committed: Sequence[tuple[int, Message]]) -> None:
         self.relay.tell(committed)
         self.effects.wake()
 
-    async def _listen(self) -> None:
+    async def listen(self) -> None:
+        """Start the loops: relay, intake, timers, effects, measures."""
         self._keep("relay", self.relay.run)
         self._keep("timers", lambda: self.timers.run(self._stopping))
         if self.service.perform:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from contracts.event import AccessRefused, Event, Looked, Ticked, service_of
 from services.kernel.decision import Decide, Effect, Given
+from services.kernel.ids import as_uuid
 from services.kernel.messages import Meta
 from services.kernel.settings import Settings
 
@@ -54,7 +55,7 @@ class Sent(Struct, frozen=True):
     @property
     def actor(self) -> UUID:
         """Who did it."""
-        return self.meta.actor
+        return as_uuid(self.meta.actor)
 
     @property
     def role(self) -> str:
@@ -64,12 +65,12 @@ class Sent(Struct, frozen=True):
     @property
     def correlation(self) -> UUID:
         """The command that all of this began with."""
-        return self.meta.correlation
+        return as_uuid(self.meta.correlation)
 
     @property
     def causation(self) -> UUID:
         """The command or event that this follows from."""
-        return self.meta.causation
+        return as_uuid(self.meta.causation)
 
 
 Project = Callable[[Tx, Sequence[Saved]], Awaitable[None]]

@@ -75,12 +75,17 @@ async def running(
     began = list(runtimes.values())
     try:
         await asyncio.gather(*(runtime.start() for runtime in began))
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
+        settle_garbage()
         yield runtimes
     finally:
         await asyncio.gather(*(runtime.stop() for runtime in began))
+
+
+def settle_garbage() -> None:
+    """Let the collector pass by what lives as long as the process, and look at the rest seldom."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
 
 
 def app_of(services: Sequence[Service]) -> FastAPI:

@@ -165,6 +165,4 @@ class Step:
 
 
 def _saved(row: Row) -> Saved:
-    return Saved(
-        row.stream_id, row.tenant, row.version + 1, row.before, row.state, tuple(row.told), tuple(row.heard)
-    )
+    return Saved(row.stream_id, row.tenant, row.version + 1, row.before, row.state, row.told, row.heard)

@@ -1,6 +1,7 @@
 """One row a stream, read and saved for a whole batch by one statement each, whatever the service."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +18,9 @@ _decode_marks = msgspec.json.Decoder(Marks).decode
 _encode = msgspec.json.Encoder().encode
 
 
+_NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+
 class Row(Struct):
     """A stream as it was read, and what a batch has made of it so far."""
 
@@ -30,22 +34,28 @@ class Row(Struct):
     state: Any
     before: Any = None
     changed: bool = False
-    told: list[Sent] = []
-    heard: list[Sent] = []
-    timers: dict[tuple[str, UUID], Timer] = {}
-    seals: dict[tuple[UUID, str], Seal] = {}
-    effects: list[Effect] = []
+    told: tuple[Sent, ...] = ()
+    heard: tuple[Sent, ...] = ()
+    timers: Mapping[tuple[str, UUID], Timer] = _NONE
+    seals: Mapping[tuple[UUID, str], Seal] = _NONE
+    effects: tuple[Effect, ...] = ()
 
     def take(self, decision: Decision, told: Sequence[Sent]) -> None:
         """Go on from a decision."""
         self.state = decision.state
         self.changed = True
-        self.told.extend(told)
-        for timer in decision.timers:
-            self.timers[timer.kind, timer.ref] = timer
-        for seal in decision.seals:
-            self.seals[seal.subject, seal.name] = seal
-        self.effects.extend(decision.effects)
+        if told:
+            self.told = (*self.told, *told)
+        if decision.timers:
+            self.timers = {**self.timers, **{(timer.kind, timer.ref): timer for timer in decision.timers}}
+        if decision.seals:
+            self.seals = {**self.seals, **{(seal.subject, seal.name): seal for seal in decision.seals}}
+        if decision.effects:
+            self.effects += decision.effects
+
+    def hear(self, sent: Sent) -> None:
+        """Note an event for the service's own tables."""
+        self.heard = (*self.heard, sent)
 
 
 class Parked(Struct, frozen=True):
@@ -108,8 +118,7 @@ async def save(
     Raises `asyncpg.SerializationError` (40001), with nothing saved, where any stream has moved on since it
     was read, and `asyncpg.UniqueViolationError` where the command's key was stored meanwhile.
     """
-    events = [(row, sent) for row in rows for sent in row.told]
-    columns, messages = _events(events)
+    columns, messages = _events(rows)
     ids = await tx.fetchval(
         _SAVE,
         *_streams(rows),
@@ -124,76 +133,92 @@ async def save(
     return list(zip(ids or (), messages, strict=True))
 
 
-def _streams(rows: Sequence[Row]) -> tuple[list[Any], ...]:
+def _streams(rows: Sequence[Row]) -> tuple[str, ...]:
     return (
-        [row.stream_id for row in rows],
-        [row.tenant for row in rows],
-        [row.version + 1 for row in rows],
-        [row.seq for row in rows],
-        [row.parked for row in rows],
-        [_encode(row.marks).decode() for row in rows],
-        [None if row.state is None else _encode(row.state).decode() for row in rows],
+        _join([row.key for row in rows]),
+        _join([row.tenant for row in rows]),
+        _join([str(row.version + 1) for row in rows]),
+        _join([str(row.seq) for row in rows]),
+        _join(["t" if row.parked else "f" for row in rows]),
+        _join([_encode(row.marks).decode() for row in rows]),
+        _join([_NULL if row.state is None else _encode(row.state).decode() for row in rows]),
     )
 
 
-def _events(events: Sequence[tuple[Row, Sent]]) -> tuple[tuple[list[Any], ...], list[Message]]:
-    ids, streams, seqs, tenants, types, metas, bodies = columns = [], [], [], [], [], [], []  # type: ignore[var-annotated]
+def _events(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Message]]:
+    ids, streams, seqs, tenants, types, metas, bodies = columns = tuple([] for _ in range(7))  # type: ignore[var-annotated]
     messages: list[Message] = []
-    for row, sent in events:
-        body = body_of(sent)
-        ids.append(sent.event_id)
-        streams.append(row.stream_id)
-        seqs.append(sent.seq)
-        tenants.append(row.tenant)
-        types.append(sent.type)
-        metas.append(_encode(sent.meta).decode())
-        bodies.append(body.decode())
-        messages.append(
-            message_of(str(sent.event_id), row.key, sent.seq, row.tenant, sent.type, sent.meta, body)
-        )
-    return columns, messages
+    for row in rows:
+        for sent in row.told:
+            body, event_id, seq = body_of(sent), str(sent.event_id), sent.seq
+            ids.append(event_id)
+            streams.append(row.key)
+            seqs.append(str(seq))
+            tenants.append(row.tenant)
+            types.append(sent.type)
+            metas.append(_encode(sent.meta).decode())
+            bodies.append(body.decode())
+            messages.append(message_of(event_id, row.key, seq, row.tenant, sent.type, sent.meta, body))
+    return tuple(map(_join, columns)), messages
 
 
-def _timers(rows: Sequence[Row]) -> tuple[list[Any], ...]:
-    timers = [(row, timer) for row in rows for timer in row.timers.values()]
-    return (
-        [row.stream_id for row, _ in timers],
-        [timer.kind for _, timer in timers],
-        [timer.ref for _, timer in timers],
-        [row.tenant for row, _ in timers],
-        [timer.due_at for _, timer in timers],
+def _timers(rows: Sequence[Row]) -> tuple[str, ...]:
+    return _columns(
+        [
+            (row.key, timer.kind, str(timer.ref), row.tenant, timer.due_at and timer.due_at.isoformat())
+            for row in rows
+            for timer in row.timers.values()
+        ],
+        5,
     )
 
 
-def _effects(rows: Sequence[Row]) -> tuple[list[Any], ...]:
-    effects = [(row, effect) for row in rows for effect in row.effects]
-    return (
-        [effect.key for _, effect in effects],
-        [row.stream_id for row, _ in effects],
-        [row.tenant for row, _ in effects],
-        [effect.kind for _, effect in effects],
-        [_encode(effect.about).decode() for _, effect in effects],
+def _effects(rows: Sequence[Row]) -> tuple[str, ...]:
+    return _columns(
+        [
+            (str(effect.key), row.key, row.tenant, effect.kind, _encode(effect.about).decode())
+            for row in rows
+            for effect in row.effects
+        ],
+        5,
     )
 
 
-def _boxes(boxes: Sequence[Box]) -> tuple[list[Any], ...]:
-    return _columns(boxes, ("stream_id", "subject", "name", "tenant", "box"))
+def _boxes(boxes: Sequence[Box]) -> tuple[str, ...]:
+    return _columns(
+        [(str(one.stream_id), str(one.subject), one.name, one.tenant, _hex(one.box)) for one in boxes], 5
+    )
 
 
-def _new_keys(keys: Sequence[NewKey]) -> tuple[list[Any], ...]:
-    return _columns(keys, ("subject", "tenant", "wrapped"))
+def _new_keys(keys: Sequence[NewKey]) -> tuple[str, ...]:
+    return _columns([(str(key.subject), key.tenant, _hex(key.wrapped)) for key in keys], 3)
 
 
 def _parked(parked: Sequence[Parked]) -> tuple[list[Any], ...]:
-    return _columns(parked, Parked.__struct_fields__)
+    return tuple([getattr(one, name) for one in parked] for name in Parked.__struct_fields__)
 
 
 def _key(key: Key | None) -> tuple[Any, ...]:
     return (None,) * 5 if key is None else (key.tenant, key.actor, key.key, key.fingerprint, key.answer)
 
 
-def _columns(values: Iterable[Any], names: Sequence[str]) -> tuple[list[Any], ...]:
-    return tuple([getattr(value, name) for value in values] for name in names)
+def _columns(values: Sequence[tuple[str | None, ...]], count: int) -> tuple[str, ...]:
+    if not values:
+        return ("",) * count
+    return tuple(
+        _join([_NULL if value is None else value for value in column]) for column in zip(*values, strict=True)
+    )
+
+
+def _hex(value: bytes) -> str:
+    return "\\x" + value.hex()
+
+
+# A column travels as one text, its values apart by a character that JSON escapes and no code holds: the
+# driver looks at each element of an array twice, at a text once.
+_APART: Final = "\x1e"
+_NULL: Final = "\x1d"
+_join = _APART.join
 
 
 def body_of(sent: Sent) -> bytes:
@@ -213,8 +238,8 @@ join streams s on s.stream_id = w.stream_id
 _SAVE: Final = """
 with moved as (
   insert into streams as old (stream_id, tenant, version, seq, parked, marks, state)
-  select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[], $6::jsonb[],
-                       $7::jsonb[])
+  select * from unnest(of($1)::uuid[], of($2)::text[], of($3)::bigint[], of($4)::bigint[],
+                       of($5)::boolean[], of($6)::jsonb[], of($7)::jsonb[])
   on conflict (stream_id) do update
   set version = excluded.version, seq = excluded.seq, parked = excluded.parked,
       marks = excluded.marks, state = excluded.state, changed_at = now()
@@ -223,7 +248,8 @@ with moved as (
 ), logged as (
   insert into event_log (event_id, stream_id, seq, tenant, type, meta, data)
   select event_id, stream_id, seq, tenant, type, meta, data
-  from unnest($8::uuid[], $9::uuid[], $10::bigint[], $11::text[], $12::text[], $13::json[], $14::json[])
+  from unnest(of($8)::uuid[], of($9)::uuid[], of($10)::bigint[], of($11)::text[], of($12)::text[],
+              of($13)::json[], of($14)::json[])
        with ordinality as e (event_id, stream_id, seq, tenant, type, meta, data, n)
   order by n
   returning id
@@ -232,8 +258,8 @@ with moved as (
   select min(id), array_agg(id order by id) from logged having count(*) > 0
   returning ids
 ), woken as (
-  select * from unnest($15::uuid[], $16::text[], $17::uuid[], $18::text[], $19::timestamptz[])
-                as t (stream_id, kind, ref, tenant, due_at)
+  select * from unnest(of($15)::uuid[], of($16)::text[], of($17)::uuid[], of($18)::text[],
+                       of($19)::timestamptz[]) as t (stream_id, kind, ref, tenant, due_at)
 ), silenced as (
   delete from timers using woken w
   where w.due_at is null
@@ -244,15 +270,15 @@ with moved as (
   on conflict (stream_id, kind, ref) do update set due_at = excluded.due_at
 ), set_effects as (
   insert into effects (key, stream_id, tenant, kind, about)
-  select * from unnest($20::uuid[], $21::uuid[], $22::text[], $23::text[], $24::json[])
+  select * from unnest(of($20)::uuid[], of($21)::uuid[], of($22)::text[], of($23)::text[], of($24)::json[])
   on conflict (key) do nothing
 ), boxed as (
   insert into sealed (stream_id, subject_id, name, tenant, box)
-  select * from unnest($25::uuid[], $26::uuid[], $27::text[], $28::text[], $29::bytea[])
+  select * from unnest(of($25)::uuid[], of($26)::uuid[], of($27)::text[], of($28)::text[], of($29)::bytea[])
   on conflict (stream_id, subject_id, name) do update set box = excluded.box
 ), keyed as (
   insert into data_keys (subject_id, tenant, wrapped)
-  select * from unnest($30::uuid[], $31::text[], $32::bytea[])
+  select * from unnest(of($30)::uuid[], of($31)::text[], of($32)::bytea[])
   on conflict (subject_id) do nothing
   returning 1
 ), set_aside as (
@@ -267,8 +293,8 @@ with moved as (
   select $47, $48, $49, $50, $51 where $49::text is not null
 )
 select case
-  when (select count(*) from moved) = cardinality($1::uuid[])
-   and (select count(*) from keyed) = cardinality($30::uuid[])
+  when (select count(*) from moved) = cardinality(of($1))
+   and (select count(*) from keyed) = cardinality(of($30))
   then (select ids from queued)
   else array[conflict()]
 end

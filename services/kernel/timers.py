@@ -119,7 +119,7 @@ def _in_order(rows: Sequence[asyncpg.Record], now: datetime) -> list[Asked]:
 
 
 def _asked(row: asyncpg.Record, now: datetime) -> Asked:
-    cause = new_id()
+    cause = str(new_id())
     fired = TimerFired(row["kind"], row["ref"], row["due_at"])
     return Asked(row["stream_id"], row["tenant"], fired, Actor(tenant=row["tenant"]), now, cause, cause)
 

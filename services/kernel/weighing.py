@@ -1,7 +1,7 @@
 """Hold a batch of inputs against the streams as they were read; nothing here waits or writes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,14 +12,16 @@ from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.decision import SYSTEM, Actor, Decision, Given
 from services.kernel.errors import Missing, NotAllowed, Poison, Refused, Stale, VersionMissing
-from services.kernel.ids import new_ids
+from services.kernel.ids import new_id
 from services.kernel.messages import Message, Meta, Record
 from services.kernel.parking import park
 from services.kernel.service import Sent, Service
 from services.kernel.streams import Parked, Row, fresh
 
 _SYSTEM: Final = Actor(SYSTEM, "system")
+_SYSTEM_SPELT: Final = str(SYSTEM)
 _NOTHING: Final[Mapping[Any, Any]] = {}
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Asked(Struct):
@@ -30,8 +32,8 @@ class Asked(Struct):
     body: Any
     actor: Actor
     now: datetime
-    cause: UUID
-    correlation: UUID
+    cause: str
+    correlation: str
     traceparent: str = ""
     expects: int | None = None
     fresh: bool = True
@@ -44,8 +46,9 @@ class Note(Struct, frozen=True):
 
 
 class Heard(Asked, kw_only=True):
-    """An event that was heard; `cause` is its id. Without a body it only counts."""
+    """An event that was heard; `cause` is its id as it is spelt. Without a body it only counts."""
 
+    event_id: UUID
     source: str
     seq: int
     type: str
@@ -66,6 +69,7 @@ class Outcome(Struct):
     duplicates: int = 0
     refused: int = 0
     parked: list[Parked] = []
+    at: datetime = _NO_TIME
 
 
 class Weighing:
@@ -85,7 +89,7 @@ class Weighing:
         if row.tenant != asked.tenant:
             raise Missing
         if isinstance(asked.body, Note):
-            row.take(Decision(row.state), self._sent(row, asked, asked.actor, (asked.body.event,)))
+            row.take(Decision(row.state), self._sent(row, asked, asked.actor, (asked.body.event,), outcome))
             return
         given = self._given(row, asked, outcome)
         if asked.actor.role != _SYSTEM.role:
@@ -110,7 +114,7 @@ class Weighing:
         row = _row(heard, outcome)
         last, last_id = row.marks.get(heard.source, (0, ""))
         if heard.seq <= last:
-            if heard.seq == last and last_id != str(heard.cause):
+            if heard.seq == last and last_id != heard.cause:
                 _park(row, heard, outcome, "divergence")
             else:
                 outcome.duplicates += 1
@@ -119,7 +123,7 @@ class Weighing:
         if reason:
             _park(row, heard, outcome, reason)
             return
-        row.marks[heard.source] = (heard.seq, str(heard.cause))
+        row.marks[heard.source] = (heard.seq, heard.cause)
         row.changed = True
         outcome.applied += 1
 
@@ -139,42 +143,49 @@ class Weighing:
             else:
                 self._take(row, heard, _SYSTEM, decision, outcome)
         if self._service.project is not None:
-            row.heard.append(Sent(heard.cause, heard.source, heard.seq, heard.type, heard.body, heard.meta))
+            row.hear(Sent(heard.event_id, heard.source, heard.seq, heard.type, heard.body, heard.meta))
         return ""
 
     def _take(self, row: Row, asked: Asked, actor: Actor, decision: Decision, outcome: Outcome) -> None:
-        row.take(decision, self._sent(row, asked, actor, decision.events))
+        row.take(decision, self._sent(row, asked, actor, decision.events, outcome))
         for stream_id, other in decision.others.items():
             beside = outcome.rows.get(stream_id)
             if beside is None:
                 beside = outcome.rows[stream_id] = fresh(stream_id, asked.tenant)
-            beside.take(other, self._sent(beside, asked, actor, other.events))
+            beside.take(other, self._sent(beside, asked, actor, other.events, outcome))
 
-    def _sent(self, row: Row, asked: Asked, actor: Actor, events: Sequence[Event]) -> list[Sent]:
+    def _sent(
+        self, row: Row, asked: Asked, actor: Actor, events: Sequence[Event], outcome: Outcome
+    ) -> Sequence[Sent]:
         if not events:
-            return []
-        meta = Meta(self._clock(), actor.id, actor.role, asked.correlation, asked.cause, asked.traceparent)
+            return ()
+        if outcome.at is _NO_TIME:
+            outcome.at = self._clock()
+        who = _SYSTEM_SPELT if actor is _SYSTEM else str(actor.id)
+        meta = Meta(outcome.at, who, actor.role, asked.correlation, asked.cause, asked.traceparent)
         sent = []
-        for event_id, event in zip(new_ids(len(events)), events, strict=True):
+        for event in events:
             row.seq += 1
-            sent.append(Sent(event_id, self._service.name, row.seq, event.type, event, meta))
+            sent.append(Sent(new_id(), self._service.name, row.seq, event.type, event, meta))
         return sent
 
     def _given(self, row: Row, asked: Asked, outcome: Outcome) -> Given:
         wanted = self._service.also(row.state, asked.body)
-        rows = outcome.rows
-        others = {
-            other: rows[other].state
-            for other in wanted
-            if other in rows and rows[other].tenant == asked.tenant
-        }
+        others: Mapping[UUID, Any] = _NOTHING
+        if wanted:
+            rows = outcome.rows
+            others = {
+                other: rows[other].state
+                for other in wanted
+                if other in rows and rows[other].tenant == asked.tenant
+            }
         return Given(
             asked.now,
             row.stream_id,
             asked.tenant,
             asked.actor,
             self._models,
-            others or _NOTHING,
+            others,
             outcome.opened.get(row.stream_id, _NOTHING),
             outcome.known(row),
         )
@@ -206,7 +217,7 @@ def _park(row: Row, heard: Heard, outcome: Outcome, reason: str) -> None:
             stream_id=heard.stream_id,
             source=heard.source,
             seq=heard.seq,
-            event_id=heard.cause,
+            event_id=heard.event_id,
             type=heard.type,
         )
     )

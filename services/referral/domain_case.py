@@ -1,5 +1,7 @@
 """The case itself: opened, its views noted, its eligibility judged, a referral drafted, and closed."""
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from contracts import referral as told
@@ -31,9 +33,9 @@ from services.referral.domain_states import (
     Views,
 )
 
-HEARD = "heard"
-DECLINED = "declined"
-NOT_HEARD = "not_heard"
+HEARD: Final = "heard"
+DECLINED: Final = "declined"
+NOT_HEARD: Final = "not_heard"
 
 
 def open_case(state: State | None, asked: OpenCase, given: Given) -> Decision:

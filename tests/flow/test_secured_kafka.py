@@ -179,7 +179,7 @@ def _topics_script(
     who = ("--certificate", str(security.secrets / "kafka_operator"))
     shape = ("--partitions", str(partitions), "--replication", "1")
     argv = (sys.executable, "-m", "deploy.topics", *where, *who, *shape)
-    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
 def _access(kafka: ApacheKafka, security: Security, service: str) -> KafkaAccess:

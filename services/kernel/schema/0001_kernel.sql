@@ -7,6 +7,11 @@ begin
 end
 $$;
 
+-- A column of many values that came as one text (see streams.py).
+create function of(joined text) returns text[]
+language sql immutable parallel safe
+return string_to_array(joined, e'\x1e', e'\x1d');
+
 create table streams (
   stream_id uuid not null,
   tenant text not null,

@@ -1,0 +1,95 @@
+"""What goes on besides the cases: inboxes are read, figures looked up, places corrected, the trail searched."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import UUID
+
+from services.demo.casefile import World
+from services.demo.days import ONE_DAY
+from services.demo.ledger import READING, Deed
+from services.demo.setting import Department
+from services.demo.story_end import INBOX
+from services.demo.wire import Person, Unexpected
+
+_NEWS: Final = "/notify/inbox?unread=true&limit=20"
+_CATALOGUE: Final = "/directory/offers?organisation_id="
+_AT_A_TIME: Final = 3
+_WEEK: Final = 7
+_MONTH: Final = 28
+_TAKEN: Final = frozenset({"accepted", "under_way"})
+_GOOD: Final = frozenset({200, 201})
+
+
+def stories(world: World) -> Iterator[Any]:
+    """Return the stories of everybody who belongs to no single case."""
+    for department in world.cast.departments:
+        for caseworker in department.caseworkers:
+            yield _read_inbox(world, caseworker, _WEEK)
+        yield _lead(world, department)
+    for coordinator in world.cast.coordinators.values():
+        yield _read_inbox(world, coordinator, 2 * _WEEK)
+        yield _correct_places(world, coordinator)
+    yield _audit(world)
+
+
+async def _read_inbox(world: World, who: Person, every: int) -> None:
+    """Go through an inbox every week or two, and open some of what is new."""
+    number = 0
+    while True:
+        day = world.days.today + every * ONE_DAY
+        [inbox] = await world.days.until(day, (who, _NEWS), order=-1)
+        for notice in inbox["notices"][:_AT_A_TIME]:
+            number += 1
+            path = f"/notify/inbox/{notice['notice_id']}/read"
+            await _do(world, who, f"notice:{who.id}:{number}", path, None)
+            book = world.ledger.cases.get(UUID(notice["case_id"]))
+            if book is not None:
+                book.deeds.append(Deed(f"notice:{number}", READING, who.id, world.days.today))
+
+
+async def _lead(world: World, department: Department) -> None:
+    """Read the figures once a month."""
+    leader = department.leader
+    while True:
+        await world.days.until(world.days.today + _MONTH * ONE_DAY, (leader, _NEWS), order=-1)
+        for path in ("/referral/funnel", "/agreement/figures", "/evaluation/outcomes"):
+            await world.wire.read(leader, path)
+
+
+async def _correct_places(world: World, coordinator: Person) -> None:
+    """Find more volunteers once a month for an offer that is full."""
+    catalogue = f"{_CATALOGUE}{coordinator.organisation_id}"
+    while True:
+        day = world.days.today + _MONTH * ONE_DAY
+        inbox, offers = await world.days.until(
+            day, (coordinator, INBOX), (coordinator, catalogue), order=-1
+        )
+        for offer in offers:
+            taken = [
+                line
+                for line in inbox
+                if line["offer_id"] == offer["offer_id"] and line["status"] in _TAKEN
+            ]
+            if len(taken) >= offer["places"]:
+                places = offer["places"] + 1
+                step = f"places:{offer['offer_id']}:{day}"
+                path = f"/directory/offers/{offer['offer_id']}/capacity"
+                await _do(world, coordinator, step, path, {"places": places}, offer["version"])
+                world.cast.places[UUID(offer["offer_id"])] = places
+
+
+async def _audit(world: World) -> None:
+    """Search the trail once a month for refused looks."""
+    while True:
+        await world.days.until(world.days.today + _MONTH * ONE_DAY, order=-1)
+        path = "/audit/search?type=referral.access_refused.v1&limit=500"
+        await world.wire.read(world.cast.auditor, path)
+
+
+async def _do(
+    world: World, who: Person, step: str, path: str, body: object, version: int | None = None
+) -> None:
+    answer = await world.wire.post(who, path, body, key=f"{world.cast.run}:{step}", version=version)
+    if answer.status not in _GOOD:
+        raise Unexpected(f"{answer.status} {answer.slug} at {step}")
+    world.ledger.commands += 1
