@@ -209,8 +209,13 @@ def demo(
 ) -> None:
     """Play a year of Kerteminde through the HTTP API, and check that every step is accounted for."""
     from services.demo.play import play  # noqa: PLC0415  the clients of the demo, not part of any service
+    from services.demo.wire import ServerAway, Unexpected  # noqa: PLC0415  the same
 
-    report = _run(play(url, cases=cases, seed=seed, console=err))
+    try:
+        report = _run(play(url, cases=cases, seed=seed, console=err))
+    except (ServerAway, Unexpected) as fault:
+        err.print(f"samspil: {fault}", style="red", markup=False, highlight=False)
+        raise typer.Exit(3) from None
     _show(report.as_dict(), as_json, report.lines())
     if not report.holds:
         raise typer.Exit(1)

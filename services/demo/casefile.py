@@ -147,7 +147,7 @@ class CaseFile:
         answer = await self.world.wire.post(who, path, body, key=self._key(step))
         if answer.status not in _GOOD:
             raise Unexpected(f"{answer.status} {answer.slug} at {step}")
-        self.world.ledger.commands += 1
+        self.world.ledger.counted()
         return answer.body
 
     async def read_notice(self, who: Person, step: str, inbox: Any) -> None:

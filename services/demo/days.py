@@ -6,7 +6,7 @@ So the same seed plays the same year, however fast the server is.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -63,10 +63,10 @@ class Days:
 
     def _rest(self) -> None:
         self._awake -= 1
-        if self._awake == 0:
+        if self._awake <= 0:
             self._quiet.set()
 
-    async def play(self, days: int, watch: Callable[[], Awaitable[None]]) -> None:
+    async def play(self, days: int, watch: Callable[[], None]) -> None:
         """Play a number of days to their ends; `watch` is called after each."""
         await self._till_quiet()
         for day in [self.today + n * ONE_DAY for n in range(1, days + 1)]:
@@ -80,7 +80,7 @@ class Days:
             for sleeper in sleepers:
                 sleeper.woken.set_result([seen[want] for want in sleeper.wants])
             await self._till_quiet()
-            await watch()
+            watch()
 
     async def _till_quiet(self) -> None:
         if self._awake:
@@ -123,13 +123,16 @@ def _on(day: date, weekdays: frozenset[int]) -> date:
     return day
 
 
-async def first_day(wire: Wire) -> date:
-    """Return the day before the first that can be played; raise `Unexpected` where time stands by itself."""
+async def read_clock(wire: Wire) -> tuple[datetime, date]:
+    """Return the server's time, and the day before the first that can be played.
+
+    Raises `Unexpected` where time stands by itself.
+    """
     told = await wire.read(None, "/development/clock")
     if not told["virtual"]:
         raise Unexpected("this server runs by the machine's clock: start it with --clock virtual")
     now = datetime.fromisoformat(told["now"])
-    return now.date() if now.timetz() >= _NOON else now.date() - ONE_DAY
+    return now, now.date() if now.timetz() >= _NOON else now.date() - ONE_DAY
 
 
 async def move(wire: Wire, operator: Person, day: date) -> date:

@@ -1,10 +1,10 @@
 """The clients' own book: what was acknowledged to them, and what was refused, case by case."""
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable
 from datetime import date
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -61,8 +61,9 @@ class ReferralBook(Struct, eq=False):
 class Ledger:
     """The books of all cases, and what was noticed on the way."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, watch: Callable[[int], None]) -> None:
+        """Begin with nothing; `watch` is called after each command with their number."""
+        self._watch = watch
         self.cases: dict[UUID, CaseBook] = {}
         self.books: list[CaseBook] = []
         self.commands = 0
@@ -82,7 +83,12 @@ class Ledger:
     def acknowledged(self, book: CaseBook, deed: Deed) -> None:
         """Write down a command that was carried out."""
         book.deeds.append(deed)
+        self.counted()
+
+    def counted(self) -> None:
+        """Count a command that was carried out."""
         self.commands += 1
+        self._watch(self.commands)
 
     def fault(self, number: int, said: str) -> None:
         """Write down what should not have happened."""
@@ -96,20 +102,3 @@ class Ledger:
                 if deed.event != READING:
                     digest.update(f"{book.number} {deed.step} {deed.on}\n".encode())
         return digest.hexdigest()[:12]
-
-
-def spans(books: Iterable[Any], since: str, until: str) -> list[int]:
-    """Return how many days lay between two steps, for everyone who reached both."""
-    return [
-        (book.reached[until] - book.reached[since]).days
-        for book in books
-        if since in book.reached and until in book.reached
-    ]
-
-
-def by_stage(books: Iterable[CaseBook]) -> dict[str, int]:
-    """Return how many cases stand where."""
-    found: dict[str, int] = defaultdict(int)
-    for book in books:
-        found[book.stage] += 1
-    return dict(found)

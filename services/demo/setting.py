@@ -132,7 +132,7 @@ class _Stage:
         body = {
             "organisation_id": organisation_id,
             "name": name,
-            "terms": f"{MODEL}/{MODEL_VERSION}",
+            "terms": f"{MODEL}_{MODEL_VERSION}",
             "declaration_until": today + _DECLARED,
         }
         await self.do(self._cast.administrator, "/directory/organisations", body)

@@ -32,12 +32,12 @@ async def live(case: CaseFile) -> None:
     await _assess(case)
     if case.plan.outside:
         await case.until(case.days.after(1))
+        await _be_curious(case)
         await _read_reasons(case)
         await close(case, "other_measure_needed")
         return
     await record_custody(case)
-    if case.plan.curious:
-        await _be_curious(case)
+    await _be_curious(case)
     run = await _follow(case)
     await tidy(case)
     if run is not None:
@@ -75,7 +75,7 @@ async def _open(case: CaseFile) -> None:
         "contact": f"{plan.parents[0].name} {plan.family_name}, {plan.words[0]}",
         "practical": case.text("tåler ikke nødder, siger"),
     }
-    done = await case.do(case.caseworker, "open", "", body)
+    done = await case.do(case.caseworker, "open", "", body, fresh=True)
     case.case_id = UUID(done["id"])
     case.world.ledger.cases[case.case_id] = case.book
     case.knows("referral", done["version"])
@@ -132,6 +132,8 @@ async def _read_reasons(case: CaseFile) -> None:
 
 async def _be_curious(case: CaseFile) -> None:
     """Let some try to look who may not: an organisation that was not asked, and a leader."""
+    if not case.plan.curious:
+        return
     outsiders = list(case.world.cast.coordinators.values())
     outsider = dice(case.world.seed, case.plan.number, "outsider").choice(outsiders)
     await case.try_to_look(outsider, "referral")

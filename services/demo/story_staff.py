@@ -1,11 +1,11 @@
-"""What goes on besides the cases: inboxes are read, figures looked up, places corrected, the trail searched."""
+"""What goes on besides the cases: inboxes, figures, places that are corrected, the trail."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
 from services.demo.casefile import World
-from services.demo.days import ONE_DAY
+from services.demo.days import ONE_DAY, on_duty
 from services.demo.ledger import READING, Deed
 from services.demo.setting import Department
 from services.demo.story_end import INBOX
@@ -36,7 +36,7 @@ async def _read_inbox(world: World, who: Person, every: int) -> None:
     """Go through an inbox every week or two, and open some of what is new."""
     number = 0
     while True:
-        day = world.days.today + every * ONE_DAY
+        day = on_duty(world.days.today + every * ONE_DAY)
         [inbox] = await world.days.until(day, (who, _NEWS), order=-1)
         for notice in inbox["notices"][:_AT_A_TIME]:
             number += 1
@@ -61,14 +61,10 @@ async def _correct_places(world: World, coordinator: Person) -> None:
     catalogue = f"{_CATALOGUE}{coordinator.organisation_id}"
     while True:
         day = world.days.today + _MONTH * ONE_DAY
-        inbox, offers = await world.days.until(
-            day, (coordinator, INBOX), (coordinator, catalogue), order=-1
-        )
+        inbox, offers = await world.days.until(day, (coordinator, INBOX), (coordinator, catalogue), order=-1)
         for offer in offers:
             taken = [
-                line
-                for line in inbox
-                if line["offer_id"] == offer["offer_id"] and line["status"] in _TAKEN
+                line for line in inbox if line["offer_id"] == offer["offer_id"] and line["status"] in _TAKEN
             ]
             if len(taken) >= offer["places"]:
                 places = offer["places"] + 1
@@ -92,4 +88,4 @@ async def _do(
     answer = await world.wire.post(who, path, body, key=f"{world.cast.run}:{step}", version=version)
     if answer.status not in _GOOD:
         raise Unexpected(f"{answer.status} {answer.slug} at {step}")
-    world.ledger.commands += 1
+    world.ledger.counted()

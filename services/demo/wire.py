@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from array import array
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -44,9 +45,11 @@ class Answer(Struct, frozen=True):
 
     @property
     def slug(self) -> str:
-        """Return the stable name of a refusal."""
+        """Return the stable name of a refusal, and which fields it is about."""
         kind = self.body.get("type", "") if isinstance(self.body, dict) else ""
-        return str(kind).rpartition(":")[2] or f"http-{self.status}"
+        slug = str(kind).rpartition(":")[2] or f"http-{self.status}"
+        faults = self.body.get("errors", ()) if isinstance(self.body, dict) else ()
+        return " ".join((slug, *(str(fault["at"]) for fault in faults)))
 
 
 class ServerAway(Exception):
@@ -65,7 +68,7 @@ class Wire:
         self.url = url.rstrip("/")
         self.seconds: dict[str, array[float]] = {}
         self.answered = 0
-        self.away = 0
+        self.away: Counter[str] = Counter()
         self._tenant = tenant
         self._session = session
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -130,7 +133,6 @@ class Wire:
             answer = await self._once(method, path, headers, data, seconds, times)
             if answer is not None:
                 return answer
-            self.away += 1
             if time.monotonic() > until:
                 raise ServerAway(f"{self.url} has not answered for {_PATIENCE_SECONDS / 60:.0f} minutes")
             await asyncio.sleep(pause)
@@ -154,15 +156,24 @@ class Wire:
                     method, self.url + path, headers=headers, data=data, timeout=timeout
                 ) as response:
                     raw, status, tag = await response.read(), response.status, response.headers.get("ETag")
-            except (aiohttp.ClientError, OSError, TimeoutError):
+            except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+                self.away[type(fault).__name__] += 1
                 return None
             took = time.perf_counter() - began
         if status in _AWAY:
+            self.away[f"{status} {_slug(raw)}"] += 1
             return None
         self.answered += 1
         self.seconds.setdefault(f"{method} {_route(path)}", array("d")).append(took)
         version = int(tag.strip('"')) if tag else None
         return Answer(status, _decode(raw) if raw else None, version, times)
+
+
+def _slug(raw: bytes) -> str:
+    try:
+        return str(_decode(raw)["type"]).rpartition(":")[2]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return ""
 
 
 def _route(path: str) -> str:

@@ -2,20 +2,36 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
+from msgspec import Struct
 from pydantic import ValidationError
 
+from contracts.envelope import source_of
 from contracts.event import SERVICES, Event, Ticked, service_of, topic_of
 from services.kernel.decision import Actor
 from services.kernel.errors import Poison
-from services.kernel.messages import Envelope, Record, read
+from services.kernel.ids import as_uuid
+from services.kernel.messages import Meta, Record, attributes_of, meta_of, spelt_uuid
 from services.kernel.service import Service
 from services.kernel.weighing import Heard
 
+BodyType: TypeAlias = type[Event]
 _TICK: Final = ".ticked."
+_KINDS_KNOWN: Final = 1_000
+_UNHEARD: Final = Meta(datetime.min, "", "", "", "")  # noqa: DTZ901  nobody reads it
 _HEARD: Final = Actor()
 """An event is not a person's request: who did it stands in its attributes, and was checked there."""
+
+
+class Kind(Struct, frozen=True):
+    """What a topic's events of one type are to a service; without a body they only count."""
+
+    name: str
+    source: str
+    body: BodyType | None
+    poison: str
+    ticks: bool
 
 
 class Hearing:
@@ -23,10 +39,11 @@ class Hearing:
 
     def __init__(self, service: Service) -> None:
         """Know the types that the service reads, and the topics it listens to."""
-        self._read = {event.type: event for event in service.hears if not issubclass(event, Ticked)}
-        self._ticks = {event.type: event for event in service.hears if issubclass(event, Ticked)}
+        self._bodies = {event.type: event for event in service.hears}
+        self._all = service.hears_all
         self.sources = frozenset(SERVICES) if service.hears_all else service.sources
         self._owner = {topic_of(source): source for source in self.sources}
+        self._kinds: dict[tuple[str, bytes, bytes], Kind] = {}
 
     def read(
         self, records: Sequence[Record]
@@ -37,63 +54,73 @@ class Hearing:
         unreadable: list[tuple[Record, str]] = []
         for record in records:
             try:
-                envelope = read(record)
-                self._check_source(record, envelope)
-                if _TICK in envelope.type:
-                    self._tick(record, envelope, ticks)
+                found, value = attributes_of(record)
+                kind = self._kind(record.topic, found["ce_source"], found["ce_type"])
+                if kind.ticks:
+                    _tick(record, kind, value, ticks)
                 else:
-                    heard.append(self._event(record, envelope))
+                    heard.append(self._event(record, found, value, kind))
             except Poison as poison:
                 unreadable.append((record, poison.hint))
+            except (KeyError, ValueError):
+                unreadable.append((record, "header"))
         return heard, ticks, unreadable
 
-    def _check_source(self, record: Record, envelope: Envelope) -> None:
-        """Raise `Poison` where a topic carries what its owner does not send."""
-        owner = self._owner.get(record.topic)
-        if envelope.source != owner or service_of(envelope.type) != owner:
-            raise Poison("source")
+    def _kind(self, topic: str, source: bytes, event_type: bytes) -> Kind:
+        """Return what a type is to us; raise `Poison` where a topic carries what its owner does not send."""
+        kind = self._kinds.get((topic, source, event_type))
+        if kind is None:
+            kind = self._look_up(topic, source.decode(), event_type.decode())
+            if len(self._kinds) < _KINDS_KNOWN:
+                self._kinds[topic, source, event_type] = kind
+        return kind
 
-    def _event(self, record: Record, envelope: Envelope) -> Heard:
-        if envelope.seq < 1:
+    def _look_up(self, topic: str, source: str, event_type: str) -> Kind:
+        owner = self._owner.get(topic, "")
+        if not owner or source != source_of(owner) or service_of(event_type) != owner:
+            raise Poison("source")
+        body = self._bodies.get(event_type)
+        name = event_type.rpartition(".v")[0]
+        newer = body is None and any(known.rpartition(".v")[0] == name for known in self._bodies)
+        return Kind(event_type, owner, body, "version" if newer else "", _TICK in event_type)
+
+    def _event(self, record: Record, found: dict[str, bytes], value: bytes, kind: Kind) -> Heard:
+        subject, sequence = found["ce_subject"], found["ce_sequence"]
+        seq = int(sequence) if sequence.isdigit() else 0
+        if record.key != subject or found["ce_specversion"] != b"1.0" or seq < 1:
             raise Poison("header")
-        body, poison = self._body(envelope)
-        meta = envelope.meta
+        spelt_id = spelt_uuid(found["ce_id"])
+        body, poison = None, kind.poison
+        if kind.body is not None:
+            try:
+                body = kind.body.__pydantic_validator__.validate_json(value)
+            except ValidationError:
+                poison = "body"
+        # A type that only counts needs its place alone.
+        meta = meta_of(found) if kind.body is not None or self._all else _UNHEARD
         return Heard(
-            envelope.stream_id,
-            envelope.tenant,
+            as_uuid(subject.decode()),
+            found["ce_tenant"].decode(),
             body,
             _HEARD,
             meta.time,
-            envelope.spelt_id,
+            spelt_id,
             meta.correlation,
             meta.traceparent,
-            event_id=envelope.event_id,
-            source=envelope.source,
-            seq=envelope.seq,
-            type=envelope.type,
+            event_id=as_uuid(spelt_id),
+            source=kind.source,
+            seq=seq,
+            type=kind.name,
             meta=meta,
             record=record,
             poison=poison,
         )
 
-    def _body(self, envelope: Envelope) -> tuple[Event | None, str]:
-        """Return the body of a type that we read; nothing, and no fault, for a type we do not."""
-        kind = self._read.get(envelope.type)
-        if kind is None:
-            name = envelope.type.rpartition(".v")[0]
-            newer = any(known.rpartition(".v")[0] == name for known in self._read)
-            return None, "version" if newer else ""
-        try:
-            return kind.model_validate_json(envelope.data), ""
-        except ValidationError:
-            return None, "body"
 
-    def _tick(self, record: Record, envelope: Envelope, ticks: dict[int, datetime]) -> None:
-        kind = self._ticks.get(envelope.type)
-        if kind is None:
-            return
-        try:
-            tick = kind.model_validate_json(envelope.data)
-        except ValidationError:
-            raise Poison("body") from None
-        ticks[record.partition] = tick.at
+def _tick(record: Record, kind: Kind, value: bytes, ticks: dict[int, datetime]) -> None:
+    if kind.body is None or not issubclass(kind.body, Ticked):
+        return
+    try:
+        ticks[record.partition] = kind.body.model_validate_json(value).at
+    except ValidationError:
+        raise Poison("body") from None

@@ -1,10 +1,9 @@
 """Events as Kafka messages: CloudEvents 1.0 binary mode out, binary and structured mode in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -13,12 +12,10 @@ from msgspec import Struct
 from contracts.envelope import CONTENT_TYPE, dataschema_of, source_of
 from contracts.event import service_of
 from services.kernel.errors import Poison
-from services.kernel.ids import as_uuid
 
 LARGEST: Final = 64 * 1024
 """What every reader of the NL GOV profile for CloudEvents must be able to take, in bytes."""
 
-_SOURCE: Final = "urn:samspil:"
 _UUID_LENGTH: Final = 36
 _STRUCTURED: Final = b"application/cloudevents"
 Headers = list[tuple[str, bytes]]
@@ -36,20 +33,6 @@ class Meta(Struct, frozen=True, array_like=True):
     traceparent: str = ""
 
 
-class Envelope(Struct, frozen=True):
-    """The attributes of one message that was received."""
-
-    event_id: UUID
-    source: str
-    type: str
-    stream_id: UUID
-    spelt_id: str
-    seq: int
-    tenant: str
-    meta: Meta
-    data: bytes
-
-
 class Message(Struct, frozen=True):
     """One message on its way out."""
 
@@ -59,9 +42,15 @@ class Message(Struct, frozen=True):
     headers: Headers
 
 
+@lru_cache(maxsize=4096)
+def _header(name: str, text: str) -> tuple[str, bytes]:
+    """Return a header whose text many events share."""
+    return name, text.encode()
+
+
 @lru_cache(maxsize=64)
-def _spelt_time(time: datetime) -> bytes:
-    return time.isoformat().encode()
+def _time_header(time: datetime) -> tuple[str, bytes]:
+    return "ce_time", time.isoformat().encode()
 
 
 @lru_cache(maxsize=512)
@@ -85,12 +74,12 @@ def message_of(
         ("ce_id", event_id.encode()),
         ("ce_subject", key),
         ("ce_partitionkey", key),
-        ("ce_time", _spelt_time(meta.time)),
-        ("ce_tenant", tenant.encode()),
+        _time_header(meta.time),
+        _header("ce_tenant", tenant),
         ("ce_correlationid", meta.correlation.encode()),
         ("ce_causationid", meta.causation.encode()),
-        ("ce_actor", meta.actor.encode()),
-        ("ce_role", meta.role.encode()),
+        _header("ce_actor", meta.actor),
+        _header("ce_role", meta.role),
     ]
     if seq:
         headers.append(("ce_sequence", b"%010d" % seq))
@@ -101,52 +90,30 @@ def message_of(
     return Message(event_type, key, data, headers)
 
 
-def read(record: Record) -> Envelope:
-    """Return the envelope of a record; raise `Poison` with the reason where it is none of ours."""
-    headers: Sequence[tuple[str, bytes]] = record.headers
-    if record.value is None or len(record.value) > LARGEST:
-        raise Poison("oversized" if record.value else "body")
-    found = dict(headers)
-    if len(found) != len(headers):
+def attributes_of(record: Record) -> tuple[dict[str, bytes], bytes]:
+    """Return a record's headers and body; raise `Poison` where it cannot be an event of ours."""
+    value = record.value
+    if value is None:
+        raise Poison("body")
+    if len(value) > LARGEST:
+        raise Poison("oversized")
+    found = dict(record.headers)
+    if len(found) != len(record.headers):
         raise Poison("header")
     if found.get("content-type", b"").startswith(_STRUCTURED):
-        found, value = _unfold(record.value)
-    else:
-        value = record.value
-    try:
-        return _envelope(found, value, record.key)
-    except (KeyError, ValueError, msgspec.ValidationError):
-        raise Poison("header") from None
+        return _unfold(value)
+    return found, value
 
 
-def _envelope(found: dict[str, bytes], value: bytes, key: bytes | None) -> Envelope:
-    subject = found["ce_subject"]
-    source = found["ce_source"].decode()
-    event_type = found["ce_type"].decode()
-    if key != subject or found["ce_specversion"] != b"1.0" or not source.startswith(_SOURCE):
-        raise Poison("header")
-    sequence = found.get("ce_sequence", b"0")
-    if not sequence.isdigit():
-        raise Poison("header")
-    meta = Meta(
+def meta_of(found: Mapping[str, bytes]) -> Meta:
+    """Return what stands in the headers beside place and type; raise `Poison`."""
+    return Meta(
         _time(found["ce_time"]),
-        _spelt(found["ce_actor"]),
+        spelt_uuid(found["ce_actor"]),
         found["ce_role"].decode(),
-        _spelt(found["ce_correlationid"]),
-        _spelt(found["ce_causationid"]),
+        spelt_uuid(found["ce_correlationid"]),
+        spelt_uuid(found["ce_causationid"]),
         found["ce_traceparent"].decode() if "ce_traceparent" in found else "",
-    )
-    spelt_id = _spelt(found["ce_id"])
-    return Envelope(
-        as_uuid(spelt_id),
-        source[len(_SOURCE) :],
-        event_type,
-        as_uuid(subject.decode()),
-        spelt_id,
-        int(sequence),
-        found["ce_tenant"].decode(),
-        meta,
-        value,
     )
 
 
@@ -159,7 +126,8 @@ def _time(spelt: bytes) -> datetime:
     return time
 
 
-def _spelt(uuid: bytes) -> str:
+def spelt_uuid(uuid: bytes) -> str:
+    """Return an id as it is spelt; raise `Poison` where it cannot be one."""
     if len(uuid) != _UUID_LENGTH:
         raise Poison("header")
     return uuid.decode("ascii")

@@ -1,6 +1,7 @@
 """One row a stream, read and saved for a whole batch by one statement each, whatever the service."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -165,12 +166,16 @@ def _events(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Message]]:
 def _timers(rows: Sequence[Row]) -> tuple[str, ...]:
     return _columns(
         [
-            (row.key, timer.kind, str(timer.ref), row.tenant, timer.due_at and timer.due_at.isoformat())
+            (row.key, timer.kind, str(timer.ref), row.tenant, _spelt(timer.due_at))
             for row in rows
             for timer in row.timers.values()
         ],
         5,
     )
+
+
+def _spelt(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
 
 
 def _effects(rows: Sequence[Row]) -> tuple[str, ...]:

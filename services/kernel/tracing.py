@@ -48,7 +48,7 @@ def traceparent_of(span: Any) -> str:
 
 @contextmanager
 def batch_span(service: str, traceparents: Sequence[str]) -> Iterator[None]:
-    """Record a batch, linked to the sampled events in it; where none is sampled this costs next to nothing."""
+    """Record a batch, linked to the sampled events in it; where none is sampled it costs nothing."""
     contexts = [context_of(traceparent) for traceparent in traceparents[:_LINKS]]
     links = [Link(context) for context in contexts if context is not None]
     if not links:

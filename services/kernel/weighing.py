@@ -142,7 +142,7 @@ class Weighing:
                 return "bug"
             else:
                 self._take(row, heard, _SYSTEM, decision, outcome)
-        if self._service.project is not None:
+        if self._service.project is not None and (heard.body is not None or self._service.hears_all):
             row.hear(Sent(heard.event_id, heard.source, heard.seq, heard.type, heard.body, heard.meta))
         return ""
 
