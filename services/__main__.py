@@ -126,7 +126,7 @@ def doctor(
 ) -> None:
     """Say what is wrong with an installation, and what to do about it."""
     folder = data or (Path(".samspil") if Path(".samspil/server.json").exists() else None)
-    found = _run(operating.ask_ready(url) if url else operating.examine(ALL, _settings(folder)))
+    found = _run(_examination(url, folder))
     lines = [
         f"[{'red' if why else 'green'}]{'✗' if why else '✓'}[/] {part}{': ' + why if why else ''}"
         for part, why in found
@@ -244,6 +244,16 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(130) from None
 
 
+async def _examination(url: str | None, folder: Path | None) -> list[tuple[str, str]]:
+    """Ask a server, look at its servers, or, where none is named, at what is installed."""
+    if url:
+        return await operating.ask_ready(url)
+    settings = _settings(folder)
+    if not settings.database.get_secret_value():
+        return await operating.examine_installation()
+    return await operating.examine(ALL, settings)
+
+
 def _service(name: str) -> Service:
     if name not in SERVICES_BY_NAME:
         raise typer.BadParameter(f"one of: {', '.join(SERVICES)}", param_hint="SERVICE")
@@ -281,7 +291,7 @@ def _show(value: Any, as_json: bool, lines: list[str]) -> None:  # noqa: FBT001 
         sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
     else:
         for line in lines:
-            out.print(line)
+            out.print(line, soft_wrap=True)
 
 
 def _show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:  # noqa: FBT001  passed on from the option

@@ -63,7 +63,7 @@ def heard(
 ) -> Sent:
     """Return an event as it was heard; the number gives it an id and a time of its own."""
     event_id = UUID(int=(0x0198D001 << 96) + number)
-    meta = Meta(minute(number), actor, role, COMMAND, COMMAND)
+    meta = Meta(minute(number), str(actor), role, str(COMMAND), str(COMMAND))
     return Sent(event_id, service_of(event.type), seq, event.type, event, meta)
 
 

@@ -168,9 +168,10 @@ async def tallies(runtime: Runtime) -> dict[UUID, list[str]]:
     """Return what each stream has counted, in order."""
     connection = await asyncpg.connect(runtime.settings.database.get_secret_value())
     try:
+        await connection.execute("select set_config('search_path', $1, false)", runtime.service.name)
         rows = await connection.fetch(
             "select stream_id, array(select jsonb_array_elements_text(state -> 'seen')) as seen "
-            f"from {runtime.service.name}.streams where state is not null"  # noqa: S608  a service's name
+            "from streams where state is not null"
         )
     finally:
         await connection.close()

@@ -133,7 +133,7 @@ class CaseFile:
             answer = await self._post(who, path, body, step, seen)
             if answer.status != _STALE:
                 break
-            self.world.ledger.read_again += 1
+            self.world.ledger.read_again[step.partition(":")[0]] += 1
             seen = await self.reread(who, service)
         if answer.status not in _GOOD:
             raise Unexpected(f"{answer.status} {answer.slug} at {step}")
@@ -201,7 +201,7 @@ class CaseFile:
 
     async def look(self, who: Person, service: str, rest: str = "") -> Any:
         """Look at the case; the look must be in the trail."""
-        answer = await self.world.wire.get(who, f"/{service}/cases/{self.case_id}{rest}")
+        answer = await self.world.wire.look(who, f"/{service}/cases/{self.case_id}{rest}")
         if answer.status not in _GOOD:
             raise Unexpected(f"{answer.status} {answer.slug} at a look at {service} by a {who.role}")
         about = (f"{service}.looked.v1", who.id)
@@ -213,7 +213,7 @@ class CaseFile:
 
     async def try_to_look(self, who: Person, service: str) -> None:
         """Try to look where one may not; the try must be refused, and be in the trail."""
-        answer = await self.world.wire.get(who, f"/{service}/cases/{self.case_id}")
+        answer = await self.world.wire.look(who, f"/{service}/cases/{self.case_id}")
         if answer.status != _FORBIDDEN:
             self.fault(f"a {who.role} without a right saw {service}: {answer.status}")
         about = (f"{service}.access_refused.v1", who.id)

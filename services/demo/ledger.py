@@ -71,7 +71,7 @@ class Ledger:
         self.refused_looks = 0
         self.twice = 0
         self.stale = 0
-        self.read_again = 0
+        self.read_again: Counter[str] = Counter()
         self.faults: list[str] = []
 
     def opens(self, number: int) -> CaseBook:

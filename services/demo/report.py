@@ -47,7 +47,7 @@ class Report(Struct, frozen=True):
     away: dict[str, int]
     twice: int
     stale: int
-    read_again: int
+    read_again: dict[str, int]
     looks: int
     refused_looks: int
     funnel: dict[str, int]
@@ -89,7 +89,7 @@ def draw_up(world: World, findings: Findings, days: int, seconds: tuple[float, f
         away=dict(wire.away),
         twice=ledger.twice,
         stale=ledger.stale,
-        read_again=ledger.read_again,
+        read_again=dict(ledger.read_again),
         looks=ledger.looks,
         refused_looks=ledger.refused_looks,
         funnel={stage: sum(stage in book.reached for book in ledger.books) for stage in _FUNNEL},

@@ -50,7 +50,7 @@ def _head(report: Mapping[str, Any]) -> Iterator[str]:
     )
     yield (
         f"{report['twice']} sent twice and done once, {report['stale']} refused on a past version,"
-        f" {report['read_again']} read again; {_away(report['away'])}"
+        f" {sum(report['read_again'].values())} read again; {_away(report['away'])}"
     )
 
 

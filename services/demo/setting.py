@@ -14,6 +14,7 @@ from services.demo.wire import Person, Unexpected, Wire
 TENANT: Final = "0440"
 MODEL: Final = "kerteminde"
 MODEL_VERSION: Final = 1
+_AUDITORS: Final = 4
 _DECLARED: Final = timedelta(days=730)
 _CASES_A_CASEWORKER: Final = 40
 _CASES_A_PLACE: Final = 50
@@ -48,7 +49,7 @@ class Cast(Struct, frozen=True):
     run: UUID
     administrator: Person
     operator: Person
-    auditor: Person
+    auditors: tuple[Person, ...]
     departments: tuple[Department, ...]
     coordinators: dict[UUID, Person]
     places: dict[UUID, int]
@@ -61,7 +62,7 @@ def cast_of(run: UUID, cases: int) -> Cast:
         run=run,
         administrator=Person(uuid5(run, "administrator"), "administrator"),
         operator=Person(uuid5(run, "operator"), "operator"),
-        auditor=Person(uuid5(run, "auditor"), "auditor"),
+        auditors=tuple(Person(uuid5(run, f"auditor:{n}"), "auditor") for n in range(_AUDITORS)),
         departments=tuple(_department(run, kind, size) for kind, _ in _DEPARTMENTS),
         coordinators=dict(_coordinator(run, name) for name, _ in _ASSOCIATIONS),
         places={},

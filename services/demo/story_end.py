@@ -121,7 +121,6 @@ async def close(case: CaseFile, reason: str) -> None:
     if case.plan.close_after is None:
         return
     await case.until(case.days.after(case.plan.close_after))
-    await case.look(case.caseworker, "referral")
     await case.do(case.caseworker, "close", "/close", {"reason": reason})
     case.book.closed = True
     case.stage("closed")

@@ -14,36 +14,36 @@ from services.demo.wire import Person, Unexpected
 _NEWS: Final = "/notify/inbox?unread=true&limit=20"
 _CATALOGUE: Final = "/directory/offers?organisation_id="
 _AT_A_TIME: Final = 3
-_WEEK: Final = 7
 _MONTH: Final = 28
 _TAKEN: Final = frozenset({"accepted", "under_way"})
 _GOOD: Final = frozenset({200, 201})
+_GONE: Final = 404
 
 
 def stories(world: World) -> Iterator[Any]:
     """Return the stories of everybody who belongs to no single case."""
     for department in world.cast.departments:
         for caseworker in department.caseworkers:
-            yield _read_inbox(world, caseworker, _WEEK)
+            yield _read_inbox(world, caseworker)
         yield _lead(world, department)
     for coordinator in world.cast.coordinators.values():
-        yield _read_inbox(world, coordinator, 2 * _WEEK)
+        yield _read_inbox(world, coordinator)
         yield _correct_places(world, coordinator)
     yield _audit(world)
 
 
-async def _read_inbox(world: World, who: Person, every: int) -> None:
-    """Go through an inbox every week or two, and open some of what is new."""
+async def _read_inbox(world: World, who: Person) -> None:
+    """Go through an inbox once a month, and open some of what is new."""
     number = 0
     while True:
-        day = on_duty(world.days.today + every * ONE_DAY)
+        day = on_duty(world.days.today + _MONTH * ONE_DAY)
         [inbox] = await world.days.until(day, (who, _NEWS), order=-1)
         for notice in inbox["notices"][:_AT_A_TIME]:
             number += 1
             path = f"/notify/inbox/{notice['notice_id']}/read"
-            await _do(world, who, f"notice:{who.id}:{number}", path, None)
+            read = await _do(world, who, f"notice:{who.id}:{number}", path, None)
             book = world.ledger.cases.get(UUID(notice["case_id"]))
-            if book is not None:
+            if read and book is not None:
                 book.deeds.append(Deed(f"notice:{number}", READING, who.id, world.days.today))
 
 
@@ -79,13 +79,17 @@ async def _audit(world: World) -> None:
     while True:
         await world.days.until(world.days.today + _MONTH * ONE_DAY, order=-1)
         path = "/audit/search?type=referral.access_refused.v1&limit=500"
-        await world.wire.read(world.cast.auditor, path)
+        await world.wire.read(world.cast.auditors[0], path)
 
 
 async def _do(
     world: World, who: Person, step: str, path: str, body: object, version: int | None = None
-) -> None:
+) -> bool:
+    """Take a step; return whether what it is about is still there: a notice may be taken back meanwhile."""
     answer = await world.wire.post(who, path, body, key=f"{world.cast.run}:{step}", version=version)
+    if answer.status == _GONE:
+        return False
     if answer.status not in _GOOD:
         raise Unexpected(f"{answer.status} {answer.slug} at {step}")
     world.ledger.counted()
+    return True

@@ -4,13 +4,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from uuid import UUID
 
 from msgspec import Struct
 
 from services.demo.casefile import CaseFile, World
 from services.demo.plan import CasePlan
 from services.demo.verify_case import CaseViews, differences, missing_in_trail
+from services.demo.wire import Unexpected
 
 _PAGE: Final = 200
 _TRAIL_PAGE: Final = 500
@@ -131,7 +131,7 @@ async def _views(file: CaseFile, line: Any) -> CaseViews:
 async def _check_figures(world: World, findings: Findings) -> None:
     """Compare the trail's numbers with each service's log, and read what the report tells."""
     services = await _check_sound(world, findings, "nothing is pending before the trail is counted")
-    auditor, leader = world.cast.auditor, world.cast.departments[0].leader
+    auditor, leader = world.cast.auditors[0], world.cast.departments[0].leader
     figures = await world.wire.read(auditor, "/audit/figures")
     kept = {source["source"]: source["entries"] for source in figures["sources"]}
     faults = [] if figures["complete"] else ["a stream has a hole in the trail"]
@@ -151,7 +151,7 @@ async def _check_figures(world: World, findings: Findings) -> None:
 
 
 async def _check_trails(world: World, findings: Findings, files: Sequence[CaseFile]) -> None:
-    trails = await asyncio.gather(*(_trail(world, file.case_id) for file in files))
+    trails = await asyncio.gather(*(_trail(world, file) for file in files))
     faults = [
         f"case {file.plan.number}: {fault}"
         for file, entries in zip(files, trails, strict=True)
@@ -162,12 +162,17 @@ async def _check_trails(world: World, findings: Findings, files: Sequence[CaseFi
     findings.note("each command is in the trail once, and each look", faults, said)
 
 
-async def _trail(world: World, case_id: UUID) -> list[Any]:
+async def _trail(world: World, file: CaseFile) -> list[Any]:
+    auditors = world.cast.auditors
+    auditor = auditors[file.plan.number % len(auditors)]
     entries: list[Any] = []
     cursor = ""
     while True:
-        path = f"/audit/cases/{case_id}?limit={_TRAIL_PAGE}{cursor}"
-        page = await world.wire.read(world.cast.auditor, path)
+        path = f"/audit/cases/{file.case_id}?limit={_TRAIL_PAGE}{cursor}"
+        answer = await world.wire.look(auditor, path)
+        if answer.status != 200:  # noqa: PLR2004  HTTP's number
+            raise Unexpected(f"{answer.status} {answer.slug} at the trail of a case")
+        page = answer.body
         entries += page["entries"]
         if page["next"] is None:
             return entries

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -72,11 +72,17 @@ class Wire:
         self._tenant = tenant
         self._session = session
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._eyes: defaultdict[Person, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tokens: dict[Person, str] = {}
 
     async def get(self, who: Person | None, path: str, *, seconds: float = _SECONDS) -> Answer:
         """Read something."""
         return await self._send("GET", path, await self._headers(who), None, seconds)
+
+    async def look(self, who: Person, path: str) -> Answer:
+        """Look at something that leaves a trace; nobody looks at two things at once."""
+        async with self._eyes[who]:
+            return await self.get(who, path)
 
     async def read(self, who: Person | None, path: str, *, seconds: float = _SECONDS) -> Any:
         """Return what may surely be read; raise `Unexpected` where it may not."""

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from services.kernel.embedded_process import Account, ServerFailed
+from services.kernel.embedded_process import Account, ServerFailed, stepping_down
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}  # no PG* setting of ours leaks in
 _UNPRIVILEGED = "nobody"
@@ -31,7 +31,7 @@ def give(path: Path, account: Account | None) -> None:
 
 def refuse_out_of_reach(paths: tuple[Path, ...], account: Account | None) -> None:
     """Say which folder keeps the unprivileged account out, which PostgreSQL itself would say badly."""
-    if account is None:
+    if account is None or stepping_down(account):
         return
     for path in paths:
         for step in (path, *path.parents):
@@ -76,6 +76,9 @@ def _text(programs: Path, account: Account | None) -> tuple[str, ...]:
 
 
 def _run(argv: list[str], account: Account | None) -> str:
+    prefix = stepping_down(account)
+    if prefix:
+        argv, account = [*prefix, *argv], None
     ran = subprocess.run(  # noqa: S603 - the programs of the server, and our own paths
         argv,
         user=account and account.uid,

@@ -6,12 +6,14 @@ import ctypes
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -67,6 +69,9 @@ class Child:
         """Start the program with its output in the log file, as `account` where one is given."""
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
+        prefix = stepping_down(account, self._last_signal)
+        if prefix:
+            argv, account = [*prefix, *argv], None
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(  # noqa: S603 - the program of a server, and our own paths
                 argv,
@@ -136,6 +141,26 @@ class Child:
         except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
             return None
         return int(pid) if same and running else None
+
+
+@lru_cache(maxsize=8)
+def stepping_down(account: Account | None, how: signal.Signals = signal.SIGTERM) -> tuple[str, ...]:
+    """Return what to put before a command so that it runs as `account` and may still pass our folders.
+
+    PostgreSQL refuses to be root, and a folder of root's (a home, a temporary one) keeps others out: setpriv
+    of util-linux gives the account up except for the one capability that passes folders. Nothing where no
+    account is asked for, or where setpriv is not to be had.
+    """
+    program = shutil.which("setpriv")
+    if account is None or program is None:
+        return ()
+    prefix = (
+        *(program, "--reuid", str(account.uid), "--regid", str(account.gid), "--clear-groups"),
+        *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"),
+        *("--pdeathsig", how.name.removeprefix("SIG"), "--"),
+    )
+    tried = subprocess.run([*prefix, "true"], check=False, capture_output=True)  # noqa: S603 - as above
+    return prefix if tried.returncode == 0 else ()
 
 
 def _leash(how: signal.Signals) -> Callable[[], None] | None:

@@ -12,26 +12,30 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.kernel.errors import No
 
+KEY_BYTES: Final = 32
 _NONCE: Final = 12
-_KEY: Final = 32
 
 
 class KeyStoreUnfit(No):
-    """The file key store is for development and tests only: configure a key management service."""
+    """This key store is not fit for production: set SAMSPIL_VAULT_URL to a Vault or an OpenBao."""
 
 
 class KeyStoreBroken(No):
     """The key store cannot open a key: it is not the one that wrapped it."""
 
 
+class KeyStoreSilent(No, ConnectionError):
+    """The key store gives no keys now: nothing was changed, try again."""
+
+
 class Kms(Protocol):
     """Wraps and unwraps the data key of one person, under a key of the person's municipality."""
 
-    def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
+    async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Return the key, readable only by `unwrap` with the same tenant and `about`."""
         ...
 
-    def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
+    async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
         """Return the key; raise `KeyStoreBroken` where tenant, `about` or store are others."""
         ...
 
@@ -42,35 +46,36 @@ class FileKms:
     def __init__(self, file: Path, *, mode: str) -> None:
         """Read the root key, or make it; raise `KeyStoreUnfit` in production."""
         if mode == "production":
-            raise KeyStoreUnfit(f"{file} was named as key store while SAMSPIL_MODE is production")
+            raise KeyStoreUnfit("SAMSPIL_KEK names a file, which is for development and tests")
         if not file.exists():
             _make(file)
         self._root = file.read_bytes()
-        if len(self._root) != _KEY:
-            raise KeyStoreBroken(f"{file} must hold {_KEY} bytes")
+        if len(self._root) != KEY_BYTES:
+            raise KeyStoreBroken(f"{file} must hold {KEY_BYTES} bytes")
         self._of_tenant: dict[str, AESGCM] = {}
 
-    def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
+    async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Return the key, readable only by `unwrap` with the same tenant and `about`."""
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._key(tenant).encrypt(nonce, key, _aad(tenant, about))
+        return nonce + self._key(tenant).encrypt(nonce, key, place_of(tenant, about))
 
-    def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
+    async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
         """Return the key; raise `KeyStoreBroken` where tenant, `about` or store are others."""
         try:
-            return self._key(tenant).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _aad(tenant, about))
+            return self._key(tenant).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], place_of(tenant, about))
         except InvalidTag:
             raise KeyStoreBroken("restore the key store that belongs to this database") from None
 
     def _key(self, tenant: str) -> AESGCM:
         if tenant not in self._of_tenant:
             info = f"samspil kek {tenant}".encode()
-            derived = HKDF(SHA256(), _KEY, salt=None, info=info).derive(self._root)
+            derived = HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(self._root)
             self._of_tenant[tenant] = AESGCM(derived)
         return self._of_tenant[tenant]
 
 
-def _aad(tenant: str, about: str) -> bytes:
+def place_of(tenant: str, about: str) -> bytes:
+    """Return what a wrapped key is bound to."""
     return f"{tenant}|{about}|data_keys".encode()
 
 
@@ -79,7 +84,7 @@ def _make(file: Path) -> None:
     beside = file.with_suffix(".new")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as out:
-        out.write(secrets.token_bytes(_KEY))
+        out.write(secrets.token_bytes(KEY_BYTES))
         out.flush()
         os.fsync(out.fileno())
     beside.replace(file)

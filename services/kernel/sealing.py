@@ -1,5 +1,6 @@
 """Private values lie sealed with AES-256-GCM under a key per person, bound to the place they lie in."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from os import urandom
@@ -54,16 +55,17 @@ class Keyring:
         unknown = [subject for subject in wanted if subject not in keys]
         if unknown:
             rows = await tx.fetch(_READ_KEYS, unknown)
-            for row in rows:
-                opened = self._kms.unwrap(row["tenant"], row["wrapped"], about=str(row["subject_id"]))
-                keys[row["subject_id"]] = AESGCM(opened)
+            opened = await asyncio.gather(*(self._unwrap(row) for row in rows))
+            for row, key in zip(rows, opened, strict=True):
+                keys[row["subject_id"]] = AESGCM(key)
             self.learn({row["subject_id"]: keys[row["subject_id"]] for row in rows})
         return keys
 
-    def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
+    async def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
         """Return a fresh key, and what must be stored for it."""
         key = AESGCM.generate_key(256)
-        return AESGCM(key), NewKey(subject, tenant, self._kms.wrap(tenant, key, about=str(subject)))
+        wrapped = await self._kms.wrap(tenant, key, about=str(subject))
+        return AESGCM(key), NewKey(subject, tenant, wrapped)
 
     def learn(self, keys: Mapping[UUID, AESGCM]) -> None:
         """Remember keys whose transaction has committed."""
@@ -96,6 +98,9 @@ class Keyring:
             value = _decode(key.decrypt(box[:_NONCE], box[_NONCE:], place))
             opened.setdefault(row["stream_id"], {})[row["name"]] = value
         return opened
+
+    async def _unwrap(self, row: Mapping[str, Any]) -> bytes:
+        return await self._kms.unwrap(row["tenant"], row["wrapped"], about=str(row["subject_id"]))
 
     def _place(self, tenant: str, subject: UUID, name: str, stream_id: UUID) -> bytes:
         return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     issuer_keys: Path | None = None
     audience: str = "samspil"
     kek: Path | None = None
+    vault_url: str = ""
+    vault_token: SecretStr = SecretStr("")
+    vault_mount: str = "transit"
+    vault_ca: Path | None = None
     models: Path | None = None
     smtp_host: str = "127.0.0.1"
     smtp_port: int = Field(default=25, ge=0, le=65535)

@@ -144,7 +144,7 @@ class Step:
         made = []
         for subject, tenant in tenants.items():
             if subject not in keys:
-                keys[subject], new_key = keyring.make(tenant, subject)
+                keys[subject], new_key = await keyring.make(tenant, subject)
                 made.append(new_key)
         boxes = [keyring.seal(keys[seal.subject], row.tenant, row.stream_id, seal) for row, seal in seals]
         return boxes, made

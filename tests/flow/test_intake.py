@@ -125,7 +125,7 @@ def poison(kind: str, stream: int) -> Message:  # noqa: PLR0911  a table
         case "version":
             return a_message(case_id(stream), 2, seen(2), event_type="referral.seen.v2")
         case "bug":
-            return a_message(case_id(stream), 2, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))  # type: ignore[arg-type]
+            return a_message(case_id(stream), 2, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))
     raise AssertionError(kind)
 
 
@@ -262,7 +262,7 @@ async def test_a_bad_deploy_stops_instead_of_parking_everything(
 ) -> None:
     """When nearly every event fails the fault is ours: intake stops and says so, and keeps the events."""
     bad = [
-        a_message(case_id(n), 1, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))  # type: ignore[arg-type]
+        a_message(case_id(n), 1, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))
         for n in range(300)
     ]
     async with running(postgres_dsn, bootstrap, broker_kind, parked_limit=20) as runtime:
@@ -313,7 +313,7 @@ async def test_replay_after_mending_applies_in_order_and_twice_is_harmless(
 
 def poison_first() -> Message:
     """Return a first event that breaks the rule."""
-    return a_message(case_id(0), 1, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))  # type: ignore[arg-type]
+    return a_message(case_id(0), 1, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))
 
 
 async def test_a_dropped_event_lets_its_stream_go_on(
@@ -344,7 +344,7 @@ async def test_a_refused_event_is_passed_by(postgres_dsn: str, bootstrap: str, b
         referral_id="00000000-0000-0000-0000-000000000000",
         organisation_id=case_id(1),
         seen_at=seen(1).seen_at,
-    )  # type: ignore[arg-type]
+    )
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [a_message(case_id(0), 1, refused), a_message(case_id(0), 2, seen(2))])
         await until(lambda: heard(runtime, 1))

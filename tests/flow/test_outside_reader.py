@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import pytest
@@ -33,10 +32,10 @@ TICK = "consent.ticked.v1"
 STREAM = "01890000-0000-7000-8000-000000000001"
 META = Meta(
     datetime(2026, 3, 2, 8, 30, tzinfo=UTC),
-    UUID("01890000-0000-7000-8000-00000000000a"),
+    "01890000-0000-7000-8000-00000000000a",
     "caseworker",
-    UUID("01890000-0000-7000-8000-00000000000c"),
-    UUID("01890000-0000-7000-8000-00000000000c"),
+    "01890000-0000-7000-8000-00000000000c",
+    "01890000-0000-7000-8000-00000000000c",
     "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",
 )
 
