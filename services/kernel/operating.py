@@ -37,17 +37,16 @@ async def at_hand(service: Service, settings: Settings) -> AsyncIterator[Runtime
     """Open a service's database without running the service."""
     if not settings.database.get_secret_value():
         raise NoDatabase
-    runtime = Runtime(
-        service, settings, clock=SystemClock(), models=models_of(settings), kms=kms_of(settings)
-    )
-    try:
-        await runtime.start(listen=False)
-    except OSError as fault:
-        raise DatabaseUnreachable(type(fault).__name__) from None
-    try:
-        yield runtime
-    finally:
-        await runtime.pool.close()
+    async with kms_of(settings) as kms:
+        runtime = Runtime(service, settings, clock=SystemClock(), models=models_of(settings), kms=kms)
+        try:
+            await runtime.start(listen=False)
+        except OSError as fault:
+            raise DatabaseUnreachable(type(fault).__name__) from None
+        try:
+            yield runtime
+        finally:
+            await runtime.pool.close()
 
 
 async def list_parked(runtime: Runtime, *, reason: str | None = None) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from services.kernel.errors import (
     Stale,
     VersionMissing,
 )
+from services.kernel.kms import KeyStoreBroken, KeyStoreSilent
 from services.kernel.logs import log
 from services.kernel.principals import TokenInvalid, TokenMissing
 
@@ -37,6 +38,8 @@ _STATUS: Final[Mapping[type[No], int]] = {
     KeyReused: 422,
     ConsentUnknown: 503,
     ClockBackwards: 409,
+    KeyStoreSilent: 503,
+    KeyStoreBroken: 500,
     Refused: 409,
     No: 400,
 }

@@ -21,6 +21,7 @@ from services.kernel.principals import Principals, read_keys
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
 from services.kernel.settings import Settings, SettingsFault
+from services.kernel.vault import vault
 
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
 _GRACE_SECONDS: Final = 10
@@ -35,11 +36,16 @@ def models_of(settings: Settings) -> Mapping[str, CollaborationModel]:
     return load_models(settings.models or model_folder())
 
 
-def kms_of(settings: Settings) -> Kms:
-    """Return the key store that the settings name."""
-    if settings.kek is None:
-        raise SettingsFault("SAMSPIL_KEK: name the file of the key store")
-    return FileKms(settings.kek, mode=settings.mode)
+@asynccontextmanager
+async def kms_of(settings: Settings) -> AsyncIterator[Kms]:
+    """Open the key store that the settings name while the block runs."""
+    if settings.vault_url:
+        async with vault(settings) as kms:
+            yield kms
+    elif settings.kek is not None:
+        yield FileKms(settings.kek, mode=settings.mode)
+    else:
+        raise SettingsFault("SAMSPIL_VAULT_URL: name the Vault or OpenBao that keeps the keys")
 
 
 def principals_of(settings: Settings) -> Principals:
@@ -133,7 +139,10 @@ async def run_services(services: Sequence[Service], settings: Settings, clock: C
     stopping = stop_on_signals()
     app = app_of(services)
     principals = principals_of(settings)
-    async with running(services, settings, clock=clock, kms=kms_of(settings)) as runtimes:
+    async with (
+        kms_of(settings) as kms,
+        running(services, settings, clock=clock, kms=kms) as runtimes,
+    ):
         serve_on(app, runtimes, principals)
         log.info("serving", services=sorted(runtimes), port=settings.port)
         await serve(app, settings, stopping=stopping)

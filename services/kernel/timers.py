@@ -11,7 +11,7 @@ from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.database import Pool, passes
 from services.kernel.decision import Actor, TimerFired
-from services.kernel.errors import No
+from services.kernel.errors import Missing, Refused
 from services.kernel.ids import new_id
 from services.kernel.logs import log
 from services.kernel.step import Step
@@ -80,7 +80,7 @@ class Timers:
                 try:
                     async with tx.transaction():
                         outcome = await self._step.once(tx, [_asked(rows[0], now)])
-                except No as refusal:
+                except (Refused, Missing) as refusal:
                     metrics.REFUSED.labels(self._name, refusal.slug()).inc()
                 except Exception as bug:
                     if passes(bug):

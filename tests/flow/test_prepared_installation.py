@@ -2,13 +2,15 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from rich.console import Console
 from structlog.testing import capture_logs
 
 from contracts.event import SERVICES
@@ -16,15 +18,23 @@ from contracts.model import load_models, model_folder
 from deploy.prepare import prepare
 from deploy.principals import service_named, user_of
 from deploy.roles import logins_of
-from services.kernel.clock import SystemClock
+from services.demo.play import play
+from services.kernel.clock import Clock, SystemClock, VirtualClock
+from services.kernel.development import Issuer, development_routes
 from services.kernel.embedded import postgres
 from services.kernel.embedded_process import free_port
+from services.kernel.frame import serve_on
 from services.kernel.kms import FileKms
+from services.kernel.postbox import postbox
+from services.kernel.principals import Principals
 from services.kernel.runtime import Runtime
+from services.kernel.serving import app_of, serve
 from services.kernel.settings import Settings
+from services.kernel.up import VIRTUAL_START
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
 from tests.servers import running, scratch_folder
+from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
 
@@ -81,27 +91,81 @@ async def test_no_service_may_change_its_log(
     assert allowed == []
 
 
-async def _all_ready(kafka: ApacheKafka, security: Security) -> None:
-    """Start every service and wait until each says that it may be used."""
-    async with AsyncExitStack() as running_services:
-        runtimes = [
-            await running_services.enter_async_context(_run(name, kafka, security)) for name in SERVICES
-        ]
-        waiting = {runtime.service.name: runtime for runtime in runtimes}
-        async with asyncio.timeout(60):
-            while waiting:
-                for name in [name for name, each in waiting.items() if not await each.why_not_ready()]:
-                    del waiting[name]
-                await asyncio.sleep(0.1)
+async def test_the_demo_plays_with_each_service_as_itself(
+    installation: tuple[ApacheKafka, Security], tmp_path: Path
+) -> None:
+    """A year of a few cases goes through TLS, passwords and rights, and its own checks hold."""
+    kafka, security = installation
+    clock = VirtualClock(tmp_path / "clock", VIRTUAL_START)
+    async with AsyncExitStack() as stack:
+        mail_port = await stack.enter_async_context(postbox(tmp_path / "mail"))
+        runtimes = {
+            name: await stack.enter_async_context(
+                _run(name, kafka, security, mode="embedded", clock=clock, mail_port=mail_port)
+            )
+            for name in SERVICES
+        }
+        await _until_ready(runtimes)
+        url = await stack.enter_async_context(_served(runtimes, clock, tmp_path))
+        report = await play(url, cases=4, seed=7, console=Console(quiet=True))
+
+    assert report.holds, "\n".join(report.lines())
 
 
 @asynccontextmanager
-async def _run(service: str, kafka: ApacheKafka, security: Security) -> AsyncIterator[Runtime]:
+async def _served(runtimes: Mapping[str, Runtime], clock: VirtualClock, folder: Path) -> AsyncIterator[str]:
+    """Serve all services on a loopback port, with the calls that move time."""
+    reader = runtimes["audit"].settings.model_copy(update={"port": free_port()})
+    issuer = Issuer(folder / "issuer.json", reader.audience)
+    app = app_of([runtime.service for runtime in runtimes.values()])
+    serve_on(app, runtimes, Principals(issuer.public, reader.audience))
+    app.include_router(development_routes(reader, runtimes, clock, issuer, folder))
+    stopping = asyncio.Event()
+    serving = asyncio.create_task(serve(app, reader, stopping=stopping))
+    try:
+        yield f"http://127.0.0.1:{reader.port}"
+    finally:
+        stopping.set()
+        await serving
+
+
+async def _all_ready(kafka: ApacheKafka, security: Security) -> None:
+    """Start every service and wait until each says that it may be used."""
+    async with AsyncExitStack() as running_services:
+        await _until_ready(
+            {
+                name: await running_services.enter_async_context(_run(name, kafka, security))
+                for name in SERVICES
+            }
+        )
+
+
+async def _until_ready(runtimes: Mapping[str, Runtime]) -> None:
+    for runtime in runtimes.values():
+        await until(lambda runtime=runtime: _ready(runtime), seconds=60)  # type: ignore[misc]
+
+
+async def _ready(runtime: Runtime) -> bool:
+    return not await runtime.why_not_ready()
+
+
+@asynccontextmanager
+async def _run(
+    service: str,
+    kafka: ApacheKafka,
+    security: Security,
+    *,
+    mode: Literal["test", "embedded"] = "test",
+    clock: Clock | None = None,
+    mail_port: int = 0,
+) -> AsyncIterator[Runtime]:
     key_store = security.secrets / "kek_of_the_test"
     if not key_store.exists():
         key_store.write_bytes(secrets.token_bytes(32))
     settings = Settings(
-        mode="test",
+        mode=mode,
+        smtp_port=mail_port,
+        smtp_tls=False,
         database=_secret(security, f"database_samspil_{service}"),
         bootstrap=kafka.bootstrap,
         kafka_user=user_of(service),
@@ -112,7 +176,7 @@ async def _run(service: str, kafka: ApacheKafka, security: Security) -> AsyncIte
     runtime = Runtime(
         service_named(service),
         settings,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         models=load_models(model_folder()),
         kms=FileKms(key_store, mode="test"),
     )

@@ -1,0 +1,84 @@
+"""Six hops through two of the real services, one event a hop: a question that is asked and taken back.
+
+    1  consent.custody_recorded   → referral  remembers it; the caseworker asks for consent  → consent_awaited
+    2  referral.consent_awaited   → consent   asks the guardian                              → requested
+    3  consent.requested          → referral  the caseworker notes views, two sealed texts   → views_noted
+    4  referral.views_noted       → consent   custody is confirmed, names and birth sealed   → custody_recorded
+    5  consent.custody_recorded   → referral  the caseworker takes the referral back         → recalled
+    6  referral.recalled          → consent   closes the question
+
+Where a person acts, the event before stands for the person's click: the command is decided by the service's
+own rules on hearing it, so that no HTTP is measured. All else is the product as it is. Each event is heard
+by one service and each service tells one, so a case makes six deliveries and five events, as the floor's do.
+"""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from contracts.consent import ConsentRequested, CustodyRecorded
+from contracts.referral import CaseOpened, ConsentAwaited, ReferralRecalled, ViewsNoted
+from services.consent.app import SERVICE as CONSENT
+from services.consent.domain_custody import NamedHolder, RecordCustody
+from services.kernel.decision import Actor, Decision, Given
+from services.kernel.service import Service
+from services.referral.app import SERVICE as REFERRAL
+from services.referral.domain_commands import AwaitConsent, NoteViews, RecallReferral, View
+from services.referral.domain_states import AwaitingConsent
+
+HOPS: Final = 6
+TENANT: Final = "0440"
+PERSON: Final = Actor(tenant=TENANT)
+BORN: Final[date] = datetime.now(UTC).date() - timedelta(days=9 * 365)
+NAME: Final = "Xylla Qvorst"
+_WORDS: Final = (
+    "The child would like to play football on Thursdays with somebody who has time to listen. " * 4
+)
+_VIEWS: Final = NoteViews(child=View(answer="heard", view=_WORDS), family=View(answer="heard", view=_WORDS))
+
+
+def custody_of(case_id: UUID) -> RecordCustody:
+    """Return the command that puts a case's one guardian on record."""
+    return RecordCustody((NamedHolder(uuid5(case_id, "guardian"), NAME, True, "da"),), BORN)  # noqa: FBT003
+
+
+def _by_person(given: Given) -> Given:
+    return Given(given.now, given.stream_id, given.tenant, PERSON, given.models, given.others)
+
+
+def _referral_with_caseworker(state: Any, asked: Any, given: Given) -> Decision:
+    """Decide as the referral service does, with a caseworker who asks for consent, and takes it all back."""
+    kind = type(asked)
+    if kind is ConsentRequested:
+        return REFERRAL.decide(state, _VIEWS, _by_person(given))
+    known = REFERRAL.decide(state, asked, given)
+    if kind is CustodyRecorded:
+        ((referral_id, referral),) = known.state.referrals.items()
+        waits = isinstance(referral, AwaitingConsent)
+        step = RecallReferral(referral_id, "need_changed") if waits else AwaitConsent(referral_id, ())
+        return REFERRAL.decide(known.state, step, _by_person(given))
+    return known
+
+
+def _consent_with_caseworker(state: Any, asked: Any, given: Given) -> Decision:
+    """Decide as the consent service does, with a caseworker who confirms custody when views are noted."""
+    if type(asked) is ViewsNoted:
+        return CONSENT.decide(state, custody_of(given.stream_id), _by_person(given))
+    return CONSENT.decide(state, asked, given)
+
+
+CHAIN: Final[dict[str, Service]] = {
+    "referral": replace(
+        REFERRAL, decide=_referral_with_caseworker, hears=(CustodyRecorded, ConsentRequested)
+    ),
+    "consent": replace(
+        CONSENT,
+        decide=_consent_with_caseworker,
+        hears=(CaseOpened, ConsentAwaited, ViewsNoted, ReferralRecalled),
+    ),
+}
+"""The two services, hearing each other alone."""
+
+ENDS: Final = {"referral": 7, "consent": 3}
+"""How many events each service has told of a case at the end, those of its opening included."""
