@@ -59,6 +59,8 @@ publish: $(STAMP) ## write the published schemas, AsyncAPI and OpenAPI
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal
 lock: $(STAMP) ## renew the lock files after a change of pyproject.toml
 	$(COMPILE) --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
+	$(COMPILE) --extra deploy --python-version 3.12 --only-binary :all: -c requirements.lock pyproject.toml -o deploy/requirements.lock
+	$(COMPILE) --python-version 3.12 --only-binary :all: -c requirements.lock deploy/build.in -o deploy/build.lock
 
 .PHONY: lock-check
 lock-check:

@@ -17,7 +17,6 @@ KAFKA_NODE = "samspil-kafka"
 OPERATOR = "samspil-operator"
 _HERE = ("localhost", "127.0.0.1")
 _PASSWORD_BYTES = 24
-_KEY_BYTES = 32
 _NOT_MOUNTED = frozenset({"authority_with_key"})
 
 
@@ -53,7 +52,6 @@ def make_credentials(folder: Path, now: dt.datetime, *, renew: bool = False) -> 
         for role in (f"samspil_{service}", f"samspil_{service}_migrator"):
             password = once(f"password_{role}", _password).decode()
             once(f"database_{role}", partial(_dsn, role, password))
-    once("key_encryption_key", lambda: secrets.token_bytes(_KEY_BYTES))
     once("grafana_admin", _password)
     return made
 

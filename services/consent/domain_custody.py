@@ -134,7 +134,9 @@ def check_age(case: Case, given: Given) -> Decision:
         young=custody.young_person_id,
     )
     timer = looks_at_age(given.stream_id, next_check(date.fromisoformat(born), today, model.consent.rules))
-    if (quorum.must, quorum.code, quorum.rule) == (custody.must, custody.quorum, custody.rule):
+    # compared without order: the database keeps the holders of a document in its own
+    same_people = set(quorum.must) == set(custody.must)
+    if same_people and (quorum.code, quorum.rule) == (custody.quorum, custody.rule):
         return Decision(replace(case, custody=checked), timers=(timer,))
     holders = {} if quorum.of_age else custody.holders
     changed = replace(checked, holders=holders, must=quorum.must, quorum=quorum.code, rule=quorum.rule)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from services.demo.days import Days, Want
 from services.demo.dice import dice, happens
 from services.demo.ledger import READING, CaseBook, Deed, Ledger, ReferralBook
-from services.demo.plan import YOUNG, CasePlan
+from services.demo.plan import OF_AGE, YOUNG, CasePlan
 from services.demo.setting import Cast
 from services.demo.wire import Answer, Person, Unexpected, Wire
 
@@ -88,6 +88,11 @@ class CaseFile:
     def is_young(self) -> bool:
         """Return whether the child is old enough to be asked for consent too."""
         return self.plan.age_on(self.days.today) >= YOUNG
+
+    @property
+    def is_of_age(self) -> bool:
+        """Return whether the child speaks for itself alone."""
+        return self.plan.age_on(self.days.today) >= OF_AGE
 
     async def until(self, day: date, *wants: Want) -> list[Any]:
         """Sleep until a day, and return the lists that were wanted as they stood on its morning."""

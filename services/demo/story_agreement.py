@@ -113,9 +113,16 @@ def signers(case: CaseFile, referral: ReferralBook) -> list[tuple[date, Person, 
     found = [(days.office(course.organisation_signs), coordinator, "organisation")]
     if course.family_signs is not None:
         found.append((days.after(course.family_signs), case.parents[0], "family"))
-    if case.is_young:
+    if case.is_of_age:
+        found = [(day, case.child if party == "family" else who, party) for day, who, party in found]
+    elif case.is_young:
         found.append((days.after(course.young_person_signs), case.child, "young_person"))
     return sorted(found, key=lambda signer: (signer[0], signer[2]))
+
+
+def party_of(case: CaseFile, party: str) -> str:
+    """Return for which party somebody signs now: who has come of age is the family."""
+    return "family" if party == "young_person" and case.is_of_age else party
 
 
 async def _sign_on(case: CaseFile, agreement_id: UUID, day: date, who: Person, party: str) -> bool:
@@ -124,7 +131,7 @@ async def _sign_on(case: CaseFile, agreement_id: UUID, day: date, who: Person, p
     if waiting(rows, case, "signature") is None:
         return False
     await case.look(who, "agreement")
-    await sign(case, who, agreement_id, 1, party)
+    await sign(case, who, agreement_id, 1, party_of(case, party))
     return True
 
 

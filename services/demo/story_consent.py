@@ -36,6 +36,7 @@ async def record_custody(case: CaseFile) -> None:
     if plan.age_on(today + _SOON) >= YOUNG:
         body |= {"young_person_id": case.child.id, "young_person_name": plan.first_name}
     await case.do(case.caseworker, "custody", "/custody", body)
+    case.forgets("referral")
     for n, (person, parent) in enumerate(zip(case.parents, plan.parents, strict=True)):
         how = {"language": parent.language, "email": parent.email}
         await case.send(case.caseworker, f"contact:{n}", f"/notify/contacts/{person.id}", how)

@@ -8,7 +8,7 @@ from services.demo.agenda import Agenda, Lists
 from services.demo.casefile import CaseFile
 from services.demo.days import ONE_DAY, on_duty, on_office
 from services.demo.ledger import ReferralBook
-from services.demo.story_agreement import WORK, agreement_in, end, propose, sign, signers, waiting
+from services.demo.story_agreement import WORK, agreement_in, end, party_of, propose, sign, signers, waiting
 from services.demo.story_consent import MINE
 from services.demo.story_end import recall, withdraw_now
 from services.demo.story_evaluation import Evaluations
@@ -16,6 +16,7 @@ from services.demo.wire import Person
 
 _MISSED_AFTER: Final = timedelta(days=17)
 _LOOK_AGAIN: Final = timedelta(days=5)
+_REMINDED: Final = -4
 
 
 class CourseRun:
@@ -48,13 +49,13 @@ class CourseRun:
             self._plan_end(day)
         await self.agenda.play(case)
         case.forgets("agreement")
+        case.forgets("evaluation")
         case.stage("ended", self.referral)
 
     def _plan_end(self, day: date) -> None:
-        parent = self.case.parents[0]
         match self.plan.ends:
             case "consent":
-                self.agenda.put(day, self._withdraw, (parent, MINE))
+                self.agenda.put(day, self._withdraw, (self.case.parents[0], MINE))
             case "family":
                 self.agenda.put(day, self._family_stops)
             case "organisation":
@@ -70,9 +71,9 @@ class CourseRun:
             await self._find_end(lists)
 
     async def _family_stops(self, lists: Lists) -> None:
-        parent = self.case.parents[0]
-        if await self._runs(parent):
-            await end(self.case, parent, self.agreement_id, "family_stopped")
+        speaker = self.case.child if self.case.is_of_age else self.case.parents[0]
+        if await self._runs(speaker):
+            await end(self.case, speaker, self.agreement_id, "family_stopped")
             self.agenda.over = True
         else:
             await self._find_end(lists)
@@ -126,6 +127,8 @@ class CourseRun:
             await self._find_end(lists)
             return
         planned = self.plan.updates[(self._updates - 1) % len(self.plan.updates)]
+        if planned.late is None or planned.late >= _REMINDED:
+            self.case.forgets("agreement")
         text = self.case.text("har haft en god måned med")
         body = {"agreement_id": self.agreement_id, "trend": planned.trend, "text": text}
         await self.case.do(self._coordinator, f"report:{self._updates}", "/progress", body)
@@ -149,7 +152,7 @@ class CourseRun:
     def _plan_signature(self, day: date, who: Person, party: str) -> None:
         async def sign_it(lists: Lists) -> None:
             if waiting(lists[who, WORK], self.case, "signature") is not None:
-                await sign(self.case, who, self.agreement_id, self._version, party)
+                await sign(self.case, who, self.agreement_id, self._version, party_of(self.case, party))
                 self._evaluations.look_again()
 
         self.agenda.put(day, sign_it, (who, WORK))

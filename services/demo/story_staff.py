@@ -17,7 +17,7 @@ _AT_A_TIME: Final = 3
 _MONTH: Final = 28
 _TAKEN: Final = frozenset({"accepted", "under_way"})
 _GOOD: Final = frozenset({200, 201})
-_GONE: Final = 404
+_TAKEN_BACK: Final = frozenset({403, 404})
 
 
 def stories(world: World) -> Iterator[Any]:
@@ -40,11 +40,22 @@ async def _read_inbox(world: World, who: Person) -> None:
         [inbox] = await world.days.until(day, (who, _NEWS), order=-1)
         for notice in inbox["notices"][:_AT_A_TIME]:
             number += 1
-            path = f"/notify/inbox/{notice['notice_id']}/read"
-            read = await _do(world, who, f"notice:{who.id}:{number}", path, None)
-            book = world.ledger.cases.get(UUID(notice["case_id"]))
-            if read and book is not None:
-                book.deeds.append(Deed(f"notice:{number}", READING, who.id, world.days.today))
+            await _open(world, who, notice, number)
+
+
+async def _open(world: World, who: Person, notice: Any, number: int) -> None:
+    """Open a notice; somebody else's step of the same day may have taken it back."""
+    path, key = f"/notify/inbox/{notice['notice_id']}/read", f"{world.cast.run}:notice:{who.id}:{number}"
+    answer = await world.wire.post(who, path, None, key=key)
+    book = world.ledger.cases.get(UUID(notice["case_id"]))
+    if answer.status in _TAKEN_BACK and book is not None:
+        book.perhaps["notify.access_refused.v1", who.id] += 1
+        return
+    if answer.status not in _GOOD:
+        raise Unexpected(f"{answer.status} {answer.slug} at the reading of a notice")
+    world.ledger.counted()
+    if book is not None:
+        book.deeds.append(Deed(f"notice:{number}", READING, who.id, world.days.today))
 
 
 async def _lead(world: World, department: Department) -> None:
@@ -70,7 +81,13 @@ async def _correct_places(world: World, coordinator: Person) -> None:
                 places = offer["places"] + 1
                 step = f"places:{offer['offer_id']}:{day}"
                 path = f"/directory/offers/{offer['offer_id']}/capacity"
-                await _do(world, coordinator, step, path, {"places": places}, offer["version"])
+                key = f"{world.cast.run}:{step}"
+                answer = await world.wire.post(
+                    coordinator, path, {"places": places}, key=key, version=offer["version"]
+                )
+                if answer.status not in _GOOD:
+                    raise Unexpected(f"{answer.status} {answer.slug} at the places of an offer")
+                world.ledger.counted()
                 world.cast.places[UUID(offer["offer_id"])] = places
 
 
@@ -80,16 +97,3 @@ async def _audit(world: World) -> None:
         await world.days.until(world.days.today + _MONTH * ONE_DAY, order=-1)
         path = "/audit/search?type=referral.access_refused.v1&limit=500"
         await world.wire.read(world.cast.auditors[0], path)
-
-
-async def _do(
-    world: World, who: Person, step: str, path: str, body: object, version: int | None = None
-) -> bool:
-    """Take a step; return whether what it is about is still there: a notice may be taken back meanwhile."""
-    answer = await world.wire.post(who, path, body, key=f"{world.cast.run}:{step}", version=version)
-    if answer.status == _GONE:
-        return False
-    if answer.status not in _GOOD:
-        raise Unexpected(f"{answer.status} {answer.slug} at {step}")
-    world.ledger.counted()
-    return True

@@ -141,14 +141,23 @@ def missing_in_trail(book: CaseBook, entries: Iterable[Any]) -> list[str]:
         for about in done.keys() | told.keys()
         if about[0] in _STEPS and told[about] != done[about]
     ]
-    for looked in (book.looks, book.refused):
-        for (event, actor), times in looked.items():
-            number, most = told[event, str(actor)], times + book.perhaps[event, actor]
-            if not times <= number <= most:
-                found.append(f"audit: {number} entries of {event} by one person, not {times} to {most}")
-    known = {(event, str(actor)) for event, actor in (*book.looks, *book.refused)}
-    for event, _ in told.keys() - known:
-        reading = event.startswith("audit.") or event in _STEPS
-        if event.endswith((".looked.v1", ".access_refused.v1")) and not reading:
-            found.append(f"audit: {event} by somebody who did not look")
+    looks = book.looks + book.refused
+    for event, actor in looks.keys() | book.perhaps.keys():
+        number, least = told[event, str(actor)], looks[event, actor]
+        most = least + book.perhaps[event, actor]
+        if not least <= number <= most:
+            found.append(f"audit: {number} entries of {event} by one person, not {least} to {most}")
+    known = {(event, str(actor)) for event, actor in looks.keys() | book.perhaps.keys()}
+    found += [f"audit: {event} by somebody who did not look" for event, _ in _looks(told) - known]
     return found
+
+
+def _looks(told: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the looks and refusals of a trail; the auditors' own, which go on, are left out."""
+    return {
+        (event, actor)
+        for event, actor in told
+        if event.endswith((".looked.v1", ".access_refused.v1"))
+        and event not in _STEPS
+        and not event.startswith("audit.")
+    }

@@ -62,8 +62,9 @@ def read_settings(**given: object) -> Settings:
             continue
         try:
             from_files[name] = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as fault:
-            hint = f"SAMSPIL_{name.upper()}_FILE names {path}, which cannot be read: {fault.strerror}"
+        except (OSError, UnicodeDecodeError) as fault:
+            why = fault.strerror if isinstance(fault, OSError) else "it is not text in UTF-8"
+            hint = f"SAMSPIL_{name.upper()}_FILE names {path}, which cannot be read: {why}"
             raise SettingsFault(hint) from None
     try:
         return Settings(**{**from_files, **given})  # type: ignore[arg-type]  # pydantic validates each field

@@ -27,7 +27,7 @@ DEPLOY = ROOT / "deploy"
 COMPOSE = ROOT / "docker-compose.yml"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 METRIC = re.compile(r"\bsamspil_[a-z_]+")
-GIVEN_BY_THE_OPERATOR = {"issuer_keys"}
+GIVEN_BY_THE_OPERATOR = {"issuer_keys", "vault_authority", "vault_token"}
 OF_THIS_PROGRAM = ("prepare", *SERVICES)
 
 
@@ -131,6 +131,24 @@ def test_every_secret_is_made_or_asked_for(compose: dict[str, Any], tmp_path: Pa
 
     assert mounted == set(compose["secrets"])
     assert mounted - made == GIVEN_BY_THE_OPERATOR
+
+
+def test_every_service_gets_its_keys_from_a_vault(compose: dict[str, Any]) -> None:
+    """No key lies in a file; whoever names no Vault or OpenBao is told so before anything starts."""
+    for service in SERVICES:
+        given = compose["services"][service]["environment"]
+        assert given["SAMSPIL_VAULT_URL"].startswith("${SAMSPIL_VAULT_URL:?the https address of your Vault")
+        assert given["SAMSPIL_VAULT_TOKEN_FILE"] == "/run/secrets/vault_token"
+        assert "SAMSPIL_KEK" not in given
+
+
+def test_the_example_names_everything_that_must_be_named() -> None:
+    """Each value that the compose file asks for stands in the example."""
+    asked = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text(encoding="utf-8")))
+    named = set(re.findall(r"^(\w+)=.", (DEPLOY / "example.env").read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert asked
+    assert asked - named == set()
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""A stand-in for Vault and OpenBao: the encrypt and decrypt of their transit engine, by its documents."""
+
+import asyncio
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import SecretStr
+
+from services.kernel.settings import Settings
+
+TOKEN = "s.token-of-the-test"
+PREFIX = "vault:v1:"
+
+
+@dataclass
+class Transit:
+    """Holds a key for each name that was asked for, and counts what it was asked."""
+
+    port: int = 0
+    sealed: bool = False
+    silent: bool = False
+    makes_keys: bool = True
+    keys: dict[str, AESGCM] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def settings(self, **more: Any) -> Settings:
+        """Return the settings of a service that keeps its keys here."""
+        return Settings(
+            **{
+                "mode": "test",
+                "vault_url": f"http://127.0.0.1:{self.port}",
+                "vault_token": SecretStr(TOKEN),
+                **more,
+            }
+        )
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer as the engine does: encrypt, decrypt, or say why not."""
+        what, name = request.match_info["what"], request.match_info["name"]
+        self.asked.append(f"{what} {name}")
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.sealed:
+            return _no(503, "Vault is sealed")
+        if request.headers.get("X-Vault-Token") != TOKEN:
+            return _no(403, "permission denied")
+        body: dict[str, str] = await request.json()
+        about = b64decode(body["associated_data"])
+        if what == "encrypt":
+            return self._encrypt(name, b64decode(body["plaintext"]), about)
+        return self._decrypt(name, body["ciphertext"], about)
+
+    def _encrypt(self, name: str, plaintext: bytes, about: bytes) -> web.Response:
+        if name not in self.keys:
+            if not self.makes_keys:
+                return _no(400, "encryption key not found")
+            self.keys[name] = AESGCM(AESGCM.generate_key(256))
+        nonce = secrets.token_bytes(12)
+        sealed = nonce + self.keys[name].encrypt(nonce, plaintext, about)
+        return _data(ciphertext=PREFIX + b64encode(sealed).decode(), key_version=1)
+
+    def _decrypt(self, name: str, ciphertext: str, about: bytes) -> web.Response:
+        if name not in self.keys:
+            return _no(400, "encryption key not found")
+        if not ciphertext.startswith(PREFIX):
+            return _no(400, "invalid ciphertext: no prefix")
+        sealed = b64decode(ciphertext.removeprefix(PREFIX))
+        try:
+            plaintext = self.keys[name].decrypt(sealed[:12], sealed[12:], about)
+        except InvalidTag:
+            return _no(400, "cipher: message authentication failed")
+        return _data(plaintext=b64encode(plaintext).decode())
+
+
+def _data(**data: object) -> web.Response:
+    return web.json_response({"request_id": "1", "lease_id": "", "data": data, "warnings": None})
+
+
+def _no(status: int, *errors: str) -> web.Response:
+    return web.json_response({"errors": list(errors)}, status=status)
+
+
+@asynccontextmanager
+async def transit() -> AsyncIterator[Transit]:
+    """Run the engine, mounted at `transit`, on a free loopback port while the block runs."""
+    engine = Transit()
+    app = web.Application()
+    app.router.add_post("/v1/transit/{what:encrypt|decrypt}/{name}", engine.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        engine.port = runner.addresses[0][1]
+        yield engine
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,121 @@
+"""A process reads what it is told from its environment and from files, and says what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+
+from services.kernel.settings import Settings, SettingsFault, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with an environment that says nothing."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"SAMSPIL_{name.upper()}", raising=False)
+        monkeypatch.delenv(f"SAMSPIL_{name.upper()}_FILE", raising=False)
+
+
+def test_without_a_word_it_is_production() -> None:
+    """Nobody runs a development server by forgetting a setting, and nothing listens to other machines."""
+    told = read_settings()
+
+    assert told.mode == "production"
+    assert told.broker == "kafka"
+    assert told.host == "127.0.0.1"
+    assert told.smtp_tls is True
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting is called SAMSPIL_ and its name."""
+    monkeypatch.setenv("SAMSPIL_PARTITIONS", "12")
+    monkeypatch.setenv("SAMSPIL_HORIZON_SECONDS", "30.5")
+
+    assert (read_settings().partitions, read_settings().horizon_seconds) == (12, 30.5)
+
+
+def test_a_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file's last line break is not part of the secret."""
+    (tmp_path / "database").write_text("postgresql://x:secret@db/samspil\n", encoding="utf-8")
+    monkeypatch.setenv("SAMSPIL_DATABASE_FILE", str(tmp_path / "database"))
+
+    told = read_settings()
+
+    assert told.database.get_secret_value() == "postgresql://x:secret@db/samspil"
+    assert "secret@" not in repr(told)
+
+
+def test_a_file_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where both are given the file counts; what a program gives goes before both."""
+    (tmp_path / "audience").write_text("from-file", encoding="utf-8")
+    monkeypatch.setenv("SAMSPIL_AUDIENCE", "from-environment")
+    monkeypatch.setenv("SAMSPIL_AUDIENCE_FILE", str(tmp_path / "audience"))
+
+    assert read_settings().audience == "from-file"
+    assert read_settings(audience="given").audience == "given"
+
+
+def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The error says which variable names which file, and why it cannot be read."""
+    monkeypatch.setenv("SAMSPIL_VAULT_TOKEN_FILE", str(tmp_path / "absent"))
+
+    with pytest.raises(SettingsFault, match=r"SAMSPIL_VAULT_TOKEN_FILE names .*absent.*: No such file"):
+        read_settings()
+
+
+def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A secret that was written as bytes is refused without showing it."""
+    (tmp_path / "password").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.setenv("SAMSPIL_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
+
+    with pytest.raises(SettingsFault, match=r"SAMSPIL_KAFKA_PASSWORD_FILE names .*password") as said:
+        read_settings()
+
+    assert "xff" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MODE", "staging"),
+        ("BROKER", "rabbit"),
+        ("PARTITIONS", "0"),
+        ("PORT", "65536"),
+        ("POOL", "1"),
+        ("TRACED_SHARE", "1.5"),
+        ("HORIZON_SECONDS", "0"),
+        ("TICK_SECONDS", "often"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """The error begins with the variable that must be changed."""
+    monkeypatch.setenv(f"SAMSPIL_{name}", value)
+
+    with pytest.raises(SettingsFault, match=f"^SAMSPIL_{name}: "):
+        read_settings()
+
+
+def test_every_fault_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody must start a program three times to learn of three mistakes."""
+    monkeypatch.setenv("SAMSPIL_PORT", "-1")
+    monkeypatch.setenv("SAMSPIL_POOL", "many")
+
+    with pytest.raises(SettingsFault, match=r"SAMSPIL_PORT: .*; SAMSPIL_POOL: "):
+        read_settings()
+
+
+def test_a_fault_repeats_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was given is not in the error."""
+    monkeypatch.setenv("SAMSPIL_PORT", "hunter2")
+
+    with pytest.raises(SettingsFault) as said:
+        read_settings()
+
+    assert "hunter2" not in str(said.value)
+    assert said.value.__cause__ is None
+
+
+def test_a_setting_that_does_not_exist_is_refused() -> None:
+    """A program cannot give what nobody reads."""
+    with pytest.raises(SettingsFault, match="SAMSPIL_COLOUR"):
+        read_settings(colour="blue")
