@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from contracts.consent import ConsentAccessRefused, ConsentGiven, ConsentLooked, ConsentTicked
 from contracts.event import Event
 from contracts.referral import ReferralReady, ReferralSeen
-from services.kernel.clock import SystemClock
+from services.kernel.clock import Clock, SystemClock
 from services.kernel.decision import Decision, Given, Seal, Timer, TimerFired
 from services.kernel.errors import Refused
 from services.kernel.ids import as_uuid
-from services.kernel.kms import FileKms
+from services.kernel.kms import FileKms, Kms
 from services.kernel.messages import Message, Meta, message_of
 from services.kernel.migrations import migrate
 from services.kernel.runtime import Runtime
@@ -148,15 +148,22 @@ def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def running(
-    dsn: str, bootstrap: str, kind: str, service: Service = TALLY, **more: Any
+    dsn: str,
+    bootstrap: str,
+    kind: str,
+    service: Service = TALLY,
+    *,
+    kms: Kms | None = None,
+    clock: Clock | None = None,
+    **more: Any,
 ) -> AsyncIterator[Runtime]:
     """Run a service while the block runs; topics and schema are made first."""
     settings = settings_for(dsn, bootstrap, kind, **more)
     await migrate(dsn, service)
     if bootstrap:
         await make_topics(["referral", service.name], settings)
-    key = Path(tempfile.mkdtemp()) / "kek"
-    runtime = Runtime(service, settings, clock=SystemClock(), models={}, kms=FileKms(key, mode="test"))
+    kms = kms or FileKms(Path(tempfile.mkdtemp()) / "kek", mode="test")
+    runtime = Runtime(service, settings, clock=clock or SystemClock(), models={}, kms=kms)
     await runtime.start(listen=bool(bootstrap))
     try:
         yield runtime

@@ -15,8 +15,8 @@ _BEFORE_THE_START: Final = timedelta(days=4)
 _GIVEN_UP: Final = 12
 
 
-async def agree(case: CaseFile) -> ReferralBook | None:
-    """Meet, propose and sign; return the referral whose agreement came into force, if it did."""
+async def agree(case: CaseFile) -> Any:
+    """Meet, propose and sign; return the agreement as it came into force, if it did."""
     referral, course = case.book.referrals[-1], case.plan.course
     if course.meeting_after is None:
         await find_out(case, referral, {"accepted"})
@@ -32,10 +32,13 @@ async def agree(case: CaseFile) -> ReferralBook | None:
         await case.until(case.days.after(course.propose_after))
     await propose(case, referral.agreement_id, 1)
     case.stage("proposed", referral)
-    if not await _sign(case, referral):
+    if not await _sign(case, referral, referral.agreement_id):
+        return None
+    agreement = agreement_in(await case.look(case.caseworker, "agreement"), referral.agreement_id)
+    if agreement["status"] != "in_force":
         return None
     case.stage("in_force", referral)
-    return referral
+    return agreement
 
 
 async def _meet(case: CaseFile, referral: ReferralBook) -> None:
@@ -91,19 +94,16 @@ async def sign(case: CaseFile, who: Person, agreement_id: UUID, version: int, pa
     await case.do(who, f"sign:{version}:{party}", "/sign", body)
 
 
-async def _sign(case: CaseFile, referral: ReferralBook) -> bool:
-    """Let the others sign, each on their day; return whether the agreement came into force."""
-    if referral.agreement_id is None:
-        return False
+async def _sign(case: CaseFile, referral: ReferralBook, agreement_id: UUID) -> bool:
+    """Let the others sign, each on their day; return whether all have."""
     for day, who, party in signers(case, referral):
-        if not await _sign_on(case, referral.agreement_id, day, who, party):
+        if not await _sign_on(case, agreement_id, day, who, party):
             return False
     if case.plan.course.family_signs is None:
         await case.until(case.days.after(_GIVEN_UP))
-        await end(case, case.caseworker, referral.agreement_id, "family_stopped")
+        await end(case, case.caseworker, agreement_id, "family_stopped")
         return False
-    agreement = agreement_in(await case.look(case.caseworker, "agreement"), referral.agreement_id)
-    return bool(agreement["status"] == "in_force")
+    return True
 
 
 def signers(case: CaseFile, referral: ReferralBook) -> list[tuple[date, Person, str]]:

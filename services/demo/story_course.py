@@ -1,13 +1,12 @@
 """A collaboration while it runs: updates, a new version where one is asked for, and who ends it early."""
 
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from services.demo.agenda import Agenda, Lists
 from services.demo.casefile import CaseFile
 from services.demo.days import ONE_DAY, on_duty, on_office
-from services.demo.ledger import ReferralBook
 from services.demo.story_agreement import WORK, agreement_in, end, party_of, propose, sign, signers, waiting
 from services.demo.story_consent import MINE
 from services.demo.story_end import recall, withdraw_now
@@ -22,16 +21,15 @@ _REMINDED: Final = -4
 class CourseRun:
     """One collaboration, from the day on which it came into force."""
 
-    def __init__(self, case: CaseFile, referral: ReferralBook) -> None:
-        """Follow the agreement that came of a referral."""
-        if referral.agreement_id is None:
-            raise ValueError("no agreement came of it")
+    def __init__(self, case: CaseFile, agreement: Any) -> None:
+        """Follow the agreement that came of the case's last referral, as it was seen."""
         self.case = case
         self.plan = case.plan.course
-        self.referral = referral
-        self.agreement_id: UUID = referral.agreement_id
+        self.referral = case.book.referrals[-1]
+        self.agreement_id = UUID(agreement["agreement_id"])
         self.agenda = Agenda()
-        self._coordinator = case.world.cast.coordinators[referral.organisation_id]
+        self._agreement = agreement
+        self._coordinator = case.world.cast.coordinators[self.referral.organisation_id]
         self._updates = 0
         self._version = 1
         self._evaluations = Evaluations(case, self.agenda, self.agreement_id, self._coordinator, self._adjust)
@@ -39,11 +37,10 @@ class CourseRun:
     async def play(self) -> None:
         """Play the collaboration until it is over."""
         case, days = self.case, self.case.days
-        agreement = agreement_in(await case.look(case.caseworker, "agreement"), self.agreement_id)
-        ends_on = date.fromisoformat(agreement["terms"]["ends_on"])
+        ends_on = date.fromisoformat(self._agreement["terms"]["ends_on"])
         self.agenda.put(ends_on + ONE_DAY, self._find_end)
         self._evaluations.begin()
-        self._expect_update(date.fromisoformat(agreement["next_update"]["due_on"]))
+        self._expect_update(date.fromisoformat(self._agreement["next_update"]["due_on"]))
         day = days.today + timedelta(days=self.plan.ends_after)
         if self.plan.ends and day < ends_on:
             self._plan_end(day)

@@ -12,6 +12,7 @@ from services.demo.plan_course import Course
 INBOX: Final = "/referral/inbox?limit=200"
 MEASURES: Final = "/evaluation/mine"
 _OPEN: Final = frozenset({"drafted", "awaiting_consent", "ready", "sent", "seen", "accepted", "under_way"})
+_ENDED: Final = frozenset({"declined", "expired"})
 _STOPPED: Final = frozenset({"recalled", "withdrawn"})
 _AFTER: Final = timedelta(days=170)
 
@@ -63,7 +64,7 @@ async def withdraw_now(case: CaseFile, referral: ReferralBook, rows: Any) -> Non
 
 async def tidy(case: CaseFile) -> None:
     """Take back what is still open, and let organisations delete what had reached them."""
-    if not case.book.referrals:
+    if all(_ENDED & referral.reached.keys() for referral in case.book.referrals):
         return
     await case.until(case.days.after(1))
     view = await case.look(case.caseworker, "referral")

@@ -13,7 +13,7 @@ from services.demo.wire import Person, Unexpected
 
 _NEWS: Final = "/notify/inbox?unread=true&limit=20"
 _CATALOGUE: Final = "/directory/offers?organisation_id="
-_AT_A_TIME: Final = 3
+_AT_A_TIME: Final = 2
 _MONTH: Final = 28
 _TAKEN: Final = frozenset({"accepted", "under_way"})
 _GOOD: Final = frozenset({200, 201})

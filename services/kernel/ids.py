@@ -1,55 +1,55 @@
-"""UUIDv7 ids, made many at a time."""
+"""UUIDv7 ids, cheap to make one by one and in bulk."""
 
 import os
+import struct
 import time
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 
-_VERSION_7 = 0x7 << 76
-_VARIANT = 0b10 << 62
+_VERSION_7 = 0x7000
+_VARIANT = 1 << 63
 _LOW_62 = (1 << 62) - 1
-_LOW_12 = (1 << 12) - 1
-_AT_ONCE = 24
+_END_OF_COUNTER = 0x1000
+_AT_ONCE = 512
+_numbers = struct.Struct(f"{_AT_ONCE}Q").unpack
 
 
-def new_ids(count: int) -> list[UUID]:
-    """Return ids that sort by their millisecond and then in this order (RFC 9562, version 7)."""
-    ms = time.time_ns() // 1_000_000
-    noise = os.urandom(10 * count)
-    first = int.from_bytes(noise[:2], "big") & 0x7FF
-    ids: list[UUID] = []
-    for n in range(count):
-        counter = first + n
-        stamp = (ms + (counter >> 12)) << 80
-        low = int.from_bytes(noise[10 * n + 2 : 10 * n + 10], "big") & _LOW_62
-        whole = stamp | _VERSION_7 | ((counter & _LOW_12) << 64) | _VARIANT | low
-        ids.append(pgproto.UUID(whole.to_bytes(16, "big")))
-    return ids
-
-
-class _Pool:
-    """Ids made a few at a time, and used within the millisecond that they name."""
+class _Source:
+    """The millisecond, a counter in it, and 62 random bits for each id (RFC 9562)."""
 
     def __init__(self) -> None:
         self.ms = 0
-        self.ids: list[UUID] = []
+        self.counter = 0
+        self.noise: list[int] = []
 
     def take(self) -> UUID:
+        """Return an id that is greater than all before."""
+        noise = self.noise
+        if not noise:
+            noise.extend(_numbers(os.urandom(8 * _AT_ONCE)))
+        tail = noise.pop()
         ms = time.time_ns() // 1_000_000
-        if ms != self.ms or not self.ids:
-            self.ids = new_ids(_AT_ONCE)[::-1]
-            self.ms = ms
-        return self.ids.pop()
+        if ms > self.ms:
+            self.ms, self.counter = ms, 0
+        else:
+            self.counter += 1
+            if self.counter == _END_OF_COUNTER:
+                self.ms, self.counter = self.ms + 1, 0
+        head = self.ms << 16 | _VERSION_7 | self.counter
+        return pgproto.UUID((head << 64 | _VARIANT | (tail & _LOW_62)).to_bytes(16, "big"))
 
 
-_pool = _Pool()
-os.register_at_fork(after_in_child=_Pool.__init__.__get__(_pool))
+_source = _Source()
+os.register_at_fork(after_in_child=_Source.__init__.__get__(_source))
+
+new_id = _source.take
+"""Return one id."""
 
 
-def new_id() -> UUID:
-    """Return one id."""
-    return _pool.take()
+def new_ids(count: int) -> list[UUID]:
+    """Return ids that sort by their millisecond and then in this order."""
+    return [new_id() for _ in range(count)]
 
 
 def as_uuid(text: str) -> UUID:

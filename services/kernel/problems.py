@@ -26,6 +26,7 @@ from services.kernel.errors import (
 from services.kernel.kms import KeyStoreBroken, KeyStoreSilent
 from services.kernel.logs import log
 from services.kernel.principals import TokenInvalid, TokenMissing
+from services.kernel.sealing import SealBroken
 
 _STATUS: Final[Mapping[type[No], int]] = {
     TokenMissing: 401,
@@ -40,6 +41,7 @@ _STATUS: Final[Mapping[type[No], int]] = {
     ClockBackwards: 409,
     KeyStoreSilent: 503,
     KeyStoreBroken: 500,
+    SealBroken: 500,
     Refused: 409,
     No: 400,
 }

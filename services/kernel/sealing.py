@@ -8,10 +8,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from services.kernel.decision import Seal
+from services.kernel.errors import No
 from services.kernel.kms import Kms
 from services.kernel.service import Tx
 
@@ -19,6 +21,10 @@ _NONCE: Final = 12
 _KEPT: Final = 10_000
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+
+
+class SealBroken(No):
+    """A sealed value was moved or changed: it is not shown."""
 
 
 class Box(Struct, frozen=True):
@@ -58,7 +64,8 @@ class Keyring:
             opened = await asyncio.gather(*(self._unwrap(row) for row in rows))
             for row, key in zip(rows, opened, strict=True):
                 keys[row["subject_id"]] = AESGCM(key)
-            self.learn({row["subject_id"]: keys[row["subject_id"]] for row in rows})
+            if not tx.is_in_transaction():  # else what was read may never be committed
+                self.learn({row["subject_id"]: keys[row["subject_id"]] for row in rows})
         return keys
 
     async def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
@@ -85,7 +92,10 @@ class Keyring:
         return Box(stream_id, seal.subject, seal.name, tenant, box)
 
     async def open_streams(self, tx: Tx, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-        """Return the private values of streams by name; values whose key was destroyed are left out."""
+        """Return the private values of streams by name; values whose key was destroyed are left out.
+
+        Raises `SealBroken` where a value does not lie in the place that it was sealed for.
+        """
         rows = await tx.fetch(_READ_BOXES, list(ids))
         keys = await self.fetch(tx, {row["subject_id"] for row in rows})
         opened: dict[UUID, dict[str, Any]] = {}
@@ -94,8 +104,10 @@ class Keyring:
             if key is None:
                 continue
             place = self._place(row["tenant"], row["subject_id"], row["name"], row["stream_id"])
-            box = row["box"]
-            value = _decode(key.decrypt(box[:_NONCE], box[_NONCE:], place))
+            try:
+                value = _decode(key.decrypt(row["box"][:_NONCE], row["box"][_NONCE:], place))
+            except InvalidTag:
+                raise SealBroken(f"{self._service} {row['stream_id']} {row['name']}") from None
             opened.setdefault(row["stream_id"], {})[row["name"]] = value
         return opened
 
@@ -114,5 +126,7 @@ where k.destroyed_at is null
 
 _READ_BOXES = """
 select s.stream_id, s.subject_id, s.name, s.tenant, s.box
-from unnest($1::uuid[]) as w (stream_id) join sealed s on s.stream_id = w.stream_id
+from unnest($1::uuid[]) as w (stream_id)
+join sealed s on s.stream_id = w.stream_id
+join data_keys k on k.subject_id = s.subject_id and k.destroyed_at is null
 """

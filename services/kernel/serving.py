@@ -23,7 +23,7 @@ from services.kernel.service import Service
 from services.kernel.settings import Settings, SettingsFault
 from services.kernel.vault import vault
 
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 50_000
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 400_000
 _GRACE_SECONDS: Final = 10
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +20,7 @@ _decode_marks = msgspec.json.Decoder(Marks).decode
 _encode = msgspec.json.Encoder().encode
 
 
+_place = attrgetter("key")
 _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
@@ -122,7 +124,7 @@ async def save(
     columns, messages = _events(rows)
     ids = await tx.fetchval(
         _SAVE,
-        *_streams(rows),
+        *_streams(sorted(rows, key=_place)),  # everybody locks in one order
         *columns,
         *_timers(rows),
         *_effects(rows),
@@ -196,7 +198,7 @@ def _boxes(boxes: Sequence[Box]) -> tuple[str, ...]:
 
 
 def _new_keys(keys: Sequence[NewKey]) -> tuple[str, ...]:
-    return _columns([(str(key.subject), key.tenant, _hex(key.wrapped)) for key in keys], 3)
+    return _columns(sorted((str(key.subject), key.tenant, _hex(key.wrapped)) for key in keys), 3)
 
 
 def _parked(parked: Sequence[Parked]) -> tuple[list[Any], ...]:

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from operator import itemgetter
+from typing import Final
 
 import asyncpg
 
@@ -14,12 +15,14 @@ from services.kernel.decision import Actor, TimerFired
 from services.kernel.errors import Missing, Refused
 from services.kernel.ids import new_id
 from services.kernel.logs import log
+from services.kernel.service import Tx
 from services.kernel.step import Step
 from services.kernel.weighing import Asked
 
 _PORTION: Final = 200
 _LOOK_SECONDS: Final = 0.5
 _POSTPONED: Final = timedelta(hours=1)
+_ORDER: Final = itemgetter("due_at", "stream_id", "kind", "ref")
 
 
 class Timers:
@@ -54,7 +57,7 @@ class Timers:
                 return 0
             try:
                 async with tx.transaction():
-                    rows = await tx.fetch(_CLAIM, now, _PORTION)
+                    rows = await _claim(tx, now, _PORTION)
                     outcome = await self._step.once(tx, _in_order(rows, now)) if rows else None
             except asyncpg.SerializationError:
                 await self._step.pause(1)
@@ -69,12 +72,12 @@ class Timers:
             metrics.TIMERS_FIRED.labels(self._name).inc(len(rows))
             return len(rows)
 
-    async def _fire_alone(self, tx: Any, now: datetime) -> int:
+    async def _fire_alone(self, tx: Tx, now: datetime) -> int:
         fired = 0
         for _ in range(_PORTION):
             outcome = None
             async with tx.transaction():
-                rows = await tx.fetch(_CLAIM, now, 1)
+                rows = await _claim(tx, now, 1)
                 if not rows:
                     break
                 try:
@@ -91,6 +94,7 @@ class Timers:
             if outcome is not None:
                 self._step.tell(outcome)
             fired += 1
+        metrics.TIMERS_FIRED.labels(self._name).inc(fired)
         return fired
 
     async def next_due(self) -> datetime | None:
@@ -106,6 +110,12 @@ class Timers:
         return found
 
 
+async def _claim(tx: Tx, now: datetime, most: int) -> Sequence[asyncpg.Record]:
+    """Take timers away that are due; those of one stream go together and in order, to one worker."""
+    held = [row["stream_id"] for row in await tx.fetch(_HOLD, now, most)]
+    return await tx.fetch(_CLAIM, held, now, most) if held else ()
+
+
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
@@ -115,7 +125,7 @@ async def _wait(stopping: asyncio.Event, seconds: float) -> None:
 
 
 def _in_order(rows: Sequence[asyncpg.Record], now: datetime) -> list[Asked]:
-    return [_asked(row, now) for row in sorted(rows, key=lambda row: (row["due_at"], row["stream_id"]))]
+    return [_asked(row, now) for row in sorted(rows, key=_ORDER)]
 
 
 def _asked(row: asyncpg.Record, now: datetime) -> Asked:
@@ -124,10 +134,17 @@ def _asked(row: asyncpg.Record, now: datetime) -> Asked:
     return Asked(row["stream_id"], row["tenant"], fired, Actor(tenant=row["tenant"]), now, cause, cause)
 
 
+# Streams are locked first, as every writer does: none waits for a timer while another waits for its stream.
+_HOLD: Final = """
+select stream_id from streams
+where stream_id in (select stream_id from timers where due_at <= $1 order by due_at, stream_id limit $2)
+order by stream_id for no key update skip locked
+"""
+
 _CLAIM: Final = """
 delete from timers using (
-  select stream_id, kind, ref from timers where due_at <= $1
-  order by due_at, stream_id limit $2 for update skip locked
+  select stream_id, kind, ref from timers where stream_id = any($1::uuid[]) and due_at <= $2
+  order by due_at, stream_id, kind, ref limit $3
 ) as due
 where timers.stream_id = due.stream_id and timers.kind = due.kind and timers.ref = due.ref
 returning timers.stream_id, timers.kind, timers.ref, timers.tenant, timers.due_at

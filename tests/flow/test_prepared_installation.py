@@ -1,7 +1,9 @@
 """An installation that was prepared by its script runs every service with that service's own rights."""
 
 import asyncio
+import json
 import secrets
+import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from contracts.event import SERVICES
+from contracts.event import SERVICES, topic_of
 from contracts.model import load_models, model_folder
 from deploy.prepare import prepare
 from deploy.principals import service_named, user_of
@@ -33,6 +35,7 @@ from services.kernel.settings import Settings
 from services.kernel.up import VIRTUAL_START
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
+from tests.node_tools import run_node
 from tests.servers import running, scratch_folder
 from tests.waiting import until
 
@@ -91,6 +94,7 @@ async def test_no_service_may_change_its_log(
     assert allowed == []
 
 
+@pytest.mark.usefixtures("node_tools")
 async def test_the_demo_plays_with_each_service_as_itself(
     installation: tuple[ApacheKafka, Security], tmp_path: Path
 ) -> None:
@@ -110,6 +114,28 @@ async def test_the_demo_plays_with_each_service_as_itself(
         report = await play(url, cases=4, seed=7, console=Console(quiet=True))
 
     assert report.holds, "\n".join(report.lines())
+
+    outside = await asyncio.to_thread(_read_from_outside, kafka, security)
+
+    assert outside.returncode == 0, outside.stdout + outside.stderr
+    found = json.loads(outside.stdout)
+    assert found[topic_of("referral")]["count"] > 0
+    assert [topic for topic in found if found[topic]["invalid"]] == []
+
+
+def _read_from_outside(kafka: ApacheKafka, security: Security) -> subprocess.CompletedProcess[str]:
+    """Read every topic with a client that is not ours, and hold each message against AsyncAPI."""
+    return run_node(
+        "read_topics.mjs",
+        kafka.bootstrap,
+        *map(topic_of, SERVICES),
+        env={
+            "KAFKA_CA_FILE": str(security.authority),
+            "KAFKA_USERNAME": user_of("audit"),
+            "KAFKA_PASSWORD": _secret(security, "kafka_audit"),
+            "KAFKA_GROUP": "samspil.audit",
+        },
+    )
 
 
 @asynccontextmanager

@@ -1,0 +1,108 @@
+"""The project's documents and what they name, for the tests that hold them to it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from typer.main import get_command
+
+from services.__main__ import app
+from services.kernel import problems
+from services.kernel.errors import No
+
+ROOT: Final = Path(__file__).parents[1]
+FILES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+Command = tuple[str, ...]
+
+
+def text_of(name: str) -> str:
+    """Return a file of the repository."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@cache
+def commands() -> dict[Command, frozenset[str]]:
+    """Return every command of `samspil` by its words, with its options."""
+    return dict(_walk(get_command(app), ()))
+
+
+def _walk(command: Any, words: Command) -> Iterator[tuple[Command, frozenset[str]]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield words, frozenset(option for each in command.params for option in each.opts)
+        return
+    for name, one in inner.items():
+        yield from _walk(one, (*words, name))
+
+
+def called(line: str) -> list[tuple[Command, frozenset[str]]]:
+    """Return the commands that a line of a document calls, each with the options that stand beside it.
+
+    In a row of a table all options of the row belong to the command that it begins with.
+    """
+    found = []
+    for span in re.findall(r"\bsamspil ((?:[a-z]+)(?: [^`|;]*)?)", line):
+        words = span.split()
+        known = [command for command in commands() if list(command) == words[: len(command)]]
+        beside = line if line.startswith("| `samspil") else span
+        found.append((known[0] if known else (words[0],), frozenset(re.findall(r"--[a-z]+", beside))))
+        if line.startswith("| `samspil"):
+            break
+    return found
+
+
+def table(text: str, *head: str) -> list[tuple[str, ...]]:
+    """Return the rows under a table's head, the marks of code taken away."""
+    _, _, rest = text.partition(f"| {' | '.join(head)} |\n")
+    rows = rest.partition("\n\n")[0].splitlines()[1:]
+    return [tuple(cell.strip() for cell in row.strip().strip("|").split(" | ")) for row in rows]
+
+
+def section(text: str, title: str) -> str:
+    """Return what stands under a heading of the second rank."""
+    return text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+@cache
+def tests_in(file: str) -> frozenset[str]:
+    """Return the names of the tests of a file below `tests/`; none where there is no such file."""
+    path = ROOT / "tests" / file
+    if not path.exists():
+        return frozenset()
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return frozenset(node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def anchors_of(file: Path) -> set[str]:
+    """Return the anchors that headings make."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def kinds_of(kind: type[No]) -> Iterator[type[No]]:
+    """Return every class of the product below one kind of no."""
+    for one in kind.__subclasses__():
+        if one.__module__.startswith("services."):
+            yield one
+        yield from kinds_of(one)
+
+
+def status_of(kind: type[No]) -> int:
+    """Return the status with which HTTP answers a no."""
+    return next(problems._STATUS[base] for base in kind.__mro__ if base in problems._STATUS)
+
+
+def answers() -> set[tuple[int, str]]:
+    """Return status and name of every no, as the table of statuses or the place that answers it has them."""
+    found = {(status_of(kind), kind.slug()) for kind in kinds_of(No)}
+    names = {kind.__name__: kind.slug() for kind in kinds_of(No)}
+    for file in ("problems", "frame"):
+        said = re.findall(
+            r'\bproblem\((\d{3}), (?:"([\w-]+)"|(\w+)\.slug)', text_of(f"services/kernel/{file}.py")
+        )
+        found |= {(int(status), name or names[kind]) for status, name, kind in said}
+    return found
