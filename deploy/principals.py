@@ -1,6 +1,7 @@
 """Give each service a user of its own in Kafka, and its own rights: `python -m deploy.principals`."""
 
 import importlib
+import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,8 @@ from services.kernel.service import Service
 
 _ITERATIONS = 8192
 _SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+_MARKER = "samspil.settled"
 
 
 def user_of(service: str) -> str:
@@ -82,6 +85,31 @@ def grant(access: KafkaAccess, hears: Mapping[str, Collection[str]], passwords: 
         _done(admin.create_acls(list(wanted - there)).values())
     if there - wanted:
         _done(admin.delete_acls([_exactly(right) for right in there - wanted]).values())
+    _wait_until_applied(admin)
+
+
+def _wait_until_applied(admin: AdminClient) -> None:
+    """Wait until the broker that answers has applied what was changed before.
+
+    An acknowledged change is in Kafka's metadata log, but a broker may still check a password against the
+    one before. The log is in order: once a right that was added last is seen, everything earlier holds.
+    """
+    right = AclBinding(
+        ResourceType.TOPIC,
+        _MARKER,
+        ResourcePatternType.LITERAL,
+        f"User:{_MARKER}",
+        "*",
+        AclOperation.DESCRIBE,
+        AclPermissionType.DENY,
+    )
+    _done(admin.create_acls([right]).values())
+    deadline = time.monotonic() + _SECONDS
+    while not admin.describe_acls(_exactly(right)).result(_SECONDS):
+        if time.monotonic() > deadline:
+            raise NoAccess("Kafka has not applied the new users and rights: run this again")
+        time.sleep(_LOOK_SECONDS)
+    _done(admin.delete_acls([_exactly(right)]).values())
 
 
 def _right(service: str, kind: ResourceType, name: str, operation: AclOperation) -> AclBinding:

@@ -68,8 +68,8 @@ def section(text: str, title: str) -> str:
 
 
 @cache
-def tests_in(file: str) -> frozenset[str]:
-    """Return the names of the tests of a file below `tests/`; none where there is no such file."""
+def names_in(file: str) -> frozenset[str]:
+    """Return the names of the functions of a file below `tests/`; none where there is no such file."""
     path = ROOT / "tests" / file
     if not path.exists():
         return frozenset()

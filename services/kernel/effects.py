@@ -14,18 +14,20 @@ from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.database import Pool, passes
 from services.kernel.decision import Actor, Effect
+from services.kernel.errors import Missing, Refused
 from services.kernel.ids import new_id
 from services.kernel.logs import log
 from services.kernel.settings import Settings
 from services.kernel.step import Step
 from services.kernel.streams import read
-from services.kernel.weighing import Asked
+from services.kernel.weighing import Asked, Outcome
 
 _PORTION: Final = 20
 _LEASE: Final = timedelta(seconds=60)
 _LOOK_SECONDS: Final = 1.0
 _LONGEST: Final = timedelta(hours=6)
 _PATIENCE: Final = 30.0
+_TRIES: Final = 10
 
 
 class Effects:
@@ -74,7 +76,10 @@ class Effects:
         if not self._perform:
             return 0
         rows = await self._pool.fetch(_CLAIM, _PORTION, _LEASE)
-        await asyncio.gather(*(self._do(row) for row in rows))
+        ends = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
+        for end in ends:
+            if end is not None:
+                raise end
         return len(rows)
 
     async def waiting(self) -> int:
@@ -102,19 +107,39 @@ class Effects:
         metrics.EFFECTS.labels(self._name, effect.kind, "done").inc()
 
     async def _finish(self, row: asyncpg.Record, answer: Any) -> None:
-        """Mark the effect done, and tell its stream how it went, in one transaction."""
-        outcome = None
-        for attempt in range(10):
+        """Mark the effect done, and tell its stream how it went, in one transaction.
+
+        What was done is never done again because its stream would not hear of it.
+        """
+        for attempt in range(_TRIES):
             try:
-                async with self._pool.acquire() as tx, tx.transaction():
-                    await tx.execute(_DONE, row["key"], "none" if answer is None else type(answer).__name__)
-                    if answer is not None:
-                        outcome = await self._step.once(tx, [self._asked(row, answer)])
-                break
+                outcome = await self._tell_stream(row, answer)
             except asyncpg.SerializationError:
+                if attempt + 1 == _TRIES:
+                    raise
                 await self._step.pause(attempt)
-        if outcome is not None:
-            self._step.tell(outcome)
+            except (Refused, Missing) as refusal:
+                metrics.REFUSED.labels(self._name, refusal.slug()).inc()
+                await self._pool.execute(_DONE, row["key"], refusal.slug())
+                return
+            except Exception as bug:
+                if passes(bug):
+                    raise
+                metrics.BUGS.labels(self._name, type(bug).__name__).inc()
+                log.error("effect_unheard", service=self._name, effect=row["kind"], kind=type(bug).__name__)
+                await self._pool.execute(_DONE, row["key"], "bug")
+                return
+            else:
+                if outcome is not None:
+                    self._step.tell(outcome)
+                return
+
+    async def _tell_stream(self, row: asyncpg.Record, answer: Any) -> Outcome | None:
+        async with self._pool.acquire() as tx, tx.transaction():
+            done = await tx.fetchval(_DONE, row["key"], "none" if answer is None else type(answer).__name__)
+            if done is None or answer is None:  # another worker, whose lease had run out, was faster
+                return None
+            return await self._step.once(tx, [self._asked(row, answer)])
 
     def _asked(self, row: asyncpg.Record, answer: Any) -> Asked:
         cause = str(new_id())
@@ -131,4 +156,6 @@ where key in (
 returning key, stream_id, tenant, kind, about, attempts
 """
 
-_DONE: Final = "update effects set done_at = now(), outcome = $2 where key = $1 and done_at is null"
+_DONE: Final = """
+update effects set done_at = now(), outcome = $2 where key = $1 and done_at is null returning key
+"""

@@ -24,10 +24,10 @@ from tests.documents import (
     called,
     commands,
     kinds_of,
+    names_in,
     section,
     status_of,
     table,
-    tests_in,
     text_of,
 )
 
@@ -78,7 +78,7 @@ def test_every_promise_names_tests_that_exist() -> None:
 
     assert named
     assert [promise for (promise, _), proof in zip(promises, named, strict=True) if not proof] == []
-    assert [f"{file}::{test}" for proof in named for file, test in proof if test not in tests_in(file)] == []
+    assert [f"{file}::{test}" for proof in named for file, test in proof if test not in names_in(file)] == []
 
 
 @each_document
@@ -164,10 +164,12 @@ def test_every_decision_is_numbered_dated_and_short() -> None:
 def test_every_library_has_its_reason_and_licence(title: str, group: str) -> None:
     """What is taken from others is known, and the product itself takes nothing under GPL."""
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
-    asked = project["optional-dependencies"][group] if group else project["dependencies"]
+    asked = {"": project["dependencies"], **project["optional-dependencies"]}
+    names = {key: {re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0] for line in asked[key]} for key in asked}
     rows = table(text_of("DECISIONS.md"), title, "licence", "why")
+    elsewhere = names[""] | names["embedded"] | names["deploy"] if group == "dev" else set()
 
-    assert {row[0] for row in rows} == {re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0] for line in asked}
+    assert {row[0] for row in rows} == names[group] - elsewhere
     assert all(reason for _, _, reason in rows)
     assert group == "dev" or not [name for name, licence, _ in rows if "GPL" in licence]
 
