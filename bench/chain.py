@@ -40,7 +40,11 @@ _VIEWS: Final = NoteViews(child=View(answer="heard", view=_WORDS), family=View(a
 
 def custody_of(case_id: UUID) -> RecordCustody:
     """Return the command that puts a case's one guardian on record."""
-    return RecordCustody((NamedHolder(uuid5(case_id, "guardian"), NAME, True, "da"),), BORN)  # noqa: FBT003
+    return _custody(uuid5(case_id, "guardian"))
+
+
+def _custody(guardian: UUID) -> RecordCustody:
+    return RecordCustody((NamedHolder(guardian, NAME, True, "da"),), BORN)  # noqa: FBT003  who the child lives with
 
 
 def _by_person(given: Given) -> Given:
@@ -64,7 +68,8 @@ def _referral_with_caseworker(state: Any, asked: Any, given: Given) -> Decision:
 def _consent_with_caseworker(state: Any, asked: Any, given: Given) -> Decision:
     """Decide as the consent service does, with a caseworker who confirms custody when views are noted."""
     if type(asked) is ViewsNoted:
-        return CONSENT.decide(state, custody_of(given.stream_id), _by_person(given))
+        (guardian,) = state.custody.holders
+        return CONSENT.decide(state, _custody(guardian), _by_person(given))
     return CONSENT.decide(state, asked, given)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -306,6 +307,8 @@ def _show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:  # noqa: FBT0
 
 def main() -> None:
     """Run the command line."""
+    # A command says in one sentence what is wrong; a server sets its logs up itself.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     app()
 
 

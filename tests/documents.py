@@ -11,7 +11,8 @@ from typer.main import get_command
 
 from services.__main__ import app
 from services.kernel import problems
-from services.kernel.errors import No
+from services.kernel.clock import ClockBackwards
+from services.kernel.errors import No, Refused
 
 ROOT: Final = Path(__file__).parents[1]
 FILES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -94,6 +95,12 @@ def kinds_of(kind: type[No]) -> Iterator[type[No]]:
 def status_of(kind: type[No]) -> int:
     """Return the status with which HTTP answers a no."""
     return next(problems._STATUS[base] for base in kind.__mro__ if base in problems._STATUS)
+
+
+def everywhere() -> set[tuple[int, str]]:
+    """Return status and name of every no that has a line of its own in the table of statuses."""
+    general = problems._STATUS.keys() - {No, Refused, ClockBackwards}
+    return {(status_of(kind), kind.slug()) for kind in general}
 
 
 def answers() -> set[tuple[int, str]]:

@@ -8,6 +8,7 @@ from services.demo.plan import Attempt
 from services.demo.story_end import INBOX, find_out, recall, withdraw
 
 _FULL: Final = "no_places"
+_ASKING: Final = frozenset({"sent", "seen"})
 _TAKEN: Final = frozenset({"accepted", "under_way"})
 
 
@@ -79,4 +80,6 @@ def _decide(case: CaseFile, attempt: Attempt, referral: ReferralBook, inbox: Any
 
 
 def _line(inbox: Any, referral: ReferralBook) -> Any:
-    return next((line for line in inbox if line["referral_id"] == str(referral.referral_id)), None)
+    """Return the referral's line, if an answer is still waited for."""
+    lines = (line for line in inbox if line["referral_id"] == str(referral.referral_id))
+    return next((line for line in lines if line["status"] in _ASKING), None)

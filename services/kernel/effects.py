@@ -58,6 +58,7 @@ class Effects:
     async def run(self, stopping: asyncio.Event) -> None:
         """Perform until stopped."""
         while not stopping.is_set():
+            self._kick.clear()
             try:
                 done = await self.perform()
             except Exception as fault:
@@ -66,7 +67,6 @@ class Effects:
                 log.warning("effects_failed", service=self._name, kind=type(fault).__name__)
                 done = 0
             if done < _PORTION:
-                self._kick.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await self._kick.wait()

@@ -7,11 +7,12 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kernel import metrics
 from services.kernel.principals import Principals
-from services.kernel.problems import answer_problems, problem
+from services.kernel.problems import answer_problems, answer_to
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
 
@@ -75,7 +76,7 @@ class Frame:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        status = "500"
+        status = ""
 
         async def send_framed(message: Message) -> None:
             nonlocal status
@@ -84,28 +85,30 @@ class Frame:
                 message["headers"] = [*message["headers"], *_HEADERS]
             await send(message)
 
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > LARGEST_BODY:
-            answer = problem(413, "body-too-large", f"A body holds at most {LARGEST_BODY} bytes.")
-            await answer(scope, receive, send_framed)
-        else:
-            await self._app(scope, _bounded(receive), send_framed)
-        route = _route(scope)
-        metrics.REQUESTS.labels(route.partition("/")[0] or "-", scope["method"], route, status).observe(
-            time.perf_counter() - began
-        )
+        try:
+            await self._app(scope, _bounded(scope, receive), send_framed)
+        except Exception as fault:
+            if status:
+                raise
+            await answer_to(fault)(scope, receive, send_framed)
+        finally:
+            route = _route(scope)
+            metrics.REQUESTS.labels(
+                route.partition("/")[0] or "-", scope["method"], route, status or "none"
+            ).observe(time.perf_counter() - began)
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Return a receive that ends a body which grows beyond what it may hold."""
-    size = 0
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """Return a receive that refuses a body larger than it may be, at once where its length is told."""
+    told = dict(scope["headers"]).get(b"content-length", b"0")
+    size = 0 if told.isdigit() and int(told) <= LARGEST_BODY else LARGEST_BODY + 1
 
     async def take() -> Message:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
         if size > LARGEST_BODY:
-            return {"type": "http.disconnect"}
+            raise HTTPException(413)
         return message
 
     return take

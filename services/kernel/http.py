@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import asyncpg
+from asyncpg.pool import PoolAcquireContext
 from fastapi import Header, Request, Response
 from msgspec import Struct
 from pydantic import BaseModel
@@ -23,6 +24,8 @@ from services.kernel.tracing import command_span
 from services.kernel.weighing import Asked, Note, Outcome
 
 _LONGEST_KEY: Final = 200
+_LONGEST_VERSION: Final = 18
+_PATIENCE_SECONDS: Final = 5.0
 T = TypeVar("T")
 
 
@@ -79,7 +82,7 @@ class Desk:
         fingerprint = await self._fingerprint()
         with command_span(self._runtime.service.name, command, self._request.headers) as traceparent:
             asked = self._asked(stream_id, command, fresh=fresh, traceparent=traceparent)
-            async with self._runtime.pool.acquire() as tx:
+            async with self._connection() as tx:
                 try:
                     done = await self._attempt(tx, asked, key, fingerprint, made)
                 except (No, asyncpg.UniqueViolationError) as fault:
@@ -97,7 +100,7 @@ class Desk:
 
         Raises `Missing` and `NotAllowed`.
         """
-        async with self._runtime.pool.acquire() as tx:
+        async with self._connection() as tx:
             seen = await self._see(tx, stream_id, what)
             opened = await self._runtime.step.known.keyring.open_streams(tx, [stream_id])
             looked = self._runtime.service.looked(case_id=stream_id, what=what, purpose=purpose)
@@ -106,13 +109,17 @@ class Desk:
 
     async def state(self, stream_id: UUID, what: tuple[str, ...] = ("status",)) -> Seen:
         """Return a stream without its private values; raise `Missing` and `NotAllowed`."""
-        async with self._runtime.pool.acquire() as tx:
+        async with self._connection() as tx:
             return await self._see(tx, stream_id, what)
 
     async def ask(self, query: Callable[..., Awaitable[T]], **given: Any) -> T:
         """Run a query of the service's store for the actor's municipality."""
-        async with self._runtime.pool.acquire() as tx, tx.transaction(readonly=True):
+        async with self._connection() as tx, tx.transaction(readonly=True):
             return await query(tx, tenant=self.actor.tenant, **given)
+
+    def _connection(self) -> "PoolAcquireContext[Any]":
+        """Return a connection; whoever gets none within a while is told to come again."""
+        return self._runtime.pool.acquire(timeout=_PATIENCE_SECONDS)
 
     async def _see(self, tx: Tx, stream_id: UUID, what: tuple[str, ...]) -> Seen:
         try:
@@ -180,7 +187,7 @@ class Desk:
         if self._seen_version is None:
             return None
         text = self._seen_version.strip().removeprefix("W/").strip('"')
-        if not text.isdigit():
+        if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_VERSION:
             raise VersionMissing('If-Match holds a version as in "7"')
         return int(text)
 

@@ -17,12 +17,13 @@ LARGEST: Final = 64 * 1024
 """What every reader of the NL GOV profile for CloudEvents must be able to take, in bytes."""
 
 _UUID_LENGTH: Final = 36
+_CONTENT_TYPE: Final = CONTENT_TYPE.encode()
 _STRUCTURED: Final = b"application/cloudevents"
 Headers = list[tuple[str, bytes]]
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 
-class Meta(Struct, frozen=True, array_like=True):
+class Meta(Struct, frozen=True, array_like=True, gc=False):
     """What the log keeps of an event beside its place, type and body; ids as they are spelt."""
 
     time: datetime
@@ -33,7 +34,7 @@ class Meta(Struct, frozen=True, array_like=True):
     traceparent: str = ""
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, gc=False):
     """One message on its way out."""
 
     type: str
@@ -56,7 +57,7 @@ def _time_header(time: datetime) -> tuple[str, bytes]:
 @lru_cache(maxsize=512)
 def _fixed(event_type: str) -> Headers:
     return [
-        ("content-type", CONTENT_TYPE.encode()),
+        ("content-type", _CONTENT_TYPE),
         ("ce_specversion", b"1.0"),
         ("ce_type", event_type.encode()),
         ("ce_source", source_of(service_of(event_type)).encode()),
@@ -100,19 +101,23 @@ def attributes_of(record: Record) -> tuple[dict[str, bytes], bytes]:
     found = dict(record.headers)
     if len(found) != len(record.headers):
         raise Poison("header")
-    if found.get("content-type", b"").startswith(_STRUCTURED):
+    content_type = found.get("content-type", b"")
+    if content_type != _CONTENT_TYPE and content_type.startswith(_STRUCTURED):
         return _unfold(value)
     return found, value
 
 
 def meta_of(found: Mapping[str, bytes]) -> Meta:
     """Return what stands in the headers beside place and type; raise `Poison`."""
+    actor, correlation, causation = found["ce_actor"], found["ce_correlationid"], found["ce_causationid"]
+    if not len(actor) == len(correlation) == len(causation) == _UUID_LENGTH:
+        raise Poison("header")
     return Meta(
         _time(found["ce_time"]),
-        spelt_uuid(found["ce_actor"]),
+        actor.decode("ascii"),
         found["ce_role"].decode(),
-        spelt_uuid(found["ce_correlationid"]),
-        spelt_uuid(found["ce_causationid"]),
+        correlation.decode("ascii"),
+        causation.decode("ascii"),
         found["ce_traceparent"].decode() if "ce_traceparent" in found else "",
     )
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -46,7 +45,11 @@ _STATUS: Final[Mapping[type[No], int]] = {
     No: 400,
 }
 _MEDIA: Final = "application/problem+json"
-_TITLES: Final = {404: "There is nothing at this address.", 405: "This address does not take that method."}
+_TITLES: Final = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "This body is larger than is taken here.",
+}
 
 
 class BodyUnreadable(No):
@@ -83,13 +86,10 @@ def problem(
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Let an application answer every no with a problem document."""
+    """Let an application answer every no with a problem document; `Frame` answers the rest."""
     app.add_exception_handler(No, _no)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        app.add_exception_handler(kind, _wire)
-    app.add_exception_handler(Exception, _bug)
 
 
 async def _no(_request: Request, fault: Exception) -> JSONResponse:
@@ -122,14 +122,11 @@ async def _http(_request: Request, fault: Exception) -> JSONResponse:
     return problem(status, f"http-{status}", _TITLES.get(status, "This cannot be done."), headers=headers)
 
 
-async def _wire(request: Request, fault: Exception) -> JSONResponse:
-    if not passes(fault):
-        return await _bug(request, fault)
-    log.warning("request_failed", kind=type(fault).__name__)
-    return problem(503, TryLater.slug(), TryLater.sentence(), headers={"Retry-After": "1"})
-
-
-async def _bug(_request: Request, fault: Exception) -> JSONResponse:
+def answer_to(fault: Exception) -> JSONResponse:
+    """Return the answer to what no rule foresaw: a wire that broke, or a bug."""
+    if passes(fault):
+        log.warning("request_failed", kind=type(fault).__name__)
+        return problem(503, TryLater.slug(), TryLater.sentence(), headers={"Retry-After": "1"})
     metrics.BUGS.labels("http", type(fault).__name__).inc()
     log.error("request_broke", kind=type(fault).__name__)
     return problem(500, Bug.slug(), Bug.sentence())

@@ -27,7 +27,7 @@ class SealBroken(No):
     """A sealed value was moved or changed: it is not shown."""
 
 
-class Box(Struct, frozen=True):
+class Box(Struct, frozen=True, gc=False):
     """One sealed value and the place it belongs to."""
 
     stream_id: UUID

@@ -25,7 +25,7 @@ else:  # generic in the stubs only
 """An open connection; every statement on it is part of the transaction that its owner began."""
 
 
-class Saved(Struct, frozen=True):
+class Saved(Struct, frozen=True, gc=False):
     """One stream as it was just saved, for the service's own tables."""
 
     stream_id: UUID
@@ -37,7 +37,7 @@ class Saved(Struct, frozen=True):
     heard: tuple["Sent", ...]
 
 
-class Sent(Struct, frozen=True):
+class Sent(Struct, frozen=True, gc=False):
     """One event with its place, time and actor, as it stands in the log or was heard."""
 
     event_id: UUID

@@ -1,0 +1,337 @@
+"""What is to be done in the world is done after the commit, at least once, and always under its key."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from msgspec import Struct
+
+from services.kernel.decision import Actor, Decision, Effect, Seal
+from services.kernel.errors import WrongMoment
+from services.kernel.ids import new_id
+from services.kernel.runtime import Runtime
+from services.kernel.service import Hands
+from services.kernel.weighing import Asked
+from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
+from tests.waiting import until
+
+
+class Rung(Struct, frozen=True):
+    """The bell was rung."""
+
+    key: UUID
+
+
+@dataclass
+class Bell:
+    """What rings in the world, and how it goes."""
+
+    rung: list[UUID] = field(default_factory=list)
+    failing: bool = False
+    answers: bool = True
+    meanwhile: Callable[[], Any] | None = None
+    seen: list[Any] = field(default_factory=list)
+
+    async def ring(self, effect: Effect, hands: Hands) -> Rung | None:
+        """Ring, or fail as the world does."""
+        self.rung.append(effect.key)
+        self.seen.append((dict(effect.about), await hands.read(UUID(effect.about["stream"]))))
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        if self.failing:
+            raise ConnectionRefusedError
+        return Rung(effect.key) if self.answers else None
+
+
+def rule(tally: Tally | None, asked: Any, given: Any) -> Decision:
+    """Ask for a bell with every count, under the count's id; note every bell that was rung."""
+    if isinstance(asked, Rung):
+        return decide(tally, Count(asked.key), given)
+    counted = decide(tally, asked, given)
+    effect = Effect(asked.referral_id, "bell", {"stream": str(given.stream_id)})
+    seals = (Seal(ACTOR, "word", "private"),)
+    return Decision(counted.state, counted.events, seals=seals, effects=(effect,))
+
+
+@asynccontextmanager
+async def ringing(dsn: str, bell: Bell, **more: Any) -> AsyncIterator[Runtime]:
+    """Run a tally that rings; nothing is performed by itself."""
+    service = replace(TALLY, **{"decide": rule, "perform": {"bell": bell.ring}, **more})
+    async with running(dsn, "", "none", service) as runtime:
+        yield runtime
+
+
+async def count(runtime: Runtime, n: int = 1) -> UUID:
+    """Count once in the n-th stream, and return the key of the bell that it asks for."""
+    cause, key = str(new_id()), new_id()
+    actor = Actor(ACTOR, "caseworker", TENANT)
+    async with runtime.pool.acquire() as tx:
+        asked = Asked(case_id(n), TENANT, Count(key), actor, START, cause, cause)
+        await runtime.step.apply(tx, [asked])
+    return key
+
+
+async def rows(runtime: Runtime) -> list[asyncpg.Record]:
+    """Return what there is to do, and what became of it."""
+    found: list[asyncpg.Record] = await runtime.pool.fetch(
+        "select *, due_at - now() as pause from effects order by key"
+    )
+    return found
+
+
+async def lease_ends(runtime: Runtime) -> None:
+    """Let the time of a worker that has vanished run out."""
+    await runtime.pool.execute("update effects set due_at = now() where done_at is null")
+
+
+async def seen(runtime: Runtime, n: int = 1) -> list[str]:
+    """Return what the n-th stream has counted."""
+    found: list[str] = await runtime.pool.fetchval(
+        "select array(select jsonb_array_elements_text(state -> 'seen')) from streams where stream_id = $1",
+        case_id(n),
+    )
+    return found
+
+
+async def test_an_effect_is_performed_once_and_its_stream_hears_of_it(postgres_dsn: str) -> None:
+    """The bell is rung under its key, with what it is about at hand, and the answer is an input."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        key = await count(runtime)
+        performed = await runtime.effects.perform()
+        again = await runtime.effects.perform()
+        (row,) = await rows(runtime)
+        counted = await seen(runtime)
+
+    assert (performed, again) == (1, 0)
+    assert bell.rung == [key]
+    about, (state, private) = bell.seen[0]
+    assert about == {"stream": str(case_id(1))}
+    assert (state, private) == (Tally((key,)), {"word": "private"})
+    assert row["outcome"] == "Rung"
+    assert counted == [str(key), str(key)]
+
+
+async def test_an_effect_without_an_answer_is_done(postgres_dsn: str) -> None:
+    """Where nobody needs to hear of it, it is marked and no more."""
+    bell = Bell(answers=False)
+    async with ringing(postgres_dsn, bell) as runtime:
+        key = await count(runtime)
+        await runtime.effects.perform()
+        (row,) = await rows(runtime)
+        counted = await seen(runtime)
+
+    assert (row["outcome"], counted) == ("none", [str(key)])
+
+
+async def test_two_workers_share_the_work(postgres_dsn: str) -> None:
+    """While one has it the other leaves it."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, bell) as two:
+        keys = [await count(one, n) for n in range(60)]
+
+        async def work(runtime: Runtime) -> None:
+            while await runtime.effects.perform():
+                pass
+
+        await asyncio.gather(work(one), work(two), work(one), work(two))
+
+    assert sorted(bell.rung) == sorted(keys)
+
+
+async def test_what_fails_is_tried_again_with_a_growing_pause(postgres_dsn: str) -> None:
+    """Always under the same key; the pause doubles and ends at six hours."""
+    bell, pauses = Bell(failing=True), []
+    async with ringing(postgres_dsn, bell) as runtime:
+        key = await count(runtime)
+        for attempts in (0, 1, 2, 3, 30):
+            await runtime.pool.execute("update effects set due_at = now(), attempts = $1", attempts)
+            await runtime.effects.perform()
+            (row,) = await rows(runtime)
+            pauses.append(round(row["pause"] / timedelta(seconds=1)))
+            assert await runtime.effects.perform() == 0
+        bell.failing = False
+        await lease_ends(runtime)
+        await runtime.effects.perform()
+        (row,) = await rows(runtime)
+
+    assert pauses == pytest.approx([10, 20, 40, 80, 6 * 3600], abs=2)
+    assert set(bell.rung) == {key}
+    assert row["outcome"] == "Rung"
+
+
+async def test_one_that_fails_holds_the_others_not_up(postgres_dsn: str) -> None:
+    """Each effect of a portion ends by itself."""
+    bell, cracked = Bell(), Bell(failing=True)
+
+    async def unlucky(effect: Effect, hands: Hands) -> Rung | None:
+        return await (cracked if effect.about["stream"] == str(case_id(3)) else bell).ring(effect, hands)
+
+    async with ringing(postgres_dsn, bell, perform={"bell": unlucky}) as runtime:
+        for n in range(6):
+            await count(runtime, n)
+        await runtime.effects.perform()
+        done = sum(row["done_at"] is not None for row in await rows(runtime))
+
+    assert done == 5
+
+
+async def test_a_crash_between_deed_and_mark_repeats_under_the_same_key(postgres_dsn: str) -> None:
+    """Whoever receives it can tell that it is the same; nothing is repeated before the lease has run out."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        key = await count(runtime)
+
+        async def vanish() -> None:
+            working.cancel()
+            await asyncio.Event().wait()
+
+        bell.meanwhile = vanish
+        working = asyncio.create_task(runtime.effects.perform())
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        bell.meanwhile = None
+        (row,) = await rows(runtime)
+        leased = await runtime.effects.perform()
+        await lease_ends(runtime)
+        await runtime.effects.perform()
+        counted = await seen(runtime)
+
+    assert row["done_at"] is None
+    assert leased == 0
+    assert bell.rung == [key, key]
+    assert counted == [str(key), str(key)]
+
+
+async def test_an_answer_and_its_mark_are_one_transaction(postgres_dsn: str) -> None:
+    """A stream that cannot be saved for now leaves the effect open; the retry gives the answer once."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        key = await count(runtime)
+        await runtime.pool.execute(
+            "create function down() returns trigger language plpgsql as "
+            "$$ begin raise exception 'down' using errcode = '57P03'; end $$"
+        )
+        await runtime.pool.execute(
+            "create trigger down before insert on event_log for each row execute function down()"
+        )
+        with pytest.raises(asyncpg.CannotConnectNowError):
+            await runtime.effects.perform()
+        (row,) = await rows(runtime)
+        before = await seen(runtime)
+        await runtime.pool.execute("drop trigger down on event_log")
+        await lease_ends(runtime)
+        await runtime.effects.perform()
+        (after,) = await rows(runtime)
+        counted = await seen(runtime)
+
+    assert (row["done_at"], before) == (None, [str(key)])
+    assert (after["outcome"], counted) == ("Rung", [str(key), str(key)])
+
+
+async def test_a_slower_worker_does_not_tell_the_stream_twice(postgres_dsn: str) -> None:
+    """Where a lease has run out while its worker was at it, one of the two answers counts."""
+    bell, other = Bell(), Bell()
+    async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, other) as quick:
+        key = await count(slow)
+
+        async def other_is_faster() -> None:
+            await lease_ends(quick)
+            await quick.effects.perform()
+
+        bell.meanwhile = other_is_faster
+        await slow.effects.perform()
+        counted = await seen(slow)
+
+    assert (bell.rung, other.rung) == ([key], [key])
+    assert counted == [str(key), str(key)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"), [(WrongMoment("closed"), "wrong-moment"), (ZeroDivisionError(), "bug")]
+)
+async def test_what_was_done_is_not_done_again_because_nobody_hears_of_it(
+    postgres_dsn: str, fault: Exception, outcome: str
+) -> None:
+    """A stream that refuses the answer, or breaks on it, costs no second bell; the others are told."""
+    bell = Bell()
+
+    def deaf(tally: Tally | None, asked: Any, given: Any) -> Decision:
+        if isinstance(asked, Rung) and given.stream_id == case_id(1):
+            raise fault
+        return rule(tally, asked, given)
+
+    async with ringing(postgres_dsn, bell, decide=deaf) as runtime:
+        keys = [await count(runtime, n) for n in (1, 2)]
+        await runtime.effects.perform()
+        await lease_ends(runtime)
+        again = await runtime.effects.perform()
+        found = {row["key"]: row["outcome"] for row in await rows(runtime)}
+
+    assert again == 0
+    assert sorted(bell.rung) == sorted(keys)
+    assert found == {keys[0]: outcome, keys[1]: "Rung"}
+
+
+async def test_an_effect_of_a_command_that_failed_is_never_performed(postgres_dsn: str) -> None:
+    """What was not committed did not happen, also not in the world."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        await count(runtime)
+        async with runtime.pool.acquire() as tx, tx.transaction():
+            await tx.execute("alter table event_log add constraint full_up check (seq < 2) not valid")
+        with pytest.raises(asyncpg.CheckViolationError):
+            await count(runtime)
+        performed = await runtime.effects.perform()
+
+    assert performed == 1
+    assert len(bell.rung) == 1
+
+
+async def test_the_loop_begins_at_once_when_something_was_committed(postgres_dsn: str) -> None:
+    """A worker that waits is woken by the commit."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        stopping = asyncio.Event()
+        loop = asyncio.create_task(runtime.effects.run(stopping))
+        keys = [await count(runtime, n) for n in range(3)]
+
+        async def all_rung() -> bool:
+            return len(bell.rung) == 3
+
+        await until(all_rung)
+        stopping.set()
+        runtime.effects.wake()
+        await loop
+
+    assert sorted(bell.rung) == sorted(keys)
+
+
+async def test_the_loop_goes_on_after_the_database_was_away(postgres_dsn: str) -> None:
+    """Connections that were cut are said and opened again."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        key = await count(runtime)
+        stranger = await asyncpg.connect(postgres_dsn)
+        await stranger.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = 'samspil consent'"
+        )
+        await stranger.close()
+        stopping = asyncio.Event()
+        loop = asyncio.create_task(runtime.effects.run(stopping))
+
+        async def rung() -> bool:
+            return bool(bell.rung)
+
+        await until(rung)
+        stopping.set()
+        await loop
+
+    assert set(bell.rung) == {key}
