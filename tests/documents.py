@@ -107,9 +107,9 @@ def answers() -> set[tuple[int, str]]:
     """Return status and name of every no, as the table of statuses or the place that answers it has them."""
     found = {(status_of(kind), kind.slug()) for kind in kinds_of(No)}
     names = {kind.__name__: kind.slug() for kind in kinds_of(No)}
-    for file in ("problems", "frame"):
-        said = re.findall(
-            r'\bproblem\((\d{3}), (?:"([\w-]+)"|(\w+)\.slug)', text_of(f"services/kernel/{file}.py")
-        )
-        found |= {(int(status), name or names[kind]) for status, name, kind in said}
-    return found
+    said = re.findall(r"\bproblem\((\d{3}), (\w+)\.slug", text_of("services/kernel/problems.py"))
+    return (
+        found
+        | {(int(status), names[kind]) for status, kind in said}
+        | {(status, f"http-{status}") for status in problems._TITLES}
+    )

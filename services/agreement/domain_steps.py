@@ -43,8 +43,9 @@ from services.agreement.domain_states import (
 )
 from services.agreement.domain_terms import outlines, settled
 from services.agreement.domain_turns import end, model_of, today_of, turn
-from services.agreement.timers import AUTOMATIC, calendar_of
+from services.kernel.calendar import calendar_of
 from services.kernel.decision import Decision, Given, Seal
+from services.kernel.ladder import AUTOMATIC
 
 
 def invite(case: Case, event: ReferralAccepted, given: Given) -> Decision:

@@ -9,8 +9,10 @@ from contracts.agreement import AgreementEnded
 from contracts.event import Event
 from contracts.model import CollaborationModel
 from services.agreement.domain_states import Agreement, Case, Cause, Ended, InForce, Invited, Met, Proposed
-from services.agreement.timers import calendar_of, timers_of, turned
+from services.agreement.timers import timers_of
+from services.kernel.calendar import calendar_of
 from services.kernel.decision import Decision, Given
+from services.kernel.ladder import turned
 
 
 def end(case: Case, agreement_id: UUID, cause: Cause, given: Given) -> Decision:

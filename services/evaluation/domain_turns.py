@@ -19,8 +19,10 @@ from services.evaluation.domain_states import (
     Running,
     evaluation_of,
 )
-from services.evaluation.timers import calendar_of, timers_of, turned
+from services.evaluation.timers import timers_of
+from services.kernel.calendar import calendar_of
 from services.kernel.decision import Decision, Given
+from services.kernel.ladder import turned
 
 
 class Place(Struct, frozen=True):

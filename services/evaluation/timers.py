@@ -1,31 +1,17 @@
 """What falls due in an evaluation, and when the next one is held: pure functions of the state."""
 
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, timedelta
 from typing import Final
 from uuid import UUID
 
 from contracts.model import CollaborationModel
-from contracts.model_parts import Ladder
 from services.evaluation.domain_states import Collaboration, Due, Evaluation, Plan, Planned, Running
-from services.kernel.calendar import Calendar
-from services.kernel.decision import Timer, TimerFired
-
-REMINDER: Final = "reminder"
-DUE: Final = "due"
-AUTOMATIC: Final = "automatic"
+from services.kernel.calendar import calendar_of
+from services.kernel.decision import Timer
+from services.kernel.ladder import DUE, REMINDER, rungs_of
 
 _ONE_DAY: Final = timedelta(days=1)
 _MONTHS_A_YEAR: Final = 12
-
-
-def calendar_of(model: CollaborationModel) -> Calendar:
-    """Return the working days of a model."""
-    return Calendar(
-        country=model.calendar.holidays,
-        closed=model.calendar.closed_days,
-        timezone="Europe/Copenhagen",  # Norway keeps the same time
-    )
 
 
 def first_day(plan: Plan, model: CollaborationModel) -> date:
@@ -62,27 +48,8 @@ def timers_of(collaboration: Collaboration | None, model: CollaborationModel) ->
     )
 
 
-def turned(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[Timer, ...]:
-    """Return what is to be set and taken back; what stays as it was may have fired and is left alone."""
-    kept = {(timer.kind, timer.ref) for timer in after}
-    gone = tuple(
-        Timer(timer.kind, timer.ref, None) for timer in before if (timer.kind, timer.ref) not in kept
-    )
-    return gone + tuple(timer for timer in after if timer not in before)
-
-
-def awaited(fired: TimerFired, timers: tuple[Timer, ...]) -> bool:
-    """Return whether the state waits for this timer, and not for a later one that has replaced it."""
-    return any(
-        (timer.kind, timer.ref) == (fired.kind, fired.ref)
-        and timer.due_at is not None
-        and timer.due_at <= fired.due_at
-        for timer in timers
-    )
-
-
 def _timers(ref: UUID, evaluation: Evaluation, model: CollaborationModel) -> tuple[Timer, ...]:
-    rungs = _rungs(calendar_of(model), model.ladder, evaluation.due_on)
+    rungs = rungs_of(calendar_of(model), model.ladder, evaluation.due_on)
     match evaluation:
         case Planned():
             return tuple(Timer(rung, ref, at) for rung, at in rungs)
@@ -90,17 +57,3 @@ def _timers(ref: UUID, evaluation: Evaluation, model: CollaborationModel) -> tup
             return tuple(Timer(rung, ref, at) for rung, at in rungs if rung not in {REMINDER, DUE})
         case _:
             return ()
-
-
-@lru_cache(maxsize=4096)
-def _rungs(calendar: Calendar, ladder: Ladder, due_on: date) -> tuple[tuple[str, datetime], ...]:
-    """Return the silence ladder around a day, or around the next working day."""
-    day = calendar.after(due_on - _ONE_DAY, 1)
-    rungs = (
-        (REMINDER, -ladder.reminder_before),
-        (DUE, 0),
-        ("stand_in", ladder.stand_in_after),
-        ("leader", ladder.leader_after),
-        (AUTOMATIC, ladder.move_after),
-    )
-    return tuple((rung, calendar.morning(calendar.after(day, days))) for rung, days in rungs)

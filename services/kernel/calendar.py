@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import holidays
 from msgspec import Struct
 
+from contracts.model import CollaborationModel
+
 _MORNING: Final = time(6, 0)
 _SATURDAY: Final = 5
 
@@ -43,6 +45,11 @@ class Calendar(Struct, frozen=True):
     def morning(self, day: date) -> datetime:
         """Return the moment, in UTC, at which a day's work falls due: six o'clock local time."""
         return datetime.combine(day, _MORNING, ZoneInfo(self.timezone)).astimezone(UTC)
+
+
+def calendar_of(model: CollaborationModel) -> Calendar:
+    """Return the working days by which a collaboration model counts."""
+    return Calendar(model.calendar.holidays, model.calendar.closed_days, model.calendar.timezone)
 
 
 @lru_cache(maxsize=256)

@@ -280,9 +280,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             log.warning("event_parked", service=self._name, reason=reason)
 
     def _note(self, records: Sequence[Record]) -> None:
-        for record in records:
-            self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
-        self.taken.update(self._done)
+        ends = {(record.topic, record.partition): record.offset + 1 for record in records}
+        done = {TopicPartition(*place): end for place, end in ends.items()}
+        self._done.update(done)
+        self.taken.update(done)
 
 
 async def _unparsed(records: tuple[Record, ...], original: Any) -> KafkaMessage:

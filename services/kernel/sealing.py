@@ -19,6 +19,9 @@ from services.kernel.service import Tx
 
 _NONCE: Final = 12
 _KEPT: Final = 10_000
+_LANES: Final = 16
+"""How many keys are asked of the key store at once."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -56,16 +59,22 @@ class Keyring:
 
     async def fetch(self, tx: Tx, subjects: Iterable[UUID]) -> dict[UUID, AESGCM]:
         """Return the keys that exist, reading those not yet known."""
-        wanted = list(subjects)
-        keys = {subject: self._known[subject] for subject in wanted if subject in self._known}
-        unknown = [subject for subject in wanted if subject not in keys]
+        known = self._known.get
+        keys: dict[UUID, AESGCM] = {}
+        unknown: list[UUID] = []
+        for subject in subjects:
+            key = known(subject)
+            if key is None:
+                unknown.append(subject)
+            else:
+                keys[subject] = key
         if unknown:
             rows = await tx.fetch(_READ_KEYS, unknown)
-            opened = await asyncio.gather(*(self._unwrap(row) for row in rows))
-            for row, key in zip(rows, opened, strict=True):
-                keys[row["subject_id"]] = AESGCM(key)
+            opened: dict[UUID, AESGCM] = {}
+            await asyncio.gather(*(self._unwrap(rows[lane::_LANES], opened) for lane in range(_LANES)))
+            keys.update(opened)
             if not tx.is_in_transaction():  # else what was read may never be committed
-                self.learn({row["subject_id"]: keys[row["subject_id"]] for row in rows})
+                self.learn(opened)
         return keys
 
     async def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
@@ -111,8 +120,9 @@ class Keyring:
             opened.setdefault(row["stream_id"], {})[row["name"]] = value
         return opened
 
-    async def _unwrap(self, row: Mapping[str, Any]) -> bytes:
-        return await self._kms.unwrap(row["tenant"], row["wrapped"], about=str(row["subject_id"]))
+    async def _unwrap(self, rows: Sequence[Sequence[Any]], opened: dict[UUID, AESGCM]) -> None:
+        for subject, tenant, wrapped in rows:
+            opened[subject] = AESGCM(await self._kms.unwrap(tenant, wrapped, about=str(subject)))
 
     def _place(self, tenant: str, subject: UUID, name: str, stream_id: UUID) -> bytes:
         return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()

@@ -94,7 +94,8 @@ Raises whatever went wrong: it is tried again with a growing pause, under the sa
 """
 
 
-def _nothing_else(_state: Any, _asked: Any) -> tuple[UUID, ...]:
+def nothing_else(_state: Any, _asked: Any) -> tuple[UUID, ...]:
+    """Name no further stream."""
     return ()
 
 
@@ -117,7 +118,7 @@ class Service:
     refused: type[AccessRefused]
     routes: APIRouter
     schema: Path
-    also: Callable[[Any, Any], tuple[UUID, ...]] = _nothing_else
+    also: Callable[[Any, Any], tuple[UUID, ...]] = nothing_else
     opens: frozenset[type] = frozenset()
     project: Project | None = None
     perform: Mapping[str, Perform] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from services.kernel import metrics
 from services.kernel.horizon import Horizon
 from services.kernel.messages import Message
 from services.kernel.sealing import Box, Keyring, NewKey
-from services.kernel.service import Saved, Service, Tx
+from services.kernel.service import Saved, Service, Tx, nothing_else
 from services.kernel.streams import Key, Row, read, save
 from services.kernel.weighing import Asked, Heard, Outcome, Weighing
 
@@ -125,17 +125,19 @@ class Step:
 
     async def _read_others(self, tx: Tx, batch: Sequence[Asked], outcome: Outcome) -> None:
         rows, also = outcome.rows, self.service.also
-        wanted = {
-            other: None
-            for asked in batch
-            for other in also(rows[asked.stream_id].state if asked.stream_id in rows else None, asked.body)
-            if other not in rows
-        }
+        if also is nothing_else:
+            return
+        wanted = {}
+        for asked in batch:
+            row = rows.get(asked.stream_id)
+            for other in also(None if row is None else row.state, asked.body):
+                if other not in rows:
+                    wanted[other] = None
         if wanted:
             rows.update(await read(tx, list(wanted), self._decoder))
 
     async def _seal(self, tx: Tx, rows: Sequence[Row]) -> tuple[list[Box], list[NewKey]]:
-        seals = [(row, seal) for row in rows for seal in row.seals.values()]
+        seals = [(row, seal) for row in rows if row.seals for seal in row.last_seals()]
         if not seals:
             return [], []
         keyring = self.known.keyring

@@ -1,9 +1,8 @@
 """One row a stream, read and saved for a whole batch by one statement each, whatever the service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
-from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,10 +20,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 _place = attrgetter("key")
-_NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
-class Row(Struct):
+class Row(Struct, gc=False):
     """A stream as it was read, and what a batch has made of it so far."""
 
     stream_id: UUID
@@ -39,8 +37,8 @@ class Row(Struct):
     changed: bool = False
     told: tuple[Sent, ...] = ()
     heard: tuple[Sent, ...] = ()
-    timers: Mapping[tuple[str, UUID], Timer] = _NONE
-    seals: Mapping[tuple[UUID, str], Seal] = _NONE
+    timers: tuple[Timer, ...] = ()
+    seals: tuple[Seal, ...] = ()
     effects: tuple[Effect, ...] = ()
 
     def take(self, decision: Decision, told: Sequence[Sent]) -> None:
@@ -48,17 +46,27 @@ class Row(Struct):
         self.state = decision.state
         self.changed = True
         if told:
-            self.told = (*self.told, *told)
+            self.told += tuple(told)
         if decision.timers:
-            self.timers = {**self.timers, **{(timer.kind, timer.ref): timer for timer in decision.timers}}
+            self.timers += decision.timers
         if decision.seals:
-            self.seals = {**self.seals, **{(seal.subject, seal.name): seal for seal in decision.seals}}
+            self.seals += decision.seals
         if decision.effects:
             self.effects += decision.effects
 
     def hear(self, sent: Sent) -> None:
         """Note an event for the service's own tables."""
-        self.heard = (*self.heard, sent)
+        self.heard += (sent,)
+
+    def last_timers(self) -> Iterable[Timer]:
+        """Return the timers as they are to be: of the same kind and ref only the last."""
+        timers = self.timers
+        return timers if len(timers) < 2 else {(one.kind, one.ref): one for one in timers}.values()  # noqa: PLR2004  more than one
+
+    def last_seals(self) -> Iterable[Seal]:
+        """Return the private values as they are to be: of the same name only the last."""
+        seals = self.seals
+        return seals if len(seals) < 2 else {(one.subject, one.name): one for one in seals}.values()  # noqa: PLR2004  more than one
 
 
 class Parked(Struct, frozen=True):
@@ -98,11 +106,13 @@ def fresh(stream_id: UUID, tenant: str) -> Row:
 async def read(tx: Tx, ids: Sequence[UUID], decoder: msgspec.json.Decoder[Any]) -> dict[UUID, Row]:
     """Return those of the streams that exist."""
     rows: dict[UUID, Row] = {}
-    for n, tenant, version, seq, parked, marks, state in await tx.fetch(_READ, ids):
+    keys = list(map(str, ids))
+    decode = decoder.decode
+    for n, tenant, version, seq, parked, marks, state in await tx.fetch(_READ, _join(keys)):
         stream_id = ids[n - 1]
-        document = None if state is None else decoder.decode(state)
+        document = None if state is None else decode(state)
         rows[stream_id] = Row(
-            stream_id, str(stream_id), tenant, version, seq, parked, _decode_marks(marks), document, document
+            stream_id, keys[n - 1], tenant, version, seq, parked, _decode_marks(marks), document, document
         )
     return rows
 
@@ -149,20 +159,15 @@ def _streams(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _events(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Message]]:
-    ids, streams, seqs, tenants, types, metas, bodies = columns = tuple([] for _ in range(7))  # type: ignore[var-annotated]
+    told: list[tuple[str, ...]] = []
     messages: list[Message] = []
     for row in rows:
+        key, tenant = row.key, row.tenant
         for sent in row.told:
-            body, event_id, seq = body_of(sent), str(sent.event_id), sent.seq
-            ids.append(event_id)
-            streams.append(row.key)
-            seqs.append(str(seq))
-            tenants.append(row.tenant)
-            types.append(sent.type)
-            metas.append(_encode(sent.meta).decode())
-            bodies.append(body.decode())
-            messages.append(message_of(event_id, row.key, seq, row.tenant, sent.type, sent.meta, body))
-    return tuple(map(_join, columns)), messages
+            body, event_id, seq, kind, meta = body_of(sent), str(sent.event_id), sent.seq, sent.type, sent.meta
+            told.append((event_id, key, str(seq), tenant, kind, _encode(meta).decode(), body.decode()))
+            messages.append(message_of(event_id, key, seq, tenant, kind, meta, body))
+    return _columns(told, 7), messages
 
 
 def _timers(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -170,14 +175,14 @@ def _timers(rows: Sequence[Row]) -> tuple[str, ...]:
         [
             (row.key, timer.kind, str(timer.ref), row.tenant, _spelt(timer.due_at))
             for row in rows
-            for timer in row.timers.values()
+            for timer in row.last_timers()
         ],
         5,
     )
 
 
-def _spelt(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat()
+def _spelt(time: datetime | None) -> str:
+    return _NULL if time is None else time.isoformat()
 
 
 def _effects(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -209,12 +214,10 @@ def _key(key: Key | None) -> tuple[Any, ...]:
     return (None,) * 5 if key is None else (key.tenant, key.actor, key.key, key.fingerprint, key.answer)
 
 
-def _columns(values: Sequence[tuple[str | None, ...]], count: int) -> tuple[str, ...]:
+def _columns(values: Sequence[tuple[str, ...]], count: int) -> tuple[str, ...]:
     if not values:
         return ("",) * count
-    return tuple(
-        _join([_NULL if value is None else value for value in column]) for column in zip(*values, strict=True)
-    )
+    return tuple(map(_join, zip(*values, strict=True)))
 
 
 def _hex(value: bytes) -> str:
@@ -236,7 +239,7 @@ def body_of(sent: Sent) -> bytes:
 
 _READ: Final = """
 select w.n, s.tenant, s.version, s.seq, s.parked, s.marks, s.state
-from unnest($1::uuid[]) with ordinality as w (stream_id, n)
+from unnest(of($1)::uuid[]) with ordinality as w (stream_id, n)
 join streams s on s.stream_id = w.stream_id
 """
 

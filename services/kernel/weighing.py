@@ -15,7 +15,7 @@ from services.kernel.errors import Missing, NotAllowed, Poison, Refused, Stale, 
 from services.kernel.ids import new_id
 from services.kernel.messages import Message, Meta, Record
 from services.kernel.parking import park
-from services.kernel.service import Sent, Service
+from services.kernel.service import Sent, Service, nothing_else
 from services.kernel.streams import Parked, Row, fresh
 
 _SYSTEM: Final = Actor(SYSTEM, "system")
@@ -24,7 +24,7 @@ _NOTHING: Final[Mapping[Any, Any]] = {}
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
-class Asked(Struct):
+class Asked(Struct, gc=False):
     """One input for one stream: a command, or a timer that fired."""
 
     stream_id: UUID
@@ -45,7 +45,7 @@ class Note(Struct, frozen=True):
     event: Event
 
 
-class Heard(Asked, kw_only=True):
+class Heard(Asked, kw_only=True, gc=False):
     """An event that was heard; `cause` is its id as it is spelt. Without a body it only counts."""
 
     event_id: UUID
@@ -82,6 +82,8 @@ class Weighing:
         self._service = service
         self._models = models
         self._clock = clock
+        self._alone = service.also is nothing_else
+        self._notes_heard = service.project is not None
 
     def obey(self, asked: Asked, outcome: Outcome) -> None:
         """Decide a command or a timer; what its rule raises ends the batch."""
@@ -142,7 +144,7 @@ class Weighing:
                 return "bug"
             else:
                 self._take(row, heard, _SYSTEM, decision, outcome)
-        if self._service.project is not None and (heard.body is not None or self._service.hears_all):
+        if self._notes_heard and (heard.body is not None or self._service.hears_all):
             row.hear(Sent(heard.event_id, heard.source, heard.seq, heard.type, heard.body, heard.meta))
         return ""
 
@@ -163,15 +165,15 @@ class Weighing:
             outcome.at = self._clock()
         who = _SYSTEM_SPELT if actor is _SYSTEM else str(actor.id)
         meta = Meta(outcome.at, who, actor.role, asked.correlation, asked.cause, asked.traceparent)
-        sent = []
-        for event in events:
-            row.seq += 1
-            sent.append(Sent(new_id(), self._service.name, row.seq, event.type, event, meta))
-        return sent
+        seq, name = row.seq, self._service.name
+        row.seq += len(events)
+        return [
+            Sent(new_id(), name, at, event.type, event, meta) for at, event in enumerate(events, seq + 1)
+        ]
 
     def _given(self, row: Row, asked: Asked, outcome: Outcome) -> Given:
-        wanted = self._service.also(row.state, asked.body)
         others: Mapping[UUID, Any] = _NOTHING
+        wanted = () if self._alone else self._service.also(row.state, asked.body)
         if wanted:
             rows = outcome.rows
             others = {

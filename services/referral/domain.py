@@ -63,6 +63,9 @@ from services.referral.domain_turn import Turn
 Asked: TypeAlias = Command | TimerFired | Event
 
 _OF_CONSENT: Final[frozenset[type[Event]]] = frozenset({ConsentGranted, ConsentLost, CustodyRecorded})
+_OF_PLAN: Final[frozenset[type]] = frozenset(
+    {SendReferral, AcceptReferral, RecallReferral, ConsentLost, AgreementEnded}
+)
 _OF_AGREEMENT: Final[frozenset[type[Event]]] = frozenset({AgreementInForce, AgreementEnded})
 
 
@@ -89,6 +92,12 @@ def also(state: State | None, asked: Asked) -> tuple[UUID, ...]:
     Several events of one batch are decided one after the other, so what is heard names its offer whatever
     the referral's state was before the batch.
     """
+    if type(asked) in _OF_PLAN:
+        referral = state.referrals.get(asked.referral_id) if isinstance(state, Case) else None  # type: ignore[union-attr]  # each of these names one
+        if referral is None:
+            return ()
+        plan = referral.plan
+        return (plan.organisation_id if isinstance(asked, SendReferral) else plan.offer_id,)
     match asked:
         case OpenCase():
             return (asked.municipality_id,)
@@ -96,12 +105,6 @@ def also(state: State | None, asked: Asked) -> tuple[UUID, ...]:
             return (offer_id,)
         case DraftReferral():
             return (asked.offer_id, asked.organisation_id)
-        case SendReferral() | AcceptReferral() | RecallReferral() | ConsentLost() | AgreementEnded():
-            referral = state.referrals.get(asked.referral_id) if isinstance(state, Case) else None
-            if referral is None:
-                return ()
-            plan = referral.plan
-            return (plan.organisation_id if isinstance(asked, SendReferral) else plan.offer_id,)
     return ()
 
 

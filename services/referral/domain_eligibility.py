@@ -6,11 +6,11 @@ from typing import Final
 
 from contracts.model import CollaborationModel
 from contracts.model_parts import Criterion, Word, by_code
+from services.kernel.calendar import calendar_of
 from services.kernel.decision import Given
 from services.referral.domain_commands import AssessEligibility
 from services.referral.domain_refusals import AnswerMissing, ChildErased, CodeUnknown, OfferUnknown
 from services.referral.domain_states import Offer
-from services.referral.timers import calendar_of
 
 # What an organisation is told of a child's age: wide enough to prepare, too wide to find the child by.
 _BANDS: Final = ((0, 2), (3, 5), (6, 9), (10, 12), (13, 15), (16, 17))

@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from contracts.event import Event
 from contracts.model import CollaborationModel
-from services.kernel.calendar import Calendar
+from services.kernel.calendar import Calendar, calendar_of
 from services.kernel.decision import Decision, Given
 from services.kernel.errors import ConsentUnknown
 from services.referral.domain_refusals import ConsentMissing
 from services.referral.domain_states import AwaitingConsent, Case, Granted, Ready, Referral, Shared
-from services.referral.timers import after, calendar_of, wound
+from services.referral.timers import after, wound
 
 _NOTHING: Final[Mapping[UUID, Decision]] = {}
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.model_parts import Text
+from services.kernel.calendar import calendar_of
 from services.kernel.decision import Given
 from services.referral.domain_access import shared_facts, shared_with, visible
 from services.referral.domain_eligibility import age_band
@@ -22,7 +23,6 @@ from services.referral.domain_states import (
     due_of,
     reason_of,
 )
-from services.referral.timers import calendar_of
 
 
 class OwnView(BaseModel):

@@ -8,13 +8,12 @@ from uuid import UUID
 from msgspec import Struct
 
 from contracts.model import CollaborationModel
-from services.kernel.calendar import Calendar
+from services.kernel.calendar import Calendar, calendar_of
 from services.kernel.decision import Timer
 from services.referral.domain_states import AwaitingConsent, Ready, Recalled, Referral, Seen, Sent, Withdrawn
 
 CLOCK: Final = "clock"
 MOVE: Final = "automatic"
-TIMEZONE: Final = "Europe/Copenhagen"
 
 _RUNGS: Final = ("reminder", "stand_in", "leader", MOVE)
 
@@ -33,11 +32,6 @@ class Reached(Struct, frozen=True):
     step: str
     rung: Rung
     following: datetime | None
-
-
-def calendar_of(model: CollaborationModel) -> Calendar:
-    """Return the working days by which a model counts."""
-    return Calendar(model.calendar.holidays, model.calendar.closed_days, TIMEZONE)
 
 
 @lru_cache(maxsize=4096)
