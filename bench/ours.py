@@ -91,7 +91,8 @@ class Ours:
     async def open_load(self, cases_per_second: float, seconds: float) -> Latency:
         """Let cases arrive evenly spaced; a hop's wait is from its cause's time to its own commit."""
         ids = await self._prepare(round(cases_per_second * seconds))
-        self._waits = waits = []
+        waits: list[float] = []
+        self._waits = waits
         meter = Meter()
         gone = 0
         async for due in arrivals(cases_per_second, seconds):

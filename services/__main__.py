@@ -94,7 +94,7 @@ def migrate(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring database schemas up to date and make missing topics."""
+    """Bring database schemas up to date."""
     settings = _settings(data)
     chosen = ALL if service is None else (_service(service),)
 

@@ -112,7 +112,7 @@ def _hear(case: Case | None, event: Event, given: Given) -> Decision:
     if case is None:
         return Decision(None)
     if type(event) in _ENDS:  # looked up: a contract's class takes its time to say what is an instance of it
-        return finish(Decision(case), event.referral_id, given.now)
+        return finish(Decision(case), event.referral_id, given.now)  # type: ignore[attr-defined]  # each of these names one
     if isinstance(event, CaseClosed):
         decision = Decision(replace(case, closed=True), timers=(looks_at_age(given.stream_id, None),))
         for referral_id in case.permissions:

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from services.demo.play import play
 from services.demo.report import Report
-from services.demo.wire import ServerAway
+from services.demo.wire import ServerAway, Unexpected
 from services.kernel.embedded_process import free_port
 
 _START_SECONDS: Final = 120.0
@@ -41,7 +41,7 @@ def main(
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 report: Report = runner.run(play(url, cases=cases, seed=seed, console=console))
-        except ServerAway as fault:
+        except (ServerAway, Unexpected) as fault:
             console.print(f"{fault}; its log is {data / 'samspil.log'}", style="red")
             raise typer.Exit(3) from None
         for line in report.lines():

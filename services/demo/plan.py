@@ -153,7 +153,7 @@ def _parents(thrown: Random) -> tuple[Parent, ...]:
         Parent(
             name=made_up(thrown),
             language=one_of(thrown, ("da", "nb", "en"), (80, 5, 15)),
-            email=address(thrown) if happens(thrown, 0.35) else None,
+            email=address(thrown) if happens(thrown, 0.3) else None,
             residence=turn == 0 or happens(thrown, 0.5),
         )
         for turn in range(1 + both)

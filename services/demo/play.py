@@ -38,7 +38,11 @@ async def play(
 
     `watch` is called after each acknowledged command with their number.
     """
-    async with wire_to(url, TENANT) as wire:
+
+    def tell(said: str) -> None:
+        console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    async with wire_to(url, TENANT, tell) as wire:
         began = time.monotonic()
         now, before = await read_clock(wire)
         run = uuid5(NAMESPACE_URL, f"urn:samspil:demo:{seed}:{now.isoformat()}")

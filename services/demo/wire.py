@@ -5,7 +5,7 @@ import re
 import time
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
@@ -17,6 +17,9 @@ from msgspec import Struct
 AT_ONCE: Final = 16
 _AWAY: Final = frozenset({502, 503, 504})
 _PATIENCE_SECONDS: Final = 900.0
+_FIRST_PATIENCE_SECONDS: Final = 30.0
+_TELL_AFTER: Final = 3.0
+_TELL_EVERY: Final = 30.0
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 _SECONDS: Final = 60.0
@@ -63,12 +66,16 @@ class Unexpected(Exception):
 class Wire:
     """Sends what people ask; `seconds` holds how long each route took, `away` how often nobody answered."""
 
-    def __init__(self, url: str, tenant: str, session: aiohttp.ClientSession) -> None:
-        """Talk to a server for the people of one municipality."""
+    def __init__(
+        self, url: str, tenant: str, session: aiohttp.ClientSession, tell: Callable[[str], None]
+    ) -> None:
+        """Talk to a server for the people of one municipality; `tell` hears when it stays away."""
         self.url = url.rstrip("/")
         self.seconds: dict[str, array[float]] = {}
         self.answered = 0
         self.away: Counter[str] = Counter()
+        self._tell = tell
+        self._told_at = -_TELL_EVERY
         self._tenant = tenant
         self._session = session
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -133,16 +140,24 @@ class Wire:
         self, method: str, path: str, headers: Mapping[str, str], data: bytes | None, seconds: float
     ) -> Answer:
         """Send until an answer comes, with a growing pause between."""
-        pause, times, until = _FIRST_PAUSE, 0, time.monotonic() + _PATIENCE_SECONDS
+        patience = _PATIENCE_SECONDS if self.answered else _FIRST_PATIENCE_SECONDS
+        pause, times, since = _FIRST_PAUSE, 0, time.monotonic()
         while True:
             times += 1
             answer = await self._once(method, path, headers, data, seconds, times)
             if answer is not None:
                 return answer
-            if time.monotonic() > until:
-                raise ServerAway(f"{self.url} has not answered for {_PATIENCE_SECONDS / 60:.0f} minutes")
+            if time.monotonic() > since + patience:
+                raise ServerAway(f"{self.url} has not answered for {patience:.0f} seconds")
+            self._complain(since)
             await asyncio.sleep(pause)
             pause = min(pause * 1.6, _LONGEST_PAUSE)
+
+    def _complain(self, since: float) -> None:
+        now = time.monotonic()
+        if now - since > _TELL_AFTER and now - self._told_at > _TELL_EVERY:
+            self._told_at = now
+            self._tell(f"{self.url} does not answer; the same requests are sent again until it does")
 
     async def _once(
         self,
@@ -187,8 +202,8 @@ def _route(path: str) -> str:
 
 
 @asynccontextmanager
-async def wire_to(url: str, tenant: str) -> AsyncIterator[Wire]:
+async def wire_to(url: str, tenant: str, tell: Callable[[str], None]) -> AsyncIterator[Wire]:
     """Lend a wire to a server while the block runs."""
     connector = aiohttp.TCPConnector(limit=AT_ONCE)
     async with aiohttp.ClientSession(connector=connector) as session:
-        yield Wire(url, tenant, session)
+        yield Wire(url, tenant, session, tell)

@@ -157,6 +157,7 @@ def stepping_down(account: Account | None, how: signal.Signals = signal.SIGTERM)
     prefix = (
         *(program, "--reuid", str(account.uid), "--regid", str(account.gid), "--clear-groups"),
         *("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"),
+        *("--securebits", "+no_setuid_fixup"),  # else access(2) forgets the capability
         *("--pdeathsig", how.name.removeprefix("SIG"), "--"),
     )
     tried = subprocess.run([*prefix, "true"], check=False, capture_output=True)  # noqa: S603 - as above

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from random import random
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -127,7 +128,7 @@ class Step:
         rows, also = outcome.rows, self.service.also
         if also is nothing_else:
             return
-        wanted = {}
+        wanted: dict[UUID, None] = {}
         for asked in batch:
             row = rows.get(asked.stream_id)
             for other in also(None if row is None else row.state, asked.body):

@@ -164,7 +164,8 @@ def _events(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Message]]:
     for row in rows:
         key, tenant = row.key, row.tenant
         for sent in row.told:
-            body, event_id, seq, kind, meta = body_of(sent), str(sent.event_id), sent.seq, sent.type, sent.meta
+            body, event_id, seq = body_of(sent), str(sent.event_id), sent.seq
+            kind, meta = sent.type, sent.meta
             told.append((event_id, key, str(seq), tenant, kind, _encode(meta).decode(), body.decode()))
             messages.append(message_of(event_id, key, seq, tenant, kind, meta, body))
     return _columns(told, 7), messages

@@ -167,9 +167,7 @@ class Weighing:
         meta = Meta(outcome.at, who, actor.role, asked.correlation, asked.cause, asked.traceparent)
         seq, name = row.seq, self._service.name
         row.seq += len(events)
-        return [
-            Sent(new_id(), name, at, event.type, event, meta) for at, event in enumerate(events, seq + 1)
-        ]
+        return [Sent(new_id(), name, at, event.type, event, meta) for at, event in enumerate(events, seq + 1)]
 
     def _given(self, row: Row, asked: Asked, outcome: Outcome) -> Given:
         others: Mapping[UUID, Any] = _NOTHING

@@ -151,12 +151,14 @@ def test_every_alarm_and_every_reason_has_its_advice() -> None:
 
 
 def test_every_decision_is_numbered_dated_and_short() -> None:
-    """Question, decision, why, cost and where: five lines each."""
+    """Question, decision, why, cost and where: five lines each, and the files are there."""
     for number, part in enumerate(text_of("DECISIONS.md").split("\n## ")[1:], start=1):
         title, *lines = part.splitlines()
         keys = [line[2:].partition(":")[0] for line in lines if line.startswith("- ")]
         assert re.fullmatch(rf"{number}\. .+ \(\d{{4}}-\d\d-\d\d\)", title), title
         assert keys == ["Question", "Decided", "Why", "Cost", "Where"], title
+        where = " ".join(line for line in lines if line.startswith("- Where"))
+        assert all(any(ROOT.glob(path)) for path in re.findall(r"`([\w.*]+/[\w./*]*\w)/?`", where)), title
 
 
 @pytest.mark.parametrize(("title", "group"), LIBRARIES.items())
