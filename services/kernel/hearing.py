@@ -19,6 +19,8 @@ from services.kernel.weighing import Heard
 BodyType: TypeAlias = type[Event]
 _TICK: Final = ".ticked."
 _KINDS_KNOWN: Final = 1_000
+_TENANT_LENGTH: Final = 4
+_LONGEST_NUMBER: Final = 18
 _UNHEARD: Final = Meta(datetime.min, "", "", "", "")  # noqa: DTZ901  nobody reads it
 _HEARD: Final = Actor()
 """An event is not a person's request: who did it stands in its attributes, and was checked there."""
@@ -85,9 +87,11 @@ class Hearing:
         return Kind(event_type, owner, body, "version" if newer else "", _TICK in event_type)
 
     def _event(self, record: Record, found: dict[str, bytes], value: bytes, kind: Kind) -> Heard:
-        subject, sequence = found["ce_subject"], found["ce_sequence"]
-        seq = int(sequence) if sequence.isdigit() else 0
+        subject, sequence, tenant = found["ce_subject"], found["ce_sequence"], found["ce_tenant"]
+        seq = int(sequence) if sequence.isdigit() and len(sequence) <= _LONGEST_NUMBER else 0
         if record.key != subject or found["ce_specversion"] != b"1.0" or seq < 1:
+            raise Poison("header")
+        if len(tenant) != _TENANT_LENGTH or not tenant.isdigit():
             raise Poison("header")
         spelt_id = spelt_uuid(found["ce_id"])
         body, poison = None, kind.poison
@@ -100,7 +104,7 @@ class Hearing:
         meta = meta_of(found) if kind.body is not None or self._all else _UNHEARD
         return Heard(
             as_uuid(subject.decode()),
-            found["ce_tenant"].decode(),
+            tenant.decode(),
             body,
             _HEARD,
             meta.time,

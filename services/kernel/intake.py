@@ -18,6 +18,7 @@ from services.kernel import metrics
 from services.kernel.database import Pool, passes
 from services.kernel.errors import No
 from services.kernel.hearing import Hearing
+from services.kernel.kms import KeyStoreBroken
 from services.kernel.logs import log
 from services.kernel.messages import Record
 from services.kernel.parking import WAITING, park
@@ -208,7 +209,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             log.error("intake_stopped", service=self._name, reason=fault.slug(), hint=fault.hint)
             return False
         except Exception as fault:  # noqa: BLE001  a handler that raises would lose its batch
-            if passes(fault):
+            if passes(fault) and not isinstance(fault, No):
                 metrics.DATABASE_UP.labels(self._name).set(0)
             self.failures += 1
             log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
@@ -234,14 +235,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         metrics.BATCH_SECONDS.labels(self._name, "apply").observe(time.perf_counter() - read)
 
     async def _apply(self, tx: Any, heard: list[Heard]) -> None:
-        """Apply events; where the database refuses a batch for good, find the event that it refuses."""
+        """Apply events; where a batch cannot be saved or read for good, find the event that is to blame."""
         try:
             outcome = await self._step.apply(tx, heard, guard=self._guard)
-        except asyncpg.PostgresError as fault:
-            if passes(fault):
+        except Exception as fault:
+            if passes(fault) or isinstance(fault, TooManyParked | KeyStoreBroken):
                 raise
             if len(heard) == 1:
-                heard[0].poison = "bug"
+                heard[0].poison, heard[0].body = "bug", None
                 outcome = await self._step.apply(tx, heard, guard=self._guard)
             else:
                 middle = len(heard) // 2
