@@ -1,110 +1,96 @@
-"""`make bench`: our event path against the hand-written floor, in turns, on the same servers.
+"""Measure our own path against the hand-written floor, in turns, on the same servers.
 
-A hop is one event that a service takes, decides, saves and answers with at most one event: six a case, for
-both. Ours runs with metrics, tracing, sealing and the event log, which is the audit record; the floor has
-none of these but an audit row. Each repeat runs the floor and then ours; figures are medians over repeats.
+A hop is one event: taken from the broker by the service that hears it, recognised where it came before,
+decided, committed with its state, its record and the event that follows, and that event sent. A case makes
+six hops and five events, here as there. Of ours, all that production has is on: the real rules, the event log
+with actor and role, private words under their keys, projections, timers, metrics, and traces that are sampled
+by their parent; `bench.chain` says which six. The floor does the same six by hand and has none of it.
+
+CPU is the truer figure: on a small machine the servers share the cores with Python, and rates say how full
+the machine was. All figures are medians of repeats; the order within a repeat alternates.
 """
 
 import argparse
 import asyncio
 import json
-import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
-import asyncpg
-import uvloop
-
+from bench.contenders import CONTENDERS, Apart, apart
 from bench.figures import HEADING, latency_line, median_line, run_line
-from bench.floor import Floor
-from bench.load import Contender, Latency, Run
-from bench.ours import Ours
+from bench.load import Latency, Run, pin
 from bench.servers import servers
 
-FILE: Final = Path("build/bench.json")
+_RESULT: Final = Path(__file__).parent.parent / "build" / "bench.json"
 
 
-async def measure(given: argparse.Namespace) -> dict[str, Any]:
-    """Run both in turns and return the figures."""
-    kafka = given.broker == "kafka"
-    contenders: dict[str, Contender] = {"floor": Floor(), "ours": Ours()}
+async def _main(given: argparse.Namespace) -> None:
+    if given.pin:
+        pin(1)
+    async with AsyncExitStack() as running:
+        on = await running.enter_async_context(servers(*CONTENDERS, kafka=given.broker == "kafka"))
+        contenders = {
+            name: await running.enter_async_context(apart(name, on, pinned=given.pin)) for name in CONTENDERS
+        }
+        print(f"{given.broker} broker, {given.cases} cases of six hops, {given.repeats} repeats\n{HEADING}")
+        runs = await _closed(contenders, given.cases, given.repeats)
+        latencies = {
+            name: await contender.open_load(given.rate, given.seconds)
+            for name, contender in contenders.items()
+        }
+    result = _result(given.broker, runs, latencies)
+    for name in CONTENDERS:
+        print(median_line(f"{name}, median", runs[name]))
+    for name in CONTENDERS:
+        print(latency_line(name, latencies[name]))
+    print(f"ours: {result['ratio']:.2f} of the floor's hops, {result['cpu_ratio']:.1f} times its Python CPU")
+    _RESULT.parent.mkdir(exist_ok=True)
+    _RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+async def _closed(contenders: Mapping[str, Apart], cases: int, repeats: int) -> dict[str, list[Run]]:
+    """Work closed batches off in turns; no contender is always the first of a repeat."""
     runs: dict[str, list[Run]] = {name: [] for name in contenders}
-    waits: dict[str, Latency] = {}
-    async with servers(kafka=kafka) as (dsn, bootstrap):
-        for name, contender in contenders.items():
-            await contender.start(await _database(dsn, name), bootstrap, kafka)
-        try:
-            print(HEADING)
-            for _ in range(given.repeats):
-                for name, contender in contenders.items():
-                    runs[name].append(await contender.run(given.cases))
-                    print(run_line(name, runs[name][-1]), flush=True)
-            for name, contender in contenders.items():
-                waits[name] = await contender.open_load(given.rate, given.seconds)
-        finally:
-            for contender in contenders.values():
-                await contender.stop()
-    for name, all_runs in runs.items():
-        print(median_line(f"{name} (median)", all_runs))
-    for name, latency in waits.items():
-        print(latency_line(name, latency))
-    return _figures(runs, waits, given)
+    for number in range(1, repeats + 1):
+        for name in sorted(contenders, reverse=number % 2 == 0):
+            runs[name].append(await contenders[name].run(cases))
+            print(run_line(f"{name} {number}", runs[name][-1]), flush=True)
+    return runs
 
 
-def _figures(
-    runs: dict[str, list[Run]], waits: dict[str, Latency], given: argparse.Namespace
-) -> dict[str, Any]:
-    pairs = list(zip(runs["floor"], runs["ours"], strict=True))
-    rate = {name: median(run.hops_per_second for run in all_runs) for name, all_runs in runs.items()}
-    cpu = {name: median(run.python_us for run in all_runs) for name, all_runs in runs.items()}
-    return {
-        "broker": given.broker,
-        "cases": given.cases,
-        "repeats": given.repeats,
-        "ratio": round(median(ours.hops_per_second / floor.hops_per_second for floor, ours in pairs), 3),
-        "cpu_ratio": round(median(ours.python_us / floor.python_us for floor, ours in pairs), 3),
-        "hops_per_second": round(rate["ours"]),
-        "floor_hops_per_second": round(rate["floor"]),
-        "python_us_per_hop": round(cpu["ours"], 1),
-        "floor_python_us_per_hop": round(cpu["floor"], 1),
-        "p50_ms": round(waits["ours"].p50, 2),
-        "p95_ms": round(waits["ours"].p95, 2),
-        "p99_ms": round(waits["ours"].p99, 2),
-        "floor_p50_ms": round(waits["floor"].p50, 2),
-        "floor_p99_ms": round(waits["floor"].p99, 2),
-        "rss_mb": round(max(run.rss_mb for run in runs["ours"])),
+def _result(
+    broker: str, runs: Mapping[str, Sequence[Run]], latencies: Mapping[str, Latency]
+) -> dict[str, str | float]:
+    """Return the figures of ours, those of the floor beside them, and the ratios of the two."""
+    figures: dict[str, str | float] = {"broker": broker}
+    for name, before in (("ours", ""), ("floor", "floor_")):
+        figures |= {
+            f"{before}hops_per_second": median(run.hops_per_second for run in runs[name]),
+            f"{before}python_us": median(run.python_us for run in runs[name]),
+            f"{before}postgres_us": median(run.postgres_us for run in runs[name]),
+            f"{before}rss_mb": median(run.rss_mb for run in runs[name]),
+            f"{before}p50_ms": latencies[name].p50,
+            f"{before}p95_ms": latencies[name].p95,
+            f"{before}p99_ms": latencies[name].p99,
+        }
+    pairs = list(zip(runs["ours"], runs["floor"], strict=True))
+    return figures | {
+        "ratio": median(ours.hops_per_second / floor.hops_per_second for ours, floor in pairs),
+        "cpu_ratio": median(ours.python_us / floor.python_us for ours, floor in pairs),
     }
 
 
-async def _database(dsn: str, name: str) -> str:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(f'create database "{name}"')
-    finally:
-        await connection.close()
-    return dsn.replace("/postgres?", f"/{name}?")
-
-
-def _arguments() -> argparse.Namespace:
-    wanted = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").partition("\n")[0])
-    wanted.add_argument("--broker", choices=("embedded", "kafka"), default="embedded")
+if __name__ == "__main__":
+    wanted = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure our path against the floor."
+    )
+    wanted.add_argument("--broker", choices=("embedded", "kafka"), default="embedded", help="which broker")
     wanted.add_argument("--cases", type=int, default=5_000, help="cases of a closed batch, six hops each")
-    wanted.add_argument("--repeats", type=int, default=5, help="how many times each runs")
+    wanted.add_argument("--repeats", type=int, default=5, help="how many closed batches of each")
     wanted.add_argument("--rate", type=float, default=50.0, help="cases a second of the open load")
     wanted.add_argument("--seconds", type=float, default=10.0, help="how long the open load lasts")
-    return wanted.parse_args()
-
-
-def main() -> None:
-    """Measure, print, and keep the figures as JSON."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # joining a cold broker is noisy; errors raise
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        figures = runner.run(measure(_arguments()))
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps(figures, indent=2) + "\n")
-    print(f"\nratio to the floor {figures['ratio']}, of Python CPU a hop {figures['cpu_ratio']}; see {FILE}")
-
-
-if __name__ == "__main__":
-    main()
+    wanted.add_argument("--pin", action="store_true", help="contenders on one core, the servers on another")
+    asyncio.run(_main(wanted.parse_args()))

@@ -1,11 +1,11 @@
 """Six hops through two of the real services, one event a hop: a question that is asked and taken back.
 
-    1  consent.custody_recorded   → referral  remembers it; the caseworker asks for consent  → consent_awaited
-    2  referral.consent_awaited   → consent   asks the guardian                              → requested
-    3  consent.requested          → referral  the caseworker notes views, two sealed texts   → views_noted
-    4  referral.views_noted       → consent   custody is confirmed, names and birth sealed   → custody_recorded
-    5  consent.custody_recorded   → referral  the caseworker takes the referral back         → recalled
-    6  referral.recalled          → consent   closes the question
+    1  consent.custody_recorded  → referral  is remembered; the caseworker asks for consent → consent_awaited
+    2  referral.consent_awaited  → consent   asks the guardian                              → requested
+    3  consent.requested         → referral  the caseworker notes views, two sealed texts   → views_noted
+    4  referral.views_noted      → consent   custody is confirmed, name and birth sealed    → custody_recorded
+    5  consent.custody_recorded  → referral  the caseworker takes the referral back         → recalled
+    6  referral.recalled         → consent   closes the question
 
 Where a person acts, the event before stands for the person's click: the command is decided by the service's
 own rules on hearing it, so that no HTTP is measured. All else is the product as it is. Each event is heard

@@ -5,19 +5,23 @@ from statistics import median
 
 from bench.load import Latency, Run
 
-HEADING = f"{'':16}{'hops/s':>10}{'Python µs/hop':>16}{'RSS MB':>9}"
+HEADING = f"{'':16}{'hops/s':>10}{'Python µs/hop':>16}{'PostgreSQL µs/hop':>20}{'RSS MB':>9}"
 
 
 def run_line(name: str, run: Run) -> str:
     """Return a run as a line under `HEADING`."""
-    return _line(name, run.hops_per_second, run.python_us, run.rss_mb)
+    return _line(name, run.hops_per_second, run.python_us, run.postgres_us, run.rss_mb)
 
 
 def median_line(name: str, runs: Sequence[Run]) -> str:
     """Return the medians of runs as a line under `HEADING`, and between which rates they lay."""
     rates = [run.hops_per_second for run in runs]
     middle = _line(
-        name, median(rates), median(run.python_us for run in runs), median(run.rss_mb for run in runs)
+        name,
+        median(rates),
+        median(run.python_us for run in runs),
+        median(run.postgres_us for run in runs),
+        median(run.rss_mb for run in runs),
     )
     return f"{middle}   {min(rates):,.0f} to {max(rates):,.0f}"
 
@@ -30,5 +34,5 @@ def latency_line(name: str, latency: Latency) -> str:
     )
 
 
-def _line(name: str, rate: float, python_us: float, rss_mb: float) -> str:
-    return f"{name:16}{rate:>10,.0f}{python_us:>16.1f}{rss_mb:>9.0f}"
+def _line(name: str, rate: float, python_us: float, postgres_us: float, rss_mb: float) -> str:
+    return f"{name:16}{rate:>10,.0f}{python_us:>16.1f}{postgres_us:>20.1f}{rss_mb:>9.0f}"

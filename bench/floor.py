@@ -22,7 +22,17 @@ from bench.figures import HEADING, latency_line, median_line, run_line
 from bench.floor_kafka import Wire
 from bench.floor_relay import Relay
 from bench.hop import SERVICES, STEPS, Batch, Record, fresh_ids, opened
-from bench.load import InvalidRunError, Latency, Meter, Run, arrivals, pin, seconds_of, settle
+from bench.load import (
+    InvalidRunError,
+    Latency,
+    Meter,
+    Run,
+    arrivals,
+    pin,
+    seconds_of,
+    settle,
+    watch_postgres,
+)
 from bench.servers import servers
 
 _WARM_UP_CASES: Final = 200
@@ -206,11 +216,12 @@ async def _main(given: argparse.Namespace) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # joining a cold broker is noisy; errors raise
     if given.pin:
         pin(1)
-    async with servers(kafka=given.kafka) as (dsn, bootstrap):
+    async with servers("floor", kafka=given.kafka) as on:
         if given.pin:
             pin(0)
+        watch_postgres(on.postgres_pid)
         floor = Floor()
-        await floor.start(dsn, bootstrap, given.kafka)
+        await floor.start(on.dsn_of["floor"], on.bootstrap, given.kafka)
         try:
             print(HEADING)
             runs = []

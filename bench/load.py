@@ -1,6 +1,7 @@
 """How a contender is loaded and measured: a closed batch of cases, or cases that arrive at a fixed rate."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -25,12 +26,14 @@ class InvalidRunError(RuntimeError):
 class Run:
     """A closed batch: so many hops, from the first event sent to the last hop committed.
 
-    `python_cpu_seconds` is user and system time of this process, until nothing was left to do.
+    `python_cpu_seconds` is user and system time of this process, until nothing was left to do;
+    `postgres_cpu_seconds` that of the whole server in the meantime.
     """
 
     hops: int
     seconds: float
     python_cpu_seconds: float
+    postgres_cpu_seconds: float
     rss_mb: float
 
     @property
@@ -42,6 +45,11 @@ class Run:
     def python_us(self) -> float:
         """Return the Python CPU time of a hop, in microseconds."""
         return 1e6 * self.python_cpu_seconds / self.hops
+
+    @property
+    def postgres_us(self) -> float:
+        """Return PostgreSQL's CPU time of a hop, in microseconds."""
+        return 1e6 * self.postgres_cpu_seconds / self.hops
 
 
 @dataclass(frozen=True)
@@ -89,16 +97,36 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+_watched: list[int] = []
+
+
+def watch_postgres(pid: int) -> None:
+    """Let every meter of this process read the server with this process id too."""
+    _watched[:] = [pid]
+
+
+def _postgres_seconds() -> float:
+    seconds = 0.0
+    for pid in _watched:
+        server = psutil.Process(pid)
+        for process in (server, *server.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                seconds += sum(process.cpu_times()[:4])  # its own and that of the children which have ended
+    return seconds
+
+
 @dataclass
 class Meter:
     """Clocks of one run of this process, started when it is made."""
 
+    postgres: float = field(default_factory=_postgres_seconds)
     began: float = field(default_factory=time.perf_counter)
     cpu: float = field(default_factory=_cpu_seconds)
 
     def run(self, hops: int, last: float) -> Run:
         """Return the figures of a batch whose last hop was committed at `last` by `perf_counter`."""
-        return Run(hops, last - self.began, _cpu_seconds() - self.cpu, resident_mb())
+        used = _cpu_seconds() - self.cpu
+        return Run(hops, last - self.began, used, _postgres_seconds() - self.postgres, resident_mb())
 
     def latency(self, cases_per_second: float, waits: Sequence[float]) -> Latency:
         """Return the figures of an open load whose hops waited so many seconds each."""

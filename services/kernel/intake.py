@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
@@ -263,10 +262,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         now = time.monotonic()
         while self._seen and now - self._seen[0][0] > _WINDOW_SECONDS:
             self._seen.popleft()
-        parked = poison + sum(entry[1] for entry in self._seen)
-        total = seen + sum(entry[2] for entry in self._seen)
-        if poison and parked > self._limit and parked > _SHARE * total:
-            raise TooManyParked(f"{parked} of the last {total} events; the limit is {self._limit}")
+        if poison:
+            parked = poison + sum(entry[1] for entry in self._seen)
+            total = seen + sum(entry[2] for entry in self._seen)
+            if parked > self._limit and parked > _SHARE * total:
+                raise TooManyParked(f"{parked} of the last {total} events; the limit is {self._limit}")
         self._seen.append((now, poison, seen))
 
     def _count(self, outcome: Outcome) -> None:

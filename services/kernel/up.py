@@ -31,6 +31,9 @@ from services.kernel.topics import make_topics
 
 VIRTUAL_START: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
 _WATCH_SECONDS: Final = 0.5
+_PARTITIONS: Final = 1
+"""One process shares no work with another, and each further partition is polled for nothing."""
+
 _WHEREABOUTS: Final = "server.json"
 
 
@@ -54,6 +57,7 @@ async def everything(
             database=SecretStr(database.dsn),
             bootstrap=broker.bootstrap,
             broker="embedded",
+            partitions=_PARTITIONS,
             port=port,
             kek=folder / "keys" / "kek",
             smtp_port=mail_port,

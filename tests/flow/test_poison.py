@@ -12,10 +12,10 @@ from contracts.referral import ReferralSeen
 from services.kernel import operating
 from services.kernel.decision import Actor
 from services.kernel.ids import new_id
-from services.kernel.messages import Message
 from services.kernel.runtime import Runtime
 from services.kernel.service import Saved, Tx
 from services.kernel.weighing import Asked
+from tests.examples_poison import QUARANTINED
 from tests.tally import (
     ACTOR,
     START,
@@ -32,59 +32,6 @@ from tests.tally import (
 from tests.waiting import until
 
 BROKEN = case_id(1)
-
-
-def instead(name: str, value: bytes) -> Callable[[Message], Message]:
-    """Return what puts another value in a header."""
-
-    def change(good: Message) -> Message:
-        return Message(
-            good.type, good.key, good.value, [(n, value if n == name else v) for n, v in good.headers]
-        )
-
-    return change
-
-
-def without(name: str) -> Callable[[Message], Message]:
-    """Return what leaves a header out."""
-    return lambda good: Message(
-        good.type, good.key, good.value, [header for header in good.headers if header[0] != name]
-    )
-
-
-QUARANTINED: dict[str, Callable[[Message], Message]] = {
-    "a municipality of letters": instead("ce_tenant", b"abcd"),
-    "a municipality too long": instead("ce_tenant", b"04400"),
-    "a municipality of nothing": instead("ce_tenant", b""),
-    "a municipality with a zero byte": instead("ce_tenant", b"04\x000"),
-    "a municipality that separates columns": instead("ce_tenant", b"04\x1e0"),
-    "a sequence beyond all numbers": instead("ce_sequence", b"9" * 20),
-    "a sequence without end": instead("ce_sequence", b"9" * 5000),
-    "a sequence of zero": instead("ce_sequence", b"0000000000"),
-    "a sequence below zero": instead("ce_sequence", b"-1"),
-    "a sequence of words": instead("ce_sequence", b"first"),
-    "no sequence": without("ce_sequence"),
-    "a stream that is no id": instead("ce_subject", b"Karen"),
-    "a stream that is not the key": instead("ce_subject", str(case_id(2)).encode()),
-    "an id that is none": instead("ce_id", b"x" * 36),
-    "an actor that is none": instead("ce_actor", b"Karen"),
-    "a correlation that is none": instead("ce_correlationid", b"x" * 36),
-    "a causation that is none": instead("ce_causationid", b"-" * 36),
-    "another standard": instead("ce_specversion", b"2.0"),
-    "a time without a place": instead("ce_time", b"2026-03-02T09:00:00"),
-    "a time that is none": instead("ce_time", b"yesterday"),
-    "no type": without("ce_type"),
-    "no headers": lambda good: Message(good.type, good.key, good.value, []),
-    "a header twice": lambda good: Message(good.type, good.key, good.value, [*good.headers, good.headers[0]]),
-    "no key": lambda good: Message(good.type, None, good.value, good.headers),  # type: ignore[arg-type]
-    "no body": lambda good: Message(good.type, good.key, None, good.headers),  # type: ignore[arg-type]
-    "a whole that is no object": lambda good: Message(
-        good.type, good.key, b"[]", [("content-type", b"application/cloudevents+json")]
-    ),
-    "a whole without its parts": lambda good: Message(
-        good.type, good.key, b'{"data":{}}', [("content-type", b"application/cloudevents+json")]
-    ),
-}
 
 
 async def heard(runtime: Runtime, count: int) -> bool:
@@ -111,22 +58,6 @@ async def test_what_cannot_be_an_event_is_quarantined(
     assert len(found) == 6
     assert len(why) == len(poison)
     assert set(why) == {"header", "body"}
-
-
-@pytest.mark.parametrize("name", QUARANTINED)
-async def test_it_is_quarantined_also_when_it_comes_alone(
-    name: str, postgres_dsn: str, bootstrap: str, broker_kind: str
-) -> None:
-    """A batch of one bad event is taken like any other."""
-    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
-        await publish(bootstrap, [QUARANTINED[name](a_message(BROKEN, 1, seen(1)))])
-
-        async def waits() -> bool:
-            return len(await reasons(runtime)) == 1
-
-        await until(waits)
-        await publish(bootstrap, [a_message(BROKEN, 1, seen(1))])
-        await until(lambda: heard(runtime, 1))
 
 
 def project_of(fault: Exception) -> Callable[[Tx, Sequence[Saved]], Any]:
