@@ -19,7 +19,7 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
         (row.tenant, person, row.stream_id)
         for row in saved
         for sent in row.events
-        if isinstance(sent.body, CustodyRecorded)
+        if type(sent.body) is CustodyRecorded
         for person in (*sent.body.holder_ids, sent.body.young_person_id)
         if person is not None
     ]

@@ -14,6 +14,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from contracts.event import topic_of
 from services.kernel import metrics
+from services.kernel.bell import BELLS
 from services.kernel.database import Pool, passes
 from services.kernel.errors import No
 from services.kernel.hearing import Hearing
@@ -31,6 +32,8 @@ from services.kernel.wire import faststream_broker, subscriber_options
 
 _MOST: Final = 500
 _LISTEN_MS: Final = 1_000
+_LISTEN_BRIEFLY_MS: Final = 50
+_REST_SECONDS: Final = 1.0
 _COMMIT_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 5.0
 _WINDOW_SECONDS: Final = 60.0
@@ -49,10 +52,30 @@ class LongPoll(BatchSubscriber):
 
     async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
         """Return what has come, waiting for the first of it."""
-        found = await consumer.getmany(timeout_ms=_LISTEN_MS, max_records=self.max_records)
-        if isinstance(self._listener, Intake):
-            self._listener.polled_at = time.monotonic()
+        intake = self._listener
+        bell = intake.bell if isinstance(intake, Intake) else None
+        if bell is not None:
+            bell.clear()
+        wait = _LISTEN_MS if bell is None else _LISTEN_BRIEFLY_MS
+        found = await consumer.getmany(timeout_ms=wait, max_records=self.max_records)
+        if isinstance(intake, Intake):
+            intake.polled_at = time.monotonic()
+        if bell is not None and not found:
+            await _rest(consumer, bell)
         return tuple(record for records in found.values() for record in records)
+
+
+async def _rest(consumer: AIOKafkaConsumer, bell: asyncio.Event) -> None:
+    """Fetch nothing until a relay of this process rings, or for a while at most."""
+    places = consumer.assignment()
+    consumer.pause(*places)
+    try:
+        async with asyncio.timeout(_REST_SECONDS):
+            await bell.wait()
+    except TimeoutError:
+        pass
+    finally:
+        consumer.resume(*(places & consumer.assignment()))
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -79,6 +102,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._joined = False
         self._broker = faststream_broker(settings)
         self.topics = sorted(topic_of(source) for source in self._hearing.sources)
+        # In one process all that is heard was sent by its own relays, so nobody need ask to learn of it.
+        self.bell = BELLS.hang(self.topics) if settings.mode == "embedded" else None
         self._subscriber = self._broker.subscriber(
             *self.topics,
             group_id=f"samspil.{self._name}",
@@ -111,6 +136,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._stopping.set()
         await self._quiet.wait()
         await self.commit()
+        if self.bell is not None:
+            BELLS.take_down(self.bell)
+            self.bell.set()
         await self._broker.stop()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:

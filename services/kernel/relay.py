@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from contracts.event import topic_of
 from services.kernel import metrics
+from services.kernel.bell import BELLS
 from services.kernel.clock import wall
 from services.kernel.database import Session, connect, passes
 from services.kernel.decision import SYSTEM
@@ -126,6 +127,7 @@ class Relay:
                 started_at = time.perf_counter()
                 messages = await self._messages(session, rows)
                 await self._send(sender, messages)
+                BELLS.ring(self._topic)
                 metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
                 metrics.SENT.labels(self._service.name).inc(len(messages))
                 sent = [row["first_id"] for row in rows]
@@ -211,6 +213,7 @@ class Relay:
             )
             async with asyncio.timeout(_ACK_SECONDS):
                 await self._send_lane(sender, partition, [message])
+        BELLS.ring(self._topic)
 
 
 async def _close(sender: AIOKafkaProducer) -> None:

@@ -27,6 +27,7 @@ from services.kernel.timers import Timers
 _MEASURE_SECONDS: Final = 5.0
 _HOUSEKEEPING_SECONDS: Final = 3600.0
 _RESTART_SECONDS: Final = 0.5
+_STOP_SECONDS: Final = 20.0
 _LONGEST_RESTART_SECONDS: Final = 8.0
 
 
@@ -87,22 +88,18 @@ class Runtime:
 
     async def _take_in(self) -> None:
         self.intake = Intake(self.step, self.pool, self.settings)
-        await self.intake.start()
-        await self.intake.keep_place()
+        try:
+            await self.intake.start()
+            await self.intake.keep_place()
+        finally:
+            await self.intake.stop()
 
     async def stop(self) -> None:
         """Finish what is under way, then close; what is not finished is in the database."""
         self._stopping.set()
-        if self.intake is not None:
-            try:
-                async with asyncio.timeout(20):
-                    await self.intake.stop()
-            except TimeoutError:
-                log.warning("intake_left_open", service=self.service.name)
+        await self._end("intake", cancel=True)
         self.relay.stop()
-        lasting = [task for task in self._tasks if task.get_name() == "relay"]
-        if lasting:
-            await asyncio.wait(lasting, timeout=10)
+        await self._end("relay")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -111,6 +108,15 @@ class Runtime:
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
+
+    async def _end(self, name: str, *, cancel: bool = False) -> None:
+        """Wait, within bounds, until a loop has ended what it is at; `cancel` tells it to."""
+        tasks = [task for task in self._tasks if task.get_name() == name]
+        if cancel:
+            for task in tasks:
+                task.cancel()
+        if tasks and (await asyncio.wait(tasks, timeout=_STOP_SECONDS))[1]:
+            log.warning("loop_left_open", service=self.service.name, loop=name)
 
     def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(self._again_and_again(name, work), name=name))

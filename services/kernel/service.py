@@ -74,7 +74,7 @@ class Sent(Struct, frozen=True, gc=False):
 
 
 Project = Callable[[Tx, Sequence[Saved]], Awaitable[None]]
-"""Write what queries need, in the transaction that saved the streams."""
+"""Write what queries need, in the transaction that saves the streams: by `execute` alone, so that it can wait."""
 
 
 class Hands(Protocol):

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from random import random
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import asyncpg
@@ -33,6 +34,19 @@ class Known(Struct, frozen=True):
     models: Mapping[str, CollaborationModel]
     horizon: Horizon
     clock: Callable[[], datetime]
+
+
+class _Planned:
+    """Takes down what a service writes into its own tables, so that no transaction waits for its reckoning.
+
+    Where it writes nothing, the one statement that saves the streams is its own transaction.
+    """
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[str, tuple[Any, ...]]] = []
+
+    async def execute(self, statement: str, *given: Any) -> None:
+        self.writes.append((statement, given))
 
 
 class Step:
@@ -154,17 +168,15 @@ class Step:
 
     async def _save(self, tx: Tx, rows: Sequence[Row], outcome: Outcome, key: Key | None) -> None:
         boxes, new_keys = await self._seal(tx, rows)
-        project = self.service.project
-        if project is None:
+        planned = _Planned()
+        if self.service.project is not None:
+            await self.service.project(cast("Tx", planned), [_saved(row) for row in rows])
+        async with tx.transaction() if planned.writes else nullcontext():
             outcome.messages = await save(
                 tx, rows, boxes=boxes, new_keys=new_keys, parked=outcome.parked, key=key
             )
-            return
-        async with tx.transaction():
-            outcome.messages = await save(
-                tx, rows, boxes=boxes, new_keys=new_keys, parked=outcome.parked, key=key
-            )
-            await project(tx, [_saved(row) for row in rows])
+            for statement, given in planned.writes:
+                await tx.execute(statement, *given)
 
 
 def _saved(row: Row) -> Saved:

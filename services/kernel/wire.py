@@ -70,6 +70,9 @@ async def started(made: AIOKafkaProducer, settings: Settings) -> AIOKafkaProduce
     except (KafkaError, OSError) as fault:
         await made.stop()
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
+    except BaseException:
+        await made.stop()
+        raise
     return made
 
 

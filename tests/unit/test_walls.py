@@ -22,7 +22,17 @@ OF_THE_WORLD = {
     "pathlib", "random", "secrets", "shutil", "socket", "starlette", "structlog", "subprocess", "threading",
     "time", "urllib",
 }  # fmt: skip
-KERNEL_OF_THE_RULES = {"services.kernel.calendar", "services.kernel.decision", "services.kernel.errors"}
+KERNEL_OF_THE_RULES = {
+    "services.kernel.calendar",
+    "services.kernel.decision",
+    "services.kernel.errors",
+    "services.kernel.ladder",
+}
+    "services.kernel.calendar",
+    "services.kernel.ladder",
+    "services.kernel.decision",
+    "services.kernel.errors",
+}
 UNRULY_NAMES = {"uuid1", "uuid4", "uuid7"}
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
 OURS = sorted(
