@@ -74,7 +74,7 @@ class Sent(Struct, frozen=True, gc=False):
 
 
 Project = Callable[[Tx, Sequence[Saved]], Awaitable[None]]
-"""Write what queries need, in the transaction that saves the streams: by `execute` alone, so that it can wait."""
+"""Write what queries need, in the transaction that saves the streams, by `execute` alone."""
 
 
 class Hands(Protocol):

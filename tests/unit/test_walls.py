@@ -28,11 +28,6 @@ KERNEL_OF_THE_RULES = {
     "services.kernel.errors",
     "services.kernel.ladder",
 }
-    "services.kernel.calendar",
-    "services.kernel.ladder",
-    "services.kernel.decision",
-    "services.kernel.errors",
-}
 UNRULY_NAMES = {"uuid1", "uuid4", "uuid7"}
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
 OURS = sorted(
