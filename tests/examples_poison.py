@@ -1,9 +1,11 @@
-"""Records that are no events of ours, each spoilt in one place."""
+"""Records that are no events of ours, each spoilt in one place; and events that wait."""
 
 from collections.abc import Callable
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.kernel.messages import Message
-from tests.tally import case_id
+from services.kernel.streams import Parked
+from tests.tally import TENANT, case_id
 
 
 def instead(name: str, value: bytes) -> Callable[[Message], Message]:
@@ -57,3 +59,30 @@ QUARANTINED: dict[str, Callable[[Message], Message]] = {
         good.type, good.key, b'{"data":{}}', [("content-type", b"application/cloudevents+json")]
     ),
 }
+
+
+def a_parked(
+    place: int,
+    *,
+    stream_id: UUID | None = None,
+    seq: int = 1,
+    topic: str = "samspil.referral.v1",
+    part: int = 0,
+) -> Parked:
+    """Return an event that waits."""
+    return Parked(
+        tenant=TENANT,
+        stream_id=stream_id,
+        source="referral" if stream_id else None,
+        seq=seq if stream_id else None,
+        event_id=uuid5(NAMESPACE_URL, f"event {seq}") if stream_id else None,
+        type="referral.seen.v1",
+        topic=topic,
+        part=part,
+        place=place,
+        key=b"key",
+        headers="[]",
+        value=b"{not json",
+        reason="body",
+        detail="",
+    )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from contracts.event import topic_of
 from services.kernel.clock import wall
 from services.kernel.partitions import partition_of
 from services.kernel.service import Tx
@@ -25,7 +26,8 @@ class Horizon:
         """Return whether what is known of a stream's consents is fresh and whole, as a function."""
         if not self._needed:
             return _always
-        ticks: dict[int, datetime] = {row["part"]: row["at"] for row in await tx.fetch(_READ, _SOURCE)}
+        rows = await tx.fetch(_READ, _SOURCE, topic_of(_SOURCE))
+        ticks: dict[int, datetime] = {row["part"]: row["at"] for row in rows}
         oldest = wall() - self._reach
 
         def fresh(row: Row) -> bool:
@@ -43,7 +45,14 @@ def _always(_row: Row) -> bool:
     return True
 
 
-_READ = "select part, at from horizon where source = $1"
+# A quarantined message may have been the loss of anybody's consent: its partition is not whole.
+_READ = """
+select part, at from horizon
+where source = $1
+  and not exists (
+    select from parked_events as q where q.stream_id is null and q.topic = $2 and q.part = horizon.part
+  )
+"""
 
 _MOVE = """
 insert into horizon as old (source, part, at)

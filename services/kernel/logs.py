@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Hashable, MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ import structlog
 from services.kernel import metrics
 
 _SECONDS: Final = 10.0
+_CAUSES: Final = 1_000
 _LARGEST_FILE: Final = 20_000_000
 _LIBRARIES: Final = ("aiokafka", "faststream", "kafka", "asyncio", "aiosmtplib", "uvicorn", "uvicorn.error")
 
@@ -24,26 +25,36 @@ def _rotating(file: Path) -> logging.Handler:
 
 
 class OncePerCause(logging.Filter):
-    """Lets a library write one line a cause in ten seconds; the rest is counted.
+    """Lets one line a cause pass in ten seconds; the rest is counted.
 
-    The cause is the place in the library's code, so that a broker that is away for a minute writes lines by
-    the ten and not by the thousand. A library's own words may carry anything, so arguments are left out.
+    The cause of a library's line is its place in the library's code, that of a warning of ours is all that it
+    says: a broker that is away for a minute writes lines by the ten and not by the thousand. Our errors and
+    what is merely told always pass.
     """
 
     def __init__(self) -> None:
         """Begin with nothing seen."""
         super().__init__()
-        self._last: dict[tuple[str, int], float] = {}
+        self._last: dict[Hashable, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line is written."""
-        place = (record.pathname, record.lineno)
-        now = time.monotonic()
-        if now - self._last.get(place, -_SECONDS) < _SECONDS:
+        if isinstance(record.msg, dict) and record.levelno != logging.WARNING:
+            return True
+        cause, now = _cause(record), time.monotonic()
+        if now - self._last.get(cause, -_SECONDS) < _SECONDS:
             metrics.LOG_LINES_DROPPED.labels(record.name.partition(".")[0]).inc()
             return False
-        self._last[place] = now
+        self._last[cause] = now
+        while len(self._last) > _CAUSES:
+            self._last.pop(next(iter(self._last)))
         return True
+
+
+def _cause(record: logging.LogRecord) -> Hashable:
+    if isinstance(record.msg, dict):
+        return tuple((name, str(value)) for name, value in record.msg.items() if name != "timestamp")
+    return record.pathname, record.lineno
 
 
 def _without_words(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -84,8 +95,7 @@ def set_up_logs(level: str, file: Path | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    quiet = OncePerCause()
-    handler.addFilter(lambda record: record.name.startswith("samspil") or quiet.filter(record))
+    handler.addFilter(OncePerCause())
     for library in _LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
         logging.getLogger(library).propagate = True

@@ -23,8 +23,9 @@ from services.kernel.relay import from_log
 from services.kernel.sealing import Box, Keyring, NewKey
 from services.kernel.service import Sent
 from services.kernel.step import Step
-from services.kernel.streams import Key, Parked, Row, fresh, read, save
+from services.kernel.streams import Key, Row, fresh, read, save
 from services.kernel.weighing import Asked, Outcome
+from tests.examples_poison import a_parked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until
 
@@ -77,26 +78,6 @@ async def again(tx: Session, rows: Sequence[Row]) -> list[Row]:
 async def counts(tx: Session) -> list[int]:
     """Return how many rows each table has."""
     return [row[0] for row in await tx.fetch(COUNTS)]
-
-
-def a_parked(place: int, *, stream_id: UUID | None = None, seq: int = 1) -> Parked:
-    """Return an event that waits."""
-    return Parked(
-        tenant=TENANT,
-        stream_id=stream_id,
-        source="referral" if stream_id else None,
-        seq=seq if stream_id else None,
-        event_id=uuid5(NAMESPACE_URL, f"event {seq}") if stream_id else None,
-        type="referral.seen.v1",
-        topic="samspil.referral.v1",
-        part=0,
-        place=place,
-        key=b"key",
-        headers="[]",
-        value=b"{not json",
-        reason="body",
-        detail="",
-    )
 
 
 async def test_batches_of_any_size_go_through_one_statement(tx: Session) -> None:
