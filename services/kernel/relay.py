@@ -27,7 +27,7 @@ from services.kernel.messages import Message, Meta, message_of
 from services.kernel.partitions import key_in, partition_of
 from services.kernel.service import Service
 from services.kernel.settings import Settings
-from services.kernel.wire import LARGEST_BATCH, producer, started
+from services.kernel.wire import LARGEST_BATCH, BrokerUnreachable, producer, started
 
 _ROWS: Final = 500
 _EVENTS: Final = 2_000
@@ -35,6 +35,7 @@ _REMEMBERED: Final = 50_000
 _POLL_SECONDS: Final = 0.5
 _ACK_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0
 _ALIVE_SECONDS: Final = 30.0
 
 
@@ -54,6 +55,7 @@ class Relay:
         self._kick = asyncio.Event()
         self._stopping = False
         self._ticked = 0.0
+        self._looked = 0.0
         self.leads = False
         self.reached: dict[int, int] = {}
         self._alive_at = 0.0
@@ -118,11 +120,11 @@ class Relay:
             session.terminate() if session.is_closed() else await session.close(timeout=5)
 
     async def _rounds(self, session: Session, sender: AIOKafkaProducer) -> None:
-        sent: list[int] = []
+        sent: tuple[list[int], list[int]] = ([], [])
         while True:
             self._kick.clear()
             asked_at = wall()
-            rows = _portion(await session.fetch(_NEXT, sent, _ROWS))
+            rows = _portion(await session.fetch(_NEXT, *sent, _ROWS))
             if rows:
                 started_at = time.perf_counter()
                 messages = await self._messages(session, rows)
@@ -130,15 +132,25 @@ class Relay:
                 BELLS.ring(self._topic)
                 metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
                 metrics.SENT.labels(self._service.name).inc(len(messages))
-                sent = [row["first_id"] for row in rows]
+                sent = [row["first_id"] for row in rows], [len(row["ids"]) for row in rows]
                 self._alive_at = time.monotonic()
                 continue
-            sent = []
+            sent = [], []
             self._alive_at = time.monotonic()
             if self._stopping:
                 return
             await self._tick(sender, asked_at)
+            await self._look(sender)
             await self._wait(_POLL_SECONDS)
+
+    async def _look(self, sender: AIOKafkaProducer) -> None:
+        """Ask for the broker now and then, so that its absence shows where nothing is to be sent."""
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        async with asyncio.timeout(_ACK_SECONDS):
+            if not await sender.client.force_metadata_update():
+                raise BrokerUnreachable(self._settings.bootstrap)
+        self._looked = time.monotonic()
 
     async def _wait(self, seconds: float) -> bool:
         """Wait until kicked or stopped, at most a while; return whether to stop."""
@@ -249,9 +261,13 @@ def from_log(row: asyncpg.Record) -> Message:
     )
 
 
+# A row that has grown since it was read holds what was queued again meanwhile: it stays, for the next round.
 _NEXT: Final = """
-with gone as (delete from pending where first_id = any($1::bigint[]))
-select first_id, created_on, ids from pending where first_id <> all($1::bigint[]) order by first_id limit $2
+with gone as (
+  delete from pending using unnest($1::bigint[], $2::integer[]) as sent (first_id, events)
+  where pending.first_id = sent.first_id and cardinality(pending.ids) = sent.events
+)
+select first_id, created_on, ids from pending where first_id <> all($1::bigint[]) order by first_id limit $3
 """
 
 _LOGGED: Final = """

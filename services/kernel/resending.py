@@ -1,12 +1,14 @@
 """Queue events from the log again: an empty broker fills up, and a consumer that missed some catches up."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.kernel.runtime import Runtime
+from services.kernel.database import connect
 from services.kernel.service import Tx
+from services.kernel.settings import Settings
+from services.kernel.topics import make_topics
 
 
 async def resend(
@@ -26,15 +28,19 @@ async def resend(
     return count
 
 
-async def refill(runtimes: Mapping[str, Runtime], fresh: list[str]) -> int:
-    """Queue the whole log of every service whose topic was just made, and return how many events."""
-    queued = 0
-    for runtime in runtimes.values():
-        if f"samspil.{runtime.service.name}.v1" in fresh:
-            async with runtime.pool.acquire() as tx:
-                queued += await resend(tx)
-            runtime.relay.tell(())
-    return queued
+async def refill(services: Iterable[str], settings: Settings) -> None:
+    """Queue all that the logs hold, and make the topics of a broker that has begun empty.
+
+    Nobody may be using the broker yet: the embedded one makes a topic, of its own size, for whoever asks.
+    """
+    names = list(services)
+    for name in names:
+        session = await connect(settings.database.get_secret_value(), schema=name)
+        try:
+            await resend(session)
+        finally:
+            await session.close()
+    await make_topics(names, settings)
 
 
 _RESEND: Final = """

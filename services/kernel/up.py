@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
 from services.kernel import embedded
 from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.development import Issuer, development_routes
-from services.kernel.embedded import Broker, Postgres
+from services.kernel.embedded import Broker, Postgres, ServerFailed
 from services.kernel.errors import No
 from services.kernel.frame import serve_on
 from services.kernel.kms import FileKms
@@ -27,13 +29,13 @@ from services.kernel.runtime import Runtime
 from services.kernel.service import Service
 from services.kernel.serving import app_of, running, serve, stop_on_signals
 from services.kernel.settings import Settings, read_settings
-from services.kernel.topics import make_topics
 
 VIRTUAL_START: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
 _WATCH_SECONDS: Final = 0.5
 _PARTITIONS: Final = 1
 """One process shares no work with another, and each further partition is polled for nothing."""
 
+_FAILURES: Final = (No, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _WHEREABOUTS: Final = "server.json"
 
 
@@ -66,10 +68,9 @@ async def everything(
         )
         for service in services:
             await migrate(database.dsn, service)
-        fresh = await make_topics([service.name for service in services], settings)
+        await refill([service.name for service in services], settings)
         kms = FileKms(folder / "keys" / "kek", mode=settings.mode)
         async with running(services, settings, clock=clock, kms=kms) as runtimes:
-            await refill(runtimes, fresh)
             write_whereabouts(folder, settings)
             watch = asyncio.create_task(_watch(database, broker, runtimes, settings))
             try:
@@ -131,11 +132,32 @@ async def _watch(
     """Start again what has ended by itself; an empty broker is refilled from the log."""
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
-        if not database.alive():
-            log.error("database_ended")
-            await database.start()
-        if not broker.alive():
-            log.error("broker_ended")
-            await broker.start()
-            fresh = await make_topics(list(runtimes), settings)
-            await refill(runtimes, fresh)
+        try:
+            if not database.alive():
+                log.error("database_ended")
+                await database.start()
+            if not broker.alive():
+                log.error("broker_ended")
+                await replace_broker(broker, runtimes.values(), settings)
+        except (
+            No,
+            ServerFailed,
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            KafkaError,
+        ) as fault:
+            log.error("restart_failed", kind=type(fault).__name__)
+
+
+async def replace_broker(broker: Broker, runtimes: Collection[Runtime], settings: Settings) -> None:
+    """Start an embedded broker that has ended, and fill it before anybody turns to it."""
+    await asyncio.gather(*(runtime.let_go() for runtime in runtimes))
+    await broker.start()
+    try:
+        await refill([runtime.service.name for runtime in runtimes], settings)
+    except BaseException:
+        await broker.kill()  # half filled it would pass for whole
+        raise
+    for runtime in runtimes:
+        runtime.take_hold()
