@@ -119,8 +119,9 @@ async def _obey(runtime: Runtime, commands: dict[UUID, Any]) -> None:
     now, cause = datetime.now(UTC), str(new_id())
     batch = [Asked(at, TENANT, command, PERSON, now, cause, cause) for at, command in commands.items()]
     async with runtime.pool.acquire() as tx, tx.transaction():
-        await runtime.step.once(tx, batch)
+        outcome = await runtime.step.once(tx, batch)
         await tx.execute("delete from pending")
+    runtime.step.known.keyring.learn(outcome.new_keys)
 
 
 async def _hear(runtime: Runtime, source: Runtime, ids: Sequence[UUID]) -> None:

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and which of its errors pass by themselves."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
@@ -44,10 +45,15 @@ async def connect(dsn: str, *, schema: str, **more: str) -> Session:
     )
 
 
-async def open_pool(dsn: str, *, schema: str, size: int) -> Pool:
-    """Open a pool whose unqualified names are those of one service."""
+async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[], None]) -> Pool:
+    """Open a pool whose unqualified names are those of one service; `on_connect` learns of each session."""
+
+    async def begin(_connection: object) -> None:
+        on_connect()
+
     return await asyncpg.create_pool(
         dsn,
+        init=begin,
         min_size=1,
         max_size=size,
         connection_class=Bare,

@@ -17,6 +17,7 @@ from services.kernel.kms import Kms
 from services.kernel.logs import log
 from services.kernel.messages import Message
 from services.kernel.migrations import make_partitions, missing_migrations
+from services.kernel.recent import Recent
 from services.kernel.relay import Relay
 from services.kernel.sealing import Keyring
 from services.kernel.service import Service
@@ -29,6 +30,8 @@ _HOUSEKEEPING_SECONDS: Final = 3600.0
 _RESTART_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 20.0
 _LONGEST_RESTART_SECONDS: Final = 8.0
+_REMEMBERED: Final = 10_000
+"""How many streams a service keeps in mind; a few kilobytes each."""
 
 
 class Runtime:
@@ -55,7 +58,10 @@ class Runtime:
     async def start(self, *, listen: bool = True) -> None:
         """Open the database and start the loops; without `listen` only commands can be given."""
         dsn = self.settings.database.get_secret_value()
-        self.pool = await open_pool(dsn, schema=self.service.name, size=self.settings.pool)
+        recent = Recent(_REMEMBERED)
+        self.pool = await open_pool(
+            dsn, schema=self.service.name, size=self.settings.pool, on_connect=recent.forget
+        )
         hears_consents = "consent" in self.service.sources
         horizon = Horizon(
             needed=hears_consents and not self.service.hears_all,
@@ -64,7 +70,7 @@ class Runtime:
         )
         known = Known(Keyring(self.service.name, self._kms), self.models, horizon, self.clock.now)
         self.relay = Relay(self.service, self.settings)
-        self.step = Step(self.service, known, self._told)
+        self.step = Step(self.service, known, self._told, recent)
         self.timers = Timers(self.step, self.pool, self.clock)
         self.effects = Effects(self.step, self.pool, self.clock, self.settings)
         self.intake: Intake | None = None
@@ -77,14 +83,12 @@ class Runtime:
 
     async def listen(self) -> None:
         """Start the loops: relay, intake, timers, effects, measures."""
-        self._keep("relay", self.relay.run)
+        self.take_hold()
         self._keep("timers", lambda: self.timers.run(self._stopping))
         if self.service.perform:
             self._keep("effects", lambda: self.effects.run(self._stopping))
         self._keep("measures", self._measure)
         self._keep("housekeeping", self._keep_house)
-        if self.service.hears or self.service.hears_all:
-            self._keep("intake", self._take_in)
 
     async def _take_in(self) -> None:
         self.intake = Intake(self.step, self.pool, self.settings)
@@ -93,6 +97,17 @@ class Runtime:
             await self.intake.keep_place()
         finally:
             await self.intake.stop()
+
+    async def let_go(self) -> None:
+        """Turn away from the broker, for another to take its place; commands go on meanwhile."""
+        await asyncio.gather(self._end("intake", cancel=True), self._end("relay", cancel=True))
+        self.relay.reached.clear()
+
+    def take_hold(self) -> None:
+        """Turn to the broker."""
+        self._keep("relay", self.relay.run)
+        if self.service.hears or self.service.hears_all:
+            self._keep("intake", self._take_in)
 
     async def stop(self) -> None:
         """Finish what is under way, then close; what is not finished is in the database."""
@@ -117,6 +132,7 @@ class Runtime:
                 task.cancel()
         if tasks and (await asyncio.wait(tasks, timeout=_STOP_SECONDS))[1]:
             log.warning("loop_left_open", service=self.service.name, loop=name)
+        self._tasks = [task for task in self._tasks if not task.done()]
 
     def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(self._again_and_again(name, work), name=name))

@@ -16,6 +16,7 @@ from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.horizon import Horizon
 from services.kernel.messages import Message
+from services.kernel.recent import Recent
 from services.kernel.sealing import Box, Keyring, NewKey
 from services.kernel.service import Saved, Service, Tx, nothing_else
 from services.kernel.streams import Key, Row, read, save
@@ -52,9 +53,13 @@ class _Planned:
 class Step:
     """Applies batches of inputs for one service."""
 
-    def __init__(self, service: Service, known: Known, tell: Tell) -> None:
-        """Bind the service's rules to what they may know; `tell` is told what was committed."""
+    def __init__(self, service: Service, known: Known, tell: Tell, recent: Recent | None = None) -> None:
+        """Bind the service's rules to what they may know; `tell` is told what was committed.
+
+        What is heard meets the streams that are still in mind, where they are kept in `recent`.
+        """
         self.service = service
+        self._recent = recent or Recent(0)
         self.known = known
         self._tell = tell
         self._weighing = Weighing(service, known.models, known.clock)
@@ -104,12 +109,15 @@ class Step:
         rows = [row for row in outcome.rows.values() if row.changed]
         if rows or outcome.parked or key:
             await self._save(tx, rows, outcome, key(outcome) if key else None)
-            if not tx.is_in_transaction():
-                self.tell(outcome)
+        if not tx.is_in_transaction():
+            self.tell(outcome)
         return outcome
 
     def tell(self, outcome: Outcome) -> None:
-        """Hand on what was committed."""
+        """Hand on what was committed, and keep it in mind."""
+        self._recent.keep(outcome.rows.values(), outcome.began)
+        if outcome.new_keys:
+            self.known.keyring.learn(outcome.new_keys)
         if outcome.messages:
             self._tell(outcome.messages)
 
@@ -122,8 +130,8 @@ class Step:
 
     async def weigh(self, tx: Tx, batch: Sequence[Asked]) -> Outcome:
         """Read the streams and decide each input in order; nothing is saved."""
-        rows = await read(tx, list(dict.fromkeys(asked.stream_id for asked in batch)), self._decoder)
-        outcome = Outcome(rows)
+        began = self._recent.began
+        outcome = Outcome(await self._read(tx, batch), began=began)
         await self._read_others(tx, batch, outcome)
         opens = self.service.opens
         ids = [asked.stream_id for asked in batch if type(asked.body) in opens] if opens else []
@@ -138,6 +146,17 @@ class Step:
                 self._weighing.obey(asked, outcome)
         return outcome
 
+    async def _read(self, tx: Tx, batch: Sequence[Asked]) -> dict[UUID, Row]:
+        ids = dict.fromkeys(asked.stream_id for asked in batch)
+        if not isinstance(batch[0], Heard):  # whoever asks is answered by what is so now
+            self._recent.drop(ids)
+            return await read(tx, list(ids), self._decoder)
+        rows = self._recent.take(ids, self._decoder)
+        unknown = [stream_id for stream_id in ids if stream_id not in rows]
+        if unknown:
+            rows.update(await read(tx, unknown, self._decoder))
+        return rows
+
     async def _read_others(self, tx: Tx, batch: Sequence[Asked], outcome: Outcome) -> None:
         rows, also = outcome.rows, self.service.also
         if also is nothing_else:
@@ -151,7 +170,7 @@ class Step:
         if wanted:
             rows.update(await read(tx, list(wanted), self._decoder))
 
-    async def _seal(self, tx: Tx, rows: Sequence[Row]) -> tuple[list[Box], list[NewKey]]:
+    async def _seal(self, tx: Tx, rows: Sequence[Row], outcome: Outcome) -> tuple[list[Box], list[NewKey]]:
         seals = [(row, seal) for row in rows if row.seals for seal in row.last_seals()]
         if not seals:
             return [], []
@@ -162,12 +181,13 @@ class Step:
         for subject, tenant in tenants.items():
             if subject not in keys:
                 keys[subject], new_key = await keyring.make(tenant, subject)
+                outcome.new_keys[subject] = keys[subject]
                 made.append(new_key)
         boxes = [keyring.seal(keys[seal.subject], row.tenant, row.stream_id, seal) for row, seal in seals]
         return boxes, made
 
     async def _save(self, tx: Tx, rows: Sequence[Row], outcome: Outcome, key: Key | None) -> None:
-        boxes, new_keys = await self._seal(tx, rows)
+        boxes, new_keys = await self._seal(tx, rows, outcome)
         planned = _Planned()
         if self.service.project is not None:
             await self.service.project(cast("Tx", planned), [_saved(row) for row in rows])

@@ -40,6 +40,7 @@ class Row(Struct, gc=False):
     timers: tuple[Timer, ...] = ()
     seals: tuple[Seal, ...] = ()
     effects: tuple[Effect, ...] = ()
+    written: "Written | None" = None
 
     def take(self, decision: Decision, told: Sequence[Sent]) -> None:
         """Go on from a decision."""
@@ -67,6 +68,17 @@ class Row(Struct, gc=False):
         """Return the private values as they are to be: of the same name only the last."""
         seals = self.seals
         return seals if len(seals) < 2 else {(one.subject, one.name): one for one in seals}.values()  # noqa: PLR2004  more than one
+
+
+class Written(Struct, frozen=True, gc=False):
+    """A stream as it was just saved, in the words of the database."""
+
+    key: str
+    tenant: str
+    version: int
+    seq: int
+    marks: str
+    state: str
 
 
 class Parked(Struct, frozen=True):
@@ -117,6 +129,13 @@ async def read(tx: Tx, ids: Sequence[UUID], decoder: msgspec.json.Decoder[Any]) 
     return rows
 
 
+def reread(stream_id: UUID, one: Written, decoder: msgspec.json.Decoder[Any]) -> Row:
+    """Return a stream as `read` would, from what was written of it."""
+    document = None if one.state == _NULL else decoder.decode(one.state)
+    marks = _decode_marks(one.marks)
+    return Row(stream_id, one.key, one.tenant, one.version, one.seq, False, marks, document, document)  # noqa: FBT003  a parked one is not kept
+
+
 async def save(
     tx: Tx,
     rows: Sequence[Row],
@@ -147,15 +166,23 @@ async def save(
 
 
 def _streams(rows: Sequence[Row]) -> tuple[str, ...]:
+    written = [_write(row) for row in rows]
     return (
-        _join([row.key for row in rows]),
-        _join([row.tenant for row in rows]),
-        _join([str(row.version + 1) for row in rows]),
-        _join([str(row.seq) for row in rows]),
+        _join([one.key for one in written]),
+        _join([one.tenant for one in written]),
+        _join([str(one.version) for one in written]),
+        _join([str(one.seq) for one in written]),
         _join(["t" if row.parked else "f" for row in rows]),
-        _join([_encode(row.marks).decode() for row in rows]),
-        _join([_NULL if row.state is None else _encode(row.state).decode() for row in rows]),
+        _join([one.marks for one in written]),
+        _join([one.state for one in written]),
     )
+
+
+def _write(row: Row) -> Written:
+    state = _NULL if row.state is None else _encode(row.state).decode()
+    marks = _encode(row.marks).decode()
+    row.written = Written(row.key, row.tenant, row.version + 1, row.seq, marks, state)
+    return row.written
 
 
 def _events(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Message]]:

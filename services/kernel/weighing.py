@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from contracts.event import Event
@@ -59,7 +60,10 @@ class Heard(Asked, kw_only=True, gc=False):
 
 
 class Outcome(Struct):
-    """What a batch has made of its streams, and what was set aside."""
+    """What a batch has made of its streams, and what was set aside.
+
+    `began` tells which memory of streams it was made from, `new_keys` are those of persons met first.
+    """
 
     rows: dict[UUID, Row]
     opened: Mapping[UUID, Mapping[str, Any]] = {}
@@ -70,6 +74,8 @@ class Outcome(Struct):
     refused: int = 0
     parked: list[Parked] = []
     at: datetime = _NO_TIME
+    began: int = 0
+    new_keys: dict[UUID, AESGCM] = {}
 
 
 class Weighing:
@@ -221,7 +227,8 @@ def _park(row: Row, heard: Heard, outcome: Outcome, reason: str) -> None:
             type=heard.type,
         )
     )
-    if reason != "tenant" and not row.parked:
+    if reason != "tenant":
+        # Also where it halts already: it may have been let go on since it was read, and the guard tells.
         row.parked = row.changed = True
 
 
