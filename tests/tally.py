@@ -177,7 +177,7 @@ async def tallies(runtime: Runtime) -> dict[UUID, list[str]]:
     try:
         await connection.execute("select set_config('search_path', $1, false)", runtime.service.name)
         rows = await connection.fetch(
-            "select stream_id, array(select jsonb_array_elements_text(state -> 'seen')) as seen "
+            "select stream_id, array(select jsonb_array_elements_text(state::jsonb -> 'seen')) as seen "
             "from streams where state is not null"
         )
     finally:

@@ -25,8 +25,12 @@ class UnknownMigration(No):
 
 
 async def migrate(dsn: str, service: Service) -> list[str]:
-    """Run the files that have not run yet, each in its own transaction, and return their names."""
-    files = sorted(KERNEL_SCHEMA.glob("*.sql")) + sorted(service.schema.glob("*.sql"))
+    """Run the files that have not run yet, each in its own transaction, and return their names.
+
+    Those of the kernel and of the service run in one order, by their numbers: the kernel's first ones below
+    100 lay the ground, and those from 900 on change what stands on it.
+    """
+    files = _files(service)
     texts = {file.name: file.read_text(encoding="utf-8") for file in files}
     connection = await connect(dsn, schema=service.name)
     try:
@@ -44,14 +48,18 @@ async def migrate(dsn: str, service: Service) -> list[str]:
     return [file.name for file in fresh]
 
 
+def _files(service: Service) -> list[Path]:
+    files = [*KERNEL_SCHEMA.glob("*.sql"), *service.schema.glob("*.sql")]
+    return sorted(files, key=lambda file: file.name)
+
+
 async def missing_migrations(tx: Tx, service: Service) -> list[str]:
     """Return the names of the files that have not run on this database."""
-    files = [*KERNEL_SCHEMA.glob("*.sql"), *service.schema.glob("*.sql")]
     try:
         done = {row["name"] for row in await tx.fetch("select name from migrations")}
     except asyncpg.UndefinedTableError:
         done = set()
-    return sorted(file.name for file in files if file.name not in done)
+    return [file.name for file in _files(service) if file.name not in done]
 
 
 async def make_partitions(tx: Tx, *, days: int = DAYS_AHEAD) -> None:

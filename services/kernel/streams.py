@@ -78,6 +78,7 @@ class Written(Struct, frozen=True, gc=False):
     version: int
     seq: int
     marks: str
+    kind: str
     state: str
 
 
@@ -174,14 +175,17 @@ def _streams(rows: Sequence[Row]) -> tuple[str, ...]:
         _join([str(one.seq) for one in written]),
         _join(["t" if row.parked else "f" for row in rows]),
         _join([one.marks for one in written]),
+        _join([one.kind for one in written]),
         _join([one.state for one in written]),
     )
 
 
 def _write(row: Row) -> Written:
-    state = _NULL if row.state is None else _encode(row.state).decode()
+    kind = state = _NULL
+    if row.state is not None:
+        kind, state = row.state.__struct_config__.tag, _encode(row.state).decode()
     marks = _encode(row.marks).decode()
-    row.written = Written(row.key, row.tenant, row.version + 1, row.seq, marks, state)
+    row.written = Written(row.key, row.tenant, row.version + 1, row.seq, marks, kind, state)
     return row.written
 
 
@@ -275,19 +279,19 @@ join streams s on s.stream_id = w.stream_id
 # to write. Ids of the log are allocated here, hence after the previous commit of each stream was read.
 _SAVE: Final = """
 with moved as (
-  insert into streams as old (stream_id, tenant, version, seq, parked, marks, state)
+  insert into streams as old (stream_id, tenant, version, seq, parked, marks, kind, state)
   select * from unnest(of($1)::uuid[], of($2)::text[], of($3)::bigint[], of($4)::bigint[],
-                       of($5)::boolean[], of($6)::jsonb[], of($7)::jsonb[])
+                       of($5)::boolean[], of($6)::jsonb[], of($7), of($8))
   on conflict (stream_id) do update
   set version = excluded.version, seq = excluded.seq, parked = excluded.parked,
-      marks = excluded.marks, state = excluded.state, changed_at = now()
+      marks = excluded.marks, kind = excluded.kind, state = excluded.state, changed_at = now()
   where old.version = excluded.version - 1 and old.tenant = excluded.tenant
   returning 1
 ), logged as (
   insert into event_log (event_id, stream_id, seq, tenant, type, meta, data)
   select event_id, stream_id, seq, tenant, type, meta, data
-  from unnest(of($8)::uuid[], of($9)::uuid[], of($10)::bigint[], of($11)::text[], of($12)::text[],
-              of($13)::json[], of($14)::json[])
+  from unnest(of($9)::uuid[], of($10)::uuid[], of($11)::bigint[], of($12)::text[], of($13)::text[],
+              of($14)::json[], of($15)::json[])
        with ordinality as e (event_id, stream_id, seq, tenant, type, meta, data, n)
   order by n
   returning id
@@ -296,8 +300,8 @@ with moved as (
   select min(id), array_agg(id order by id) from logged having count(*) > 0
   returning ids
 ), woken as (
-  select * from unnest(of($15)::uuid[], of($16)::text[], of($17)::uuid[], of($18)::text[],
-                       of($19)::timestamptz[]) as t (stream_id, kind, ref, tenant, due_at)
+  select * from unnest(of($16)::uuid[], of($17)::text[], of($18)::uuid[], of($19)::text[],
+                       of($20)::timestamptz[]) as t (stream_id, kind, ref, tenant, due_at)
 ), silenced as (
   delete from timers using woken w
   where w.due_at is null
@@ -308,31 +312,31 @@ with moved as (
   on conflict (stream_id, kind, ref) do update set due_at = excluded.due_at
 ), set_effects as (
   insert into effects (key, stream_id, tenant, kind, about)
-  select * from unnest(of($20)::uuid[], of($21)::uuid[], of($22)::text[], of($23)::text[], of($24)::json[])
+  select * from unnest(of($21)::uuid[], of($22)::uuid[], of($23)::text[], of($24)::text[], of($25)::json[])
   on conflict (key) do nothing
 ), boxed as (
   insert into sealed (stream_id, subject_id, name, tenant, box)
-  select * from unnest(of($25)::uuid[], of($26)::uuid[], of($27)::text[], of($28)::text[], of($29)::bytea[])
+  select * from unnest(of($26)::uuid[], of($27)::uuid[], of($28)::text[], of($29)::text[], of($30)::bytea[])
   on conflict (stream_id, subject_id, name) do update set box = excluded.box
 ), keyed as (
   insert into data_keys (subject_id, tenant, wrapped)
-  select * from unnest(of($30)::uuid[], of($31)::text[], of($32)::bytea[])
+  select * from unnest(of($31)::uuid[], of($32)::text[], of($33)::bytea[])
   on conflict (subject_id) do nothing
   returning 1
 ), set_aside as (
   insert into parked_events (tenant, stream_id, source, seq, event_id, type, topic, part, place, key, headers,
                              value, reason, detail)
-  select * from unnest($33::text[], $34::uuid[], $35::text[], $36::bigint[], $37::uuid[], $38::text[],
-                       $39::text[], $40::integer[], $41::bigint[], $42::bytea[], $43::json[], $44::bytea[],
-                       $45::text[], $46::text[])
+  select * from unnest($34::text[], $35::uuid[], $36::text[], $37::bigint[], $38::uuid[], $39::text[],
+                       $40::text[], $41::integer[], $42::bigint[], $43::bytea[], $44::json[], $45::bytea[],
+                       $46::text[], $47::text[])
   on conflict do nothing
 ), answered as (
   insert into command_keys (tenant, actor, key, fingerprint, answer)
-  select $47, $48, $49, $50, $51 where $49::text is not null
+  select $48, $49, $50, $51, $52 where $50::text is not null
 )
 select case
   when (select count(*) from moved) = cardinality(of($1))
-   and (select count(*) from keyed) = cardinality(of($30))
+   and (select count(*) from keyed) = cardinality(of($31))
   then (select ids from queued)
   else array[conflict()]
 end

@@ -93,7 +93,8 @@ async def lease_ends(runtime: Runtime) -> None:
 async def seen(runtime: Runtime, n: int = 1) -> list[str]:
     """Return what the n-th stream has counted."""
     found: list[str] = await runtime.pool.fetchval(
-        "select array(select jsonb_array_elements_text(state -> 'seen')) from streams where stream_id = $1",
+        "select array(select jsonb_array_elements_text(state::jsonb -> 'seen')) "
+        "from streams where stream_id = $1",
         case_id(n),
     )
     return found

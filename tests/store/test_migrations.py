@@ -7,9 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
+from msgspec import Struct
 
 from deploy.roles import lay_roles, logins_of
+from services.kernel import migrations
 from services.kernel.database import Session, connect
 from services.kernel.migrations import (
     DAYS_AHEAD,
@@ -21,10 +24,13 @@ from services.kernel.migrations import (
     missing_migrations,
 )
 from services.kernel.service import Service
+from services.kernel.streams import read
 from tests.tally import TALLY, TENANT, case_id
 from tests.waiting import until
 
 KERNEL = sorted(file.name for file in KERNEL_SCHEMA.glob("*.sql"))
+GROUND = [name for name in KERNEL if name < "0100"]
+CHANGES = [name for name in KERNEL if name >= "0900"]
 FIRST, SECOND = "0100_first.sql", "0101_second.sql"
 AN_EVENT = """
 insert into event_log (created_on, stream_id, seq, event_id, tenant, type, meta, data)
@@ -54,11 +60,11 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
 
 
 async def test_files_run_in_order(postgres_dsn: str, tx: Session, service: Service) -> None:
-    """The kernel's come first, then the service's own, by their numbers."""
+    """By their numbers: the kernel's ground, then the service's own, then what changes the ground."""
     missing = await missing_migrations(tx, service)
     done = await migrate(postgres_dsn, service)
 
-    assert missing == done == [*KERNEL, FIRST, SECOND]
+    assert missing == done == [*GROUND, FIRST, SECOND, *CHANGES]
     assert await missing_migrations(tx, service) == []
     columns = await tx.fetch(
         "select column_name from information_schema.columns "
@@ -112,17 +118,18 @@ async def test_a_file_that_fails_leaves_nothing(postgres_dsn: str, tx: Session, 
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate(postgres_dsn, service)
 
-    assert await missing_migrations(tx, service) == ["0102_third.sql"]
+    left = ["0102_third.sql", *CHANGES]
+    assert await missing_migrations(tx, service) == left
     assert await tx.fetchval("select to_regclass('half')") is None
     (service.schema / "0102_third.sql").write_text("create table half (n int);", encoding="utf-8")
-    assert await migrate(postgres_dsn, service) == ["0102_third.sql"]
+    assert await migrate(postgres_dsn, service) == left
 
 
 async def test_two_runners_at_once_run_each_file_once(postgres_dsn: str, service: Service) -> None:
     """Several processes that start together wait for each other."""
     done = await asyncio.gather(*(migrate(postgres_dsn, service) for _ in range(3)))
 
-    assert sorted(done, key=len) == [[], [], [*KERNEL, FIRST, SECOND]]
+    assert sorted(done, key=len) == [[], [], [*GROUND, FIRST, SECOND, *CHANGES]]
 
 
 async def test_services_have_schemas_of_their_own(postgres_dsn: str, tx: Session, service: Service) -> None:
@@ -219,3 +226,38 @@ def as_role(dsn: str, role: str) -> str:
     """Return the connection string of another role of the test."""
     scheme, rest = dsn.split("://")
     return f"{scheme}://{role}:pass-{role}@{rest.partition('@')[2]}"
+
+
+class Page(Struct, frozen=True, tag="page", tag_field="kind"):
+    """What a stream held before its kind stood beside it."""
+
+    text: str = ""
+
+
+async def test_states_that_were_there_become_text(
+    postgres_dsn: str, tx: Session, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installation's streams keep what they hold, and the service's own check finds their kind."""
+    rule = (
+        "alter table streams add constraint streams_are_pages check (state ->> 'kind' in ('page', 'book'));"
+    )
+    (service.schema / FIRST).write_text(rule, encoding="utf-8")
+    (service.schema / SECOND).unlink()
+    with monkeypatch.context() as before:
+        ground = [KERNEL_SCHEMA / name for name in GROUND]
+        before.setattr(migrations, "_files", lambda _: [*ground, service.schema / FIRST])
+        await migrate(postgres_dsn, service)
+    await tx.execute(A_STREAM, case_id(1), '{"kind": "page", "text": "æ"}')
+    await tx.execute(A_STREAM, case_id(2), None)
+    await migrate(postgres_dsn, service)
+
+    found = await read(tx, [case_id(1), case_id(2)], msgspec.json.Decoder(Page))
+    assert [found[case_id(n)].state for n in (1, 2)] == [Page("æ"), None]
+    assert await tx.fetchval("select kind from streams where state is not null") == "page"
+    with pytest.raises(asyncpg.CheckViolationError, match="streams_are_pages"):
+        await tx.execute("update streams set kind = 'leaf'")
+
+
+A_STREAM = """
+insert into streams (stream_id, tenant, version, seq, marks, state) values ($1, '0440', 1, 0, '{}', $2)
+"""

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import asyncpg
 import msgspec
 import pytest
+from msgspec import Struct
 
 from contracts.consent import ConsentGiven
 from services.kernel.database import Session, connect
@@ -29,7 +30,15 @@ from tests.examples_poison import a_parked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until
 
-DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+class Sheet(Struct, frozen=True, tag="tally", tag_field="kind"):
+    """What a stream holds here."""
+
+    seq: int = 0
+    text: str = ""
+
+
+DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Sheet)
 LATER = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TABLES = ("streams", "event_log", "pending", "timers", "effects", "sealed", "data_keys", "parked_events")
@@ -60,7 +69,7 @@ def tell(row: Row, count: int, *, trace: str = "") -> Row:
     for _ in range(count):
         row.seq += 1
         told.append(Sent(new_id(), "consent", row.seq, ConsentGiven.type, body_of(row.seq), meta))
-    row.take(Decision({"kind": "tally", "seq": row.seq}), told)
+    row.take(Decision(Sheet(row.seq)), told)
     return row
 
 
@@ -90,9 +99,7 @@ async def test_batches_of_any_size_go_through_one_statement(tx: Session) -> None
         found = await again(tx, rows)
 
         assert len(messages) == 2 * size
-        assert [(row.version, row.seq, row.state) for row in found] == [
-            (1, 2, {"kind": "tally", "seq": 2})
-        ] * size
+        assert [(row.version, row.seq, row.state) for row in found] == [(1, 2, Sheet(2))] * size
 
     assert await counts(tx) == [saved, 2 * saved, 4, 0, 0, 0, 0, 0, 0]
     prepared = await tx.fetch("select statement from pg_prepared_statements where not from_sql")
@@ -108,12 +115,7 @@ async def test_a_stream_that_is_not_there_is_not_read(tx: Session) -> None:
 
 async def test_what_is_saved_is_read_again_to_the_letter(tx: Session) -> None:
     """Letters, signs that separate the columns on their way, marks and the flag come back as they were."""
-    document: dict[str, Any] = {
-        "kind": "tally",
-        "text": 'æøå "\\" \x1d\x1e\x1f \t\n {} ,',
-        "none": None,
-        "list": [],
-    }
+    document = Sheet(text='æøå "\\" \x1d\x1e\x1f \t\n {} ,')
     row = fresh(case_id(1), TENANT)
     row.take(Decision(document), ())
     row.marks = {"referral": (7, str(case_id(2))), "evaluation": (1, str(case_id(3)))}
@@ -270,7 +272,7 @@ async def test_an_effect_is_asked_for_once_a_key(tx: Session) -> None:
     key = new_id()
     for n in range(2):
         (row,) = streams(1) if n == 0 else await again(tx, streams(1))
-        row.take(Decision(row.state or {}, effects=(Effect(key, "mail", {"n": str(n)}),)), ())
+        row.take(Decision(row.state or Sheet(), effects=(Effect(key, "mail", {"n": str(n)}),)), ())
         await save(tx, [row])
 
     rows = await tx.fetch("select key, about from effects")

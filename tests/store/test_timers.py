@@ -82,7 +82,7 @@ async def fire_all(timers: Timers) -> int:
 async def woken(runtime: Runtime) -> int:
     """Return how often streams were woken."""
     async with runtime.pool.acquire() as tx:
-        found: int = await tx.fetchval("select coalesce(sum((state ->> 'woken')::int), 0) from streams")
+        found: int = await tx.fetchval("select coalesce(sum((state::json ->> 'woken')::int), 0) from streams")
     return found
 
 
