@@ -42,6 +42,7 @@ check: $(STAMP) ## lint, types, walls, and that generated files are current
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.publish --check
 	$(BIN)/python -m services.openapi --check
+	$(BIN)/python -m services.catalogue --check
 	$(BIN)/codespell
 	$(MAKE) --no-print-directory lock-check
 
@@ -52,9 +53,10 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure the event path against a hand-written floor (BROKER=embedded|kafka)
 	$(BIN)/python -m bench --broker $(BROKER) $(ARGS)
 
-publish: $(STAMP) ## write the published schemas, AsyncAPI and OpenAPI
+publish: $(STAMP) ## write the published schemas, AsyncAPI and OpenAPI, and renew the catalogues
 	$(BIN)/python -m contracts.publish
 	$(BIN)/python -m services.openapi
+	$(BIN)/python -m services.catalogue
 
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal
 lock: $(STAMP) ## renew the lock files after a change of pyproject.toml

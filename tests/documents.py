@@ -107,9 +107,9 @@ def answers() -> set[tuple[int, str]]:
     """Return status and name of every no, as the table of statuses or the place that answers it has them."""
     found = {(status_of(kind), kind.slug()) for kind in kinds_of(No)}
     names = {kind.__name__: kind.slug() for kind in kinds_of(No)}
-    said = re.findall(r"\bproblem\((\d{3}), (\w+)\.slug", text_of("services/kernel/problems.py"))
+    said = re.findall(r"\b_problem\(request, (\d{3}), (\w+)", text_of("services/kernel/problems.py"))
     return (
         found
         | {(int(status), names[kind]) for status, kind in said}
-        | {(status, f"http-{status}") for status in problems._TITLES}
+        | {(status, f"http-{status}") for status in problems.TITLES}
     )

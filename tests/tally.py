@@ -1,7 +1,7 @@
 """A service of the smallest kind, for the tests of the kernel: it counts what it hears and says so."""
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from contracts.consent import ConsentAccessRefused, ConsentGiven, ConsentLooked, ConsentTicked
 from contracts.event import Event
+from contracts.model import CollaborationModel
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.decision import Decision, Given, Seal, Timer, TimerFired
@@ -155,6 +156,7 @@ async def running(
     *,
     kms: Kms | None = None,
     clock: Clock | None = None,
+    models: Mapping[str, CollaborationModel] | None = None,
     **more: Any,
 ) -> AsyncIterator[Runtime]:
     """Run a service while the block runs; topics and schema are made first."""
@@ -163,7 +165,7 @@ async def running(
     if bootstrap:
         await make_topics(["referral", service.name], settings)
     kms = kms or FileKms(Path(tempfile.mkdtemp()) / "kek", mode="test")
-    runtime = Runtime(service, settings, clock=clock or SystemClock(), models={}, kms=kms)
+    runtime = Runtime(service, settings, clock=clock or SystemClock(), models=models or {}, kms=kms)
     await runtime.start(listen=bool(bootstrap))
     try:
         yield runtime

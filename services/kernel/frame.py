@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kernel import metrics
+from services.kernel.languages import House
 from services.kernel.principals import Principals
 from services.kernel.problems import answer_problems, answer_to
 from services.kernel.runtime import Runtime
@@ -38,6 +39,7 @@ def application(services: Sequence[Service], version: str) -> FastAPI:
     )
     for service in services:
         app.include_router(service.routes)
+    app.state.house = House(())
     answer_problems(app)
     app.add_middleware(Frame)
     return app
@@ -47,6 +49,7 @@ def serve_on(app: FastAPI, runtimes: Mapping[str, Runtime], principals: Principa
     """Put running services behind an application, with health and metrics."""
     app.state.runtimes = runtimes
     app.state.principals = principals
+    app.state.house = House(model for runtime in runtimes.values() for model in runtime.models.values())
 
     @app.get("/live", include_in_schema=False)
     async def live() -> PlainTextResponse:
@@ -90,7 +93,7 @@ class Frame:
         except Exception as fault:
             if status:
                 raise
-            await answer_to(fault)(scope, receive, send_framed)
+            await answer_to(Request(scope), fault)(scope, receive, send_framed)
         finally:
             route = _route(scope)
             metrics.REQUESTS.labels(

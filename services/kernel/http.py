@@ -13,9 +13,11 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from contracts.model import CollaborationModel
+from contracts.model_parts import Language
 from services.kernel.decision import Actor, Look
 from services.kernel.errors import KeyMissing, KeyReused, No, NotAllowed, VersionMissing
 from services.kernel.ids import new_id
+from services.kernel.languages import language_of
 from services.kernel.runtime import Runtime
 from services.kernel.service import Tx
 from services.kernel.step import RETRIES
@@ -63,6 +65,14 @@ class Desk:
     def now(self) -> datetime:
         """The time by which deadlines run."""
         return self._runtime.clock.now()
+
+    @property
+    def language(self) -> Language:
+        """The language in which the actor is answered; reading it says so in the answer."""
+        language = language_of(self._request)
+        self._response.headers["Content-Language"] = language
+        self._response.headers["Vary"] = "Accept-Language"
+        return language
 
     def need(self, *roles: str) -> None:
         """Raise `NotAllowed` unless the actor has one of the roles."""
@@ -219,8 +229,12 @@ def at(service: str) -> Callable[..., Desk]:
         idempotency_key: Annotated[  # noqa: ARG001  read from the request; named here for the document
             str | None, Header(description="Repeat a request under its key, and it is done once.")
         ] = None,
+        accept_language: Annotated[  # noqa: ARG001  the same
+            str | None, Header(description="da, nb or en; else it is the municipality's own language.")
+        ] = None,
     ) -> Desk:
         actor = request.app.state.principals.actor(authorization)
+        request.state.tenant = actor.tenant
         return Desk(request.app.state.runtimes[service], actor, request, response, if_match)
 
     desk.__name__ = f"desk_of_{service}"

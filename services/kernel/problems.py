@@ -1,6 +1,7 @@
 """Every no as problem details (RFC 9457): the one file that knows HTTP's numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -23,9 +24,11 @@ from services.kernel.errors import (
     VersionMissing,
 )
 from services.kernel.kms import KeyStoreBroken, KeyStoreSilent
+from services.kernel.languages import language_of
 from services.kernel.logs import log
 from services.kernel.principals import TokenInvalid, TokenMissing
 from services.kernel.sealing import SealBroken
+from services.kernel.words import context_of, said_in
 
 _STATUS: Final[Mapping[type[No], int]] = {
     TokenMissing: 401,
@@ -45,11 +48,12 @@ _STATUS: Final[Mapping[type[No], int]] = {
     No: 400,
 }
 _MEDIA: Final = "application/problem+json"
-_TITLES: Final = {
+TITLES: Final = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
     413: "This body is larger than is taken here.",
 }
+OTHER_TITLE: Final = "This cannot be done."
 
 
 class BodyUnreadable(No):
@@ -68,23 +72,6 @@ class Bug(No):
     """This should not have happened: nothing was changed; it was noted without what you sent."""
 
 
-def problem(
-    status: int,
-    slug: str,
-    title: str,
-    detail: str = "",
-    errors: Sequence[Mapping[str, Any]] = (),
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    """Return a problem document; nothing of what was sent is repeated in it."""
-    body: dict[str, Any] = {"type": f"urn:samspil:problem:{slug}", "title": title, "status": status}
-    if detail:
-        body["detail"] = detail
-    if errors:
-        body["errors"] = list(errors)
-    return JSONResponse(body, status, headers=headers, media_type=_MEDIA)
-
-
 def answer_problems(app: FastAPI) -> None:
     """Let an application answer every no with a problem document; `Frame` answers the rest."""
     app.add_exception_handler(No, _no)
@@ -92,7 +79,7 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
-async def _no(_request: Request, fault: Exception) -> JSONResponse:
+async def _no(request: Request, fault: Exception) -> JSONResponse:
     no = fault if isinstance(fault, No) else Bug()
     kind = type(no)
     status = next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
@@ -102,31 +89,64 @@ async def _no(_request: Request, fault: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:  # noqa: PLR2004  HTTP's number
         headers["Retry-After"] = "5"
-    return problem(status, no.slug(), no.sentence(), no.hint, headers=headers)
+    return _problem(request, status, kind, {"detail": no.hint}, headers)
 
 
-async def _not_understood(_request: Request, fault: Exception) -> JSONResponse:
+async def _not_understood(request: Request, fault: Exception) -> JSONResponse:
     faults = fault.errors() if isinstance(fault, RequestValidationError) else []
     if any(entry["type"] == "json_invalid" for entry in faults):
-        return problem(400, BodyUnreadable.slug(), BodyUnreadable.sentence())
+        return _problem(request, 400, BodyUnreadable)
     errors = [
         {"at": "/".join(str(part) for part in entry["loc"]), "what": entry["type"], "hint": entry["msg"]}
         for entry in faults
     ]
-    return problem(422, BodyNotUnderstood.slug(), BodyNotUnderstood.sentence(), errors=errors)
+    return _problem(request, 422, BodyNotUnderstood, {"errors": errors})
 
 
-async def _http(_request: Request, fault: Exception) -> JSONResponse:
+async def _http(request: Request, fault: Exception) -> JSONResponse:
     status = fault.status_code if isinstance(fault, HTTPException) else 500
     headers = fault.headers if isinstance(fault, HTTPException) else None
-    return problem(status, f"http-{status}", _TITLES.get(status, "This cannot be done."), headers=headers)
+    context, sentence = title_of(status)
+    return _document(request, status, f"http-{status}", (context, sentence), {}, headers)
 
 
-def answer_to(fault: Exception) -> JSONResponse:
+def title_of(status: int) -> tuple[str, str]:
+    """Return the sentence of an answer that HTTP itself gives, after its name in the catalogues."""
+    return (f"kernel/http-{status}", TITLES[status]) if status in TITLES else ("kernel/http", OTHER_TITLE)
+
+
+def answer_to(request: Request, fault: Exception) -> JSONResponse:
     """Return the answer to what no rule foresaw: a wire that broke, or a bug."""
     if passes(fault):
         log.warning("request_failed", kind=type(fault).__name__)
-        return problem(503, TryLater.slug(), TryLater.sentence(), headers={"Retry-After": "1"})
+        return _problem(request, 503, TryLater, headers={"Retry-After": "1"})
     metrics.BUGS.labels("http", type(fault).__name__).inc()
     log.error("request_broke", kind=type(fault).__name__)
-    return problem(500, Bug.slug(), Bug.sentence())
+    return _problem(request, 500, Bug)
+
+
+def _problem(
+    request: Request,
+    status: int,
+    kind: type[No],
+    more: Mapping[str, Any] = MappingProxyType({}),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return the problem document of a kind of no."""
+    return _document(request, status, kind.slug(), (context_of(kind), kind.sentence()), more, headers)
+
+
+def _document(
+    request: Request,
+    status: int,
+    slug: str,
+    said: tuple[str, str],
+    more: Mapping[str, Any],
+    headers: Mapping[str, str] | None,
+) -> JSONResponse:
+    """Return a problem document in the language of the request; it repeats nothing that was sent."""
+    title, language = said_in(language_of(request), *said)
+    body = {"type": f"urn:samspil:problem:{slug}", "title": title, "status": status}
+    body.update({name: value for name, value in more.items() if value})
+    spoken = {"Content-Language": language, "Vary": "Accept-Language"}
+    return JSONResponse(body, status, headers={**(headers or {}), **spoken}, media_type=_MEDIA)

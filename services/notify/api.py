@@ -5,14 +5,14 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.kernel.errors import Missing, NotAllowed
 from services.kernel.http import Desk, Done, at
 from services.notify import store
 from services.notify.domain import ADDRESS, Inbox, ReadNotice, RecordContact, inbox_of
-from services.notify.steps import LANGUAGES, TEXTS
+from services.notify.steps import TEXTS
 
 router: Final = APIRouter(prefix="/notify", tags=["notify"])
 
@@ -20,7 +20,6 @@ NotifyDesk = Annotated[Desk, Depends(at("notify"))]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
-_SPOKEN: Final = {"da": "da", "nb": "nb", "no": "nb", "nn": "nb", "en": "en"}
 
 
 def _mailable(text: str) -> str:
@@ -37,7 +36,6 @@ Cursor = Annotated[
     str | None, Query(pattern=r"^[0-9]{1,17}_[0-9a-f]{32}$", description="the page before's `next`")
 ]
 Limit = Annotated[int, Query(ge=1, le=200)]
-AcceptLanguage = Annotated[str, Header(max_length=200)]
 
 
 class ContactBody(BaseModel):
@@ -87,20 +85,15 @@ class FiguresView(BaseModel):
 @router.get("/inbox")
 async def read_inbox(
     desk: NotifyDesk,
-    response: Response,
     cursor: Cursor = None,
     limit: Limit = 50,
     unread: Annotated[bool, Query(description="only what has not been read")] = False,  # noqa: FBT002
-    accept_language: AcceptLanguage = "",
 ) -> InboxView:
     """List the actor's own notices, their organisation's or their department's."""
     inbox = _inbox(desk)
-    language = spoken(accept_language)
-    response.headers["Content-Language"] = language
-    response.headers["Vary"] = "Accept-Language"
     whose = {"recipient_id": inbox.recipient_id, "role": inbox.role}
     rows = await desk.ask(store.inbox, **whose, unread=unread, before=_place(cursor), limit=limit)
-    texts = TEXTS[language].kinds
+    texts = TEXTS[desk.language].kinds
     notices = [NoticeView(text=texts[row["kind"]].inbox, **row) for row in rows]
     return InboxView(
         notices=notices,
@@ -143,29 +136,6 @@ async def read_figures(desk: NotifyDesk) -> FiguresView:
         figures.notices[row["kind"]] = figures.notices.get(row["kind"], 0) + row["notices"]
         figures.mails[row["mail"]] = figures.mails.get(row["mail"], 0) + row["notices"]
     return figures
-
-
-def spoken(accept_language: str) -> str:
-    """Return which of our languages an Accept-Language header likes best (RFC 9110, 12.5.4)."""
-    liked = [_liking(part) for part in accept_language.split(",")]
-    best = max(
-        ((quality, language) for quality, language in liked if language), default=(0.0, ""), key=_first
-    )
-    return best[1] if best[0] > 0 else LANGUAGES[0]
-
-
-def _liking(part: str) -> tuple[float, str]:
-    tag, _, parameter = part.strip().lower().partition(";")
-    name, _, value = parameter.strip().partition("=")
-    try:
-        quality = float(value) if name == "q" else 1.0
-    except ValueError:
-        quality = 0.0
-    return quality, _SPOKEN.get(tag.strip().partition("-")[0], "")
-
-
-def _first(liking: tuple[float, str]) -> float:
-    return liking[0]
 
 
 def _inbox(desk: Desk) -> Inbox:

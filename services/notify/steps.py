@@ -13,13 +13,13 @@ import aiosmtplib
 import msgspec
 from msgspec import Struct
 
+from contracts.model_parts import LANGUAGES
 from services.kernel.decision import Effect
 from services.kernel.service import Hands
 from services.kernel.settings import Settings
 from services.notify.domain import ADDRESS, NoteMail, Recipient
 from services.notify.domain_case import Case, is_visible
 
-LANGUAGES: Final = ("da", "nb", "en")
 LINK: Final = "((link))"
 _FOLDER: Final = Path(__file__).parent / "templates"
 _FOR_GOOD: Final = range(500, 600)

@@ -19,6 +19,7 @@ from joserfc.jwk import KeySet, OKPKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.consent import ConsentLost
+from contracts.model import load_models, model_folder
 from services.kernel.clock import wall
 from services.kernel.embedded import postgres
 from services.kernel.embedded_process import free_port
@@ -546,6 +547,72 @@ async def test_health_and_numbers_carry_the_headers_too(site: Site) -> None:
     """Every answer has them, whoever asks."""
     for path in ("/live", "/ready", "/metrics", "/openapi.json"):
         assert (await site.ask("GET", path, token=None)).status in {200, 503}
+
+
+# In which language
+
+
+ANSWERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "token-missing": ("GET", "/consent/numbers", {"token": None}),
+    "token-invalid": ("GET", "/consent/numbers", {"token": "guess"}),
+    "not-allowed": ("GET", "/consent/numbers", {"token": a_token(role="guardian")}),
+    "missing": ("GET", f"/consent/tallies/{TALLY_ID}", {}),
+    "http-404": ("GET", "/consent/nowhere", {}),
+    "http-405": ("DELETE", f"/consent/tallies/{TALLY_ID}", {}),
+    "http-413": ("POST", "/consent/tallies", {"data": b"x" * (LARGEST_BODY + 1)}),
+    "body-unreadable": ("POST", "/consent/tallies", {"data": b"{"}),
+    "body-not-understood": ("POST", "/consent/tallies", {"json": {}}),
+    "key-missing": ("POST", "/consent/tallies", {"json": {"referral_id": str(ACTOR)}}),
+    "version-missing": ("POST", "", {"json": {"referral_id": str(ACTOR)}}),
+    "stale": ("POST", "", {"json": {"referral_id": str(ACTOR)}, "headers": {"If-Match": '"7"'}}),
+    "bug": ("GET", "/consent/bug?word=Karen", {}),
+}
+BEGINNINGS = {
+    "da": "Du Der Det Dit Denne Log Send Angiv Indholdet Nogle Nogen",
+    "nb": "Du Det Dette Innloggingen Denne Logg Send Oppgi Innholdet Noen",
+    "en": "You There This Sign Send Say Some The Somebody",
+}
+
+
+async def said(site: Site, slug: str, begun: str, wish: str) -> Answer:
+    """Return a no in the language that is wished for."""
+    method, path, more = ANSWERS[slug]
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "key-2", **more.get("headers", {})}
+    if slug == "key-missing":
+        del headers["Idempotency-Key"]
+    if wish:
+        headers["Accept-Language"] = f"{wish}, *;q=0.1"
+    where = path or f"/consent/tallies/{begun}/counts"
+    return await site.ask(method, where, **{**more, "headers": headers})
+
+
+async def test_every_no_is_said_in_the_language_that_is_asked_for(postgres_dsn: str) -> None:
+    """Name and status stay; the sentence follows the request, and without a wish the municipality."""
+    async with open_site(postgres_dsn, models=load_models(model_folder())) as site:
+        begun = (await site.begin("key-1")).body["id"]
+        answers = {
+            slug: {wish: await said(site, slug, begun, wish) for wish in ("da", "nb", "en", "")}
+            for slug in ANSWERS
+        }
+
+    for slug, by_wish in answers.items():
+        assert {answer.slug for answer in by_wish.values()} == {slug}
+        assert len({answer.status for answer in by_wish.values()}) == 1
+        assert {answer.headers["vary"] for answer in by_wish.values()} == {"Accept-Language"}
+        spoken = [answer.headers["content-language"] for answer in by_wish.values()]
+        assert spoken == ["da", "nb", "en", "da"]
+        assert by_wish[""].body["title"] == by_wish["da"].body["title"]
+        for language, beginnings in BEGINNINGS.items():
+            assert by_wish[language].body["title"].split(" ")[0] in beginnings.split(" ")
+
+
+async def test_where_no_model_is_the_answer_is_in_english(site: Site) -> None:
+    """As it is for somebody who asks for languages that we do not speak."""
+    unasked = await site.ask("GET", "/consent/nowhere")
+    unspoken = await site.ask("GET", "/consent/nowhere", headers={"Accept-Language": "sv, fi"})
+
+    assert [answer.headers["content-language"] for answer in (unasked, unspoken)] == ["en", "en"]
+    assert unasked.body["title"] == "There is nothing at this address."
 
 
 # The trail

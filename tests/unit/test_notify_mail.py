@@ -13,11 +13,11 @@ from uuid import UUID
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from contracts.model_parts import LANGUAGES
 from services.kernel.settings import Settings
-from services.notify.api import spoken
 from services.notify.domain import ADDRESS, NoteMail, Recipient
 from services.notify.domain_news import KINDS
-from services.notify.steps import LANGUAGES, LINK, TEXTS, MailNotTaken, mail
+from services.notify.steps import LINK, TEXTS, MailNotTaken, mail
 from tests.examples_notify import CASE, MOTHER, ORGANISATION, a_case, a_mail, accepted, lost, notice_to, sent
 
 ADDRESSED = "someone@example.org"
@@ -231,22 +231,3 @@ def test_no_text_has_a_place_for_personal_data(language: str) -> None:
 def test_a_withdrawal_leaves_the_public_help_as_it_is_and_says_so(language: str, words: str) -> None:
     """A family that takes its consent back reads that the municipality's help does not end."""
     assert TEXTS[language].kinds["referral_withdrawn"].inbox.endswith(words)
-
-
-@pytest.mark.parametrize(
-    ("header", "language"),
-    [
-        ("", "da"),
-        ("nb-NO,nb;q=0.9,en;q=0.8", "nb"),
-        ("nn, en;q=0.5", "nb"),
-        ("en-GB", "en"),
-        ("sv, en;q=0.4, da;q=0.6", "da"),
-        ("de", "da"),
-        ("en;q=0", "da"),
-        ("en;q=much, nb;q=0.1", "nb"),
-        (";;,,q=1", "da"),
-    ],
-)
-def test_the_inbox_speaks_the_language_that_is_liked_best(header: str, language: str) -> None:
-    """A browser's wish is followed where we can; else we speak Danish."""
-    assert spoken(header) == language

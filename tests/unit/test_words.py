@@ -1,0 +1,187 @@
+"""Every no is said in Danish, bokmål and English, and in the language that somebody asks for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from babel.messages.catalog import Catalog
+
+from contracts.model import load_models, model_folder
+from contracts.model_parts import Language
+from services.catalogue import faults, main, read, renewed, sentences
+from services.kernel.errors import No, NotAllowed
+from services.kernel.languages import House, liked
+from services.kernel.problems import OTHER_TITLE, TITLES
+from services.kernel.words import FOLDER, TRANSLATED, context_of, said_in
+from tests.documents import kinds_of
+
+MODEL = next(iter(load_models(model_folder()).values()))
+
+
+def test_no_kind_of_no_lacks_its_words() -> None:
+    """Whatever class a service adds, its sentence is looked for; HTTP's own are among them."""
+    wanted, kinds = sentences(), list[type[No]]((No, *kinds_of(No)))
+
+    assert {context_of(kind): kind.sentence() for kind in kinds}.items() <= wanted.items()
+    assert {*TITLES.values(), OTHER_TITLE} <= set(wanted.values())
+    assert {name.partition("/")[0] for name in wanted} >= {"kernel", "referral", "consent", "agreement"}
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_catalogue_says_all_of_it_and_nothing_else(language: Language) -> None:
+    """Nothing is missing, empty, in doubt or no longer said, and the mark of a sentence is at its end."""
+    catalogue = read(FOLDER / f"{language}.po", language)
+    said = {message.context: str(message.string) for message in catalogue if message.id}
+
+    assert faults(catalogue, sentences()) == []
+    assert [name for name, words in said.items() if not words.endswith(".") or words.strip() != words] == []
+    assert [name for name, words in said.items() if words == sentences()[str(name)]] == []
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_what_a_program_must_be_sent_is_named_as_it_is(language: Language) -> None:
+    """Names of headers, settings and options are no words of a language."""
+    names = (
+        "Idempotency-Key",
+        "If-Match",
+        "Authorization",
+        "`errors`",
+        "SAMSPIL_VAULT_URL",
+        "--clock virtual",
+    )
+    spoken = {
+        name: said_in(language, context, sentence)[0]
+        for context, sentence in sentences().items()
+        for name in names
+        if name in sentence
+    }
+
+    assert set(spoken) == set(names)
+    assert [name for name, words in spoken.items() if name not in words] == []
+
+
+def test_the_catalogues_are_current(capsys: pytest.CaptureFixture[str]) -> None:
+    """`make check` has nothing to say, and so says nothing."""
+    assert main(["--check"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_faulty_catalogue_fails_the_check_until_a_person_has_looked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without their files both languages lack everything; renewed, everything is there and empty."""
+    lacking, missing = main(["--check"], tmp_path), capsys.readouterr().err
+    written, empty = main([], tmp_path), capsys.readouterr().err
+
+    assert (lacking, written) == (1, 1)
+    assert "da.po: referral/consent-missing: is not there\n" in missing
+    assert "nb.po: referral/consent-missing: is empty\n" in empty
+    assert list(tmp_path.iterdir()) != []
+    assert len(empty.splitlines()) == len(missing.splitlines()) == 2 * len(sentences())
+
+
+def a_catalogue(**said: tuple[str, str]) -> Catalog:
+    """Return a catalogue of sentences and their translations by context."""
+    catalogue = Catalog(locale="da")
+    for context, (sentence, translation) in said.items():
+        catalogue.add(sentence, translation, context=context)
+    return catalogue
+
+
+def test_a_changed_sentence_is_in_doubt_and_its_translation_is_kept() -> None:
+    """Whoever edits a docstring is told to look at the translations; nothing that was written is lost."""
+    old = a_catalogue(kept=("Yes.", "Ja."), changed=("No.", "Nej."), gone=("Never.", "Aldrig."))
+    wanted = {"kept": "Yes.", "changed": "No, never.", "new": "Perhaps."}
+
+    catalogue = renewed(old, wanted)
+
+    assert {message.context: message.string for message in catalogue if message.id} == {
+        "kept": "Ja.",
+        "changed": "Nej.",
+        "new": "",
+    }
+    assert faults(old, wanted) == [
+        "new: is not there",
+        "changed: is not what the code says",
+        "gone: is not what the code says",
+    ]
+    assert faults(catalogue, wanted) == [
+        "changed: is in doubt; read it again and take the mark away",
+        "new: is empty",
+    ]
+    assert faults(renewed(catalogue, wanted), wanted) == faults(catalogue, wanted)
+
+
+def test_a_sentence_that_no_catalogue_has_is_said_in_english() -> None:
+    """And the answer then calls itself English."""
+    assert said_in("da", "referral/unheard-of", "This is new.") == ("This is new.", "en")
+    assert said_in("en", context_of(NotAllowed), NotAllowed.sentence()) == (NotAllowed.sentence(), "en")
+    assert said_in("da", context_of(NotAllowed), NotAllowed.sentence()) == (
+        "Du har ikke adgang til dette.",
+        "da",
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", "da"),
+        ("nb-NO,nb;q=0.9,en;q=0.8", "nb"),
+        ("nn, en;q=0.5", "nb"),
+        ("no", "nb"),
+        ("EN-gb", "en"),
+        ("en-GB-oxendict", "en"),
+        ("sv, en;q=0.4, da;q=0.6", "da"),
+        ("en;q=0.5, nb;q=0.500", "en"),
+        ("de", "da"),
+        ("*", "da"),
+        ("*;q=0.5, en", "en"),
+        ("da;q=0, *", "nb"),
+        ("da;q=0.1, *;q=0.2", "nb"),
+        ("en;q=0", "da"),
+        ("en;q=much, nb;q=0.1", "nb"),
+        ("en;q=nan, nb;q=2, da;q=0.001", "da"),
+        ("en ; q=0.7 , nb ;q=0.8", "nb"),
+        ("english, danish", "da"),
+        (";;,,q=1", "da"),
+    ],
+)
+def test_the_language_that_is_liked_best_is_spoken(header: str, language: Language) -> None:
+    """A browser's wish is followed where we can; else we speak the language of the house."""
+    assert liked(header, "da") == language
+
+
+def houses() -> Iterator[tuple[str, tuple[tuple[str, str], ...], str | None, str]]:
+    """Return models by municipality and first language, who asks, and what is spoken to them."""
+    danish, norwegian = ("0440", "da"), ("1103", "nb")
+    yield "of the municipality", (danish, norwegian), "1103", "nb"
+    yield "of the only one, to whoever is unknown", (danish,), None, "da"
+    yield "English, where several are spoken", (danish, norwegian), None, "en"
+    yield "of all, to a municipality without a model", (danish,), "1103", "da"
+    yield "English, without models", (), "0440", "en"
+
+
+@pytest.mark.parametrize(
+    ("models", "tenant", "language"), [pytest.param(*rest, id=name) for name, *rest in houses()]
+)
+def test_who_asks_for_no_language_is_spoken_to_in_that_of_the_house(
+    models: tuple[tuple[str, Language], ...], tenant: str | None, language: str
+) -> None:
+    """The first language of a municipality's model is its usual one."""
+    house = House(
+        MODEL.model_copy(update={"municipality": municipality, "languages": (first,)})
+        for municipality, first in models
+    )
+
+    assert house.language(tenant) == language
+
+
+def test_the_newest_model_says_what_is_usual() -> None:
+    """A municipality that changes its mind writes a new version."""
+    versions = [
+        MODEL.model_copy(update={"version": number, "languages": (cast("Any", first),)})
+        for number, first in ((2, "nb"), (1, "da"))
+    ]
+
+    assert House(versions).language(MODEL.municipality) == "nb"
