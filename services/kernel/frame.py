@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kernel import metrics
+from services.kernel.documented import Documented
 from services.kernel.languages import House
 from services.kernel.principals import Principals
 from services.kernel.problems import answer_problems, answer_to
@@ -29,7 +30,7 @@ _HEADERS: Final = (
 
 def application(services: Sequence[Service], version: str) -> FastAPI:
     """Return the application without anything running behind it; its document is the published OpenAPI."""
-    app = FastAPI(
+    app = Documented(
         title="Samspil",
         version=version,
         summary="Collaboration between a municipality's services for children and voluntary organisations.",

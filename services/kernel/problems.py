@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.kernel import metrics
 from services.kernel.clock import ClockBackwards
@@ -47,7 +48,7 @@ _STATUS: Final[Mapping[type[No], int]] = {
     Refused: 409,
     No: 400,
 }
-_MEDIA: Final = "application/problem+json"
+MEDIA: Final = "application/problem+json"
 TITLES: Final = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
@@ -106,8 +107,19 @@ async def _not_understood(request: Request, fault: Exception) -> JSONResponse:
 async def _http(request: Request, fault: Exception) -> JSONResponse:
     status = fault.status_code if isinstance(fault, HTTPException) else 500
     headers = fault.headers if isinstance(fault, HTTPException) else None
-    context, sentence = title_of(status)
-    return _document(request, status, f"http-{status}", (context, sentence), {}, headers)
+    if status == 405:  # noqa: PLR2004  HTTP's number
+        headers = {"Allow": ", ".join(_methods_at(request))}
+    return _document(request, status, f"http-{status}", title_of(status), {}, headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return all methods that an address takes (RFC 9110, 10.2.1); each of its calls knows its own only."""
+    routes = request.app.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def title_of(status: int) -> tuple[str, str]:
@@ -149,4 +161,4 @@ def _document(
     body = {"type": f"urn:samspil:problem:{slug}", "title": title, "status": status}
     body.update({name: value for name, value in more.items() if value})
     spoken = {"Content-Language": language, "Vary": "Accept-Language"}
-    return JSONResponse(body, status, headers={**(headers or {}), **spoken}, media_type=_MEDIA)
+    return JSONResponse(body, status, headers={**(headers or {}), **spoken}, media_type=MEDIA)

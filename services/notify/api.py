@@ -31,7 +31,9 @@ def _mailable(text: str) -> str:
     return found.ascii_email or found.normalized
 
 
-Address = Annotated[str, Field(max_length=254), AfterValidator(_mailable)]
+Address = Annotated[
+    str, Field(max_length=254, json_schema_extra={"format": "email"}), AfterValidator(_mailable)
+]
 Cursor = Annotated[
     str | None, Query(pattern=r"^[0-9]{1,17}_[0-9a-f]{32}$", description="the page before's `next`")
 ]

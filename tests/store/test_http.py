@@ -93,6 +93,12 @@ async def status(tally_id: UUID, desk: TallyDesk) -> Shown:
     return Shown(version=seen.version, seen=seen.state.seen, word=seen.private.get("word"))
 
 
+@router.get("/tallies")
+async def list_tallies(desk: TallyDesk) -> int:
+    """Count the tallies at the address at which they are begun."""
+    return await desk.ask(_number)
+
+
 @router.get("/numbers")
 async def numbers(desk: TallyDesk) -> int:
     """Count the tallies of the actor's municipality."""
@@ -339,12 +345,14 @@ async def test_another_municipality_sees_nothing(site: Site) -> None:
 
 
 async def test_an_unknown_address_is_said(site: Site) -> None:
-    """As is a method that an address does not take."""
+    """As is a method that an address does not take, with all those that it does."""
     nowhere = await site.ask("GET", "/consent/nowhere")
     wrong = await site.ask("DELETE", f"/consent/tallies/{TALLY_ID}")
+    both = await site.ask("OPTIONS", "/consent/tallies")
 
     assert (nowhere.status, nowhere.slug) == (404, "http-404")
     assert (wrong.status, wrong.slug, wrong.headers["allow"]) == (405, "http-405", "GET")
+    assert (both.status, both.headers["allow"]) == (405, "GET, POST")
 
 
 # What was seen

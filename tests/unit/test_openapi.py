@@ -1,10 +1,13 @@
 """The published OpenAPI document is one that others can read."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from openapi_spec_validator import validate
 
 from services.openapi import FILE, document
+from tests.documents import answers
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -21,16 +24,44 @@ def test_the_document_is_current() -> None:
     assert FILE.read_text(encoding="utf-8") == document()
 
 
+def calls() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return every call that the document tells, with its method."""
+    for methods in json.loads(FILE.read_text(encoding="utf-8"))["paths"].values():
+        yield from methods.items()
+
+
 def test_every_command_says_how_it_is_done_once() -> None:
-    """Each POST that changes something names its Idempotency-Key."""
-    paths = json.loads(FILE.read_text(encoding="utf-8"))["paths"]
-    commands = [call["post"] for call in paths.values() if "post" in call]
+    """Each POST that changes something asks for its Idempotency-Key, and a look asks for none."""
+    keys = {
+        (method, call["operationId"]): one["required"]
+        for method, call in calls()
+        for one in call["parameters"]
+        if one["name"] == "idempotency-key"
+    }
 
-    without = [
-        call["operationId"]
-        for call in commands
-        if "idempotency-key" not in {one["name"] for one in call["parameters"]}
-    ]
+    assert keys.keys() == {(method, call["operationId"]) for method, call in calls() if method == "post"}
+    assert set(keys.values()) == {True}
 
-    assert commands
-    assert without == []
+
+def test_every_no_is_told_where_it_can_be_met() -> None:
+    """A generated client knows each status that a rule, the frame or a broken wire may answer with."""
+    statuses = {status for status, _ in answers()} - {405}  # a method that is not told cannot be documented
+    told = [{int(status) for status in call["responses"]} - {200, 201} for _, call in calls()]
+    of_looks = statuses - {400, 409, 412, 428}
+
+    assert {frozenset(one) for one in told} == {frozenset(statuses), frozenset(of_looks)}
+
+
+def test_a_no_has_the_shape_of_a_problem() -> None:
+    """Its type, its language and how to come in or come again are part of the document."""
+    document = json.loads(FILE.read_text(encoding="utf-8"))
+    responses = document["components"]["responses"]
+
+    assert {next(iter(one["content"])) for one in responses.values()} == {"application/problem+json"}
+    assert {status: set(one["headers"]) - {"Content-Language"} for status, one in responses.items()} == {
+        **{status: set() for status in responses},
+        "401": {"WWW-Authenticate"},
+        "503": {"Retry-After"},
+    }
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert document["security"] == [{"token": []}]
