@@ -1,10 +1,12 @@
 """The web application of one or more services: routes, health, metrics, and what every answer carries."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -26,6 +28,8 @@ _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"strict-transport-security", b"max-age=31536000"),
 )
+_NOTHING_IN_JSON: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_HINT: Final = "A text cannot hold the character U+0000"
 
 
 def application(services: Sequence[Service], version: str) -> FastAPI:
@@ -39,7 +43,7 @@ def application(services: Sequence[Service], version: str) -> FastAPI:
         separate_input_output_schemas=False,
     )
     for service in services:
-        app.include_router(service.routes)
+        app.include_router(service.routes, dependencies=[Depends(text_only)])
     app.state.house = House(())
     answer_problems(app)
     app.add_middleware(Frame)
@@ -65,6 +69,16 @@ def serve_on(app: FastAPI, runtimes: Mapping[str, Runtime], principals: Principa
     @app.get("/metrics", include_in_schema=False)
     async def numbers() -> PlainTextResponse:
         return PlainTextResponse(generate_latest(metrics.REGISTRY_OF_ALL), media_type=CONTENT_TYPE_LATEST)
+
+
+async def text_only(request: Request) -> None:
+    """Refuse the character of the number 0, which is in no text and which the database cannot keep."""
+    places = {
+        "body": _NOTHING_IN_JSON.search(await request.body()),
+        "query": b"%00" in request.scope["query_string"],
+    }
+    if faults := [{"type": "nul", "loc": (place,), "msg": _HINT} for place, found in places.items() if found]:
+        raise RequestValidationError(faults)
 
 
 class Frame:

@@ -523,6 +523,30 @@ async def test_wrong_fields_are_named_and_not_repeated(site: Site) -> None:
         assert value not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (r"a\u0000", 422),
+        (r"\\\u0000", 422),
+        (r"\\u0000", 201),
+        (r"\\\\u0000", 201),
+        (r"\u0001", 201),
+        (r"\u00000", 422),
+    ],
+)
+async def test_a_text_holds_no_nothing(site: Site, raw: str, status: int) -> None:
+    """The character U+0000 is refused before the database meets it; what only looks like it is kept."""
+    body = f'{{"referral_id": "{ACTOR}", "word": "{raw}"}}'.encode()
+    headers = {"Idempotency-Key": "1", "Content-Type": "application/json"}
+
+    answer = await site.ask("POST", "/consent/tallies", data=body, headers=headers)
+    asked = await site.ask("GET", "/consent/bug?word=%00")
+
+    assert answer.status == status
+    assert status == 201 or answer.body["errors"][0]["at"] == "body"
+    assert (asked.status, asked.slug, asked.body["errors"][0]["at"]) == (422, "body-not-understood", "query")
+
+
 async def test_a_body_has_its_bounds(site: Site) -> None:
     """413 for one that says how long it is, and for one that does not; one within them is read."""
     filled = json.dumps({"referral_id": str(ACTOR), "word": "x" * LARGEST_BODY}).encode()
