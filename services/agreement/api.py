@@ -22,6 +22,7 @@ from services.agreement.domain_commands import (
 )
 from services.agreement.domain_states import Case, Party, Payer, Trend
 from services.agreement.domain_views import AgreementView, view_of
+from services.kernel.bounds import Day
 from services.kernel.decision import Actor
 from services.kernel.errors import NotAllowed
 from services.kernel.http import Desk, Done, at
@@ -50,7 +51,7 @@ class MeetingBody(_Body):
     """The start-up meeting: when it was held, and who came."""
 
     agreement_id: UUID
-    held_on: date
+    held_on: Day
     attended: Annotated[list[Attendee], Field(min_length=1, max_length=6)]
 
 
@@ -84,8 +85,8 @@ class ProposalBody(_Body):
     agreement_id: UUID
     goals: Annotated[list[GoalBody], Field(max_length=20)]
     wants: WantsBody
-    starts_on: date
-    ends_on: date
+    starts_on: Day
+    ends_on: Day
     cost: Code
     payer: Payer
     cost_text: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)] = ""

@@ -5,10 +5,11 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from contracts.event import municipality_stream
 from services.audit import store
+from services.kernel.bounds import Moment
 from services.kernel.http import Desk, at
 
 router: Final = APIRouter(prefix="/audit", tags=["audit"])
@@ -79,8 +80,8 @@ async def search(
     desk: AuditDesk,
     actor: UUID | None = None,
     type: Annotated[str | None, Query(pattern=r"^[a-z]+\.[a-z_]+\.v[1-9][0-9]*$")] = None,  # noqa: A002
-    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    since: Annotated[Moment | None, Query(alias="from")] = None,
+    until: Annotated[Moment | None, Query(alias="to")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> TrailView:

@@ -1,6 +1,5 @@
 """Consent over HTTP: custody is put on record, people see what they are asked, and answer."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from services.consent.domain_receipt import Receipt, receipt_of
 from services.consent.domain_states import Case, Minuted
 from services.consent.domain_views import CaseView, MineView, case_view, mine
 from services.consent.store import cases_of
+from services.kernel.bounds import Day
 from services.kernel.errors import Missing
 from services.kernel.http import Desk, Done, at
 from services.kernel.ids import new_id
@@ -43,7 +43,7 @@ class CustodyBody(_Body):
     """Who holds parental responsibility; the young person is named where they are asked too."""
 
     holders: Annotated[list[HolderBody], Field(max_length=8)]
-    born: date
+    born: Day
     young_person_id: UUID | None = None
     young_person_name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
     young_person_language: Language = "da"

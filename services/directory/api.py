@@ -1,6 +1,5 @@
 """The directory over HTTP: adopt a model, let organisations in, publish offers, read the catalogue."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -28,6 +27,7 @@ from services.directory.domain_views import (
     organisation_view,
 )
 from services.directory.store import offers, organisations
+from services.kernel.bounds import Day
 from services.kernel.errors import Missing
 from services.kernel.http import Desk, Done, at
 from services.kernel.ids import new_id
@@ -67,7 +67,7 @@ class JoinBody(_Body):
     name: Name
     number: Number = ""
     terms: Code
-    declaration_until: date
+    declaration_until: Day
 
 
 class LeaveBody(_Body):

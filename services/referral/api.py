@@ -1,6 +1,6 @@
 """Cases and referrals over HTTP."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.event import Code, Tenant, municipality_stream
+from services.kernel.bounds import Day
 from services.kernel.decision import Given
 from services.kernel.errors import NotAllowed
 from services.kernel.http import Desk, Done, at
@@ -70,7 +71,7 @@ class OpenBody(_Body):
     child_id: UUID | None = None
     first_name: Name
     family_name: Name
-    born: date
+    born: Day
     residence: Tenant
     language: Words = ""
     contact: Words = ""

@@ -1,7 +1,7 @@
 """The published OpenAPI document is one that others can read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from openapi_spec_validator import validate
@@ -65,3 +65,39 @@ def test_a_no_has_the_shape_of_a_problem() -> None:
     }
     assert "HTTPValidationError" not in document["components"]["schemas"]
     assert document["security"] == [{"token": []}]
+
+
+def asked_for(
+    node: object, shapes: Mapping[str, Any], path: str = ""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return every plain value below a shape, with its place."""
+    if isinstance(node, list):
+        for one in node:
+            yield from asked_for(one, shapes, path)
+    elif isinstance(node, dict) and "$ref" in node:
+        yield from asked_for(shapes[node["$ref"].rpartition("/")[2]], shapes, path)
+    elif isinstance(node, dict):
+        if "format" in node or "patternProperties" in node:
+            yield path, node
+        for name, one in node.items():
+            yield from asked_for(one, shapes, f"{path}/{name}")
+
+
+def test_no_call_takes_a_day_that_cannot_be_reckoned_with() -> None:
+    """Neither the year 1 nor the year 9999 reaches a rule that adds days to it."""
+    shapes = json.loads(FILE.read_text(encoding="utf-8"))["components"]["schemas"]
+    asked = [call.get("requestBody", {}) for _, call in calls()] + [call["parameters"] for _, call in calls()]
+    found = [(path, node) for one in asked for path, node in asked_for(one, shapes)]
+    days = [(path, node) for path, node in found if str(node.get("format")).startswith("date")]
+
+    assert {node["format"] for _, node in days} == {"date", "date-time"}
+    assert [path for path, node in days if "formatMinimum" not in node or "formatMaximum" not in node] == []
+
+
+def test_keys_that_have_a_pattern_are_the_only_ones() -> None:
+    """What is not taken is not said to be."""
+    shapes = json.loads(FILE.read_text(encoding="utf-8"))["components"]["schemas"]
+    patterned = [node for _, node in asked_for([*shapes.values()], shapes) if "patternProperties" in node]
+
+    assert patterned
+    assert {node["additionalProperties"] for node in patterned} == {False}
