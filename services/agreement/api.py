@@ -33,7 +33,7 @@ AgreementDesk = Annotated[Desk, Depends(at("agreement"))]
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Answering = Literal["municipality", "organisation", "family"]
-EveryDays = Annotated[int, Field(ge=1, le=366)]
+EveryDays = Annotated[int, Field(strict=True, ge=1, le=366)]
 
 _PURPOSE: Final = {
     "caseworker": "casework",
@@ -98,7 +98,7 @@ class SignBody(_Body):
     """One party's name under one version."""
 
     agreement_id: UUID
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(strict=True, ge=1)]
     party: Party
 
 

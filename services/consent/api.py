@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from contracts.model_parts import Language
 from services.consent.domain import receipt_part
@@ -35,7 +35,7 @@ class HolderBody(_Body):
 
     person_id: UUID | None = None
     name: Name
-    residence: bool
+    residence: StrictBool
     language: Language = "da"
 
 

@@ -37,8 +37,8 @@ DirectoryDesk = Annotated[Desk, Depends(at("directory"))]
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Number = Annotated[str, StringConstraints(pattern=r"^([0-9]{8,9})?$")]
-Age = Annotated[int, Field(ge=0, le=120)]
-Places = Annotated[int, Field(ge=0, le=10_000)]
+Age = Annotated[int, Field(strict=True, ge=0, le=120)]
+Places = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 
 
 class _Body(BaseModel):
@@ -49,7 +49,7 @@ class AdoptBody(_Body):
     """The model and the version of it that the municipality follows from now on."""
 
     model: Code
-    version: Annotated[int, Field(ge=1, le=1_000_000)]
+    version: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
 class DepartmentBody(_Body):
@@ -200,7 +200,7 @@ async def change_capacity(offer_id: UUID, body: CapacityBody, desk: DirectoryDes
 async def read_offers(
     desk: DirectoryDesk,
     theme: Annotated[Code | None, Query()] = None,
-    age: Annotated[Age | None, Query()] = None,
+    age: Annotated[int | None, Query(ge=0, le=120)] = None,
     area: Annotated[Tenant | None, Query()] = None,
     organisation_id: UUID | None = None,
 ) -> list[OfferRow]:

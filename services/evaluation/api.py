@@ -22,7 +22,7 @@ router = APIRouter(prefix="/evaluation", tags=["evaluation"])
 EvaluationDesk = Annotated[Desk, Depends(at("evaluation"))]
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
-Score = Annotated[float, Field(allow_inf_nan=False)]
+Score = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 _PURPOSE: Final = {
     "caseworker": "casework",

@@ -1,15 +1,24 @@
 """Days and moments that calls may name: far enough for any life, and near enough to be reckoned with."""
 
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 _FIRST: Final = date(1900, 1, 1)
 _LAST: Final = date(2199, 12, 31)
 _TOLD: Final = {"formatMinimum": _FIRST.isoformat(), "formatMaximum": _LAST.isoformat()}
 
-Day = Annotated[date, Field(ge=_FIRST, le=_LAST, json_schema_extra={**_TOLD})]
+
+def _spelt(said: object) -> object:
+    """Refuse a number where a day is meant: it would be read as seconds since 1970."""
+    if not isinstance(said, str) or not re.match(r"\d{4}-\d{2}-\d{2}", said, re.ASCII):
+        raise ValueError("write it as in 2026-02-28")
+    return said
+
+
+Day = Annotated[date, Field(ge=_FIRST, le=_LAST, json_schema_extra={**_TOLD}), BeforeValidator(_spelt)]
 """A day; a deadline after it, or the night before it, is still a day."""
 
 Moment = Annotated[
@@ -19,5 +28,6 @@ Moment = Annotated[
         lt=datetime(_LAST.year + 1, 1, 1, tzinfo=UTC),
         json_schema_extra={**_TOLD},
     ),
+    BeforeValidator(_spelt),
 ]
 """A moment, in whichever time zone."""

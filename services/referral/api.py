@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from contracts.event import Code, Tenant, municipality_stream
 from services.kernel.bounds import Day
@@ -101,7 +101,7 @@ class EligibilityBody(_Body):
     measure: Code
     conditions: Codes = ()
     factors: Codes = ()
-    answers: Annotated[dict[Code, bool], Field(max_length=50)]
+    answers: Annotated[dict[Code, StrictBool], Field(max_length=50)]
     judgement: Words = ""
     offer_id: UUID | None = None
 
