@@ -1,5 +1,6 @@
 """Every no as problem details (RFC 9457): the one file that knows HTTP's numbers."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -49,6 +50,7 @@ _STATUS: Final[Mapping[type[No], int]] = {
     No: 400,
 }
 MEDIA: Final = "application/problem+json"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}|\[key\]")
 TITLES: Final = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
@@ -98,10 +100,15 @@ async def _not_understood(request: Request, fault: Exception) -> JSONResponse:
     if any(entry["type"] == "json_invalid" for entry in faults):
         return _problem(request, 400, BodyUnreadable)
     errors = [
-        {"at": "/".join(str(part) for part in entry["loc"]), "what": entry["type"], "hint": entry["msg"]}
+        {"at": "/".join(map(_named, entry["loc"])), "what": entry["type"], "hint": entry["msg"]}
         for entry in faults
     ]
     return _problem(request, 422, BodyNotUnderstood, {"errors": errors})
+
+
+def _named(part: object) -> str:
+    """Return a part of a place; a key that is no name of a field was made up, and may hold anything."""
+    return str(part) if isinstance(part, int) or _NAME.fullmatch(str(part)) else "?"
 
 
 async def _http(request: Request, fault: Exception) -> JSONResponse:

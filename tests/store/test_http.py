@@ -510,7 +510,7 @@ async def test_a_body_that_is_not_json_is_said(site: Site) -> None:
 
 async def test_wrong_fields_are_named_and_not_repeated(site: Site) -> None:
     """422 with where and what, and no value."""
-    body = {"referral_id": "Karen Hansen", "word": "Søren" * 50, "more": "Mette"}
+    body = {"referral_id": "Karen Hansen", "word": "Søren" * 50, "more": "Mette", "Anne Holm": 1}
     answer = await site.ask("POST", "/consent/tallies", json=body, headers={"Idempotency-Key": "1"})
 
     assert (answer.status, answer.slug) == (422, "body-not-understood")
@@ -518,8 +518,9 @@ async def test_wrong_fields_are_named_and_not_repeated(site: Site) -> None:
         ("body/referral_id", "uuid_parsing"),
         ("body/word", "string_too_long"),
         ("body/more", "extra_forbidden"),
+        ("body/?", "extra_forbidden"),
     }
-    for value in ("Karen", "Søren", "Mette"):
+    for value in ("Karen", "Søren", "Mette", "Anne"):
         assert value not in answer.text
 
 
