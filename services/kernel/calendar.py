@@ -44,12 +44,17 @@ class Calendar(Struct, frozen=True):
 
     def morning(self, day: date) -> datetime:
         """Return the moment, in UTC, at which a day's work falls due: six o'clock local time."""
-        return datetime.combine(day, _MORNING, ZoneInfo(self.timezone)).astimezone(UTC)
+        return _morning(self.timezone, day)
 
 
 def calendar_of(model: CollaborationModel) -> Calendar:
     """Return the working days by which a collaboration model counts."""
     return Calendar(model.calendar.holidays, model.calendar.closed_days, model.calendar.timezone)
+
+
+@lru_cache(maxsize=4096)
+def _morning(timezone: str, day: date) -> datetime:
+    return datetime.combine(day, _MORNING, ZoneInfo(timezone)).astimezone(UTC)
 
 
 @lru_cache(maxsize=256)
