@@ -9,7 +9,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import asyncpg
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from fastapi import APIRouter
 from msgspec import Struct
 from pydantic import SecretStr
@@ -23,7 +23,7 @@ from services.kernel.decision import Decision, Given, Seal, Timer, TimerFired
 from services.kernel.errors import Refused
 from services.kernel.ids import as_uuid
 from services.kernel.kms import FileKms, Kms
-from services.kernel.messages import Message, Meta, message_of
+from services.kernel.messages import Message, Meta, Record, message_of
 from services.kernel.migrations import migrate
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
@@ -121,6 +121,23 @@ def a_message(
     meta = Meta(START, str(ACTOR), "caseworker", str(stable), str(stable))
     data = body.model_dump_json().encode()
     return message_of(str(stable), str(stream), seq, tenant, event_type or body.type, meta, data)
+
+
+def a_record(message: Message, *, topic: str = "samspil.referral.v1", partition: int = 0) -> Record:
+    """Return a message as it comes off a topic."""
+    return ConsumerRecord(
+        topic=topic,
+        partition=partition,
+        offset=7,
+        timestamp=0,
+        timestamp_type=0,
+        key=message.key,
+        value=message.value,
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=0,
+        headers=tuple(message.headers),
+    )
 
 
 async def publish(bootstrap: str, messages: Sequence[Message], *, topic: str = "samspil.referral.v1") -> None:

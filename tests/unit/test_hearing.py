@@ -4,38 +4,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from aiokafka import ConsumerRecord
 
 from contracts.consent import ConsentTicked
 from services.kernel.hearing import Hearing
-from services.kernel.messages import Message, Record
+from services.kernel.messages import Message
 from tests.examples_poison import QUARANTINED, instead
-from tests.tally import ACTOR, START, TALLY, TENANT, a_message, case_id, seen
+from tests.tally import ACTOR, START, TALLY, TENANT, a_message, a_record, case_id, seen
 
 HEARING = Hearing(TALLY)
 STREAM = case_id(1)
 
 
-def record(message: Message, *, topic: str = "samspil.referral.v1", partition: int = 0) -> Record:
-    """Return a message as it comes off a topic."""
-    return ConsumerRecord(
-        topic=topic,
-        partition=partition,
-        offset=7,
-        timestamp=0,
-        timestamp_type=0,
-        key=message.key,
-        value=message.value,
-        checksum=None,
-        serialized_key_size=0,
-        serialized_value_size=0,
-        headers=tuple(message.headers),
-    )
-
-
 def test_an_event_is_read_with_its_place_and_time() -> None:
     """Body, stream, sequence, municipality, and who did it when."""
-    (heard,), ticks, unreadable = HEARING.read([record(a_message(STREAM, 3, seen(3)))])
+    (heard,), ticks, unreadable = HEARING.read([a_record(a_message(STREAM, 3, seen(3)))])
 
     assert (heard.stream_id, heard.seq, heard.source, heard.tenant) == (STREAM, 3, "referral", TENANT)
     assert heard.body == seen(3)
@@ -49,7 +31,7 @@ def test_what_cannot_be_an_event_is_set_apart(name: str) -> None:
     spoilt = QUARANTINED[name](a_message(STREAM, 1, seen(1)))
     good = a_message(STREAM, 1, seen(1))
 
-    heard, _, unreadable = HEARING.read([record(good), record(spoilt), record(good)])
+    heard, _, unreadable = HEARING.read([a_record(good), a_record(spoilt), a_record(good)])
 
     assert len(heard) == 2
     assert [reason for _, reason in unreadable] in (["header"], ["body"])
@@ -58,7 +40,7 @@ def test_what_cannot_be_an_event_is_set_apart(name: str) -> None:
 @pytest.mark.parametrize("tenant", [b"0440", b"0000", b"9999"])
 def test_a_municipality_is_four_digits(tenant: bytes) -> None:
     """Whichever they are."""
-    heard, _, _ = HEARING.read([record(instead("ce_tenant", tenant)(a_message(STREAM, 1, seen(1))))])
+    heard, _, _ = HEARING.read([a_record(instead("ce_tenant", tenant)(a_message(STREAM, 1, seen(1))))])
 
     assert [one.tenant for one in heard] == [tenant.decode()]
 
@@ -67,9 +49,9 @@ def test_a_topic_carries_its_owner_s_events_only() -> None:
     """Nobody speaks in another's name, nor of another's matters."""
     good = a_message(STREAM, 1, seen(1))
     foreign = [
-        record(good, topic="samspil.agreement.v1"),
-        record(instead("ce_source", b"urn:samspil:agreement")(good)),
-        record(a_message(STREAM, 1, seen(1), event_type="agreement.signed.v1")),
+        a_record(good, topic="samspil.agreement.v1"),
+        a_record(instead("ce_source", b"urn:samspil:agreement")(good)),
+        a_record(a_message(STREAM, 1, seen(1), event_type="agreement.signed.v1")),
     ]
 
     heard, _, unreadable = HEARING.read(foreign)
@@ -83,7 +65,7 @@ def test_the_latest_tick_of_a_partition_counts() -> None:
     watching = Hearing(replace(TALLY, hears=(ConsentTicked,)))
     early, late = datetime(2026, 3, 2, 9, tzinfo=UTC), datetime(2026, 3, 2, 10, tzinfo=UTC)
     records = [
-        record(
+        a_record(
             a_message(STREAM, 1, ConsentTicked(partition=partition, at=at)),
             topic="samspil.consent.v1",
             partition=partition,
@@ -103,7 +85,7 @@ def test_a_tick_that_cannot_be_read_is_set_apart() -> None:
     tick = a_message(STREAM, 1, ConsentTicked(partition=0, at=START))
     spoilt = Message(tick.type, tick.key, b'{"partition": 0, "at": "soon"}', tick.headers)
 
-    heard, ticks, unreadable = watching.read([record(spoilt, topic="samspil.consent.v1")])
+    heard, ticks, unreadable = watching.read([a_record(spoilt, topic="samspil.consent.v1")])
 
     assert (heard, ticks) == ([], {})
     assert [reason for _, reason in unreadable] == ["body"]
@@ -114,7 +96,7 @@ def test_only_so_many_kinds_are_remembered() -> None:
     fresh = Hearing(TALLY)
     for n in range(1_200):
         strange = a_message(STREAM, 1, seen(1), event_type=f"referral.new_{n}.v1")
-        heard, _, _ = fresh.read([record(strange)])
+        heard, _, _ = fresh.read([a_record(strange)])
         assert heard[0].body is None
 
     assert len(fresh._kinds) <= 1_000

@@ -1,0 +1,156 @@
+"""What a process has just saved it need not read again, and is never deceived by."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from services.kernel.decision import Actor
+from services.kernel.hearing import Hearing
+from services.kernel.recent import Recent
+from services.kernel.replay import Replay
+from services.kernel.runtime import Runtime
+from services.kernel.streams import Row, Written, fresh, save
+from services.kernel.weighing import Asked, Heard, Outcome
+from tests.tally import (
+    ACTOR,
+    START,
+    TALLY,
+    TENANT,
+    Count,
+    Tally,
+    a_message,
+    a_record,
+    case_id,
+    running,
+    seen,
+    tallies,
+)
+
+STREAM = case_id(1)
+HEARING = Hearing(TALLY)
+DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Tally)
+
+
+@pytest.fixture
+async def one(postgres_dsn: str) -> AsyncIterator[Runtime]:
+    """Run a process of the tally."""
+    async with running(postgres_dsn, "", "none") as runtime:
+        yield runtime
+
+
+@pytest.fixture
+async def two(postgres_dsn: str, one: Runtime) -> AsyncIterator[Runtime]:  # noqa: ARG001  the second of two
+    """Run another."""
+    async with running(postgres_dsn, "", "none") as runtime:
+        yield runtime
+
+
+def heard(seq: int) -> Heard:
+    """Return an event as it is heard."""
+    (event,), _, _ = HEARING.read([a_record(a_message(STREAM, seq, seen(seq)))])
+    return event
+
+
+async def hear(runtime: Runtime, *seqs: int) -> Outcome:
+    """Hear events in one batch."""
+    async with runtime.pool.acquire() as tx:
+        return await runtime.step.apply(tx, [heard(seq) for seq in seqs])
+
+
+async def reads(runtime: Runtime, batch: Sequence[Asked]) -> int:
+    """Apply a batch, and return how often streams were read for it."""
+    statements: list[str] = []
+    async with runtime.pool.acquire() as tx:
+        with tx.query_logger(lambda said: statements.append(said.query)):
+            await runtime.step.apply(tx, batch)
+    return sum("join streams s" in statement for statement in statements)
+
+
+async def counted(runtime: Runtime) -> list[str]:
+    """Return what the stream has counted."""
+    return (await tallies(runtime)).get(STREAM, [])
+
+
+async def test_what_was_just_saved_is_not_read_again(one: Runtime) -> None:
+    """The second event of a case finds it in mind, and comes behind the first."""
+    assert await reads(one, [heard(1)]) == 1
+    assert await reads(one, [heard(2)]) == 0
+    assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2)]
+
+
+async def test_whoever_asks_is_answered_by_what_is_so_now(one: Runtime) -> None:
+    """A command reads, and the event after it finds what the command has left."""
+    await hear(one, 1)
+    asked = Asked(STREAM, TENANT, Count(ACTOR), Actor(ACTOR, "caseworker", TENANT), START, "a", "a")
+
+    assert await reads(one, [asked]) == 1
+    assert await reads(one, [heard(2)]) == 0
+    assert len(await counted(one)) == 3
+
+
+async def test_what_another_process_did_meanwhile_is_noticed(one: Runtime, two: Runtime) -> None:
+    """An event that another has taken is known for what it is, though it is next by what was in mind."""
+    await hear(one, 1)
+    await hear(two, 2)
+    outcome = await hear(one, 2)
+    await hear(one, 3)
+
+    assert (outcome.applied, outcome.duplicates) == (0, 1)
+    assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2, 3)]
+
+
+async def test_a_stream_that_halts_is_read_each_time(one: Runtime, two: Runtime) -> None:
+    """Who keeps it in mind would not learn that an operator has let it go on."""
+    await hear(one, 1, 3)
+    async with two.pool.acquire() as tx:
+        await two.step.apply(tx, [heard(2)])
+        await Replay(two.step).drain(tx, STREAM)
+    await hear(one, 4)
+
+    assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2, 3, 4)]
+
+
+async def test_an_event_is_not_set_aside_behind_nothing(one: Runtime, two: Runtime) -> None:
+    """While one sees a stream halt the other lets it go on: the first must look again."""
+    await hear(one, 2)
+    async with one.pool.acquire() as tx:
+        seen_halting = await one.step.weigh(tx, [heard(3)])
+        async with two.pool.acquire() as other:
+            await two.step.apply(other, [heard(1)])
+            await Replay(two.step).drain(other, STREAM)
+        rows = [row for row in seen_halting.rows.values() if row.changed]
+
+        with pytest.raises(asyncpg.SerializationError):
+            await save(tx, rows, parked=seen_halting.parked)
+    await hear(one, 3)
+
+    assert [at.reason for at in seen_halting.parked] == ["behind"]
+    assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2, 3)]
+
+
+def test_only_the_last_are_kept() -> None:
+    """However many streams there are, the memory for them has its bound."""
+    recent = Recent(2)
+    recent.keep([a_row(n) for n in range(3)], recent.began)
+
+    assert recent.take([case_id(n) for n in range(3)], DECODER).keys() == {case_id(1), case_id(2)}
+
+
+def test_what_began_before_everything_was_forgotten_is_not_kept() -> None:
+    """A batch of the old database says nothing about the new one."""
+    recent = Recent(2)
+    began = recent.began
+    recent.forget()
+    recent.keep([a_row(1)], began)
+
+    assert recent.take([case_id(1)], DECODER) == {}
+
+
+def a_row(n: int) -> Row:
+    """Return a stream that was just saved."""
+    row = fresh(case_id(n), TENANT)
+    row.written = Written(row.key, TENANT, 1, 0, "{}", "tally", '{"kind":"tally"}')
+    return row
