@@ -3,12 +3,16 @@
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from services.kernel import metrics
+from services.kernel.database import passes
 from services.kernel.hearing import Hearing
+from services.kernel.kms import KeyStoreBroken
 from services.kernel.parking import WAITING, unpark
 from services.kernel.service import Tx
-from services.kernel.step import Step
-from services.kernel.weighing import Heard
+from services.kernel.step import RETRIES, Step
+from services.kernel.weighing import Heard, Outcome
 
 _PORTION: Final = 200
 
@@ -39,8 +43,19 @@ class Replay:
                 done = await self._drain_source(tx, stream_id, source["source"], poison=poison)
                 applied += done
                 progress = progress or done > 0
-        await tx.execute(_RELEASE, stream_id)
+        await tx.execute(RELEASE, stream_id)
         return applied
+
+    async def take_up(self, tx: Tx, row: Any) -> int:
+        """Apply one parked event, those before it first, and then what only waited; return how many."""
+        if row["stream_id"] is None:
+            return await self._readmit(tx, row)
+        applied = 0
+        for before in await tx.fetch(_UP_TO, row["stream_id"], row["source"], row["seq"], row["id"]):
+            if not await self._take_up(tx, before):
+                break
+            applied += 1
+        return applied + await self.heal(tx, row["stream_id"])
 
     async def _drain_source(self, tx: Tx, stream_id: UUID, source: str, *, poison: bool) -> int:
         rows = await tx.fetch(_PARKED, stream_id, source, _PORTION)
@@ -57,32 +72,52 @@ class Replay:
         """Apply one event and delete its row in one transaction; return whether it was applied."""
         heard, _, _ = self._hearing.read([unpark(row)])
         if not heard:
+            await tx.execute(_TRIED, row["id"], row["reason"])
             return False
-        event: Heard = heard[0]
-        event.again = True
-        async with tx.transaction():
-            outcome = await self._step.once(tx, [event], keep_parked=False)
-            if outcome.parked:
-                await tx.execute(_TRIED, row["id"], outcome.parked[0].reason)
-                return False
-            await tx.execute("delete from parked_events where id = $1", row["id"])
-        self._step.tell(outcome)
-        metrics.HEARD.labels(self._step.service.name, "replayed").inc()
-        return True
+        outcome = await self._applied(tx, row, heard[0], keep_parked=False)
+        return outcome is not None and not outcome.parked
 
-    async def drop(self, tx: Tx, parked_id: int) -> bool:
-        """Give one parked event up for good, let its stream go on; return whether it was there."""
+    async def _readmit(self, tx: Tx, row: Any) -> int:
+        """Hear again what could not be read: a reader that was mended may know its stream and its place."""
+        heard, _, _ = self._hearing.read([unpark(row)])
+        if not heard:
+            await tx.execute(_TRIED, row["id"], row["reason"])
+            return 0
+        outcome = await self._applied(tx, row, heard[0], keep_parked=True)
+        if outcome is None:
+            return 0
+        return int(not outcome.parked) + await self.heal(tx, heard[0].stream_id)
+
+    async def _applied(self, tx: Tx, row: Any, event: Heard, *, keep_parked: bool) -> Outcome | None:
+        """Apply one event, again where another writer was faster; None where the service breaks on it."""
+        event.again = True
+        for attempt in range(RETRIES):
+            try:
+                outcome = await self._once(tx, row, event, keep_parked=keep_parked)
+            except asyncpg.SerializationError:
+                if attempt + 1 == RETRIES or tx.is_in_transaction():
+                    raise
+                await self._step.pause(attempt)
+            except Exception as fault:
+                if passes(fault) or isinstance(fault, KeyStoreBroken):
+                    raise
+                await tx.execute(_TRIED, row["id"], "bug")
+                return None
+            else:
+                self._step.tell(outcome)
+                return outcome
+        raise AssertionError
+
+    async def _once(self, tx: Tx, row: Any, event: Heard, *, keep_parked: bool) -> Outcome:
         async with tx.transaction():
-            row = await tx.fetchrow("delete from parked_events where id = $1 returning *", parked_id)
-            if row is None:
-                return False
-            if row["stream_id"] is not None:
-                await tx.execute(
-                    _GO_ON_BEHIND, row["stream_id"], row["source"], row["seq"], str(row["event_id"])
-                )
-        if row["stream_id"] is not None:
-            await self.drain(tx, row["stream_id"])
-        return True
+            outcome = await self._step.once(tx, [event], keep_parked=keep_parked)
+            if outcome.parked and not keep_parked:
+                await tx.execute(_TRIED, row["id"], outcome.parked[0].reason)
+            else:
+                await tx.execute("delete from parked_events where id = $1", row["id"])
+        if not outcome.parked:
+            metrics.HEARD.labels(self._step.service.name, "replayed").inc()
+        return outcome
 
 
 _SOURCES: Final = "select distinct source from parked_events where stream_id = $1 order by source"
@@ -91,15 +126,13 @@ _PARKED: Final = """
 select * from parked_events where stream_id = $1 and source = $2 order by seq, id limit $3
 """
 
-_TRIED: Final = "update parked_events set attempts = attempts + 1, reason = $2 where id = $1"
-
-_RELEASE: Final = """
-update streams set parked = false, version = version + 1
-where stream_id = $1 and parked and not exists (select from parked_events where stream_id = $1)
+_UP_TO: Final = """
+select * from parked_events where stream_id = $1 and source = $2 and (seq, id) <= ($3, $4) order by seq, id
 """
 
-_GO_ON_BEHIND: Final = """
-update streams
-set marks = jsonb_set(marks, array[$2], jsonb_build_array($3::bigint, $4::text)), version = version + 1
-where stream_id = $1 and coalesce((marks -> $2 ->> 0)::bigint, 0) = $3::bigint - 1
+_TRIED: Final = "update parked_events set attempts = attempts + 1, reason = $2 where id = $1"
+
+RELEASE: Final = """
+update streams set parked = false, version = version + 1
+where stream_id = $1 and parked and not exists (select from parked_events where stream_id = $1)
 """

@@ -95,6 +95,32 @@ async def test_an_event_that_breaks_the_own_tables_is_parked_alone(
     assert why == ["bug", "behind"]
 
 
+async def test_an_event_that_waited_and_breaks_the_own_tables_holds_up_nobody_else(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """When the missing event comes, what waited turns out to be a bug: it is parked, and the topic flows."""
+    service = replace(TALLY, project=_breaks_on_the_third)
+    async with running(postgres_dsn, bootstrap, broker_kind, service) as runtime:
+        await publish(bootstrap, [a_message(BROKEN, k, seen(k)) for k in (1, 3)])
+
+        async def one_waits() -> bool:
+            return await reasons(runtime) == ["gap"]
+
+        await until(one_waits)
+        await publish(bootstrap, [a_message(BROKEN, 2, seen(2)), a_message(BROKEN, 4, seen(4))])
+        await publish(bootstrap, [a_message(case_id(n), 1, seen(1)) for n in range(10, 15)])
+        await until(lambda: heard(runtime, 7))
+        found, why = await tallies(runtime), await reasons(runtime)
+
+    assert found[BROKEN] == [str(seen(k).referral_id) for k in (1, 2)]
+    assert why == ["bug", "behind"]
+
+
+async def _breaks_on_the_third(_tx: Tx, saved: Sequence[Saved]) -> None:
+    if any(sent.seq == 3 for one in saved if one.stream_id == BROKEN for sent in one.heard):
+        raise ValueError("x")
+
+
 async def test_a_seal_that_was_broken_holds_up_its_own_stream(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
