@@ -37,7 +37,6 @@ _LISTEN_BRIEFLY_MS: Final = 50
 _REST_SECONDS: Final = 1.0
 _COMMIT_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 5.0
-_WINDOW_SECONDS: Final = 60.0
 _SHARE: Final = 0.1
 _SILENT_SECONDS: Final = 30.0
 
@@ -90,6 +89,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._hearing = Hearing(step.service)
         self._replay = Replay(step)
         self._limit = settings.parked_limit
+        self._window = settings.parked_seconds
+        self._in_vain = 0
         self._seen: deque[tuple[float, int, int]] = deque()
         self._done: dict[TopicPartition, int] = {}
         self.taken: dict[TopicPartition, int] = {}
@@ -126,6 +127,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def start(self) -> None:
         """Begin to listen."""
+        metrics.STOPPED.labels(self._name).set(0)
         try:
             await self._broker.start()
         except BaseException:
@@ -252,7 +254,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _take(self, tx: Any, records: Sequence[Record]) -> None:
         began = time.perf_counter()
         heard, ticks, unreadable = self._hearing.read(records)
-        self._refuse_flood(len(unreadable), len(records))
+        self._refuse_flood(len(unreadable), len(records), self._in_vain + (0 if heard else len(unreadable)))
         read = time.perf_counter()
         with batch_span(self._name, [one.traceparent for one in heard if one.traceparent]):
             if unreadable:
@@ -288,18 +290,24 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def _guard(self, outcome: Outcome) -> None:
         poison = sum(at.reason not in WAITING for at in outcome.parked)
-        self._refuse_flood(poison, outcome.applied + outcome.duplicates + len(outcome.parked))
+        self._refuse_flood(poison, 0, 0 if outcome.applied else self._in_vain + poison)
 
-    def _refuse_flood(self, poison: int, seen: int) -> None:
-        """Raise `TooManyParked` where a bad deploy would empty the topic into the parking lot."""
+    def _refuse_flood(self, poison: int, seen: int, in_vain: int) -> None:
+        """Raise `TooManyParked` where a bad deploy would empty the topic into the parking lot, fast or slow.
+
+        `seen` counts what was not counted before; `in_vain` what could not be taken since something last was.
+        """
         now = time.monotonic()
-        while self._seen and now - self._seen[0][0] > _WINDOW_SECONDS:
+        while self._seen and now - self._seen[0][0] > self._window:
             self._seen.popleft()
+        if in_vain > self._limit:
+            raise TooManyParked(f"{in_vain} one after the other; the limit is {self._limit}")
         if poison:
             parked = poison + sum(entry[1] for entry in self._seen)
             total = seen + sum(entry[2] for entry in self._seen)
             if parked > self._limit and parked > _SHARE * total:
                 raise TooManyParked(f"{parked} of the last {total} events; the limit is {self._limit}")
+        self._in_vain = in_vain
         self._seen.append((now, poison, seen))
 
     def _count(self, outcome: Outcome) -> None:

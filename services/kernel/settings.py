@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     pool: int = Field(default=8, ge=2, le=200)
     parked_limit: int = Field(default=50, ge=1)
+    parked_seconds: float = Field(default=60.0, gt=0)
     horizon_seconds: float = Field(default=60.0, gt=0)
     tick_seconds: float = Field(default=5.0, gt=0)
 
