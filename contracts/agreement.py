@@ -4,7 +4,7 @@ from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from contracts.event import AccessRefused, Code, Event, Facts, Looked
+from contracts.event import AccessRefused, Code, Event, EventDropped, Facts, Looked
 
 
 class GoalOutline(Facts):
@@ -138,3 +138,9 @@ class AgreementAccessRefused(AccessRefused):
     """Somebody was refused a look or a step in the agreement service."""
 
     type: ClassVar[str] = "agreement.access_refused.v1"
+
+
+class AgreementEventDropped(EventDropped):
+    """An operator has given up an event that the agreement service could not take."""
+
+    type: ClassVar[str] = "agreement.event_dropped.v1"

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from contracts.event import AccessRefused, Looked
+from contracts.event import AccessRefused, EventDropped, Looked
 
 
 class TrailLooked(Looked):
@@ -15,3 +15,9 @@ class TrailAccessRefused(AccessRefused):
     """Somebody was refused a look at the trail."""
 
     type: ClassVar[str] = "audit.access_refused.v1"
+
+
+class TrailEventDropped(EventDropped):
+    """An operator has given up an event that the audit service could not take."""
+
+    type: ClassVar[str] = "audit.event_dropped.v1"

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from contracts.event import AccessRefused, Code, Event, Looked, Sha256, Ticked
+from contracts.event import AccessRefused, Code, Event, EventDropped, Looked, Sha256, Ticked
 
 
 class CustodyRecorded(Event):
@@ -118,3 +118,9 @@ class ConsentAccessRefused(AccessRefused):
     """Somebody was refused a look or a step in the consent service."""
 
     type: ClassVar[str] = "consent.access_refused.v1"
+
+
+class ConsentEventDropped(EventDropped):
+    """An operator has given up an event that the consent service could not take."""
+
+    type: ClassVar[str] = "consent.event_dropped.v1"

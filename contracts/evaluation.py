@@ -4,7 +4,7 @@ from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
-from contracts.event import AccessRefused, Code, Event, Facts, Looked
+from contracts.event import AccessRefused, Code, Event, EventDropped, Facts, Looked
 
 
 class GoalAttained(Facts):
@@ -108,3 +108,9 @@ class EvaluationAccessRefused(AccessRefused):
     """Somebody was refused a look or a step in the evaluation service."""
 
     type: ClassVar[str] = "evaluation.access_refused.v1"
+
+
+class EvaluationEventDropped(EventDropped):
+    """An operator has given up an event that the evaluation service could not take."""
+
+    type: ClassVar[str] = "evaluation.event_dropped.v1"

@@ -1,5 +1,6 @@
 """What every event of Samspil has in common."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -15,6 +16,16 @@ Tenant = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """The fingerprint of a text that lies elsewhere, in hexadecimal."""
+
+
+class WhyDropped(StrEnum):
+    """Why an operator gives an event up; readers must expect words that they do not know."""
+
+    SENT_AGAIN = "sent_again"  # its sender has sent the true one
+    NOT_OURS = "not_ours"  # somebody sent it who may not, or it belongs elsewhere
+    UNTRUE = "untrue"  # it tells what did not happen
+    WITHOUT_EFFECT = "without_effect"  # nothing here depends on it
+    SETTLED_BY_HAND = "settled_by_hand"  # what it says was done by an ordinary command instead
 
 
 class Facts(BaseModel):
@@ -43,6 +54,23 @@ class AccessRefused(Event):
     case_id: UUID
     wanted: Code
     slug: Code
+
+
+class EventDropped(Event):
+    """An operator has given up an event that could not be taken: its reader goes on as if it were not there.
+
+    The stream is that of the event. A message whose stream cannot be read counts to the stream that its key
+    names, where there is one, and else to the operator's own.
+    """
+
+    source: Code
+    part: int
+    place: int
+    sequence: int | None = None
+    event_id: UUID | None = None
+    what: Code | None = None
+    parked_as: Code
+    why: Code
 
 
 class Ticked(Event):

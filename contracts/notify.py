@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from contracts.event import AccessRefused, Code, Event, Looked
+from contracts.event import AccessRefused, Code, Event, EventDropped, Looked
 
 
 class ContactRecorded(Event):
@@ -54,3 +54,9 @@ class NotifyAccessRefused(AccessRefused):
     """Somebody was refused a look or a step in the notify service."""
 
     type: ClassVar[str] = "notify.access_refused.v1"
+
+
+class NotifyEventDropped(EventDropped):
+    """An operator has given up an event that the notify service could not take."""
+
+    type: ClassVar[str] = "notify.event_dropped.v1"

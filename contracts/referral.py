@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from contracts.event import AccessRefused, Code, Event, Facts, Looked
+from contracts.event import AccessRefused, Code, Event, EventDropped, Facts, Looked
 
 
 class PublicHelp(Facts):
@@ -234,3 +234,9 @@ class CaseAccessRefused(AccessRefused):
     """Somebody was refused a look or a step in the referral service."""
 
     type: ClassVar[str] = "referral.access_refused.v1"
+
+
+class CaseEventDropped(EventDropped):
+    """An operator has given up an event that the referral service could not take."""
+
+    type: ClassVar[str] = "referral.event_dropped.v1"

@@ -1,36 +1,28 @@
 """The command line `samspil`: the one file that knows all services."""
 
-import asyncio
-import json
 import logging
-import sys
-from collections.abc import Coroutine
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-import asyncpg
 import typer
-import uvloop
-from rich.console import Console
-from rich.table import Table
 
-from contracts.event import SERVICES
+from contracts.event import SERVICES, WhyDropped
 from services.agreement.app import SERVICE as AGREEMENT
 from services.audit.app import SERVICE as AUDIT
 from services.consent.app import SERVICE as CONSENT
 from services.directory.app import SERVICE as DIRECTORY
 from services.evaluation.app import SERVICE as EVALUATION
-from services.kernel import operating, resending
+from services.kernel import examining, operating, rebuilding, resending
 from services.kernel.clock import SystemClock
-from services.kernel.embedded import FolderInUse, ServerFailed
 from services.kernel.errors import No
 from services.kernel.logs import set_up_logs
 from services.kernel.migrations import migrate as migrate_service
 from services.kernel.service import Service
 from services.kernel.serving import run_services
 from services.kernel.settings import Settings, read_settings
+from services.kernel.terminal import age_of, err, show, show_rows, time_of
+from services.kernel.terminal import run as run_to_end
 from services.kernel.topics import make_topics
 from services.kernel.tracing import set_up_tracing
 from services.kernel.up import read_whereabouts
@@ -61,7 +53,8 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ServiceArgument = Annotated[str, typer.Argument(help=", ".join(SERVICES))]
-T = TypeVar("T")
+ParkedArgument = Annotated[int, typer.Argument(help="Its id, as `samspil parked list` shows it.")]
+StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")]
 
 
 @app.command()
@@ -75,7 +68,7 @@ def up(
         raise typer.BadParameter("system or virtual", param_hint="--clock")
     data.mkdir(parents=True, exist_ok=True)
     set_up_logs("info", data / "samspil.log")
-    _run(up_services(ALL, data, port=port, virtual=clock == "virtual"))
+    run_to_end(up_services(ALL, data, port=port, virtual=clock == "virtual"))
 
 
 @app.command()
@@ -85,7 +78,7 @@ def run(service: ServiceArgument) -> None:
     settings = _settings(None)
     set_up_logs(settings.log_level)
     set_up_tracing(settings.otlp, settings.traced_share)
-    _run(run_services([chosen], settings, SystemClock()))
+    run_to_end(run_services([chosen], settings, SystemClock()))
 
 
 @app.command()
@@ -104,8 +97,8 @@ def migrate(
             raise operating.NoDatabase
         return {one.name: await migrate_service(dsn, one) for one in chosen}
 
-    done = _run(work())
-    _show(done, as_json, [f"{name}: {', '.join(files) or 'up to date'}" for name, files in done.items()])
+    done = run_to_end(work())
+    show(done, as_json, [f"{name}: {', '.join(files) or 'up to date'}" for name, files in done.items()])
 
 
 @app.command()
@@ -115,8 +108,8 @@ def topics(
     as_json: JsonOption = False,
 ) -> None:
     """Make the topics that are missing; a changed number of partitions is refused."""
-    made = _run(make_topics(SERVICES, _settings(data), replication=replication))
-    _show(made, as_json, [f"made {name}" for name in made] or ["all there"])
+    made = run_to_end(make_topics(SERVICES, _settings(data), replication=replication))
+    show(made, as_json, [f"made {name}" for name in made] or ["all there"])
 
 
 @app.command()
@@ -127,62 +120,103 @@ def doctor(
 ) -> None:
     """Say what is wrong with an installation, and what to do about it."""
     folder = data or (Path(".samspil") if Path(".samspil/server.json").exists() else None)
-    found = _run(_examination(url, folder))
+    found = run_to_end(_examination(url, folder))
     lines = [
         f"[{'red' if why else 'green'}]{'✗' if why else '✓'}[/] {part}{': ' + why if why else ''}"
         for part, why in found
     ]
-    _show({part: why or "well" for part, why in found}, as_json, lines)
+    show({part: why or "well" for part, why in found}, as_json, lines)
     if any(why for _, why in found):
         raise typer.Exit(1)
 
 
 @parked.command("list")
 def parked_list(
-    service: ServiceArgument,
+    service: Annotated[str | None, typer.Argument(help="One service; all without.")] = None,
+    stream: StreamOption = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    older_than: Annotated[str | None, typer.Option(help="Only what waits for longer, as in 15m, 2h.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Of each service at most so many.")] = 1000,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List parked events by age; bodies are never shown."""
-    rows = _at(service, data, lambda runtime: operating.list_parked(runtime, reason=reason))
-    _show_rows(rows, as_json)
+    """List parked events by age, oldest first; bodies are never shown."""
+    age = age_of(older_than, "--older-than")
+
+    async def look(runtime: Any) -> list[dict[str, Any]]:
+        return await operating.list_parked(
+            runtime, stream_id=stream, reason=reason, older_than=age, most=most
+        )
+
+    rows = [row for name in (SERVICES if service is None else (service,)) for row in _at(name, data, look)]
+    show_rows(sorted(rows, key=lambda row: row["parked_at"]), as_json, "nothing is parked")
 
 
 @parked.command("show")
 def parked_show(
-    service: ServiceArgument, parked_id: int, data: DataOption = None, as_json: JsonOption = False
+    service: ServiceArgument, parked_id: ParkedArgument, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show one parked event's place and history, never its body."""
+    """Show one parked event's place and history, and what waits with it, never its body."""
     row = _at(service, data, lambda runtime: operating.show_parked(runtime, parked_id))
-    _show(row, as_json, [f"{name}: {value}" for name, value in row.items()])
+    show(row, as_json, [f"{name}: {value}" for name, value in row.items()])
 
 
 @parked.command("replay")
 def parked_replay(
     service: ServiceArgument,
-    stream: Annotated[UUID | None, typer.Option(help="Only this stream.")] = None,
+    parked_id: Annotated[int | None, typer.Argument(help="Only this one, after those before it.")] = None,
+    stream: StreamOption = None,
     reason: Annotated[str | None, typer.Option(help="Only streams with this reason.")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take parked events up again, each stream in order."""
-    done = _at(service, data, lambda at: operating.replay_parked(at, stream_id=stream, reason=reason))
-    _show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
+    """Take parked events up again: one, a stream, those with a reason, or all; each stream in order."""
+    if parked_id is not None and (stream or reason):
+        raise typer.BadParameter("one event, or --stream and --reason", param_hint="PARKED_ID")
+    done = _at(
+        service,
+        data,
+        lambda at: operating.replay_parked(at, parked_id=parked_id, stream_id=stream, reason=reason),
+    )
+    show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
     if done["left"]:
         raise typer.Exit(1)
 
 
 @parked.command("drop")
-def parked_drop(service: ServiceArgument, parked_id: int, data: DataOption = None) -> None:
-    """Give one parked event up for good, and let its stream go on."""
-    _at(service, data, lambda runtime: operating.drop_parked(runtime, parked_id))
+def parked_drop(
+    service: ServiceArgument,
+    parked_id: ParkedArgument,
+    why: Annotated[WhyDropped, typer.Option("--because", help="The reason that the trail keeps.")],
+    by: Annotated[UUID, typer.Option(help="Who decides: the random id that your sign-in gives the person.")],
+    tenant: Annotated[
+        str | None, typer.Option(help="For a message without a known stream: whose trail it enters.")
+    ] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give one parked event up for good, and let its stream go on; who and why lands in the trail."""
+    if tenant is not None and not (len(tenant) == 4 and tenant.isdecimal()):  # noqa: PLR2004  a municipality's code
+        raise typer.BadParameter("a municipality's four digits", param_hint="--tenant")
+    done = _at(
+        service,
+        data,
+        lambda at: operating.drop_parked(at, parked_id, why=why, by=by, tenant=tenant),
+    )
+    show(done, as_json, [f"{name}: {value}" for name, value in done.items()])
+
+
+@app.command()
+def rebuild(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Write a service's lists and figures anew from its streams and its log, also while it runs."""
+    done = _at(service, data, rebuilding.rebuild)
+    show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
 
 
 @app.command()
 def resend(
     service: ServiceArgument,
-    stream: Annotated[UUID | None, typer.Option(help="Only this stream.")] = None,
+    stream: StreamOption = None,
     first: Annotated[int, typer.Option(min=1, help="From this sequence number on.")] = 1,
     last: Annotated[int | None, typer.Option(min=1, help="Up to this sequence number.")] = None,
     since: Annotated[str | None, typer.Option(help="From this time on, ISO 8601.")] = None,
@@ -191,14 +225,16 @@ def resend(
     as_json: JsonOption = False,
 ) -> None:
     """Send events from the log again; whoever has them passes them by."""
-    span = {"since": _time(since, "--since"), "until": _time(until, "--until")}
+    span = {"since": time_of(since, "--since"), "until": time_of(until, "--until")}
+    if last is not None and last < first:
+        raise typer.BadParameter("not below --first", param_hint="--last")
 
     async def work(runtime: Any) -> int:
         async with runtime.pool.acquire() as tx:
             return await resending.resend(tx, stream_id=stream, first_seq=first, last_seq=last, **span)
 
     count = _at(service, data, work)
-    _show({"queued": count}, as_json, [f"{count} events queued"])
+    show({"queued": count}, as_json, [f"{count} events queued"])
 
 
 @app.command()
@@ -213,46 +249,23 @@ def demo(
     from services.demo.wire import ServerAway, Unexpected  # noqa: PLC0415  the same
 
     try:
-        report = _run(play(url, cases=cases, seed=seed, console=err))
+        report = run_to_end(play(url, cases=cases, seed=seed, console=err))
     except (ServerAway, Unexpected) as fault:
         err.print(f"samspil: {fault}", style="red", markup=False, highlight=False)
         raise typer.Exit(3) from None
-    _show(report.as_dict(), as_json, report.lines())
+    show(report.as_dict(), as_json, report.lines())
     if not report.holds:
         raise typer.Exit(1)
-
-
-out: Final = Console()
-err: Final = Console(stderr=True)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what cannot be done ends with a sentence that says what to do."""
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(work)
-    except (No, ServerFailed, FolderInUse) as fault:
-        sentence = fault.sentence() if isinstance(fault, No) else str(fault)
-        hint = f" ({fault.hint})" if isinstance(fault, No) and fault.hint else ""
-        err.print(f"samspil: {sentence}{hint}", style="red", markup=False, highlight=False)
-        raise typer.Exit(3) from None
-    except (asyncpg.PostgresError, OSError) as fault:
-        err.print(
-            f"samspil: {type(fault).__name__}: is the server there? `samspil doctor` tells more", style="red"
-        )
-        raise typer.Exit(3) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
 
 
 async def _examination(url: str | None, folder: Path | None) -> list[tuple[str, str]]:
     """Ask a server, look at its servers, or, where none is named, at what is installed."""
     if url:
-        return await operating.ask_ready(url)
+        return await examining.ask_ready(url)
     settings = _settings(folder)
     if not settings.database.get_secret_value():
-        return await operating.examine_installation()
-    return await operating.examine(ALL, settings)
+        return await examining.examine_installation()
+    return await examining.examine(ALL, settings)
 
 
 def _service(name: str) -> Service:
@@ -274,35 +287,7 @@ def _at(service: str, data: Path | None, work: Any) -> Any:
         async with operating.at_hand(_service(service), _settings(data)) as runtime:
             return await work(runtime)
 
-    return _run(inside())
-
-
-def _time(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("a time as in 2026-11-22T10:00:00+01:00", param_hint=option) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _show(value: Any, as_json: bool, lines: list[str]) -> None:  # noqa: FBT001  passed on from the option
-    if as_json:
-        sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False) + "\n")
-    else:
-        for line in lines:
-            out.print(line, soft_wrap=True)
-
-
-def _show_rows(rows: list[dict[str, Any]], as_json: bool) -> None:  # noqa: FBT001  passed on from the option
-    if as_json or not rows:
-        _show(rows, as_json, ["nothing is parked"])
-        return
-    table = Table(*rows[0].keys())
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    out.print(table)
+    return run_to_end(inside())
 
 
 def main() -> None:

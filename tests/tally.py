@@ -14,7 +14,13 @@ from fastapi import APIRouter
 from msgspec import Struct
 from pydantic import SecretStr
 
-from contracts.consent import ConsentAccessRefused, ConsentGiven, ConsentLooked, ConsentTicked
+from contracts.consent import (
+    ConsentAccessRefused,
+    ConsentEventDropped,
+    ConsentGiven,
+    ConsentLooked,
+    ConsentTicked,
+)
 from contracts.event import Event
 from contracts.model import CollaborationModel
 from contracts.referral import ReferralReady, ReferralSeen
@@ -89,6 +95,7 @@ TALLY = Service(
     allows=lambda _state, _asked, given: given.actor.role == "caseworker",
     looked=ConsentLooked,
     refused=ConsentAccessRefused,
+    dropped=ConsentEventDropped,
     routes=APIRouter(prefix="/consent"),
     schema=Path("no-such-folder"),
     ticks=ConsentTicked,

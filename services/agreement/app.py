@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from contracts.agreement import AgreementAccessRefused, AgreementLooked
+from contracts.agreement import AgreementAccessRefused, AgreementEventDropped, AgreementLooked
 from services.agreement.api import router
 from services.agreement.domain import decide
 from services.agreement.domain_access import allows
@@ -20,7 +20,10 @@ SERVICE: Final = Service(
     allows=allows,
     looked=AgreementLooked,
     refused=AgreementAccessRefused,
+    dropped=AgreementEventDropped,
     routes=router,
     schema=Path(__file__).parent / "schema",
     project=project,
+    rebuild=project,
+    tables={"agreements": "case_id", "goals": "case_id", "work": "case_id"},
 )

@@ -26,7 +26,10 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 class EntryView(BaseModel):
-    """One event of any service: who did what, when, in which case, and for a look what it was for."""
+    """One event of any service: who did what, when, in which case, and for a look what it was for.
+
+    Of an event that was given up, `what` says what was wrong with it and `purpose` why it was given up.
+    """
 
     event_id: UUID
     case_id: UUID

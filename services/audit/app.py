@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from contracts.audit import TrailAccessRefused, TrailLooked
+from contracts.audit import TrailAccessRefused, TrailEventDropped, TrailLooked
 from services.audit.api import router
 from services.audit.domain import Trail, allows, decide
 from services.audit.intake import HEARS
@@ -18,6 +18,7 @@ SERVICE: Final = Service(
     allows=allows,
     looked=TrailLooked,
     refused=TrailAccessRefused,
+    dropped=TrailEventDropped,
     routes=router,
     schema=Path(__file__).parent / "schema",
     project=project,

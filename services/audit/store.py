@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from contracts.event import AccessRefused, Looked
+from contracts.event import AccessRefused, EventDropped, Looked
 from services.kernel.service import Saved, Sent, Tx
 
 Place = tuple[datetime, UUID]
@@ -44,12 +44,17 @@ def _entry(stream: Saved, heard: Sent) -> tuple[Any, ...]:
 
 
 def _said(stream_id: UUID, heard: Sent) -> tuple[UUID, tuple[str, ...], str | None, str | None]:
-    """Return which case an event concerns, what of it was wanted, what for, and why it was refused."""
+    """Return which case an event concerns, what of it was wanted, what for, and why it was refused.
+
+    Of an event that was given up: what was wrong with it, and why it was given up.
+    """
     match heard.body:
         case Looked(case_id=case_id, what=what, purpose=purpose):
             return case_id, what, purpose, None
         case AccessRefused(case_id=case_id, wanted=wanted, slug=slug):
             return case_id, (wanted,), None, slug
+        case EventDropped(parked_as=parked_as, why=why):
+            return stream_id, (parked_as,), why, None
     return stream_id, (), None, None
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from contracts.consent import ConsentAccessRefused, ConsentLooked, ConsentTicked
+from contracts.consent import ConsentAccessRefused, ConsentEventDropped, ConsentLooked, ConsentTicked
 from services.consent.api import router
 from services.consent.domain import allows, decide
 from services.consent.domain_states import Case
@@ -20,9 +20,12 @@ SERVICE: Final = Service(
     allows=allows,
     looked=ConsentLooked,
     refused=ConsentAccessRefused,
+    dropped=ConsentEventDropped,
     routes=router,
     schema=Path(__file__).parent / "schema",
     opens=frozenset({TimerFired}),
     project=project,
+    rebuild=project,
+    tables={"persons": "case_id"},
     ticks=ConsentTicked,
 )

@@ -23,4 +23,6 @@ SERVICE: Final = Service(
     schema=Path(__file__).parent / "schema",
     also=also,
     project=project,
+    rebuild=project,
+    tables={"organisations": "organisation_id", "offers": "offer_id"},
 )

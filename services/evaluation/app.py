@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from contracts.evaluation import EvaluationAccessRefused, EvaluationLooked
+from contracts.evaluation import EvaluationAccessRefused, EvaluationEventDropped, EvaluationLooked
 from services.evaluation.api import router
 from services.evaluation.domain import decide
 from services.evaluation.domain_access import allows
@@ -21,8 +21,11 @@ SERVICE: Final = Service(
     allows=allows,
     looked=EvaluationLooked,
     refused=EvaluationAccessRefused,
+    dropped=EvaluationEventDropped,
     routes=router,
     schema=Path(__file__).parent / "schema",
     opens=frozenset({HearVoice, TakeMeasurement}),
     project=project,
+    rebuild=project,
+    tables={"outcomes": "case_id", "work": "case_id"},
 )

@@ -1,6 +1,5 @@
 """The frame of every HTTP request: who asks, under which key, having seen which version."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -16,6 +15,7 @@ from contracts.model import CollaborationModel
 from contracts.model_parts import Language
 from services.kernel.decision import Actor, Look
 from services.kernel.errors import KeyMissing, KeyReused, No, NotAllowed, VersionMissing
+from services.kernel.fingerprints import unkeyed
 from services.kernel.ids import new_id
 from services.kernel.languages import language_of
 from services.kernel.runtime import Runtime
@@ -89,14 +89,15 @@ class Desk:
         `KeyMissing` and `KeyReused`.
         """
         key = self._key()
-        fingerprint = await self._fingerprint()
+        request = await self._said()
         with command_span(self._runtime.service.name, command, self._request.headers) as traceparent:
             asked = self._asked(stream_id, command, fresh=fresh, traceparent=traceparent)
             async with self._connection() as tx:
+                fingerprint = await self._runtime.fingerprints.of(tx, self.actor.tenant, request)
                 try:
                     done = await self._attempt(tx, asked, key, fingerprint, made)
                 except (No, asyncpg.UniqueViolationError) as fault:
-                    before = await self._had_been_done(tx, key, fingerprint)
+                    before = await self._had_been_done(tx, key, (fingerprint, unkeyed(request)))
                     if before is None and isinstance(fault, NotAllowed):
                         await self._note_refusal(tx, stream_id, type(command).__name__)
                     if before is None:
@@ -160,11 +161,11 @@ class Desk:
                 await step.pause(attempt)
         raise AssertionError
 
-    async def _had_been_done(self, tx: Tx, key: str, fingerprint: bytes) -> Done | None:
+    async def _had_been_done(self, tx: Tx, key: str, fingerprints: tuple[bytes, ...]) -> Done | None:
         row = await tx.fetchrow(_ANSWERED, self.actor.tenant, self.actor.id, key)
         if row is None:
             return None
-        if row["fingerprint"] != fingerprint:
+        if row["fingerprint"] not in fingerprints:
             raise KeyReused
         return Done.model_validate_json(row["answer"])
 
@@ -207,10 +208,9 @@ class Desk:
             raise KeyMissing(f"1 to {_LONGEST_KEY} characters")
         return key
 
-    async def _fingerprint(self) -> bytes:
-        digest = hashlib.sha256(f"{self._request.method} {self._request.url.path}\n".encode())
-        digest.update(await self._request.body())
-        return digest.digest()
+    async def _said(self) -> bytes:
+        """Return what the request asks, by which a repetition is told from another request."""
+        return f"{self._request.method} {self._request.url.path}\n".encode() + await self._request.body()
 
 
 def looks_of(actor: Actor) -> UUID:

@@ -1,17 +1,22 @@
 """Set an event aside, with its reason and all that is needed to take it up again."""
 
 import base64
+import re
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from aiokafka import ConsumerRecord
 
+from contracts.registry import EVENTS
 from services.kernel.messages import Record
 from services.kernel.streams import Parked
 
 WAITING: Final = ("gap", "behind")
 """Reasons that heal by themselves when the missing events arrive."""
+
+_VERSION: Final = re.compile(r"\.v[1-9][0-9]{0,5}$")
+_NAMES: Final = frozenset(_VERSION.sub("", event_type) for event_type in EVENTS)
 
 
 def park(
@@ -66,3 +71,27 @@ def unpark(row: Any) -> Record:
         serialized_value_size=len(value or b""),
         headers=tuple((name, base64.b64decode(text)) for name, text in headers),
     )
+
+
+def shown_type(event_type: str | None) -> str | None:
+    """Return a type as an operator may see it: one that we know, in any version, or `unknown`.
+
+    A type is what its sender wrote, and whoever has gone wrong may have written anything there.
+    """
+    return event_type if event_type is None or _name_of(event_type) in _NAMES else "unknown"
+
+
+def word_of(event_type: str | None) -> str | None:
+    """Return what a type that we know says has happened: `seen` of `referral.seen.v1`."""
+    name = _name_of(event_type or "")
+    return name.partition(".")[2] if name in _NAMES else None
+
+
+def source_of_topic(topic: str) -> str:
+    """Return the service that owns a topic."""
+    return topic.split(".")[1]
+
+
+def _name_of(event_type: str) -> str:
+    name, count = _VERSION.subn("", event_type)
+    return name if count else ""

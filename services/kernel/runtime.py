@@ -11,6 +11,7 @@ from services.kernel import metrics
 from services.kernel.clock import Clock, wall
 from services.kernel.database import open_pool, passes
 from services.kernel.effects import Effects
+from services.kernel.fingerprints import Fingerprints
 from services.kernel.horizon import Horizon
 from services.kernel.intake import Intake
 from services.kernel.kms import Kms
@@ -52,6 +53,7 @@ class Runtime:
         self.clock = clock
         self.models = models
         self._kms = kms
+        self.fingerprints = Fingerprints(kms)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -12,7 +12,7 @@ from asyncpg.pool import PoolConnectionProxy
 from fastapi import APIRouter
 from msgspec import Struct
 
-from contracts.event import AccessRefused, Event, Looked, Ticked, service_of
+from contracts.event import AccessRefused, Event, EventDropped, Looked, Ticked, service_of
 from services.kernel.decision import Decide, Effect, Given
 from services.kernel.ids import as_uuid
 from services.kernel.messages import Meta
@@ -106,7 +106,10 @@ class Service:
     `state` is the type of a stream's document, a msgspec struct or a tagged union of them. `allows` says
     whether `given.actor` may take a step or a `Look`; refused is the default. `also` names the further
     streams of this service that a decision needs. `opens` lists the inputs for which private texts are
-    unsealed. `project` writes the service's own tables. `perform` does side effects by their kind.
+    unsealed. `project` writes the service's own tables. `perform` does side effects by their kind. `dropped`
+    tells of an event that was given up; whoever hears anything has it. `rebuild` writes the own tables anew
+    from whole streams, each with its state and all its events; `tables` names them in the order in which
+    `project` writes them, each with the column that holds the stream.
     """
 
     name: str
@@ -123,6 +126,9 @@ class Service:
     project: Project | None = None
     perform: Mapping[str, Perform] = field(default_factory=dict)
     ticks: type[Ticked] | None = None
+    dropped: type[EventDropped] | None = None
+    rebuild: Project | None = None
+    tables: Mapping[str, str] = field(default_factory=dict)
     hears_all: bool = False
 
     @property

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from contracts.notify import ContactLooked, NotifyAccessRefused
+from contracts.notify import ContactLooked, NotifyAccessRefused, NotifyEventDropped
 from services.kernel.service import Service
 from services.notify.api import router
 from services.notify.domain import RecordContact, State, allows, decide
@@ -19,6 +19,7 @@ SERVICE: Final = Service(
     allows=allows,
     looked=ContactLooked,
     refused=NotifyAccessRefused,
+    dropped=NotifyEventDropped,
     routes=router,
     schema=Path(__file__).parent / "schema",
     opens=frozenset({RecordContact}),

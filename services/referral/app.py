@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from contracts.referral import CaseAccessRefused, CaseLooked
+from contracts.referral import CaseAccessRefused, CaseEventDropped, CaseLooked
 from services.kernel.service import Service
 from services.referral.api import router
 from services.referral.domain import also, decide
@@ -11,7 +11,7 @@ from services.referral.domain_access import allows
 from services.referral.domain_commands import AssessEligibility, DraftReferral
 from services.referral.domain_states import State
 from services.referral.intake import HEARS
-from services.referral.store import project
+from services.referral.store import project, rebuild
 
 SERVICE: Final = Service(
     name="referral",
@@ -21,9 +21,12 @@ SERVICE: Final = Service(
     allows=allows,
     looked=CaseLooked,
     refused=CaseAccessRefused,
+    dropped=CaseEventDropped,
     routes=router,
     schema=Path(__file__).parent / "schema",
     also=also,
     opens=frozenset({AssessEligibility, DraftReferral}),
     project=project,
+    rebuild=rebuild,
+    tables={"cases": "case_id", "referrals": "case_id"},
 )

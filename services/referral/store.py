@@ -8,6 +8,7 @@ from uuid import UUID
 from contracts import referral as told
 from contracts.event import Event
 from services.kernel.service import Saved, Tx
+from services.referral.domain_past import STEPS, Past, pasts_of
 from services.referral.domain_states import (
     Accepted,
     Case,
@@ -26,20 +27,7 @@ _LISTED: Final = ("views", "eligibility", "ending", "department_id", "opened_at"
 """What the row of a case is made of; a step that leaves them alone leaves them the same objects."""
 
 # Which time a step sets, one bit each in the order of the columns: a batch may take several steps at once.
-_BIT: Final[Mapping[type[Event], int]] = {
-    told.ConsentAwaited: 1,
-    told.ReferralReady: 2,
-    told.ReferralSent: 4,
-    told.ReferralSeen: 8,
-    told.ReferralAccepted: 16,
-    told.ReferralDeclined: 16,
-    told.ReferralUnderWay: 32,
-    told.ReferralClosed: 64,
-    told.ReferralRecalled: 64,
-    told.ReferralWithdrawn: 64,
-    told.ReferralExpired: 64,
-    told.DeletionConfirmed: 128,
-}
+_BIT: Final[Mapping[type[Event], int]] = {kind: 1 << step for kind, step in STEPS.items()}
 
 
 async def project(tx: Tx, saved: Sequence[Saved]) -> None:
@@ -54,6 +42,20 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
     referrals = [row for one in moved for row in _referral_rows(one)]
     if referrals:
         await tx.execute(_MOVE_REFERRALS, *zip(*referrals, strict=True))
+
+
+async def rebuild(tx: Tx, whole: Sequence[Saved]) -> None:
+    """Write cases and referrals anew, from what the cases hold now and from all that they have said."""
+    known = [one for one in whole if isinstance(one.state, Case)]
+    if known:
+        await tx.execute(_KEEP_CASES, *zip(*(_case_row(one, one.state) for one in known), strict=True))
+    rows = [
+        _past_row(one, past)
+        for one in known
+        for past in pasts_of((sent.time, sent.body) for sent in one.events).values()
+    ]
+    if rows:
+        await tx.execute(_WRITE_REFERRALS, *zip(*rows, strict=True))
 
 
 async def cases_of(
@@ -135,6 +137,19 @@ def _referral_rows(one: Saved) -> list[Row]:
     return rows
 
 
+def _past_row(one: Saved, past: Past) -> Row:
+    case: Case = one.state
+    referral_id = past.drafted.referral_id
+    referral = case.referrals[referral_id]
+    in_time = _in_time(referral)
+    return (
+        referral_id, one.tenant, one.stream_id, past.drafted.organisation_id, past.drafted.offer_id,
+        referral.__struct_config__.tag, reason_of(referral), due_of(referral),
+        _until(case.consents.get(referral_id)), past.in_time if in_time is None else in_time,
+        past.drafted_at, *past.taken_at,
+    )  # fmt: skip
+
+
 def _known_before(one: Saved) -> tuple[Mapping[UUID, Referral], Mapping[UUID, Consent]]:
     before = one.before
     return (before.referrals, before.consents) if isinstance(before, Case) else ({}, {})
@@ -191,6 +206,16 @@ from unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::timestamptz[], $
             $8::timestamptz[])
      as n (referral_id, status, reason, due_on, consent_until, in_time, steps, at)
 where r.referral_id = n.referral_id
+"""
+
+_WRITE_REFERRALS: Final = """
+insert into referrals (referral_id, tenant, case_id, organisation_id, offer_id, status, reason, due_on,
+                       consent_until, in_time, drafted_at, awaited_at, ready_at, sent_at, seen_at,
+                       answered_at, under_way_at, over_at, deleted_at)
+select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
+                     $8::date[], $9::timestamptz[], $10::boolean[], $11::timestamptz[], $12::timestamptz[],
+                     $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
+                     $17::timestamptz[], $18::timestamptz[], $19::timestamptz[])
 """
 
 _CASES_OF: Final = """

@@ -11,7 +11,7 @@ from services.kernel import operating
 from services.kernel.intake import LongPoll
 from services.kernel.messages import Message
 from services.kernel.runtime import Runtime
-from tests.tally import TENANT, a_message, case_id, publish, running, seen, tallies
+from tests.tally import a_message, case_id, publish, running, seen, tallies
 from tests.waiting import until
 
 
@@ -314,28 +314,6 @@ async def test_replay_after_mending_applies_in_order_and_twice_is_harmless(
 def poison_first() -> Message:
     """Return a first event that breaks the rule."""
     return a_message(case_id(0), 1, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))
-
-
-async def test_a_dropped_event_lets_its_stream_go_on(
-    postgres_dsn: str, bootstrap: str, broker_kind: str
-) -> None:
-    """An operator gives one event up, and what waited behind it is applied."""
-    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
-        await publish(bootstrap, [poison_first(), *(a_message(case_id(0), k, seen(k)) for k in (2, 3))])
-
-        async def three_wait() -> bool:
-            return len(await parked_reasons(runtime)) == 3
-
-        await until(three_wait)
-        first = (await operating.list_parked(runtime, reason="bug"))[0]
-        shown = await operating.show_parked(runtime, first["id"])
-        await operating.drop_parked(runtime, first["id"])
-        left, found = await parked_reasons(runtime), await tallies(runtime)
-
-    assert shown["tenant"] == TENANT
-    assert "value" not in shown
-    assert left == []
-    assert found == {case_id(0): [str(seen(k).referral_id) for k in (2, 3)]}
 
 
 async def test_a_refused_event_is_passed_by(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:

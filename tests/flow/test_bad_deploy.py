@@ -1,0 +1,154 @@
+"""A version on which every event fails stops, says so everywhere, and loses nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import pytest
+from joserfc.jwk import KeySet, OKPKey
+
+from services.kernel import operating
+from services.kernel.embedded_process import free_port
+from services.kernel.frame import serve_on
+from services.kernel.principals import Principals
+from services.kernel.runtime import Runtime
+from services.kernel.service import Service
+from services.kernel.serving import app_of, serve
+from tests.command_line import samspil
+from tests.tally import TALLY, a_message, case_id, publish, running, seen, tallies
+from tests.waiting import until
+
+STREAMS, EACH, LIMIT = 60, 5, 20
+EXPECTED = {case_id(n): [str(seen(k).referral_id) for k in range(1, EACH + 1)] for n in range(STREAMS)}
+
+
+def _breaks(_state: Any, _asked: Any, _given: Any) -> Any:
+    raise ZeroDivisionError
+
+
+BAD_VERSION = replace(TALLY, decide=_breaks)
+
+
+@asynccontextmanager
+async def deployed(
+    service: Service, dsn: str, bootstrap: str, kind: str, **more: Any
+) -> AsyncIterator[tuple[Runtime, str]]:
+    """Run a version of the tally behind a port, as `samspil run` does, and yield its address."""
+    stopping, port = asyncio.Event(), free_port()
+    async with running(dsn, bootstrap, kind, service, **more) as runtime:
+        app = app_of([service])
+        serve_on(
+            app, {service.name: runtime}, Principals(KeySet([OKPKey.generate_key("Ed25519")]), "samspil")
+        )
+        serving = asyncio.create_task(
+            serve(app, runtime.settings.model_copy(update={"port": port}), stopping=stopping)
+        )
+        try:
+            yield runtime, f"http://127.0.0.1:{port}"
+        finally:
+            stopping.set()
+            await serving
+
+
+async def said(url: str) -> tuple[int, str]:
+    """Return how a server answers; 0 while it does not."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status, await answer.text()
+    except aiohttp.ClientConnectorError:
+        return 0, ""
+
+
+async def test_a_bad_version_stops_says_so_and_loses_nothing(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Readiness is red, the metric is up, doctor tells what to do; the mended version takes all, in order."""
+    load = [a_message(case_id(n), k, seen(k)) for k in range(1, EACH + 1) for n in range(STREAMS)]
+    async with deployed(BAD_VERSION, postgres_dsn, bootstrap, broker_kind, parked_limit=LIMIT) as (bad, url):
+        await publish(bootstrap, load[:10])
+        await until(lambda: _parked(bad, 10))
+        await publish(bootstrap, load[10:])
+
+        async def red() -> bool:
+            return "too-many-parked" in (await said(f"{url}/ready"))[1]
+
+        await until(red)
+        status, _ = await said(f"{url}/ready")
+        _, numbers = await said(f"{url}/metrics")
+        doctor = await asyncio.to_thread(samspil, "doctor", "--url", url)
+        parked = len(await operating.list_parked(bad))
+    async with deployed(TALLY, postgres_dsn, bootstrap, broker_kind, parked_limit=LIMIT) as (good, url):
+        await until(lambda: _settled(good, STREAMS - 10))
+        before_replay = await tallies(good)
+        done = await operating.replay_parked(good)
+        found = await tallies(good)
+        again, reset = await said(f"{url}/ready"), (await said(f"{url}/metrics"))[1]
+
+    assert status == 503
+    assert 'samspil_intake_stopped{service="consent"} 1.0' in numbers
+    assert 'samspil_ready{service="consent"} 0.0' in numbers
+    assert doctor.code == 1
+    assert "consent intake: stopped: too-many-parked: mend or go back" in " ".join(doctor.out.split())
+    assert 10 <= parked <= LIMIT
+    assert {case_id(n): EXPECTED[case_id(n)] for n in range(10, STREAMS)} == before_replay
+    assert done == {"streams": 10, "applied": 10 * EACH, "left": 0}
+    assert found == EXPECTED
+    assert again[0] == 200
+    assert 'samspil_intake_stopped{service="consent"} 0.0' in reset
+
+
+async def test_a_bad_version_stops_also_where_little_happens(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Where events come so seldom that no minute holds many, so many failures without one success suffice."""
+    async with running(
+        postgres_dsn, bootstrap, broker_kind, BAD_VERSION, parked_limit=3, parked_seconds=0.001
+    ) as bad:
+        for n in range(3):
+            await publish(bootstrap, [a_message(case_id(n), 1, seen(1))])
+            await until(lambda n=n: _parked(bad, n + 1))  # type: ignore[misc]
+        await publish(bootstrap, [a_message(case_id(3), 1, seen(1))])
+
+        async def red() -> bool:
+            return "stopped: too-many-parked" in (await bad.why_not_ready()).values()
+
+        await until(red)
+        assert len(await operating.list_parked(bad)) == 3
+
+
+@pytest.mark.parametrize("broker_kind", ["embedded"])
+async def test_what_fails_now_and_then_stops_nobody(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """One poisoned stream after another, with events between that can be taken: each waits alone."""
+    service = replace(TALLY, decide=_breaks_now_and_then)
+    async with running(
+        postgres_dsn, bootstrap, broker_kind, service, parked_limit=3, parked_seconds=0.001
+    ) as runtime:
+        for n in range(0, 12, 2):
+            await publish(
+                bootstrap, [a_message(case_id(n), 1, seen(0)), a_message(case_id(n + 1), 1, seen(1))]
+            )
+            await until(lambda n=n: _settled(runtime, n // 2 + 1))  # type: ignore[misc]
+        await until(lambda: _parked(runtime, 6))
+
+        assert await runtime.why_not_ready() == {}
+
+
+def _breaks_now_and_then(state: Any, asked: Any, given: Any) -> Any:
+    if asked == seen(0):
+        raise ZeroDivisionError
+    return TALLY.decide(state, asked, given)
+
+
+async def _parked(runtime: Runtime, count: int) -> bool:
+    return len(await operating.list_parked(runtime)) == count
+
+
+async def _settled(runtime: Runtime, streams: int) -> bool:
+    """Return whether so many streams have counted, each all that was sent to it."""
+    counts = [len(found) for found in (await tallies(runtime)).values()]
+    return len(counts) == streams and min(counts) >= 1 and len(set(counts)) == 1

@@ -1,0 +1,246 @@
+"""An operator looks at what is parked, takes it up again in order, or gives it up on the record."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts.event import SERVICES, WhyDropped
+from contracts.referral import ReferralReady
+from services.audit.app import SERVICE as AUDIT
+from services.kernel import messages, operating
+from services.kernel.decision import Actor
+from services.kernel.dropping import NotFirst, WhoseTrail
+from services.kernel.errors import Missing
+from services.kernel.http import looks_of
+from services.kernel.messages import Message
+from services.kernel.runtime import Runtime
+from services.kernel.topics import make_topics
+from tests.tables import tables_of
+from tests.tally import TENANT, a_message, case_id, publish, running, seen, settings_for, tallies
+from tests.waiting import until
+
+OPERATOR = UUID("0199a000-0000-7000-8000-0000000000bb")
+SENT_AGAIN, UNTRUE = WhyDropped.SENT_AGAIN, WhyDropped.UNTRUE
+
+
+def a_bug(stream: UUID, seq: int) -> Message:
+    """Return an event that breaks the tally's rule."""
+    return a_message(stream, seq, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))
+
+
+def unreadable(stream: UUID, seq: int) -> Message:
+    """Return an event whose headers cannot be read; its key can."""
+    good = a_message(stream, seq, seen(seq))
+    return Message(
+        good.type, good.key, good.value, [(n, b"x" if n == "ce_id" else value) for n, value in good.headers]
+    )
+
+
+async def parked(runtime: Runtime, count: int) -> list[dict[str, Any]]:
+    """Return what is parked, once so many are."""
+
+    async def so_many() -> bool:
+        return len(await operating.list_parked(runtime)) == count
+
+    await until(so_many)
+    return await operating.list_parked(runtime)
+
+
+async def drops(runtime: Runtime) -> list[dict[str, Any]]:
+    """Return what the log tells of events that were given up."""
+    rows = await runtime.pool.fetch(
+        "select stream_id, tenant, meta ->> 1 as actor, meta ->> 2 as role, data from event_log "
+        "where type = 'consent.event_dropped.v1' order by id"
+    )
+    decode = runtime.service.dropped
+    assert decode is not None
+    return [{**dict(row), "data": decode.model_validate_json(row["data"])} for row in rows]
+
+
+@asynccontextmanager
+async def parked_by_a_bug(dsn: str, bootstrap: str, kind: str) -> AsyncIterator[Runtime]:
+    """Run a tally in which one stream halts at its first event, and two wait behind it."""
+    async with running(dsn, bootstrap, kind) as runtime:
+        await publish(bootstrap, [a_bug(case_id(0), 1), *(a_message(case_id(0), k, seen(k)) for k in (2, 3))])
+        await parked(runtime, 3)
+        yield runtime
+
+
+async def test_a_drop_says_who_and_why_in_the_stream_itself(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """The event is gone, what waited is applied, and one event more stands in the log of the stream."""
+    async with parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime:
+        first = (await operating.list_parked(runtime, reason="bug"))[0]
+        shown = await operating.show_parked(runtime, first["id"])
+        done = await operating.drop_parked(runtime, first["id"], why=SENT_AGAIN, by=OPERATOR)
+        left, told, found = await operating.list_parked(runtime), await drops(runtime), await tallies(runtime)
+
+    assert shown["tenant"] == TENANT
+    assert "value" not in shown
+    assert (shown["taken_last"], shown["waiting_with_it"]) == (None, 2)
+    assert done == {
+        "dropped": first["id"],
+        "why": "sent_again",
+        "told_in": case_id(0),
+        "left_in_stream": 0,
+    }
+    assert left == []
+    assert found == {case_id(0): [str(seen(k).referral_id) for k in (2, 3)]}
+    assert [(one["stream_id"], one["tenant"], one["actor"], one["role"]) for one in told] == [
+        (case_id(0), TENANT, str(OPERATOR), "operator")
+    ]
+    said = told[0]["data"].model_dump()
+    assert (said["source"], said["sequence"], said["what"]) == ("referral", 1, "ready")
+    assert (said["parked_as"], said["why"]) == ("bug", "sent_again")
+
+
+async def test_the_trail_hears_of_a_drop(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
+    """An auditor reads in the case's own trail that an operator gave an event up, and why."""
+    await make_topics(list(SERVICES), settings_for(postgres_dsn, bootstrap, broker_kind))
+    async with (
+        running(postgres_dsn, bootstrap, broker_kind, AUDIT) as audit,
+        parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime,
+    ):
+        first = (await operating.list_parked(runtime, reason="bug"))[0]
+        await operating.drop_parked(runtime, first["id"], why=UNTRUE, by=OPERATOR)
+
+        async def told() -> bool:
+            return bool(await audit.pool.fetchval("select count(*) from entries where type like '%dropped%'"))
+
+        await until(told)
+        entry = dict(await audit.pool.fetchrow("select * from entries where type like '%dropped%'") or {})
+
+    assert (entry["type"], entry["case_id"]) == ("consent.event_dropped.v1", case_id(0))
+    assert (entry["actor"], entry["role"]) == (OPERATOR, "operator")
+    assert (entry["what"], entry["purpose"]) == (["bug"], "untrue")
+
+
+async def test_only_the_first_of_a_stream_can_be_given_up(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Giving up what stands behind another would hide a hole; it is refused, and nothing has changed."""
+    async with parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime:
+        behind = (await operating.list_parked(runtime, reason="behind"))[0]
+        before = await tables_of(postgres_dsn, "consent")
+        with pytest.raises(NotFirst, match="2 of referral, and 0 was taken last"):
+            await operating.drop_parked(runtime, behind["id"], why=UNTRUE, by=OPERATOR)
+        with pytest.raises(Missing):
+            await operating.drop_parked(runtime, 999, why=UNTRUE, by=OPERATOR)
+        after = await tables_of(postgres_dsn, "consent")
+
+    assert after == before
+
+
+async def test_a_message_that_names_no_stream_is_told_of_where_it_belongs_best(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Under its key where that is a stream here, else among the operator's own deeds; no stream is moved."""
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
+        await until(lambda: _counted(runtime, 1))
+        await publish(bootstrap, [unreadable(case_id(0), 2)])
+        known = (await parked(runtime, 1))[0]
+        await publish(bootstrap, [unreadable(case_id(9), 1)])
+        unknown = (await parked(runtime, 2))[1]
+        await operating.drop_parked(runtime, known["id"], why=SENT_AGAIN, by=OPERATOR)
+        with pytest.raises(WhoseTrail):
+            await operating.drop_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR)
+        await operating.drop_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR, tenant="0461")
+        await publish(bootstrap, [a_message(case_id(0), 2, seen(2))])
+        await until(lambda: _counted(runtime, 2))
+        told, found = await drops(runtime), await tallies(runtime)
+
+    assert found == {case_id(0): [str(seen(k).referral_id) for k in (1, 2)]}
+    assert [(one["stream_id"], one["tenant"]) for one in told] == [
+        (case_id(0), TENANT),
+        (looks_of(Actor(OPERATOR, "operator", "0461")), "0461"),
+    ]
+    assert [(one["data"].sequence, one["data"].what, one["data"].parked_as) for one in told] == [
+        (None, None, "header")
+    ] * 2
+
+
+async def test_another_municipalitys_event_is_told_of_in_the_streams_own(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Whoever owns the stream reads that somebody else's event was set aside and given up."""
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await publish(
+            bootstrap, [a_message(case_id(0), 1, seen(1)), a_message(case_id(0), 2, seen(2), tenant="0461")]
+        )
+        foreign = (await parked(runtime, 1))[0]
+        await operating.drop_parked(runtime, foreign["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
+        await publish(bootstrap, [a_message(case_id(0), 2, seen(2))])
+        await until(lambda: _counted(runtime, 2))
+        told = await drops(runtime)
+
+    assert [(one["stream_id"], one["tenant"], one["data"].parked_as) for one in told] == [
+        (case_id(0), TENANT, "tenant")
+    ]
+
+
+async def test_what_is_parked_is_found_by_stream_reason_and_age(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Each filter narrows the list; a type that nobody knows is not repeated, for its sender wrote it."""
+    strange = a_message(case_id(1), 2, seen(2), event_type="referral.karen_hansen.v1")
+    async with parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await publish(bootstrap, [strange])
+        rows = await parked(runtime, 4)
+        of_stream = await operating.list_parked(runtime, stream_id=case_id(1))
+        of_reason = await operating.list_parked(runtime, reason="behind")
+        fresh = await operating.list_parked(runtime, older_than=timedelta(hours=1))
+        few = await operating.list_parked(runtime, most=2)
+        shown = await operating.show_parked(runtime, of_stream[0]["id"])
+
+    assert {row["service"] for row in rows} == {"consent"}
+    assert [(row["stream_id"], row["reason"], row["type"]) for row in of_stream] == [
+        (case_id(1), "gap", "unknown")
+    ]
+    assert [row["seq"] for row in of_reason] == [2, 3]
+    assert fresh == []
+    assert few == rows[:2]
+    assert "karen" not in str(shown)
+
+
+async def test_one_event_is_taken_up_after_those_before_it(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Asked for the last of three, the first is tried first; while it fails none goes past it."""
+    async with parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime:
+        last = (await operating.list_parked(runtime))[-1]
+        done = await operating.replay_parked(runtime, parked_id=last["id"])
+        tried = await operating.list_parked(runtime)
+        with pytest.raises(Missing):
+            await operating.replay_parked(runtime, parked_id=999)
+
+    assert done == {"streams": 1, "applied": 0, "left": 1}
+    assert [(row["reason"], row["attempts"]) for row in tried] == [("bug", 2), ("behind", 1), ("behind", 1)]
+
+
+async def test_a_mended_reader_takes_up_what_it_could_not_read(
+    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages that an older program could not read are heard again in order, each in its own stream."""
+    with monkeypatch.context() as older:
+        older.setattr(messages, "LARGEST", 10)
+        async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+            await publish(bootstrap, [a_message(case_id(n), k, seen(k)) for k in (1, 2) for n in (0, 1)])
+            rows = await parked(runtime, 4)
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        done = await operating.replay_parked(runtime)
+        found, left = await tallies(runtime), await operating.list_parked(runtime)
+
+    assert {row["reason"] for row in rows} == {"oversized"}
+    assert done == {"streams": 0, "applied": 4, "left": 0}
+    assert found == {case_id(n): [str(seen(k).referral_id) for k in (1, 2)] for n in (0, 1)}
+    assert left == []
+
+
+async def _counted(runtime: Runtime, count: int) -> bool:
+    return sum(map(len, (await tallies(runtime)).values())) >= count
