@@ -41,11 +41,11 @@ async def rebuild(runtime: Runtime) -> dict[str, int]:
     _refuse(service)
     connection = await connect(runtime.settings.database.get_secret_value(), schema=service.name)
     try:
-        streams, last = 0, UUID(int=0)
-        while portion := await _rebuild_portion(connection, service, last):
-            streams, last = streams + len(portion), portion[-1]
         for table, column in service.tables.items():
             await connection.execute(_FORGET_STRANGERS.format(table=table, column=column))
+        # A row that had strayed to another stream keeps its true stream's row out the first time.
+        await _rebuild_all(connection, service)
+        streams = await _rebuild_all(connection, service)
         rows = {table: await connection.fetchval(f"select count(*) from {table}") for table in service.tables}  # noqa: S608  a name of our own
     finally:
         await connection.close()
@@ -57,6 +57,13 @@ def _refuse(service: Service) -> None:
         raise ActsInTheWorld
     if service.rebuild is None:
         raise NotFromItsOwn(f"`samspil resend` of the services that {service.name} hears")
+
+
+async def _rebuild_all(tx: Tx, service: Service) -> int:
+    streams, last = 0, UUID(int=0)
+    while portion := await _rebuild_portion(tx, service, last):
+        streams, last = streams + len(portion), portion[-1]
+    return streams
 
 
 async def _rebuild_portion(tx: Tx, service: Service, after: UUID) -> list[UUID]:

@@ -216,6 +216,7 @@ select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[],
                      $8::date[], $9::timestamptz[], $10::boolean[], $11::timestamptz[], $12::timestamptz[],
                      $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
                      $17::timestamptz[], $18::timestamptz[], $19::timestamptz[])
+on conflict do nothing
 """
 
 _CASES_OF: Final = """

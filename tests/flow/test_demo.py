@@ -2,12 +2,7 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import uvloop
@@ -15,9 +10,8 @@ from rich.console import Console
 
 from services.demo.play import play
 from services.demo.report import Report
-from services.kernel.embedded_process import free_port
 from tests.servers import scratch_folder
-from tests.waiting import until
+from tests.up import Server
 
 CASES = 12
 DAYS = 230
@@ -27,38 +21,10 @@ IN_THE_MIDDLE = 160
 pytestmark = pytest.mark.xdist_group("demo")
 
 
-class Server:
-    """`samspil up` on a folder, which can be killed and started again."""
+class Killable(Server):
+    """A server that is killed while a year is played on it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Choose a port; nothing runs yet."""
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.kills = 0
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the process; it answers some time later."""
-        command = [sys.executable, "-m", "services", "up", "--data", str(self._folder), "--clock", "virtual"]
-        self._process = subprocess.Popen([*command, "--port", str(self.port)])
-
-    def end(self, how: signal.Signals) -> None:
-        """Send a signal, and wait until the process is gone."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(how)
-            self._process.wait(60)
-
-    async def answers(self) -> bool:
-        """Return whether the server is ready."""
-        try:
-            await asyncio.to_thread(self._ask)
-        except (urllib.error.URLError, OSError):
-            return False
-        return True
-
-    def _ask(self) -> None:
-        urllib.request.urlopen(f"{self.url}/ready", timeout=5).close()  # noqa: S310  our own address
+    kills = 0
 
     def kill_in_the_middle(self, commands: int) -> None:
         """Kill the server with -9 while requests are under way, and start it again."""
@@ -69,17 +35,17 @@ class Server:
 
     async def played(self, *, killed: bool = False) -> Report:
         """Wait for the server, and play a year against it."""
-        await until(self.answers, seconds=120)
+        await self.ready()
         console = Console(stderr=True, quiet=True)
         watch = self.kill_in_the_middle if killed else (lambda _commands: None)
         return await play(self.url, cases=CASES, seed=SEED, console=console, days=DAYS, watch=watch)
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[Killable]:
     """Run a server on a folder of its own."""
     with scratch_folder() as folder:
-        running = Server(folder / "data")
+        running = Killable(folder / "data")
         running.start()
         try:
             yield running
@@ -87,7 +53,7 @@ def server() -> Iterator[Server]:
             running.end(signal.SIGTERM)
 
 
-def run(server: Server, *, killed: bool = False) -> Report:
+def run(server: Killable, *, killed: bool = False) -> Report:
     """Play on an event loop as the command line has it."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(server.played(killed=killed))
@@ -102,7 +68,7 @@ def failed(report: Report) -> list[str]:
 def undisturbed() -> Report:
     """Return the report of a year in which nothing went wrong."""
     with scratch_folder() as folder:
-        server = Server(folder / "data")
+        server = Killable(folder / "data")
         server.start()
         try:
             return run(server)
@@ -123,7 +89,7 @@ def test_a_year_is_played_and_accounted_for(undisturbed: Report) -> None:
     assert undisturbed.as_dict()["holds"] is True
 
 
-def test_a_year_survives_the_death_of_the_server(server: Server, undisturbed: Report) -> None:
+def test_a_year_survives_the_death_of_the_server(server: Killable, undisturbed: Report) -> None:
     """A server that is killed in the middle and started again loses nothing and does nothing twice."""
     report = run(server, killed=True)
 
