@@ -50,7 +50,7 @@ def called(line: str) -> list[tuple[Command, frozenset[str]]]:
         words = span.split()
         known = [command for command in commands() if list(command) == words[: len(command)]]
         beside = line if line.startswith("| `samspil") else span
-        found.append((known[0] if known else (words[0],), frozenset(re.findall(r"--[a-z]+", beside))))
+        found.append((known[0] if known else (words[0],), frozenset(re.findall(r"--[a-z-]+", beside))))
         if line.startswith("| `samspil"):
             break
     return found

@@ -1,16 +1,20 @@
 """What the trail hears, what it counts, and who may read it."""
 
+import re
+
 import pytest
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from contracts.event import SERVICES, AccessRefused, Looked, Ticked, service_of
+from contracts.event import SERVICES, AccessRefused, EventDropped, Looked, Ticked, WhyDropped, service_of
 from contracts.registry import EVENTS
+from services.__main__ import ALL
 from services.audit.domain import Trail, allows, decide
 from services.audit.intake import HEARS
 from services.kernel.decision import Actor, Decision, Look, TimerFired
 from services.kernel.errors import WrongMoment
+from services.kernel.service import Service
 from tests.examples_audit import (
     CASE,
     CASEWORKER,
@@ -105,3 +109,28 @@ def test_everything_that_can_happen_is_heard() -> None:
     assert types == counted
     assert personal <= types
     assert {service_of(kind) for kind in types} == set(SERVICES)
+
+
+@pytest.mark.parametrize("service", ALL, ids=lambda service: service.name)
+def test_whoever_hears_anything_can_tell_what_was_given_up(service: Service) -> None:
+    """Each such service has its own event of a drop, on its own topic, which the trail hears."""
+    if not service.hears:
+        assert service.dropped is None
+        return
+
+    assert service.dropped is not None
+    assert issubclass(service.dropped, EventDropped)
+    assert service_of(service.dropped.type) == service.name
+    assert service.dropped in HEARS
+
+
+def test_every_reason_for_giving_up_is_a_code() -> None:
+    """So that it fits the event; what cannot be said by one of them is no reason to give up."""
+    assert all(re.fullmatch(r"[a-z_]{3,64}", why) for why in WhyDropped)
+
+
+@pytest.mark.parametrize("service", ALL, ids=lambda service: service.name)
+def test_tables_are_rebuilt_where_nothing_is_lost_or_done_twice(service: Service) -> None:
+    """Who sends mails, and who keeps the trail, has no way to rebuild; whoever has one names its tables."""
+    assert (service.rebuild is None) == (service.name in {"notify", "audit"})
+    assert bool(service.tables) == (service.rebuild is not None)
