@@ -254,11 +254,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _take(self, tx: Any, records: Sequence[Record]) -> None:
         began = time.perf_counter()
         heard, ticks, unreadable = self._hearing.read(records)
-        self._refuse_flood(len(unreadable), len(records), self._in_vain + (0 if heard else len(unreadable)))
+        in_vain = self._in_vain + (0 if heard else len(unreadable))
+        self._refuse_flood(len(unreadable), len(records), in_vain)
         read = time.perf_counter()
         with batch_span(self._name, [one.traceparent for one in heard if one.traceparent]):
             if unreadable:
                 await save(tx, (), parked=[park(record, reason) for record, reason in unreadable])
+                self._remember(len(unreadable), len(unreadable), in_vain)
                 self._count_parked(reason for _, reason in unreadable)
             if heard:
                 await self._apply(tx, heard)
@@ -289,28 +291,37 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await self._replay.heal(tx, stream_id)
 
     def _guard(self, outcome: Outcome) -> None:
+        self._refuse_flood(*self._weight(outcome))
+
+    def _weight(self, outcome: Outcome) -> tuple[int, int, int]:
+        """Return of an outcome how much is poison, how much there is, and what then failed in a row."""
         poison = sum(at.reason not in WAITING for at in outcome.parked)
-        self._refuse_flood(poison, 0, 0 if outcome.applied else self._in_vain + poison)
+        seen = outcome.applied + outcome.duplicates + len(outcome.parked)
+        return poison, seen, 0 if outcome.applied else self._in_vain + poison
 
     def _refuse_flood(self, poison: int, seen: int, in_vain: int) -> None:
-        """Raise `TooManyParked` where a bad deploy would empty the topic into the parking lot, fast or slow.
+        """Raise `TooManyParked` where a bad deploy would empty the topic into the parking lot."""
+        if not poison:
+            return
+        since = time.monotonic() - self._window
+        recent = [entry for entry in self._seen if entry[0] >= since]
+        parked = poison + sum(entry[1] for entry in recent)
+        total = seen + sum(entry[2] for entry in recent)
+        if parked > self._limit and parked > _SHARE * total:
+            raise TooManyParked(f"{parked} of the last {total} events; the limit is {self._limit}")
+        if in_vain > self._limit:
+            raise TooManyParked(f"{in_vain} one after the other; the limit is {self._limit}")
 
-        `seen` counts what was not counted before; `in_vain` what could not be taken since something last was.
-        """
+    def _remember(self, poison: int, seen: int, in_vain: int) -> None:
+        """Count what the database holds now; a batch that is tried again must not count again."""
         now = time.monotonic()
         while self._seen and now - self._seen[0][0] > self._window:
             self._seen.popleft()
-        if in_vain > self._limit:
-            raise TooManyParked(f"{in_vain} one after the other; the limit is {self._limit}")
-        if poison:
-            parked = poison + sum(entry[1] for entry in self._seen)
-            total = seen + sum(entry[2] for entry in self._seen)
-            if parked > self._limit and parked > _SHARE * total:
-                raise TooManyParked(f"{parked} of the last {total} events; the limit is {self._limit}")
         self._in_vain = in_vain
         self._seen.append((now, poison, seen))
 
     def _count(self, outcome: Outcome) -> None:
+        self._remember(*self._weight(outcome))
         metrics.HEARD.labels(self._name, "applied").inc(outcome.applied)
         metrics.HEARD.labels(self._name, "duplicate").inc(outcome.duplicates)
         metrics.HEARD.labels(self._name, "refused").inc(outcome.refused)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 from joserfc.jwk import KeySet, OKPKey
 
@@ -136,6 +137,27 @@ async def test_what_fails_now_and_then_stops_nobody(
         await until(lambda: _parked(runtime, 6))
 
         assert await runtime.why_not_ready() == {}
+
+
+async def test_a_batch_that_is_tried_again_does_not_count_again(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """While the database is away one poisoned event stays one, however often its batch is repeated."""
+    stranger = await asyncpg.connect(postgres_dsn)
+    async with running(postgres_dsn, bootstrap, broker_kind, BAD_VERSION, parked_limit=3) as bad:
+        await stranger.execute("alter table consent.parked_events rename to away")
+        await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
+
+        async def complains() -> bool:
+            return bad.intake is not None and (bad.intake.failures >= 5 or bad.intake.stopped_by is not None)
+
+        await until(complains)
+        await stranger.execute("alter table consent.away rename to parked_events")
+        await until(lambda: _parked(bad, 1))
+        stopped = bad.intake.stopped_by if bad.intake else "gone"
+    await stranger.close()
+
+    assert stopped is None
 
 
 def _breaks_now_and_then(state: Any, asked: Any, given: Any) -> Any:
