@@ -27,8 +27,10 @@ from services.kernel.embedded import postgres
 from services.kernel.embedded_process import free_port
 from services.kernel.frame import serve_on
 from services.kernel.kms import FileKms
+from services.kernel.operating import at_hand
 from services.kernel.postbox import postbox
 from services.kernel.principals import Principals
+from services.kernel.rebuilding import rebuild
 from services.kernel.runtime import Runtime
 from services.kernel.serving import app_of, serve
 from services.kernel.settings import Settings
@@ -92,6 +94,23 @@ async def test_no_service_may_change_its_log(
 
     assert len(tables) > 1
     assert allowed == []
+
+
+@pytest.mark.parametrize("service", ["directory", "referral", "consent", "agreement", "evaluation"])
+async def test_a_service_may_write_its_lists_anew(
+    installation: tuple[ApacheKafka, Security], service: str
+) -> None:
+    """The login by which a service works suffices to rebuild what queries read; its log it only reads."""
+    _, security = installation
+    settings = Settings(
+        mode="test",
+        database=_secret(security, f"database_samspil_{service}"),
+        kek=security.secrets / "kek_of_the_rebuild",
+    )
+    async with at_hand(service_named(service), settings) as runtime:
+        done = await rebuild(runtime)
+
+    assert set(done) == {"streams", *service_named(service).tables}
 
 
 @pytest.mark.usefixtures("node_tools")
