@@ -108,6 +108,7 @@ async def test_an_event_that_waited_and_breaks_the_own_tables_holds_up_nobody_el
 
         await until(one_waits)
         await publish(bootstrap, [a_message(BROKEN, 2, seen(2)), a_message(BROKEN, 4, seen(4))])
+        await until(lambda: heard(runtime, 2))
         await publish(bootstrap, [a_message(case_id(n), 1, seen(1)) for n in range(10, 15)])
         await until(lambda: heard(runtime, 7))
         found, why = await tallies(runtime), await reasons(runtime)
