@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from contracts.event import WhyDropped
 from services.kernel.clock import wall
 from services.kernel.database import Session, connect
+from services.kernel.dropping import Dropping
 from services.kernel.horizon import Horizon
 from services.kernel.migrations import migrate
 from services.kernel.partitions import partition_of
-from services.kernel.replay import Replay
 from services.kernel.streams import Row, fresh, save
 from tests.examples_poison import a_parked
-from tests.tally import TALLY, TENANT, case_id, running
+from tests.tally import ACTOR, TALLY, TENANT, case_id, running
 
 PARTITIONS = 4
 HORIZON = Horizon(needed=True, partitions=PARTITIONS, seconds=60)
@@ -99,7 +100,9 @@ async def test_an_unreadable_message_shuts_its_partition(tx: Session, postgres_d
     shut = await known(tx)
     async with running(postgres_dsn, "", "none") as runtime, runtime.pool.acquire() as own:
         for row in await own.fetch("select id from parked_events where topic = 'samspil.consent.v1'"):
-            await Replay(runtime.step).drop(own, row["id"])
+            await Dropping(runtime.step, runtime.clock).drop(
+                own, row["id"], why=WhyDropped.NOT_OURS, by=ACTOR, tenant=TENANT
+            )
 
     assert (other_topic, shut, await known(tx)) == (True, False, True)
 
