@@ -27,6 +27,8 @@ begin
   execute format('alter role %I login', works);
   execute format('grant %I to %I', owner, migrator);
   execute format('alter role %I set role = %L', migrator, owner);
+  -- So that the owner's function can tell how long anybody's transaction has been open; who works gets the number only.
+  execute format('grant pg_read_all_stats to %I', owner);
 
   -- The database is for our roles only, and only owners make anything new in it.
   execute format('revoke all on database %I from public', current_database());

@@ -57,6 +57,7 @@ class Relay:
         self._ticked = 0.0
         self._looked = 0.0
         self.leads = False
+        self.sender: AIOKafkaProducer | None = None
         self.reached: dict[int, int] = {}
         self._alive_at = 0.0
 
@@ -95,7 +96,7 @@ class Relay:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     def _lose(self) -> None:
-        self.leads = False
+        self.leads, self.sender = False, None
         metrics.LEADER.labels(self._service.name).set(0)
 
     async def _lead(self) -> None:
@@ -110,7 +111,7 @@ class Relay:
                     return
             sender = await started(producer(self._settings), self._settings)
             try:
-                self.leads = True
+                self.leads, self.sender = True, sender
                 metrics.LEADER.labels(self._service.name).set(1)
                 metrics.BROKER_UP.labels(self._service.name).set(1)
                 await self._rounds(session, sender)

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from contracts.model import CollaborationModel
 from services.kernel import metrics
-from services.kernel.clock import Clock, wall
+from services.kernel.clock import Clock
 from services.kernel.database import open_pool, passes
 from services.kernel.effects import Effects
 from services.kernel.fingerprints import Fingerprints
@@ -16,6 +16,7 @@ from services.kernel.horizon import Horizon
 from services.kernel.intake import Intake
 from services.kernel.kms import Kms
 from services.kernel.logs import log
+from services.kernel.measures import Measures
 from services.kernel.messages import Message
 from services.kernel.migrations import make_partitions, missing_migrations
 from services.kernel.recent import Recent
@@ -25,6 +26,7 @@ from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.kernel.step import Known, Step
 from services.kernel.timers import Timers
+from services.kernel.wire import answers
 
 _MEASURE_SECONDS: Final = 5.0
 _HOUSEKEEPING_SECONDS: Final = 3600.0
@@ -64,9 +66,9 @@ class Runtime:
         self.pool = await open_pool(
             dsn, schema=self.service.name, size=self.settings.pool, on_connect=recent.forget
         )
-        hears_consents = "consent" in self.service.sources
+        needed = "consent" in self.service.sources and not self.service.hears_all
         horizon = Horizon(
-            needed=hears_consents and not self.service.hears_all,
+            needed=needed,
             partitions=self.settings.partitions,
             seconds=self.settings.horizon_seconds,
         )
@@ -75,6 +77,7 @@ class Runtime:
         self.step = Step(self.service, known, self._told, recent)
         self.timers = Timers(self.step, self.pool, self.clock)
         self.effects = Effects(self.step, self.pool, self.clock, self.settings)
+        self.measures = Measures(self.service, self.pool, ticking=self.settings.partitions if needed else 0)
         self.intake: Intake | None = None
         if listen:
             await self.listen()
@@ -94,6 +97,7 @@ class Runtime:
 
     async def _take_in(self) -> None:
         self.intake = Intake(self.step, self.pool, self.settings)
+        metrics.STOPPED.labels(self.service.name).set(0)
         try:
             await self.intake.start()
             await self.intake.keep_place()
@@ -156,9 +160,11 @@ class Runtime:
         try:
             async with asyncio.timeout(3), self.pool.acquire() as tx:
                 missing = await missing_migrations(tx, self.service)
+            metrics.DATABASE_UP.labels(self.service.name).set(1)
             if missing:
                 reasons["database"] = f"migrations have not run: {', '.join(missing)}"
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+            metrics.DATABASE_UP.labels(self.service.name).set(0)
             reasons["database"] = f"does not answer ({type(fault).__name__})"
         if not self.relay.works():
             reasons["relay"] = "has not reached the broker, nor is another process known to"
@@ -177,24 +183,21 @@ class Runtime:
     async def _measure(self) -> None:
         while True:
             try:
-                await self._measure_once()
-                metrics.DATABASE_UP.labels(self.service.name).set(1)
+                await self.measures.take(self.clock.now())
             except Exception as fault:
                 if not passes(fault):
                     raise
-                metrics.DATABASE_UP.labels(self.service.name).set(0)
+                log.warning("not_measured", service=self.service.name, kind=type(fault).__name__)
+            await self._ask_broker()
             await self.why_not_ready()
             await asyncio.sleep(_MEASURE_SECONDS)
 
-    async def _measure_once(self) -> None:
-        name = self.service.name
-        row: Any = await self.pool.fetchrow(_MEASURES, self.clock.now())
-        metrics.PENDING.labels(name).set(row["pending"])
-        metrics.PENDING_AGE.labels(name).set(row["pending_age"] or 0)
-        metrics.PARKED_NOW.labels(name).set(row["parked"])
-        metrics.TIMERS_DUE.labels(name).set(row["due"])
-        if row["horizon"] is not None:
-            metrics.HORIZON_AGE.labels(name).set((wall() - row["horizon"]).total_seconds())
+    async def _ask_broker(self) -> None:
+        """Ask over a connection that is there already; who has none, and does not try, cannot tell."""
+        sender, consumer = self.relay.sender, self.intake and self.intake.consumer
+        client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  it has no other way
+        if client is not None:
+            metrics.BROKER_UP.labels(self.service.name).set(await answers(client))
 
     async def _keep_house(self) -> None:
         while True:
@@ -203,15 +206,6 @@ class Runtime:
                 await tx.execute(_FORGET_KEYS)
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
-
-_MEASURES: Final = """
-select
-  (select coalesce(sum(cardinality(ids)), 0) from pending) as pending,
-  (select extract(epoch from now() - queued_at) from pending order by first_id limit 1) as pending_age,
-  (select count(*) from parked_events) as parked,
-  (select count(*) from timers where due_at <= $1) as due,
-  (select min(at) from horizon) as horizon
-"""
 
 _FORGET_KEYS: Final = "delete from command_keys where created_at < now() - interval '30 days'"
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from random import random
+from time import perf_counter
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -64,6 +65,9 @@ class Step:
         self._tell = tell
         self._weighing = Weighing(service, known.models, known.clock)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(service.state)
+        self._weighed, self._saved = (
+            metrics.BATCH_SECONDS.labels(service.name, at) for at in ("weigh", "save")
+        )
 
     async def apply(
         self, tx: Tx, batch: Sequence[Asked], *, guard: Callable[[Outcome], None] | None = None
@@ -101,7 +105,9 @@ class Step:
 
         Without `keep_parked` nothing is saved where an event had to be set aside: it already is.
         """
+        began = perf_counter()
         outcome = await self.weigh(tx, batch)
+        self._weighed.observe((weighed := perf_counter()) - began)
         if guard is not None:
             guard(outcome)
         if outcome.parked and not keep_parked:
@@ -109,6 +115,7 @@ class Step:
         rows = [row for row in outcome.rows.values() if row.changed]
         if rows or outcome.parked or key:
             await self._save(tx, rows, outcome, key(outcome) if key else None)
+            self._saved.observe(perf_counter() - weighed)
         if not tx.is_in_transaction():
             self.tell(outcome)
         return outcome

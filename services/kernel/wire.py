@@ -1,5 +1,6 @@
 """How a process reaches the broker: addresses, credentials, and what differs between brokers."""
 
+import asyncio
 import ssl
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from services.kernel.settings import Settings
 HEARTBEAT_MS: Final = 1_000
 SESSION_MS: Final = 10_000
 REQUEST_MS: Final = 10_000
+_ASK_SECONDS: Final = 3.0
 LARGEST_BATCH: Final = 1024 * 1024
 EMBEDDED_WAIT_MS: Final = 20
 
@@ -74,6 +76,16 @@ async def started(made: AIOKafkaProducer, settings: Settings) -> AIOKafkaProduce
         await made.stop()
         raise
     return made
+
+
+async def answers(client: Any) -> bool:
+    """Return whether the broker answers over a client's connections."""
+    try:
+        async with asyncio.timeout(_ASK_SECONDS):
+            await client.fetch_all_metadata()
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    return True
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
