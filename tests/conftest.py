@@ -9,9 +9,11 @@ import pytest
 from services.kernel.embedded import Postgres
 from tests.apache_kafka import ApacheKafka, missing_for_kafka
 from tests.node_tools import node_tools_folder
+from tests.prometheus_tools import missing_for_prometheus, to_be_fetched
 from tests.servers import a_broker, a_kafka, a_postgres, drop_database, fresh_database, remove_topics
 
-LEFT_OUT = "needs Apache Kafka"
+LEFT_OUT = "needs"
+FETCHES = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
@@ -68,21 +70,39 @@ async def bootstrap(broker_address: str, broker_kind: str) -> AsyncIterator[str]
         await remove_topics(broker_address)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Note whether Prometheus must be fetched, to say so at the end."""
+    config.stash[FETCHES] = to_be_fetched()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out the tests on Apache Kafka where it cannot run; in CI they run into the missing program."""
-    missing = missing_for_kafka()
-    if missing and not os.environ.get("CI"):
-        reason = pytest.mark.skip(reason=f"{LEFT_OUT}: no {' and no '.join(missing)} on this machine")
+    """Leave out the tests on a program that cannot run here; in CI they run into the missing program."""
+    if os.environ.get("CI"):
+        return
+    for mark, (program, missing) in left_out().items():
+        if not missing:
+            continue
+        said = f"{LEFT_OUT} {program}: no {' and no '.join(missing)} on this machine"
         for item in items:
-            if item.get_closest_marker("kafka"):
-                item.add_marker(reason)
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=said))
+
+
+def left_out() -> dict[str, tuple[str, list[str]]]:
+    """Return, by the mark of the tests, the program that they need and what is missing for it."""
+    return {
+        "kafka": ("Apache Kafka", missing_for_kafka()),
+        "prometheus": ("Prometheus", missing_for_prometheus()),
+    }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in one line what was left out."""
-    skipped = [
-        report for report in terminalreporter.stats.get("skipped", []) if LEFT_OUT in str(report.longrepr)
-    ]
-    if skipped:
-        missing = " and ".join(missing_for_kafka())
-        terminalreporter.write_line(f"Left out: {len(skipped)} tests on Apache Kafka, which needs {missing}.")
+    """Say in one line each what was left out."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    for program, missing in left_out().values():
+        count = sum(f"{LEFT_OUT} {program}" in one for one in skipped)
+        if count:
+            needs = " and ".join(missing)
+            terminalreporter.write_line(f"Left out: {count} tests on {program}, which needs {needs}.")
+    if terminalreporter.config.stash[FETCHES] and not to_be_fetched():
+        terminalreporter.write_line("Prometheus was not on this machine: it was fetched by apt, once.")

@@ -157,6 +157,21 @@ async def test_a_changed_password_replaces_the_old(installed: str) -> None:
         assert await tx.fetchval("select current_user") == "samspil_referral"
 
 
+async def test_a_service_learns_how_long_others_hold_a_transaction_and_nothing_else(installed: str) -> None:
+    """The age of the oldest transaction is told to whoever works; whose it is and what it does is not."""
+    async with (
+        as_role(installed, "samspil_consent", schema="consent") as other,
+        as_role(installed, "samspil_referral", schema="referral") as tx,
+        other.transaction(),
+    ):
+        await other.execute("select 'of the other'")
+        ages = [await tx.fetchval("select oldest_transaction_seconds()") for _ in range(2)]
+        shown = await tx.fetchval("select query from pg_stat_activity where pid = $1", other.get_server_pid())
+
+    assert 0 < ages[0] < ages[1]
+    assert shown == "<insufficient privilege>"
+
+
 async def test_a_right_that_was_given_by_hand_is_taken_away(installed: str) -> None:
     """Running the script makes the rights what they should be."""
     connection = await asyncpg.connect(installed)

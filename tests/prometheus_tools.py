@@ -1,0 +1,66 @@
+"""Prometheus and its promtool for the tests: those of the machine, else fetched once as Debian's package."""
+
+import fcntl
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+PACKAGE: Final = "prometheus"
+_FOLDER: Final = Path(__file__).parents[1] / ".prometheus"
+_PROGRAMS: Final = ("prometheus", "promtool")
+_PATIENCE: Final = 300
+
+
+def missing_for_prometheus() -> list[str]:
+    """Return the programs that this machine lacks and has no way to fetch."""
+    if (_FOLDER / "usr").exists() or (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return []
+    return [program for program in _PROGRAMS if shutil.which(program) is None]
+
+
+def to_be_fetched() -> bool:
+    """Return whether the first test that needs Prometheus will fetch it."""
+    there = all(map(shutil.which, _PROGRAMS)) or (_FOLDER / "usr").exists()
+    return not there and not missing_for_prometheus()
+
+
+def prometheus_program(name: str) -> str:
+    """Return the path of a program of Prometheus; one that is fetched lies beside the tests."""
+    found = shutil.which(name)
+    return found or str(_fetched() / "usr" / "bin" / name)
+
+
+def promtool(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run promtool to its end on what it is given, with its output."""
+    argv = [prometheus_program("promtool"), *map(str, arguments)]
+    return subprocess.run(argv, input=given, capture_output=True, check=False, timeout=_PATIENCE)
+
+
+def _fetched() -> Path:
+    _FOLDER.mkdir(exist_ok=True)
+    with (_FOLDER / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may start at once
+        if not (_FOLDER / "usr").exists():
+            _fetch()
+    return _FOLDER
+
+
+def _fetch() -> None:
+    download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", PACKAGE)
+    if _run(*download).returncode:
+        _run("apt-get", "-q", "update")  # a new machine has no lists yet
+        done = _run(*download)
+        assert done.returncode == 0, f"apt could not fetch {PACKAGE}:\n{done.stdout}{done.stderr}"
+    (package,) = _FOLDER.glob(f"{PACKAGE}_*.deb")
+    half = _FOLDER / "half"
+    shutil.rmtree(half, ignore_errors=True)
+    unpacked = _run("dpkg-deb", "--extract", str(package), str(half))
+    assert unpacked.returncode == 0, unpacked.stderr
+    package.unlink()
+    (half / "usr").rename(_FOLDER / "usr")
+    shutil.rmtree(half)
+
+
+def _run(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, cwd=_FOLDER, capture_output=True, text=True, check=False, timeout=_PATIENCE)

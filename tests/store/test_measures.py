@@ -1,0 +1,139 @@
+"""The numbers an operator looks at are what the database holds, and counting them stays cheap."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from services.kernel import metrics
+from services.kernel.clock import wall
+from services.kernel.decision import Effect
+from services.kernel.runtime import Runtime
+from services.kernel.service import Hands
+from tests.tally import START, TALLY, running
+from tests.waiting import until
+
+ROWS = {
+    "pending": "insert into pending (first_id, ids, queued_at) "
+    "select n, array[n, n + 1], now() - interval '90 s' from generate_series(1, $1::bigint) n",
+    "parked": "insert into parked_events (topic, part, place, headers, reason, parked_at) "
+    "select 't', 0, n, '[]', 'body', now() - interval '90 s' from generate_series(1, $1::bigint) n",
+    "timers": "insert into timers (stream_id, kind, ref, tenant, due_at) "
+    "select gen_random_uuid(), 'wake', gen_random_uuid(), '0440', $2::timestamptz "
+    "from generate_series(1, $1::bigint)",
+    "effects": "insert into effects (key, stream_id, tenant, kind, about, attempts, made_at) "
+    "select gen_random_uuid(), gen_random_uuid(), '0440', 'bell', '{}', n % 2 + 1, now() - interval '90 s' "
+    "from generate_series(1, $1::bigint) n",
+}
+
+
+async def ring(_effect: Effect, _hands: Hands) -> None:
+    """Do nothing."""
+
+
+def value(name: str, **labels: str) -> float:
+    """Return what a metric of the tally says now; nothing is not an answer."""
+    found = metrics.REGISTRY_OF_ALL.get_sample_value(f"samspil_{name}", {"service": "consent", **labels})
+    assert found is not None, name
+    return found
+
+
+@asynccontextmanager
+async def holding(dsn: str, count: int) -> AsyncIterator[Runtime]:
+    """Run a service, its loops at rest, over so many rows of everything that waits."""
+    service = replace(TALLY, perform={"bell": ring})
+    async with running(dsn, "", "embedded", service) as runtime:
+        for name, statement in ROWS.items():
+            due = (START,) if name == "timers" else ()
+            await runtime.pool.execute(statement, count, *due)
+        await runtime.measures.take(START + timedelta(seconds=90))
+        yield runtime
+
+
+async def test_what_waits_is_counted_with_its_age(postgres_dsn: str) -> None:
+    """Each thing that waits is told by number, by reason or kind, and by the age of the oldest."""
+    async with holding(postgres_dsn, 10):
+        counted = {
+            "pending": value("pending"),
+            "parked": value("parked_now", reason="body"),
+            "parked otherwise": value("parked_now", reason="gap"),
+            "timers": value("timers_due"),
+            "effects": value("effects_waiting", kind="bell"),
+            "tried": value("effects_tried", kind="bell"),
+        }
+        ages = [
+            value("pending_age_seconds"),
+            value("parked_age_seconds"),
+            value("timers_late_seconds"),
+            value("effects_age_seconds", kind="bell"),
+        ]
+
+    assert counted == {
+        "pending": 20,
+        "parked": 10,
+        "parked otherwise": 0,
+        "timers": 10,
+        "effects": 10,
+        "tried": 5,
+    }
+    assert ages == [pytest.approx(90, abs=5)] * 4
+
+
+async def test_a_flood_is_counted_up_to_a_bound(postgres_dsn: str) -> None:
+    """However much waits, no more than ten thousand rows of each are looked at."""
+    async with holding(postgres_dsn, 12_000):
+        found = [
+            value("parked_now", reason="body"),
+            value("timers_due"),
+            value("effects_waiting", kind="bell"),
+        ]
+
+    assert found == [10_000, 10_000, 10_000]
+
+
+async def test_what_is_gone_is_told_as_nothing(postgres_dsn: str) -> None:
+    """A reason for which nothing waits any more goes back to nought, and its alarm ends."""
+    async with holding(postgres_dsn, 10) as runtime:
+        await runtime.pool.execute("delete from parked_events")
+        await runtime.pool.execute("update effects set done_at = now(), outcome = 'none'")
+        await runtime.measures.take(START)
+
+        assert value("parked_now", reason="body") == value("parked_age_seconds") == 0
+        assert value("effects_waiting", kind="bell") == value("effects_age_seconds", kind="bell") == 0
+
+
+async def test_a_transaction_that_is_left_open_is_seen(postgres_dsn: str) -> None:
+    """Whoever holds a transaction open, the service tells for how long, and no longer once it is closed."""
+    stranger = await asyncpg.connect(postgres_dsn)
+    async with running(postgres_dsn, "", "embedded") as runtime:
+
+        async def seen() -> bool:
+            await runtime.measures.take(START)
+            return value("oldest_transaction_seconds") > 0.2
+
+        async with stranger.transaction():
+            await until(seen)
+        await runtime.measures.take(START)
+        after = value("oldest_transaction_seconds")
+    await stranger.close()
+
+    assert after < 0.2
+
+
+async def test_a_partition_without_a_tick_ages_from_the_start(postgres_dsn: str) -> None:
+    """What was never heard of is not fresh, however fresh the others are."""
+    async with running(postgres_dsn, "", "embedded") as runtime:
+        runtime.measures._ticking = 2
+        runtime.measures._began = wall() - timedelta(seconds=300)
+        await runtime.pool.execute("insert into horizon values ('consent', 0, now())")
+        await runtime.measures.take(START)
+        one = value("horizon_age_seconds")
+        await runtime.pool.execute("insert into horizon values ('consent', 1, now() - interval '30 s')")
+        await runtime.measures.take(START)
+        both = value("horizon_age_seconds")
+
+    assert one == pytest.approx(300, abs=5)
+    assert both == pytest.approx(30, abs=5)
