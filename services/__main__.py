@@ -77,7 +77,7 @@ def run(service: ServiceArgument) -> None:
     chosen = _service(service)
     settings = _settings(None)
     set_up_logs(settings.log_level)
-    set_up_tracing(settings.otlp, settings.traced_share)
+    set_up_tracing(settings.otlp, settings.traced_share, f"samspil.{service}")
     run_to_end(run_services([chosen], settings, SystemClock()))
 
 

@@ -17,7 +17,7 @@ from tests.apache_kafka import ApacheKafka, apache_kafka
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
-Server = TypeVar("Server", Postgres, Broker, ApacheKafka)
+Server = TypeVar("Server")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The frame of every HTTP request: who asks, under which key, having seen which version."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -60,6 +61,7 @@ class Desk:
         self._request = request
         self._response = response
         self._seen_version = seen_version
+        self._traceparent = ""
 
     @property
     def now(self) -> datetime:
@@ -90,8 +92,8 @@ class Desk:
         """
         key = self._key()
         request = await self._said()
-        with command_span(self._runtime.service.name, command, self._request.headers) as traceparent:
-            asked = self._asked(stream_id, command, fresh=fresh, traceparent=traceparent)
+        with self._span(command):
+            asked = self._asked(stream_id, command, fresh=fresh)
             async with self._connection() as tx:
                 fingerprint = await self._runtime.fingerprints.of(tx, self.actor.tenant, request)
                 try:
@@ -111,6 +113,10 @@ class Desk:
 
         Raises `Missing` and `NotAllowed`.
         """
+        with self._span(Look(what)):
+            return await self._look(stream_id, what, purpose)
+
+    async def _look(self, stream_id: UUID, what: tuple[str, ...], purpose: str) -> Seen:
         async with self._connection() as tx:
             seen = await self._see(tx, stream_id, what)
             opened = await self._runtime.step.known.keyring.open_streams(tx, [stream_id])
@@ -179,7 +185,13 @@ class Desk:
         asked = self._asked(looks_of(self.actor), Note(event))
         await self._runtime.step.apply(tx, [asked])
 
-    def _asked(self, stream_id: UUID, body: Any, *, fresh: bool = True, traceparent: str = "") -> Asked:
+    @contextmanager
+    def _span(self, asked: object) -> Iterator[None]:
+        """Record what is asked; whatever is told while the block runs carries its trace on."""
+        with command_span(self._runtime.service.name, asked, self._request.headers) as self._traceparent:
+            yield
+
+    def _asked(self, stream_id: UUID, body: Any, *, fresh: bool = True) -> Asked:
         cause = str(new_id())
         return Asked(
             stream_id,
@@ -189,7 +201,7 @@ class Desk:
             self.now,
             cause,
             cause,
-            traceparent,
+            self._traceparent,
             self._expects(),
             fresh,
         )

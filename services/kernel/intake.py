@@ -94,6 +94,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._seen: deque[tuple[float, int, int]] = deque()
         self._done: dict[TopicPartition, int] = {}
         self.taken: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
         self._committed_at = 0.0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -190,6 +191,17 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self.commit()
             self._measure_lag()
 
+    async def look_ahead(self) -> None:
+        """Ask how far the topics reach: who is stuck with a batch fetches nothing that would tell."""
+        consumer = self.consumer
+        if consumer is None or not consumer.assignment():
+            return
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                self._ends = await consumer.end_offsets(consumer.assignment())
+        except (KafkaError, TimeoutError) as fault:
+            log.warning("ends_not_told", service=self._name, kind=type(fault).__name__)
+
     def _measure_lag(self) -> None:
         consumer = self.consumer
         if consumer is None:
@@ -198,8 +210,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         for partition in consumer.assignment():
             high = consumer.highwater(partition)
             place = consumer.last_stable_offset(partition) if high is None else high
+            place = max(place or 0, self._ends.get(partition, 0))
             state = consumer._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001  the public call waits
-            if place is not None and state is not None and state.has_valid_position:
+            if state is not None and state.has_valid_position:
                 lag[partition.topic] += max(0, place - state.position)
         for topic, behind in lag.items():
             metrics.LAG.labels(self._name, topic).set(behind)
@@ -257,7 +270,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         in_vain = self._in_vain + (0 if heard else len(unreadable))
         self._refuse_flood(len(unreadable), len(records), in_vain)
         read = time.perf_counter()
-        with batch_span(self._name, [one.traceparent for one in heard if one.traceparent]):
+        with batch_span(self._name, heard):
             if unreadable:
                 await save(tx, (), parked=[park(record, reason) for record, reason in unreadable])
                 self._remember(len(unreadable), len(unreadable), in_vain)

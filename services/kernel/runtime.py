@@ -194,10 +194,15 @@ class Runtime:
 
     async def _ask_broker(self) -> None:
         """Ask over a connection that is there already; who has none, and does not try, cannot tell."""
-        sender, consumer = self.relay.sender, self.intake and self.intake.consumer
+        sender, intake = self.relay.sender, self.intake
+        consumer = intake.consumer if intake else None
         client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  it has no other way
-        if client is not None:
-            metrics.BROKER_UP.labels(self.service.name).set(await answers(client))
+        if client is None:
+            return
+        up = await answers(client)
+        metrics.BROKER_UP.labels(self.service.name).set(up)
+        if up and intake:
+            await intake.look_ahead()
 
     async def _keep_house(self) -> None:
         while True:

@@ -1,7 +1,9 @@
-"""OpenTelemetry spans of our own: one a batch with links to its events, one a command."""
+"""OpenTelemetry spans of our own: one a command, one an event at each who hears it, one a batch."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import time_ns
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -12,30 +14,30 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
-_TRACEPARENT_LENGTH: Final = 55
-_SAMPLED: Final = "01"
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-01")
 _LINKS: Final = 128
 
 tracer = trace.get_tracer("samspil")
 
 
-def set_up_tracing(endpoint: str, share: float) -> None:
-    """Send spans to an OTLP endpoint; without one every span is a no-op."""
+def set_up_tracing(endpoint: str, share: float, name: str = "samspil") -> None:
+    """Send the spans of what runs under a name to an OTLP endpoint; without one every span is a no-op."""
     if not endpoint:
         return
     provider = TracerProvider(
-        resource=Resource.create({"service.name": "samspil"}), sampler=ParentBased(TraceIdRatioBased(share))
+        resource=Resource.create({"service.name": name}), sampler=ParentBased(TraceIdRatioBased(share))
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(provider)
 
 
 def context_of(traceparent: str) -> SpanContext | None:
-    """Return the remote context that a traceparent names, where it is sampled."""
-    if len(traceparent) != _TRACEPARENT_LENGTH or not traceparent.endswith(_SAMPLED):
+    """Return the remote context that a traceparent names, where it is sampled; nothing where it is none."""
+    found = _TRACEPARENT.fullmatch(traceparent)
+    if found is None:
         return None
-    _, trace_id, span_id, _ = traceparent.split("-")
-    return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(1))
+    context = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=TraceFlags(1))
+    return context if context.is_valid else None
 
 
 def traceparent_of(span: Any) -> str:
@@ -47,29 +49,58 @@ def traceparent_of(span: Any) -> str:
 
 
 @contextmanager
-def batch_span(service: str, traceparents: Sequence[str]) -> Iterator[None]:
-    """Record a batch, linked to the sampled events in it; where none is sampled it costs nothing."""
-    contexts = [context_of(traceparent) for traceparent in traceparents[:_LINKS]]
-    links = [Link(context) for context in contexts if context is not None]
-    if not links:
+def batch_span(service: str, events: Sequence[Any]) -> Iterator[None]:
+    """Record what a batch makes of each sampled event in it; what follows from an event follows its span.
+
+    Each event's span continues that of whoever sent it; one span of the whole batch is linked to them all.
+    Where no event is sampled it costs nothing.
+    """
+    sampled = [
+        (event, context)
+        for event in events
+        if event.traceparent and (context := context_of(event.traceparent))
+    ]
+    if not sampled:
         yield
         return
-    parent = trace.set_span_in_context(NonRecordingSpan(links[0].context))
+    began = time_ns()
+    spans = [_event_span(service, event, context, began) for event, context in sampled]
+    links = [Link(span.get_span_context()) for span in spans[:_LINKS]]
     with tracer.start_as_current_span(
         f"{service} batch",
-        context=parent,
+        context=trace.set_span_in_context(spans[0]),
         kind=SpanKind.CONSUMER,
         links=links,
-        attributes={"messaging.system": "kafka", "messaging.batch.message_count": len(traceparents)},
+        attributes={"messaging.system": "kafka", "messaging.batch.message_count": len(events)},
     ):
-        yield
+        try:
+            yield
+        finally:
+            for span in spans:
+                span.end()
+
+
+def _event_span(service: str, event: Any, sent_by: SpanContext, began: int) -> trace.Span:
+    """Begin the span of one event; what it becomes is sent on as that span's child."""
+    span = tracer.start_span(
+        f"{service} {event.type}",
+        context=trace.set_span_in_context(NonRecordingSpan(sent_by)),
+        kind=SpanKind.CONSUMER,
+        attributes={"samspil.service": service, "messaging.system": "kafka"},
+        start_time=began,
+    )
+    event.traceparent = traceparent_of(span) or event.traceparent
+    return span
 
 
 @contextmanager
 def command_span(service: str, command: object, headers: Mapping[str, str]) -> Iterator[str]:
     """Record a command, and yield the traceparent that its events carry on; nothing unless it is sampled."""
     incoming = context_of(headers.get("traceparent", ""))
-    parent = trace.set_span_in_context(NonRecordingSpan(incoming)) if incoming else None
+    # Where FastAPI records the request, its span continues the caller's already, and stands between.
+    stands_between = trace.get_current_span().get_span_context().is_valid
+    parent = None if stands_between or not incoming else trace.set_span_in_context(NonRecordingSpan(incoming))
     name = f"{service} {type(command).__name__}"
-    with tracer.start_as_current_span(name, context=parent, kind=SpanKind.SERVER) as span:
+    about = {"samspil.service": service}
+    with tracer.start_as_current_span(name, context=parent, kind=SpanKind.SERVER, attributes=about) as span:
         yield traceparent_of(span) or (headers.get("traceparent", "") if incoming else "")

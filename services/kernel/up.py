@@ -29,6 +29,7 @@ from services.kernel.runtime import Runtime
 from services.kernel.service import Service
 from services.kernel.serving import app_of, running, serve, stop_on_signals
 from services.kernel.settings import Settings, read_settings
+from services.kernel.tracing import set_up_tracing
 
 VIRTUAL_START: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
 _WATCH_SECONDS: Final = 0.5
@@ -89,6 +90,7 @@ async def up(services: Sequence[Service], folder: Path, *, port: int, virtual: b
     """Serve everything on one loopback port until a signal comes."""
     stopping = stop_on_signals()
     async with everything(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
+        set_up_tracing(settings.otlp, settings.traced_share)
         issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
         app = app_of(services)
         serve_on(app, runtimes, Principals(issuer.public, settings.audience))

@@ -12,6 +12,7 @@ from contracts.referral import ReferralSeen
 from services.kernel import operating
 from services.kernel.decision import Actor
 from services.kernel.ids import new_id
+from services.kernel.messages import Message
 from services.kernel.runtime import Runtime
 from services.kernel.service import Saved, Tx
 from services.kernel.weighing import Asked
@@ -58,6 +59,20 @@ async def test_what_cannot_be_an_event_is_quarantined(
     assert len(found) == 6
     assert len(why) == len(poison)
     assert set(why) == {"header", "body"}
+
+
+@pytest.mark.parametrize("trace", ["no", "x" * 52 + "-01", f"00-{'0' * 32}-{'0' * 16}-01"])
+async def test_a_broken_trace_costs_nothing(
+    trace: str, postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """An event is taken whatever its sender says of traces, which are for the operator only."""
+    good = a_message(BROKEN, 1, seen(1))
+    traced = Message(good.type, good.key, good.value, [*good.headers, ("ce_traceparent", trace.encode())])
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await publish(bootstrap, [traced, a_message(BROKEN, 2, seen(2))])
+        await until(lambda: heard(runtime, 2))
+
+        assert await reasons(runtime) == []
 
 
 def project_of(fault: Exception) -> Callable[[Tx, Sequence[Saved]], Any]:

@@ -1,0 +1,284 @@
+"""Each alarm is caused in services that run, seen by Prometheus itself, and over once the cause is mended."""
+
+import asyncio
+import time
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
+
+import pytest
+
+from services.kernel.ids import new_id
+from tests.examples_notify import MOTHER, custody_recorded, requested
+from tests.servers import running, scratch_folder
+from tests.tally import a_message, seen
+from tests.waiting import until
+from tests.watched import CASEWORKER, WATCHED, Installation, installation
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.xdist_group("alarms")]
+
+DIRECTORY = "samspil.directory.v1"
+STRANGE = "directory.something_new.v1"
+A_TIMER = """
+insert into timers (stream_id, kind, ref, tenant, due_at)
+values ($1, 'wake', gen_random_uuid(), '0440', now() - interval '20 minutes')
+"""
+A_STREAM = """
+insert into streams (stream_id, tenant, version, seq, marks, state) values ($1, '0440', 1, 0, '{}', $2)
+"""
+
+
+@pytest.fixture(scope="module")
+def at() -> Iterator[Installation]:
+    """Run an installation for all tests of this file; each leaves it mended."""
+    with scratch_folder() as folder, running(installation(folder)) as watched:
+        yield watched
+
+
+@pytest.fixture(autouse=True)
+async def fresh(at: Installation) -> None:
+    """Leave nothing broken, and say ticks in place of the consent service, which does not run here."""
+    if not at.database.alive():
+        await at.database.start()
+    if not at.broker.alive():
+        await at.broker.start()
+        await at.make_topics()
+    await tick(at, "now() + interval '1 hour'")
+
+
+async def tick(at: Installation, when: str, *services: str) -> None:
+    """Let services, both without any named, have heard the last tick of each partition at a time."""
+    async with at.stranger() as stranger:
+        for name in services or WATCHED:
+            await stranger.execute(
+                f"insert into {name}.horizon select 'consent', n, {when} from generate_series(0, 1) n"  # noqa: S608  our own words
+                " on conflict (source, part) do update set at = excluded.at"
+            )
+
+
+@asynccontextmanager
+async def locked(at: Installation, table: str) -> AsyncIterator[None]:
+    """Let a stranger hold a table of the referrals while the block runs."""
+    async with at.stranger() as stranger, stranger.transaction():
+        await stranger.execute(f"lock table {table} in access exclusive mode")
+        yield
+
+
+async def test_nothing_rings_when_all_is_well(at: Installation) -> None:
+    """Two services that run leave the operator alone."""
+    await at.looked()
+
+    assert [alert["labels"] for alert in await at.rung()] == []
+
+
+async def wait_for_a_stranger(at: Installation) -> int:
+    """Ask for a case while a stranger holds them all for two seconds, and return the answer's status."""
+    began = time.monotonic()
+
+    async def long_enough() -> bool:
+        return time.monotonic() - began > 2
+
+    async with locked(at, "streams"):
+        asking = asyncio.create_task(at.ask("GET", "referral", f"cases/{uuid4()}"))
+        await until(long_enough)
+    return await asking
+
+
+async def test_slow_answers_call(at: Installation) -> None:
+    """Whoever must wait for a stranger's lock waits for more than a second, and the operator knows."""
+    answers = [await wait_for_a_stranger(at) for _ in range(2)]  # of a first answer no pace can be told
+    await at.until_rings("AnswersSlow", service="referral")
+
+    assert answers == [404, 404]
+
+
+async def test_a_service_that_is_gone_calls(at: Installation) -> None:
+    """A process that was killed is missed; when all are gone, it is missed that nothing is told."""
+    await at.stop("notify", how=9)
+    gone = await at.until_rings("ServiceNotReady")
+    await at.stop("referral", how=9)
+    await at.until_rings("NothingMeasured")
+    await asyncio.gather(at.start("notify"), at.start("referral"))
+    await at.until_silent("NothingMeasured")
+    await at.until_silent("ServiceNotReady")
+
+    assert gone["annotations"]["summary"] == f"127.0.0.1:{at.ports['notify']} cannot be used."
+
+
+async def test_a_broker_that_was_killed_calls(at: Installation) -> None:
+    """Every service misses its broker, the libraries complain, and both find it again by themselves."""
+    await at.broker.kill()
+    missed = await at.until_rings("BrokerUnreachable", service="notify")
+    await at.until_rings("BrokerUnreachable", service="referral")
+    await at.until_rings("LogLinesDropped", logger="aiokafka")
+    led = await at.rings("RelayWithoutLeader")
+    await at.broker.start()
+    await at.make_topics()
+    await at.until_silent("BrokerUnreachable")
+
+    assert missed["annotations"]["summary"].startswith("notify does not reach the broker")
+    assert led is None
+
+
+async def test_a_database_that_was_stopped_calls(at: Installation) -> None:
+    """Services miss their database and say so; whoever asks meanwhile is told to come again."""
+    await at.database.stop(immediate=True)
+    await at.until_rings("DatabaseUnreachable", service="referral")
+    answers = set()
+
+    async def told() -> bool:
+        answers.add(await at.ask("GET", "referral", "cases"))
+        return await at.rings("AnswersFail", service="referral") is not None
+
+    await until(told)
+    failed = await at.until_rings("AnswersFail", service="referral")
+    await at.database.start()
+    await at.until_silent("DatabaseUnreachable")
+
+    assert answers == {503}
+    assert failed["annotations"]["summary"].startswith("referral fails to answer ")
+
+
+async def test_a_relay_that_nobody_leads_calls(at: Installation) -> None:
+    """While somebody else holds the lock nothing is sent; what was decided goes out once it is free."""
+    lock = zlib.crc32(b"samspil relay notify")
+    async with at.stranger() as stranger, at.stranger() as other:
+        waiting = asyncio.create_task(stranger.execute("select pg_advisory_lock($1)", lock))
+        await until(lambda: other.fetchval("select exists (select from pg_locks where not granted)"))
+        await other.execute(
+            "select pg_terminate_backend(pid) from pg_locks where objid = $1 and granted", lock
+        )
+        await waiting
+        await at.until_rings("RelayWithoutLeader", service="notify")
+        done = await at.ask("POST", "notify", f"contacts/{uuid4()}", {"language": "da"})
+        await other.execute("update notify.pending set queued_at = now() - interval '61 s'")
+        await at.until_rings("EventsNotSent", service="notify")
+    await at.until_silent("RelayWithoutLeader")
+    await at.until_silent("EventsNotSent")
+
+    assert done == 201
+
+
+async def test_silence_of_consent_calls(at: Installation) -> None:
+    """A service that has heard no tick for a minute refuses what needs consent, and the operator knows."""
+    await tick(at, "now() - interval '61 s'", "referral")
+    unknown = await at.until_rings("ConsentUnknown", service="referral")
+    await tick(at, "now()")
+    await at.until_silent("ConsentUnknown")
+
+    assert await at.rings("ConsentUnknown", service="notify") is None
+    assert unknown["annotations"]["runbook"] == "docs/runbooks/ConsentUnknown.md"
+
+
+async def test_a_hole_calls_and_heals(at: Installation) -> None:
+    """An event that waits for an earlier one is told by its reason, until that one comes."""
+    stream = uuid4()
+    first, second, third = (a_message(stream, n, seen(n), event_type=STRANGE) for n in (1, 2, 3))
+    await at.publish(DIRECTORY, [first, third])
+    await at.until_rings("EventsParked", service="referral", reason="gap")
+    await at.publish(DIRECTORY, [second])
+    await at.until_silent("EventsParked")
+
+
+async def test_two_histories_call_at_once(at: Installation) -> None:
+    """Another event under a number that was taken calls until a person has decided."""
+    stream = uuid4()
+    true = a_message(stream, 1, seen(1), event_type=STRANGE)
+    false = a_message(stream, 1, seen(1), event_type=STRANGE, event_id=uuid4())
+    await at.publish(DIRECTORY, [true, false])
+    await at.until_rings("HistoriesDiverge", service="referral")
+    async with at.stranger() as stranger:
+        await stranger.execute("delete from parked_events where reason = 'divergence'")
+    await at.until_silent("HistoriesDiverge")
+
+
+async def test_a_reader_that_is_held_up_calls(at: Installation) -> None:
+    """Events pile up on the broker while a stranger holds the streams, and are taken once he lets go."""
+    load = [a_message(UUID(int=n), 1, seen(1), event_type=STRANGE) for n in range(1, 11_001)]
+    async with locked(at, "streams"):
+        await at.publish(DIRECTORY, load)
+        behind = await at.until_rings("FallingBehind", service="referral")
+    await at.until_silent("FallingBehind")
+
+    assert float(behind["value"]) > 10_000
+
+
+async def test_a_deadline_that_passes_in_silence_calls(at: Installation) -> None:
+    """While a stranger holds a case, its deadline is late; it fires once he lets go."""
+    stream = new_id()
+    async with at.stranger() as stranger:
+        await stranger.execute(A_STREAM, stream, None)
+        async with stranger.transaction():
+            await stranger.execute("select 1 from streams where stream_id = $1 for update", stream)
+            async with at.stranger() as other:
+                await other.execute(A_TIMER, stream)
+            await at.until_rings("TimersLate", service="referral")
+        await at.until_silent("TimersLate")
+
+
+async def test_mails_that_nobody_takes_call(at: Installation) -> None:
+    """With the mail server away mails are tried again and again, and after an hour they are late."""
+    await at.ask("POST", "notify", f"contacts/{MOTHER}", {"language": "da", "email": "mother@example.org"})
+    cases = [new_id() for _ in range(8)]
+    await at.publish(
+        "samspil.consent.v1",
+        [
+            a_message(case, n, body)
+            for case in cases
+            for n, body in enumerate((custody_recorded(MOTHER), requested()), 1)
+        ],
+    )
+    failing = await at.until_rings("EffectsFailing", service="notify", kind="mail")
+    async with at.stranger() as stranger:
+        await stranger.execute("update notify.effects set made_at = now() - interval '61 minutes'")
+        await at.until_rings("EffectsLate", service="notify", kind="mail")
+        await stranger.execute("update notify.effects set done_at = now(), outcome = 'none'")
+    await at.until_silent("EffectsLate")
+
+    assert failing["annotations"]["summary"] == "notify could not deliver mail several times."
+    assert "mother@example.org" not in await at.numbers("notify")
+
+
+async def test_a_rule_that_breaks_calls(at: Installation) -> None:
+    """A case that nobody thought of breaks a rule at its deadline; the others go on."""
+    stream = new_id()
+    async with at.stranger() as stranger:
+        await stranger.execute(A_STREAM, stream, '{"kind": "case"}')
+        await stranger.execute(A_TIMER, stream)
+        broken = await at.until_rings("RulesBreak", service="referral", kind="ValidationError")
+        await stranger.execute("delete from timers")
+
+    assert broken["labels"]["severity"] == "ticket"
+
+
+async def test_a_transaction_that_is_left_open_calls(at: Installation) -> None:
+    """Somebody who leaves a transaction open is noticed, whoever it is."""
+    async with at.stranger() as stranger, stranger.transaction():
+        await stranger.execute("select 1")
+        await at.until_rings("OldTransaction", service="notify")
+    await at.until_silent("OldTransaction")
+
+
+async def test_numbers_that_are_not_counted_call(at: Installation) -> None:
+    """While a stranger holds a table that is counted, the service is up and its numbers are old."""
+    async with locked(at, "parked_events"):
+        await at.until_rings("MeasuresStale", service="referral")
+        reached = await at.rings("DatabaseUnreachable")
+    await at.until_silent("MeasuresStale")
+
+    assert reached is None
+
+
+async def test_an_intake_that_stopped_calls(at: Installation) -> None:
+    """A sender who has gone wrong altogether stops the reader; a mended version goes on."""
+    rubbish = a_message(CASEWORKER, 1, seen(1), event_type=STRANGE)
+    await at.publish(DIRECTORY, [type(rubbish)(rubbish.type, rubbish.key, b"rubbish", [])] * 100)
+    stopped = await at.until_rings("IntakeStopped", service="referral")
+    await at.until_rings("ServiceNotReady", service="referral")
+    await at.stop("referral")
+    await at.start("referral", parked_limit="1000")
+    await at.until_silent("IntakeStopped")
+
+    assert stopped["labels"]["severity"] == "page"
+    await at.until_rings("EventsParked", service="referral", reason="header")
