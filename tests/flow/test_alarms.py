@@ -273,11 +273,11 @@ async def test_numbers_that_are_not_counted_call(at: Installation) -> None:
 async def test_an_intake_that_stopped_calls(at: Installation) -> None:
     """A sender who has gone wrong altogether stops the reader; a mended version goes on."""
     rubbish = a_message(CASEWORKER, 1, seen(1), event_type=STRANGE)
-    await at.publish(DIRECTORY, [type(rubbish)(rubbish.type, rubbish.key, b"rubbish", [])] * 100)
+    await at.publish(DIRECTORY, [type(rubbish)(rubbish.type, rubbish.key, b"rubbish", [])] * 5_000)
     stopped = await at.until_rings("IntakeStopped", service="referral")
     await at.until_rings("ServiceNotReady", service="referral")
     await at.stop("referral")
-    await at.start("referral", parked_limit="1000")
+    await at.start("referral", parked_limit="9999")
     await at.until_silent("IntakeStopped")
 
     assert stopped["labels"]["severity"] == "page"
