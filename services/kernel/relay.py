@@ -27,7 +27,7 @@ from services.kernel.messages import Message, Meta, message_of
 from services.kernel.partitions import key_in, partition_of
 from services.kernel.service import Service
 from services.kernel.settings import Settings
-from services.kernel.wire import LARGEST_BATCH, BrokerUnreachable, producer, started
+from services.kernel.wire import LARGEST_BATCH, producer, started
 
 _ROWS: Final = 500
 _EVENTS: Final = 2_000
@@ -35,7 +35,6 @@ _REMEMBERED: Final = 50_000
 _POLL_SECONDS: Final = 0.5
 _ACK_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 1.0
-_LOOK_SECONDS: Final = 5.0
 _ALIVE_SECONDS: Final = 30.0
 
 
@@ -55,7 +54,6 @@ class Relay:
         self._kick = asyncio.Event()
         self._stopping = False
         self._ticked = 0.0
-        self._looked = 0.0
         self.leads = False
         self.sender: AIOKafkaProducer | None = None
         self.reached: dict[int, int] = {}
@@ -141,17 +139,7 @@ class Relay:
             if self._stopping:
                 return
             await self._tick(sender, asked_at)
-            await self._look(sender)
             await self._wait(_POLL_SECONDS)
-
-    async def _look(self, sender: AIOKafkaProducer) -> None:
-        """Ask for the broker now and then, so that its absence shows where nothing is to be sent."""
-        if time.monotonic() - self._looked < _LOOK_SECONDS:
-            return
-        async with asyncio.timeout(_ACK_SECONDS):
-            if not await sender.client.force_metadata_update():
-                raise BrokerUnreachable(self._settings.bootstrap)
-        self._looked = time.monotonic()
 
     async def _wait(self, seconds: float) -> bool:
         """Wait until kicked or stopped, at most a while; return whether to stop."""

@@ -57,6 +57,7 @@ class Runtime:
         self._kms = kms
         self.fingerprints = Fingerprints(kms)
         self._stopping = asyncio.Event()
+        self._broker_answers = True
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, *, listen: bool = True) -> None:
@@ -166,6 +167,8 @@ class Runtime:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
             metrics.DATABASE_UP.labels(self.service.name).set(0)
             reasons["database"] = f"does not answer ({type(fault).__name__})"
+        if not self._broker_answers:
+            reasons["broker"] = "does not answer"
         if not self.relay.works():
             reasons["relay"] = "has not reached the broker, nor is another process known to"
         if self.intake is not None:
@@ -199,9 +202,9 @@ class Runtime:
         client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  it has no other way
         if client is None:
             return
-        up = await answers(client)
-        metrics.BROKER_UP.labels(self.service.name).set(up)
-        if up and intake:
+        self._broker_answers = await answers(client)
+        metrics.BROKER_UP.labels(self.service.name).set(self._broker_answers)
+        if self._broker_answers and intake:
             await intake.look_ahead()
 
     async def _keep_house(self) -> None:

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.consent import ConsentGiven, ConsentTicked
 from services.kernel import metrics, relay
+from services.kernel import runtime as runtimes
 from services.kernel.database import Session, connect
 from services.kernel.decision import Actor, Decision
 from services.kernel.embedded import Broker
@@ -414,7 +415,7 @@ async def failed(times: float) -> bool:
 
 async def red(runtime: Runtime) -> bool:
     """Return whether the service says that it cannot reach the broker."""
-    return "relay" in await runtime.why_not_ready()
+    return not {"relay", "broker"}.isdisjoint(await runtime.why_not_ready())
 
 
 async def green(runtime: Runtime) -> bool:
@@ -426,7 +427,7 @@ async def test_a_broker_that_is_away_shows_also_when_nothing_is_to_be_sent(
     postgres_dsn: str, fallible: Fallible, broker_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that neither ticks nor writes notices as well."""
-    monkeypatch.setattr(relay, "_ALIVE_SECONDS", 3.0)
+    monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1.0)
     async with running(postgres_dsn, fallible.bootstrap, broker_kind, replace(TALLY, ticks=None)) as runtime:
         await until(lambda: green(runtime))
         await fallible.kill()
@@ -600,7 +601,7 @@ async def test_what_is_queued_again_while_it_is_being_sent_is_sent(
     postgres_dsn: str, fallible: Fallible, broker_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operator's whole resend is not lost to a part of it that was under way."""
-    monkeypatch.setattr(relay, "_LOOK_SECONDS", 1e9)
+    monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1e9)
     pid = fallible.nodes[0].child.pid if isinstance(fallible, ApacheKafka) else fallible.pid
     service: Service = replace(TALLY, ticks=None)
     async with running(postgres_dsn, fallible.bootstrap, broker_kind, service) as runtime:
