@@ -233,7 +233,7 @@ def looks_of(actor: Actor) -> UUID:
 def at(service: str) -> Callable[..., Desk]:
     """Return the dependency that serves a request at a service."""
 
-    def desk(
+    async def desk(
         request: Request,
         response: Response,
         authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
