@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -14,7 +14,7 @@ from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.database import Pool, passes
 from services.kernel.decision import Actor, Effect
-from services.kernel.errors import Missing, Refused
+from services.kernel.errors import Missing, No, Refused
 from services.kernel.ids import new_id
 from services.kernel.logs import log
 from services.kernel.settings import Settings
@@ -28,6 +28,14 @@ _LOOK_SECONDS: Final = 1.0
 _LONGEST: Final = timedelta(hours=6)
 _PATIENCE: Final = 30.0
 _TRIES: Final = 10
+
+Private: TypeAlias = tuple[Any, Mapping[str, Any]]
+Ended: TypeAlias = tuple[asyncpg.Record, Any]
+
+
+def _key(ended: Ended) -> UUID:
+    key: UUID = ended[0]["key"]
+    return key
 
 
 class Effects:
@@ -43,17 +51,37 @@ class Effects:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(step.service.state)
         self.settings = settings
         self._kick = asyncio.Event()
+        self._marking = asyncio.Lock()
+        self._ended: list[Ended] = []
+        self._wanted: list[UUID] = []
 
     def wake(self) -> None:
         """Look at once: something was committed."""
         self._kick.set()
 
-    async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
-        """Return a stream's state (None where there is none) and its opened private values by name."""
+    async def read(self, stream_id: UUID) -> Private:
+        """Return a stream's state (None where there is none) and its opened private values by name.
+
+        What is asked at the same moment is read together.
+        """
+        if not self._wanted:
+            self._reading = asyncio.create_task(self._read_wanted())
+        self._wanted.append(stream_id)
+        try:
+            return (await asyncio.shield(self._reading))[stream_id]
+        except No:  # one of them cannot be opened: each for itself, so that the others can
+            return (await self._read([stream_id]))[stream_id]
+
+    async def _read_wanted(self) -> dict[UUID, Private]:
+        await asyncio.sleep(0)
+        wanted, self._wanted = self._wanted, []
+        return await self._read(list(dict.fromkeys(wanted)))
+
+    async def _read(self, ids: list[UUID]) -> dict[UUID, Private]:
         async with self._pool.acquire() as tx:
-            rows = await read(tx, [stream_id], self._decoder)
-            opened = await self._step.known.keyring.open_streams(tx, [stream_id])
-        return (rows[stream_id].state if stream_id in rows else None), opened.get(stream_id, {})
+            rows = await read(tx, ids, self._decoder)
+            opened = await self._step.known.keyring.open_streams(tx, ids)
+        return {at: (rows[at].state if at in rows else None, opened.get(at, {})) for at in ids}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Perform until stopped."""
@@ -103,43 +131,72 @@ class Effects:
                 "update effects set due_at = now() + $2 where key = $1", row["key"], pause
             )
             return
-        await self._finish(row, answer)
-        metrics.EFFECTS.labels(self._name, effect.kind, "done").inc()
+        self._ended.append((row, answer))
+        await self._mark_ended()
 
-    async def _finish(self, row: asyncpg.Record, answer: Any) -> None:
-        """Mark the effect done, and tell its stream how it went, in one transaction.
+    async def _mark_ended(self) -> None:
+        """Mark what has ended, together with all that ends meanwhile: one transaction is open at a time."""
+        await asyncio.sleep(0)
+        async with self._marking:
+            ended, self._ended = sorted(self._ended, key=_key), []  # everybody locks in one order
+            if ended:
+                await self._mark(ended)
 
-        What was done is never done again because its stream would not hear of it.
+    async def _mark(self, ended: Sequence[Ended]) -> None:
+        """Mark effects done, and tell their streams how they went, in one transaction.
+
+        What was done is never done again because its stream would not hear of it: where one is refused or
+        breaks a rule, each is marked for itself.
         """
+        try:
+            await self._tell_streams(ended)
+        except Exception as fault:
+            if passes(fault):
+                raise
+            if len(ended) > 1:
+                for one in ended:
+                    await self._mark([one])
+                return
+            await self._mark_unheard(ended[0][0], fault)
+        for row, _ in ended:
+            metrics.EFFECTS.labels(self._name, row["kind"], "done").inc()
+
+    async def _mark_unheard(self, row: asyncpg.Record, fault: Exception) -> None:
+        if isinstance(fault, Refused | Missing):
+            metrics.REFUSED.labels(self._name, fault.slug()).inc()
+            outcome = fault.slug()
+        else:
+            metrics.BUGS.labels(self._name, type(fault).__name__).inc()
+            log.error("effect_unheard", service=self._name, effect=row["kind"], kind=type(fault).__name__)
+            outcome = "bug"
+        await self._pool.execute(_DONE, [row["key"]], [outcome])
+
+    async def _tell_streams(self, ended: Sequence[Ended]) -> None:
+        """Mark and tell, again where another writer was faster."""
         for attempt in range(_TRIES):
             try:
-                outcome = await self._tell_stream(row, answer)
+                outcome = await self._mark_and_tell(ended)
             except asyncpg.SerializationError:
                 if attempt + 1 == _TRIES:
                     raise
                 await self._step.pause(attempt)
-            except (Refused, Missing) as refusal:
-                metrics.REFUSED.labels(self._name, refusal.slug()).inc()
-                await self._pool.execute(_DONE, row["key"], refusal.slug())
-                return
-            except Exception as bug:
-                if passes(bug):
-                    raise
-                metrics.BUGS.labels(self._name, type(bug).__name__).inc()
-                log.error("effect_unheard", service=self._name, effect=row["kind"], kind=type(bug).__name__)
-                await self._pool.execute(_DONE, row["key"], "bug")
-                return
             else:
                 if outcome is not None:
                     self._step.tell(outcome)
                 return
 
-    async def _tell_stream(self, row: asyncpg.Record, answer: Any) -> Outcome | None:
+    async def _mark_and_tell(self, ended: Sequence[Ended]) -> Outcome | None:
+        keys = [row["key"] for row, _ in ended]
+        outcomes = ["none" if answer is None else type(answer).__name__ for _, answer in ended]
         async with self._pool.acquire() as tx, tx.transaction():
-            done = await tx.fetchval(_DONE, row["key"], "none" if answer is None else type(answer).__name__)
-            if done is None or answer is None:  # another worker, whose lease had run out, was faster
-                return None
-            return await self._step.once(tx, [self._asked(row, answer)])
+            # Another worker, whose lease had run out, may have been faster.
+            marked = {row["key"] for row in await tx.fetch(_DONE, keys, outcomes)}
+            asked = [
+                self._asked(row, answer)
+                for row, answer in ended
+                if answer is not None and row["key"] in marked
+            ]
+            return await self._step.once(tx, asked) if asked else None
 
     def _asked(self, row: asyncpg.Record, answer: Any) -> Asked:
         cause = str(new_id())
@@ -157,5 +214,8 @@ returning key, stream_id, tenant, kind, about, attempts
 """
 
 _DONE: Final = """
-update effects set done_at = now(), outcome = $2 where key = $1 and done_at is null returning key
+update effects set done_at = now(), outcome = ended.outcome
+from unnest($1::uuid[], $2::text[]) as ended (key, outcome)
+where effects.key = ended.key and effects.done_at is null
+returning effects.key
 """
