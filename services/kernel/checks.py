@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from contracts.event import SERVICES, topic_of
+from contracts.event import SERVICES
 from services.kernel.runtime import Runtime
 
 
@@ -61,26 +61,6 @@ async def _check(runtime: Runtime, reached: Mapping[str, Mapping[UUID, int]]) ->
         marks = {mark["stream_id"]: mark["seq"] for mark in await runtime.pool.fetch(_MARKS, source)}
         behind[source] = sum(marks.get(stream, 0) != seq for stream, seq in reached[source].items())
     return ServiceCheck(**dict(row), behind=behind)
-
-
-def caught_up(runtimes: Mapping[str, Runtime]) -> bool:
-    """Return whether every consumer in this process has taken what every relay in it has sent."""
-    for runtime in runtimes.values():
-        intake = runtime.intake
-        if intake is None:
-            continue
-        for (topic, partition), reached in _sent(runtimes).items():
-            if topic in intake.topics and intake.taken.get((topic, partition), 0) < reached:
-                return False
-    return True
-
-
-def _sent(runtimes: Mapping[str, Runtime]) -> dict[tuple[str, int], int]:
-    return {
-        (topic_of(name), partition): reached
-        for name, runtime in runtimes.items()
-        for partition, reached in runtime.relay.reached.items()
-    }
 
 
 _COUNTS: Final = """

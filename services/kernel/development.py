@@ -1,9 +1,7 @@
 """Calls that exist in embedded mode only: tokens for anyone, a clock that moves, a search for leaks."""
 
-import asyncio
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,16 +13,15 @@ from joserfc.jwk import KeySet, OKPKey
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.event import Tenant
-from services.kernel.checks import Checks, caught_up, check_all
+from services.kernel.checks import Checks, check_all
 from services.kernel.clock import Clock, VirtualClock
 from services.kernel.errors import No, NotAllowed, Refused
 from services.kernel.leaks import Leak, find_leaks
 from services.kernel.principals import ROLES
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
+from services.kernel.settling import move_clock, settle
 
-_LOOK_SECONDS: Final = 0.004
-_SETTLE_SECONDS: Final = 60.0
 _TOKEN_DAYS: Final = 7
 
 
@@ -152,43 +149,3 @@ def development_routes(
         return await find_leaks(names.names, runtimes, settings, folder)
 
     return router
-
-
-async def move_clock(clock: VirtualClock, runtimes: Mapping[str, Runtime], to: datetime) -> bool:
-    """Move time, stopping wherever something falls due, and return whether all of it was done."""
-    settled = await settle(runtimes)
-    while settled:
-        due = [at for runtime in runtimes.values() if (at := await runtime.timers.next_due())]
-        following = min(due, default=to)
-        clock.move(max(clock.now(), min(following, to)))
-        settled = await settle(runtimes)
-        if following >= to:
-            return settled
-    clock.move(max(clock.now(), to))
-    return False
-
-
-async def settle(runtimes: Mapping[str, Runtime]) -> bool:
-    """Wait until what is due is done, sent and heard, within bounds; return whether it is."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    while time.monotonic() < deadline:
-        await asyncio.gather(*(_fire_all(runtime) for runtime in runtimes.values()))
-        if await _until(lambda: caught_up(runtimes), deadline):
-            unsettled = await asyncio.gather(*(runtime.unsettled() for runtime in runtimes.values()))
-            if not any(unsettled) and caught_up(runtimes):
-                return True
-        await asyncio.sleep(_LOOK_SECONDS)
-    return False
-
-
-async def _fire_all(runtime: Runtime) -> None:
-    while await runtime.timers.fire():
-        pass
-
-
-async def _until(holds: Callable[[], bool], deadline: float) -> bool:
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(_LOOK_SECONDS)
-    return True
