@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from email import message_from_bytes
+from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from services.kernel.wire import client_security
 _CHUNK: Final = 1 << 20
 _OVERLAP: Final = 400
 _WORD: Final = re.compile(r"\w{4,}")
+_ESCAPED: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[bfnrt])")
 
 
 class Leak(BaseModel):
@@ -45,7 +48,19 @@ def _in_files(search: "_Search", folder: Path) -> list[Leak]:
     for file in sorted(folder.rglob("*")):
         if file.is_file() and (file.suffix in {".log", ".eml"} or file.name.endswith(".log.1")):
             found += _in_file(search, file, folder)
+            if file.suffix == ".eml":
+                found += search.in_text(str(file.relative_to(folder)), _as_read(file.read_bytes()))
     return found
+
+
+def _as_read(mail: bytes) -> str:
+    """Return a mail as its reader sees it, with what SMTP encodes decoded."""
+    letter = message_from_bytes(mail)
+    headers = [str(make_header(decode_header(str(value)))) for value in letter.values()]
+    bodies = [part.get_payload(decode=True) for part in letter.walk()]
+    return "\n".join(
+        [*headers, *(body.decode("utf-8", "replace") for body in bodies if isinstance(body, bytes))]
+    )
 
 
 class _Search:
@@ -57,16 +72,11 @@ class _Search:
             for word in _WORD.findall(phrase.lower()):
                 self._numbers.setdefault(word, n)
         self._words = frozenset(self._numbers)
-        self._escaped = {
-            word.encode("ascii", "backslashreplace").decode(): n
-            for word, n in self._numbers.items()
-            if not word.isascii()
-        }
 
     def in_text(self, place: str, text: str) -> list[Leak]:
-        lower = text.lower()
-        hits = {self._numbers[word] for word in self._words.intersection(_WORD.findall(lower))}
-        hits |= {n for word, n in self._escaped.items() if word in lower}
+        if "\\" in text:
+            text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
+        hits = {self._numbers[word] for word in self._words.intersection(_WORD.findall(text.lower()))}
         return [Leak(place=place, word=n) for n in sorted(hits)]
 
     def in_bytes(self, place: str, data: bytes) -> list[Leak]:
