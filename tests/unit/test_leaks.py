@@ -33,18 +33,15 @@ def test_only_whole_words_count(text: str) -> None:
     assert _Search(WORDS).in_text("here", text) == []
 
 
+TEXT = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: '
+
+
 @pytest.mark.parametrize(
     "mail",
     [
         b"Subject: =?utf-8?q?til_Qy=C3=A6bradro?=\r\n\r\nHej\r\n",
-        (
-            b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
-            b"Der ligger en besked til dig om Qy=C3=A6bra=\r\ndro\r\n"
-        ),
-        (
-            b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
-            b"SGVqIFF5w6ZicmFkcm8K\r\n"
-        ),
+        TEXT + b"quoted-printable\r\n\r\nDer ligger en besked om Qy=C3=A6bra=\r\ndro\r\n",
+        TEXT + b"base64\r\n\r\nSGVqIFF5w6ZicmFkcm8K\r\n",
     ],
     ids=["subject", "quoted printable", "base64"],
 )
