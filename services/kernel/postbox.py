@@ -32,7 +32,7 @@ async def postbox(folder: Path) -> AsyncIterator[int]:
 
     box = Postbox(folder)
     server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(box, enable_SMTPUTF8=True), "127.0.0.1", 0
+        lambda: SMTP(box, hostname="localhost", enable_SMTPUTF8=True), "127.0.0.1", 0
     )
     try:
         port: int = server.sockets[0].getsockname()[1]

@@ -81,7 +81,7 @@ async def mail(effect: Effect, hands: Hands) -> NoteMail | None:
     if not isinstance(recipient, Recipient) or not isinstance(address, str) or not address:
         return NoteMail(notice_id, "inbox")
     letter = letter_of(effect, recipient.language, address, hands.settings)
-    refusal = await _hand_over(letter, hands.settings)
+    refusal = await _hand_over(letter, address, hands.settings)
     return NoteMail(notice_id, "failed", f"smtp_{refusal}") if refusal else NoteMail(notice_id, "delivered")
 
 
@@ -108,11 +108,13 @@ def _domain(settings: Settings) -> str:
     return domain or "localhost"
 
 
-async def _hand_over(letter: EmailMessage, settings: Settings) -> int:
+async def _hand_over(letter: EmailMessage, address: str, settings: Settings) -> int:
     """Give a mail to the server; return 0, or the code with which it was refused for good."""
     try:
         await aiosmtplib.send(
             letter,
+            sender=parseaddr(settings.mail_from)[1],
+            recipients=[address],
             hostname=settings.smtp_host,
             port=settings.smtp_port,
             username=settings.smtp_user or None,
