@@ -230,7 +230,7 @@ def looks_of(actor: Actor) -> UUID:
     return uuid5(NAMESPACE_URL, f"urn:samspil:looks:{actor.tenant}:{actor.id}")
 
 
-def at(service: str) -> Callable[..., Desk]:
+def at(service: str) -> Callable[..., Awaitable[Desk]]:
     """Return the dependency that serves a request at a service."""
 
     async def desk(

@@ -20,7 +20,7 @@ from services.kernel.step import Step
 from services.kernel.weighing import Asked
 
 _PORTION: Final = 200
-_LOOK_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 1.0
 _POSTPONED: Final = timedelta(hours=1)
 _ORDER: Final = itemgetter("due_at", "stream_id", "kind", "ref")
 
