@@ -1,6 +1,7 @@
 """Hear events in batches: PostgreSQL commits first, Kafka's offsets follow about once a second."""
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
@@ -53,29 +54,31 @@ class LongPoll(BatchSubscriber):
     async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
         """Return what has come, waiting for the first of it."""
         intake = self._listener
-        bell = intake.bell if isinstance(intake, Intake) else None
-        if bell is not None:
-            bell.clear()
-        wait = _LISTEN_MS if bell is None else _LISTEN_BRIEFLY_MS
-        found = await consumer.getmany(timeout_ms=wait, max_records=self.max_records)
-        if isinstance(intake, Intake):
-            intake.polled_at = time.monotonic()
-        if bell is not None and not found:
-            await _rest(consumer, bell)
+        if not isinstance(intake, Intake):
+            raise TypeError(intake)
+        if intake.bell is None:
+            found = await consumer.getmany(timeout_ms=_LISTEN_MS, max_records=self.max_records)
+        else:
+            found = await self._get_when_rung(consumer, intake, intake.bell)
+        intake.polled_at = time.monotonic()
         return tuple(record for records in found.values() for record in records)
 
+    async def _get_when_rung(self, consumer: AIOKafkaConsumer, intake: "Intake", bell: asyncio.Event) -> Any:
+        """Fetch while there is more, and then nothing until a relay of this process rings, or for a while.
 
-async def _rest(consumer: AIOKafkaConsumer, bell: asyncio.Event) -> None:
-    """Fetch nothing until a relay of this process rings, or for a while at most."""
-    places = consumer.assignment()
-    consumer.pause(*places)
-    try:
-        async with asyncio.timeout(_REST_SECONDS):
-            await bell.wait()
-    except TimeoutError:
-        pass
-    finally:
-        consumer.resume(*(places & consumer.assignment()))
+        Whatever is sent during a fetch rings after the bell was silenced.
+        """
+        if not intake.more:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REST_SECONDS):
+                    await bell.wait()
+        bell.clear()
+        consumer.resume(*consumer.assignment())
+        found = await consumer.getmany(timeout_ms=_LISTEN_BRIEFLY_MS, max_records=self.max_records)
+        intake.more = intake.is_behind()
+        if not intake.more:
+            consumer.pause(*consumer.assignment())
+        return found
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -95,6 +98,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._done: dict[TopicPartition, int] = {}
         self.taken: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
+        self.more = True
         self._committed_at = 0.0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -191,6 +195,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self.commit()
             self._measure_lag()
 
+    def is_behind(self) -> bool:
+        """Return whether the broker was seen to hold more than was fetched."""
+        consumer = self.consumer
+        return consumer is not None and any(
+            (consumer.highwater(partition) or 0) > (_position(consumer, partition) or 0)
+            for partition in consumer.assignment()
+        )
+
     async def look_ahead(self) -> None:
         """Ask how far the topics reach: who is stuck with a batch fetches nothing that would tell."""
         consumer = self.consumer
@@ -211,9 +223,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             high = consumer.highwater(partition)
             place = consumer.last_stable_offset(partition) if high is None else high
             place = max(place or 0, self._ends.get(partition, 0))
-            state = consumer._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001  the public call waits
-            if state is not None and state.has_valid_position:
-                lag[partition.topic] += max(0, place - state.position)
+            position = _position(consumer, partition)
+            if position is not None:
+                lag[partition.topic] += max(0, place - position)
         for topic, behind in lag.items():
             metrics.LAG.labels(self._name, topic).set(behind)
 
@@ -350,6 +362,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         done = {TopicPartition(*place): end for place, end in ends.items()}
         self._done.update(done)
         self.taken.update(done)
+
+
+def _position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """Return the place of the next record that will be taken; nothing while it is not known yet."""
+    state = consumer._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001  the public call waits
+    return state.position if state is not None and state.has_valid_position else None
 
 
 def _lanes(records: Sequence[Record]) -> Sequence[Sequence[Record]]:
