@@ -201,7 +201,7 @@ async def test_a_stream_holds_a_case_or_a_recipient(tx: Session) -> None:
     """The database repeats what states there are."""
     with pytest.raises(asyncpg.CheckViolationError):
         await tx.execute(
-            "insert into streams (stream_id, tenant, version, seq, marks, state) "
-            "values ($1, '0440', 1, 0, '{}', '{\"kind\": \"other\"}')",
+            "insert into streams (stream_id, tenant, version, seq, marks, kind, state) "
+            "values ($1, '0440', 1, 0, '{}', 'other', '{}')",
             CASE,
         )

@@ -29,7 +29,7 @@ async def count(runtime: Runtime, n: int, wake_after: timedelta | None = None) -
 async def woken(runtime: Runtime) -> int:
     """Return how often any stream was woken."""
     found: int = await runtime.pool.fetchval(
-        "select coalesce(sum((state ->> 'woken')::integer), 0) from streams"
+        "select coalesce(sum((state::json ->> 'woken')::integer), 0) from streams"
     )
     return found
 
