@@ -43,6 +43,22 @@ class Message(Struct, frozen=True, gc=False):
     headers: Headers
 
 
+class Told(Struct, frozen=True, gc=False):
+    """An event on its way out; its headers are made where it is sent, to be gone again at once."""
+
+    event_id: str
+    key: str
+    seq: int
+    tenant: str
+    type: str
+    meta: Meta
+    data: bytes
+
+    def message(self) -> Message:
+        """Return the event as a message."""
+        return message_of(self.event_id, self.key, self.seq, self.tenant, self.type, self.meta, self.data)
+
+
 @lru_cache(maxsize=4096)
 def _header(name: str, text: str) -> tuple[str, bytes]:
     """Return a header whose text many events share."""

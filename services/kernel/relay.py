@@ -23,7 +23,7 @@ from services.kernel.decision import SYSTEM
 from services.kernel.errors import No
 from services.kernel.ids import new_id
 from services.kernel.logs import log
-from services.kernel.messages import Message, Meta, message_of
+from services.kernel.messages import Meta, Told
 from services.kernel.partitions import key_in, partition_of
 from services.kernel.service import Service
 from services.kernel.settings import Settings
@@ -50,7 +50,7 @@ class Relay:
         self._service = service
         self._settings = settings
         self._topic = topic_of(service.name)
-        self._memory: OrderedDict[int, Message] = OrderedDict()
+        self._memory: OrderedDict[int, Told] = OrderedDict()
         self._kick = asyncio.Event()
         self._stopping = False
         self._ticked = 0.0
@@ -59,8 +59,8 @@ class Relay:
         self.reached: dict[int, int] = {}
         self._alive_at = 0.0
 
-    def tell(self, committed: Sequence[tuple[int, Message]]) -> None:
-        """Take messages from memory that were just committed, and wake up."""
+    def tell(self, committed: Sequence[tuple[int, Told]]) -> None:
+        """Take events from memory that were just committed, and wake up."""
         self._memory.update(committed)
         while len(self._memory) > _REMEMBERED:
             self._memory.popitem(last=False)
@@ -126,11 +126,11 @@ class Relay:
             rows = _portion(await session.fetch(_NEXT, *sent, _ROWS))
             if rows:
                 started_at = time.perf_counter()
-                messages = await self._messages(session, rows)
-                await self._send(sender, messages)
+                events = await self._events(session, rows)
+                await self._send(sender, events)
                 BELLS.ring(self._topic)
                 metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
-                metrics.SENT.labels(self._service.name).inc(len(messages))
+                metrics.SENT.labels(self._service.name).inc(len(events))
                 sent = [row["first_id"] for row in rows], [len(row["ids"]) for row in rows]
                 self._alive_at = time.monotonic()
                 continue
@@ -150,38 +150,39 @@ class Relay:
             pass
         return self._stopping
 
-    async def _messages(self, session: Session, rows: Sequence[asyncpg.Record]) -> list[Message]:
-        """Return the messages of pending rows in order, from memory or, where unknown there, from the log."""
+    async def _events(self, session: Session, rows: Sequence[asyncpg.Record]) -> list[Told]:
+        """Return the events of pending rows in order, from memory or, where unknown there, from the log."""
         ids = [log_id for row in rows for log_id in row["ids"]]
         take = self._memory.pop
-        found: dict[int, Message] = {}
+        found: dict[int, Told] = {}
         unknown: list[int] = []
         for log_id in ids:
-            message = take(log_id, None)
-            if message is None:
+            told = take(log_id, None)
+            if told is None:
                 unknown.append(log_id)
             else:
-                found[log_id] = message
+                found[log_id] = told
         if unknown:
             days = sorted({row["created_on"] for row in rows})
             logged = await session.fetch(_LOGGED, unknown, days[0], days[-1])
             found.update({row["id"]: from_log(row) for row in logged})
         return [found[log_id] for log_id in ids]
 
-    async def _send(self, sender: AIOKafkaProducer, messages: Sequence[Message]) -> None:
+    async def _send(self, sender: AIOKafkaProducer, events: Sequence[Told]) -> None:
         """Send per partition and in order; return when all is acknowledged."""
         partitions = self._settings.partitions
-        lanes: dict[int, list[Message]] = defaultdict(list)
-        for message in messages:
-            lanes[partition_of(message.key, partitions)].append(message)
+        lanes: dict[int, list[Told]] = defaultdict(list)
+        for told in events:
+            lanes[partition_of(told.key.encode(), partitions)].append(told)
         async with asyncio.timeout(_ACK_SECONDS):
             await asyncio.gather(*(self._send_lane(sender, lane, lanes[lane]) for lane in lanes))
 
-    async def _send_lane(self, sender: AIOKafkaProducer, partition: int, lane: Sequence[Message]) -> None:
+    async def _send_lane(self, sender: AIOKafkaProducer, partition: int, lane: Sequence[Told]) -> None:
         # The next batch of a lane waits for the last one's acknowledgement: a batch that fails must not be
         # overtaken, whatever the broker promises.
         batch = sender.create_batch()
-        for message in lane:
+        for told in lane:
+            message = told.message()
             if batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers):
                 continue
             await self._acknowledged(sender, batch, partition)
@@ -209,11 +210,9 @@ class Relay:
         for partition in range(count):
             body = kind(partition=partition, at=at)
             subject = key_in(partition, count, self._service.name)
-            message = message_of(
-                str(new_id()), subject, 0, "0000", kind.type, meta, body.model_dump_json().encode()
-            )
+            tick = Told(str(new_id()), subject, 0, "0000", kind.type, meta, body.model_dump_json().encode())
             async with asyncio.timeout(_ACK_SECONDS):
-                await self._send_lane(sender, partition, [message])
+                await self._send_lane(sender, partition, [tick])
         BELLS.ring(self._topic)
 
 
@@ -235,11 +234,11 @@ def _portion(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
     return rows
 
 
-def from_log(row: asyncpg.Record) -> Message:
-    """Return the message of an event in the log, the same to the byte as when it was first made."""
+def from_log(row: asyncpg.Record) -> Told:
+    """Return an event from the log, the same to the byte as when it was first made."""
     meta = msgspec.json.decode(row["meta"], type=Meta)
     stream_id: UUID = row["stream_id"]
-    return message_of(
+    return Told(
         str(row["event_id"]),
         str(stream_id),
         row["seq"],

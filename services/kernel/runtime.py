@@ -17,7 +17,7 @@ from services.kernel.intake import Intake
 from services.kernel.kms import Kms
 from services.kernel.logs import log
 from services.kernel.measures import Measures
-from services.kernel.messages import Message
+from services.kernel.messages import Told
 from services.kernel.migrations import make_partitions, missing_migrations
 from services.kernel.recent import Recent
 from services.kernel.relay import Relay
@@ -83,7 +83,7 @@ class Runtime:
         if listen:
             await self.listen()
 
-    def _told(self, committed: Sequence[tuple[int, Message]]) -> None:
+    def _told(self, committed: Sequence[tuple[int, Told]]) -> None:
         self.relay.tell(committed)
         self.effects.wake()
 

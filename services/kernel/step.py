@@ -16,7 +16,7 @@ from msgspec import Struct
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.horizon import Horizon
-from services.kernel.messages import Message
+from services.kernel.messages import Told
 from services.kernel.recent import Recent
 from services.kernel.sealing import Box, Keyring, NewKey
 from services.kernel.service import Saved, Service, Tx, nothing_else
@@ -25,8 +25,8 @@ from services.kernel.weighing import Asked, Heard, Outcome, Weighing
 
 RETRIES: Final = 12
 
-Tell = Callable[[Sequence[tuple[int, Message]]], None]
-"""Is told log ids and messages once they are committed."""
+Tell = Callable[[Sequence[tuple[int, Told]]], None]
+"""Is told of events and their log ids once they are committed."""
 
 
 class Known(Struct, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from services.kernel.decision import Decision, Effect, Seal, Timer
-from services.kernel.messages import Message, message_of
+from services.kernel.messages import Told
 from services.kernel.sealing import Box, NewKey
 from services.kernel.service import Sent, Tx
 
@@ -145,13 +145,13 @@ async def save(
     new_keys: Sequence[NewKey] = (),
     parked: Sequence[Parked] = (),
     key: Key | None = None,
-) -> list[tuple[int, Message]]:
-    """Save all of a batch in one statement, and return the log ids and messages of its events.
+) -> list[tuple[int, Told]]:
+    """Save all of a batch in one statement, and return its events with their log ids.
 
     Raises `asyncpg.SerializationError` (40001), with nothing saved, where any stream has moved on since it
     was read, and `asyncpg.UniqueViolationError` where the command's key was stored meanwhile.
     """
-    columns, messages = _events(rows)
+    columns, told = _events(rows)
     ids = await tx.fetchval(
         _SAVE,
         *_streams(sorted(rows, key=_place)),  # everybody locks in one order
@@ -163,7 +163,7 @@ async def save(
         *_parked(parked),
         *_key(key),
     )
-    return list(zip(ids or (), messages, strict=True))
+    return list(zip(ids or (), told, strict=True))
 
 
 def _streams(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -189,17 +189,23 @@ def _write(row: Row) -> Written:
     return row.written
 
 
-def _events(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Message]]:
-    told: list[tuple[str, ...]] = []
-    messages: list[Message] = []
-    for row in rows:
-        key, tenant = row.key, row.tenant
-        for sent in row.told:
-            body, event_id, seq = body_of(sent), str(sent.event_id), sent.seq
-            kind, meta = sent.type, sent.meta
-            told.append((event_id, key, str(seq), tenant, kind, _encode(meta).decode(), body.decode()))
-            messages.append(message_of(event_id, key, seq, tenant, kind, meta, body))
-    return _columns(told, 7), messages
+def _events(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Told]]:
+    told = [
+        Told(str(sent.event_id), row.key, sent.seq, row.tenant, sent.type, sent.meta, body_of(sent))
+        for row in rows
+        for sent in row.told
+    ]
+    if not told:
+        return ("",) * 7, told
+    return (
+        _join([one.event_id for one in told]),
+        _join([one.key for one in told]),
+        _join([str(one.seq) for one in told]),
+        _join([one.tenant for one in told]),
+        _join([one.type for one in told]),
+        _join([_encode(one.meta).decode() for one in told]),
+        _join([one.data.decode() for one in told]),
+    ), told
 
 
 def _timers(rows: Sequence[Row]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from services.kernel import metrics
 from services.kernel.decision import SYSTEM, Actor, Decision, Given
 from services.kernel.errors import Missing, NotAllowed, Poison, Refused, Stale, VersionMissing
 from services.kernel.ids import new_id
-from services.kernel.messages import Message, Meta, Record
+from services.kernel.messages import Meta, Record, Told
 from services.kernel.parking import park
 from services.kernel.service import Sent, Service, nothing_else
 from services.kernel.streams import Parked, Row, fresh
@@ -68,7 +68,7 @@ class Outcome(Struct):
     rows: dict[UUID, Row]
     opened: Mapping[UUID, Mapping[str, Any]] = {}
     known: Callable[[Row], bool] = bool
-    messages: list[tuple[int, Message]] = []
+    messages: list[tuple[int, Told]] = []
     applied: int = 0
     duplicates: int = 0
     refused: int = 0

@@ -18,7 +18,7 @@ from services.kernel.database import Session, connect
 from services.kernel.decision import Actor, Decision, Effect, Seal, Timer
 from services.kernel.ids import new_id
 from services.kernel.kms import FileKms
-from services.kernel.messages import Message, Meta
+from services.kernel.messages import Meta, Told
 from services.kernel.migrations import migrate
 from services.kernel.relay import from_log
 from services.kernel.sealing import Box, Keyring, NewKey
@@ -195,14 +195,12 @@ async def test_the_log_counts_up_in_the_order_of_the_events(tx: Session) -> None
     ids = [log_id for log_id, _ in (*first, *second)]
     assert ids == sorted(ids) == [row["id"] for row in logged]
     assert by_stream == {row.stream_id: list(range(1, 41)) for row in rows}
-    assert [header(message, "ce_id") for _, message in first] == [
-        str(row["event_id"]).encode() for row in logged[:1000]
-    ]
+    assert [told.event_id for _, told in first] == [str(row["event_id"]) for row in logged[:1000]]
 
 
-def header(message: Message, name: str) -> bytes:
-    """Return one header of a message."""
-    return dict(message.headers)[name]
+def header(told: Told, name: str) -> bytes:
+    """Return one header of an event as it is sent."""
+    return dict(told.message().headers)[name]
 
 
 async def test_each_batch_is_one_row_to_send(tx: Session) -> None:
@@ -226,7 +224,9 @@ async def test_the_message_from_the_log_is_the_message_from_memory(tx: Session) 
     logged = await tx.fetch(
         "select id, event_id, stream_id, seq, tenant, type, meta, data from event_log order by id"
     )
-    assert [(row["id"], from_log(row)) for row in logged] == from_memory
+    assert [(row["id"], from_log(row).message()) for row in logged] == [
+        (log_id, told.message()) for log_id, told in from_memory
+    ]
     assert header(from_memory[4][1], "traceparent") == TRACE.encode()
     assert header(from_memory[1][1], "ce_sequence") == b"0000000002"
 
