@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -91,11 +92,16 @@ def _taken(runtimes: Mapping[str, Runtime], sent: Mapping[Place, int]) -> bool:
 async def _look(runtimes: Mapping[str, Runtime]) -> Sequence[asyncpg.Record]:
     """Return, of each service, whether anything waits to be sent, and when its next timer falls due.
 
-    The services of one process share a database: one statement looks at all of them at one moment.
+    One statement looks at all services that come to the database as the same role.
     """
-    statement = " union all ".join(_LOOK.format(name=name) for name in runtimes)
-    found: Sequence[asyncpg.Record] = await next(iter(runtimes.values())).pool.fetch(statement)
-    return found
+    roles: dict[str, list[Runtime]] = defaultdict(list)
+    for runtime in runtimes.values():
+        roles[runtime.settings.database.get_secret_value()].append(runtime)
+    looks = [
+        members[0].pool.fetch(" union all ".join(_LOOK.format(name=one.service.name) for one in members))
+        for members in roles.values()
+    ]
+    return [row for found in await asyncio.gather(*looks) for row in found]
 
 
 _LOOK: Final = """
