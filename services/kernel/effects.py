@@ -12,6 +12,7 @@ import msgspec
 
 from services.kernel import metrics
 from services.kernel.clock import Clock
+from services.kernel.crash import crash_point
 from services.kernel.database import Pool, passes
 from services.kernel.decision import Actor, Effect
 from services.kernel.errors import Missing, Refused
@@ -94,6 +95,7 @@ class Effects:
         effect = Effect(row["key"], row["kind"], about)
         try:
             async with asyncio.timeout(_PATIENCE):
+                crash_point("perform.before")
                 answer = await self._perform[effect.kind](effect, self)
         except Exception as fault:  # noqa: BLE001  whatever went wrong out there, it is tried again
             metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
@@ -103,7 +105,9 @@ class Effects:
                 "update effects set due_at = now() + $2 where key = $1", row["key"], pause
             )
             return
+        crash_point("perform.after")
         await self._finish(row, answer)
+        crash_point("mark.after")
         metrics.EFFECTS.labels(self._name, effect.kind, "done").inc()
 
     async def _finish(self, row: asyncpg.Record, answer: Any) -> None:
@@ -137,6 +141,7 @@ class Effects:
     async def _tell_stream(self, row: asyncpg.Record, answer: Any) -> Outcome | None:
         async with self._pool.acquire() as tx, tx.transaction():
             done = await tx.fetchval(_DONE, row["key"], "none" if answer is None else type(answer).__name__)
+            crash_point("mark.before")
             if done is None or answer is None:  # another worker, whose lease had run out, was faster
                 return None
             return await self._step.once(tx, [self._asked(row, answer)])

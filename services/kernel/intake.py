@@ -15,6 +15,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 from contracts.event import topic_of
 from services.kernel import metrics
 from services.kernel.bell import BELLS
+from services.kernel.crash import crash_point
 from services.kernel.database import Pool, passes
 from services.kernel.errors import No
 from services.kernel.hearing import Hearing
@@ -174,8 +175,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if not done or self.consumer is None:
             return
         try:
+            crash_point("offsets.before")
             async with asyncio.timeout(_DEADLINE_SECONDS):
                 await self.consumer.commit(done)
+            crash_point("offsets.after")
         except (KafkaError, TimeoutError, ValueError) as fault:
             log.warning("offsets_not_committed", service=self._name, kind=type(fault).__name__)
 

@@ -18,6 +18,7 @@ from contracts.event import topic_of
 from services.kernel import metrics
 from services.kernel.bell import BELLS
 from services.kernel.clock import wall
+from services.kernel.crash import crash_point
 from services.kernel.database import Session, connect, passes
 from services.kernel.decision import SYSTEM
 from services.kernel.errors import No
@@ -123,15 +124,19 @@ class Relay:
             self._kick.clear()
             asked_at = wall()
             rows = _portion(await session.fetch(_NEXT, sent, _ROWS))
+            crash_point("delete.after")
             if rows:
                 started_at = time.perf_counter()
                 messages = await self._messages(session, rows)
+                crash_point("publish.before")
                 await self._send(sender, messages)
+                crash_point("publish.after")
                 BELLS.ring(self._topic)
                 metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
                 metrics.SENT.labels(self._service.name).inc(len(messages))
                 sent = [row["first_id"] for row in rows]
                 self._alive_at = time.monotonic()
+                crash_point("delete.before")
                 continue
             sent = []
             self._alive_at = time.monotonic()
@@ -195,6 +200,7 @@ class Relay:
         count = batch.record_count()
         done = await (await sender.send_batch(batch, self._topic, partition=partition))
         self.reached[partition] = done.offset + count
+        crash_point("publish.between")
 
     async def _tick(self, sender: AIOKafkaProducer, at: datetime) -> None:
         """Say, down each partition, that all that was committed before `at` stands before this."""

@@ -9,6 +9,7 @@ import asyncpg
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.clock import Clock, wall
+from services.kernel.crash import arm_crash
 from services.kernel.database import open_pool, passes
 from services.kernel.effects import Effects
 from services.kernel.horizon import Horizon
@@ -44,6 +45,7 @@ class Runtime:
         kms: Kms,
     ) -> None:
         """Prepare; nothing is opened before `start`."""
+        arm_crash(settings.mode)
         self.service = service
         self.settings = settings
         self.clock = clock
