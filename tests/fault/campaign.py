@@ -1,0 +1,176 @@
+"""Play a seeded stream of faults against the chain under load, then examine the ledger.
+
+`python -m tests.fault.campaign --seed 1 --faults 50 --broker embedded` prints a table and writes
+`build/faults.json`.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import asyncpg
+
+from tests.fault.brokers import KINDS, Kind
+from tests.fault.faults import FAULTS, mended
+from tests.fault.ledger import (
+    HEARS,
+    SPOKEN,
+    Evidence,
+    Finding,
+    examine,
+    read_book,
+    read_mails,
+    read_topic,
+)
+from tests.fault.load import Load, under_load
+from tests.fault.stage import PARTITIONS, Stage, stage
+from tests.servers import scratch_folder
+
+ROUND: Final = 50
+_AT_ONCE: Final = 2
+_DRAIN_SECONDS: Final = 90.0
+_KINDS: Final = ("lost", "doubled", "disordered", "parked_not_poison", "pending")
+
+
+@dataclass
+class Result:
+    """What a campaign has shown."""
+
+    broker: str
+    seed: int
+    faults: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    mails: int = 0
+    drains: list[float] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Return the figures as they are written down."""
+        counts = Counter(finding.kind for finding in self.findings)
+        return {
+            "broker": self.broker,
+            "seed": self.seed,
+            "faults": self.faults.total(),
+            "events": self.events,
+            "mails": self.mails,
+            **{kind: counts[kind] for kind in _KINDS},
+            "drain_seconds_max": round(max(self.drains, default=0.0), 1),
+            "seconds": round(self.seconds),
+            "by_kind": dict(sorted(self.faults.items())),
+        }
+
+
+async def campaign(
+    broker: Kind, seed: int, faults: int, folder: Path, say: Callable[[str], None] = print
+) -> Result:
+    """Play that many faults, in rounds that each end with an examination."""
+    result, random = Result(broker, seed), Random(f"{broker} {seed}")
+    began = time.monotonic()
+    promised: dict[Any, Any] = {}
+    async with stage(broker, folder) as made:
+        while result.faults.total() < faults and not result.findings:
+            portion = min(ROUND, faults - result.faults.total())
+            urls = [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
+            load = Load(urls, made.token, seed * 1000 + len(result.drains))
+            async with under_load(load):
+                await _strike(made, random, portion, result, say)
+                await mended(made)
+                healed = time.monotonic()
+                await load.end()
+            promised.update(load.promised)
+            await _drain(made, load, result, healed, say)
+            result.findings += await _examined(made, promised, result)
+            so_far = f"{result.faults.total()} faults, {result.events} events"
+            say(f"  {so_far}, {result.drains[-1]:.1f} s to drain")
+    result.seconds = time.monotonic() - began
+    return result
+
+
+async def _strike(
+    made: Stage, random: Random, count: int, result: Result, say: Callable[[str], None]
+) -> None:
+    """Strike one fault after the other, some at once, never two at the same place."""
+    kinds = {name: one for name, one in FAULTS.items() if made.broker.kind in one.brokers}
+    turn = asyncio.Semaphore(_AT_ONCE)
+    places = {place: asyncio.Lock() for one in kinds.values() for place in one.holds}
+
+    async def strike(name: str, seed: float) -> None:
+        async with AsyncExitStack() as held:
+            for place in kinds[name].holds:
+                await held.enter_async_context(places[place])
+            await held.enter_async_context(turn)
+            say(f"    {name}")
+            await kinds[name].strike(made, Random(seed))
+            result.faults[name] += 1
+
+    async with asyncio.TaskGroup() as group:
+        names = random.choices(list(kinds), [one.weight for one in kinds.values()], k=count)
+        for name in names:
+            group.create_task(strike(name, random.random()))
+
+
+async def _drain(made: Stage, load: Load, result: Result, healed: float, say: Callable[[str], None]) -> None:
+    """Wait until nothing is under way; what never comes to rest is a finding."""
+    before = ""
+    while left := await made.left(load.cases):
+        if left != before:
+            say(f"      {time.monotonic() - healed:.1f} s: {left}")
+        before = left
+        if time.monotonic() - healed > _DRAIN_SECONDS:
+            result.findings.append(Finding("pending", "chain", left))
+            break
+        await asyncio.sleep(0.1)
+    result.drains.append(time.monotonic() - healed)
+
+
+async def _examined(made: Stage, promised: dict[Any, Any], result: Result) -> list[Finding]:
+    connection = await asyncpg.connect(made.dsn)
+    try:
+        books = {name: await read_book(connection, name) for name in HEARS}
+    finally:
+        await connection.close()
+    topics = {name: await read_topic(made.broker.bootstrap, name, PARTITIONS) for name in SPOKEN}
+    mails = read_mails(made.folder / "mail")
+    result.events = sum(len(book.log) for book in books.values())
+    result.mails = len(mails)
+    return examine(Evidence(books, topics, mails, promised, frozenset(made.poisoned)))
+
+
+def table(result: Result) -> str:
+    """Return the figures for a terminal."""
+    document = result.document()
+    kinds = document.pop("by_kind")
+    lines = [f"{name.replace('_', ' '):<24}{value:>10}" for name, value in document.items()]
+    lines += ["", *(f"  {name:<22}{count:>10}" for name, count in kinds.items())]
+    lines += ["", *(f"{one.kind}: {one.where}: {one.what}" for one in result.findings[:20])]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Play one campaign as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--broker", choices=KINDS, default="embedded")
+    parser.add_argument("--out", type=Path, default=Path("build/faults.json"))
+    given = parser.parse_args()
+    with scratch_folder() as folder:
+        result = asyncio.run(campaign(given.broker, given.seed, given.faults, folder))
+    print(table(result))  # noqa: T201  the table is what it is for
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(result.document(), indent=2) + "\n")
+    return 1 if result.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
