@@ -49,6 +49,7 @@ class Embedded:
 
     def __init__(self, folder: Path, port: int, wire: Proxy) -> None:
         self.wires: Sequence[Proxy] = [wire]
+        folder.mkdir()
         self._broker = Broker(folder, port=port, advertised=wire.port)
 
     @property

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Final
 import asyncpg
 
 from tests.fault.brokers import KINDS, Kind
-from tests.fault.faults import FAULTS, mended
+from tests.fault.faults import FAULTS, full_disk, mended
 from tests.fault.ledger import (
     HEARS,
     SPOKEN,
@@ -71,9 +71,15 @@ class Result:
 
 
 async def campaign(
-    broker: Kind, seed: int, faults: int, folder: Path, say: Callable[[str], None] = print
+    broker: Kind,
+    seed: int,
+    faults: int,
+    folder: Path,
+    *,
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = print,
 ) -> Result:
-    """Play that many faults, in rounds that each end with an examination."""
+    """Play that many faults, of all kinds or a few, in rounds that each end with an examination."""
     result, random = Result(broker, seed), Random(f"{broker} {seed}")
     began = time.monotonic()
     promised: dict[Any, Any] = {}
@@ -83,7 +89,7 @@ async def campaign(
             urls = [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
             load = Load(urls, made.token, seed * 1000 + len(result.drains))
             async with under_load(load):
-                await _strike(made, random, portion, result, say)
+                await _strike(made, random, _kinds(made, only, portion, random), result, say)
                 await mended(made)
                 healed = time.monotonic()
                 await load.end()
@@ -96,25 +102,35 @@ async def campaign(
     return result
 
 
+def _kinds(made: Stage, only: Sequence[str], count: int, random: Random) -> list[str]:
+    """Draw that many kinds of faults from those that this broker and machine know."""
+    known = {
+        name: one.weight
+        for name, one in FAULTS.items()
+        if made.broker.kind in one.brokers
+        and (not only or name in only)
+        and (made.small_disk or one.strike is not full_disk)
+    }
+    return random.choices(list(known), list(known.values()), k=count)
+
+
 async def _strike(
-    made: Stage, random: Random, count: int, result: Result, say: Callable[[str], None]
+    made: Stage, random: Random, names: Sequence[str], result: Result, say: Callable[[str], None]
 ) -> None:
     """Strike one fault after the other, some at once, never two at the same place."""
-    kinds = {name: one for name, one in FAULTS.items() if made.broker.kind in one.brokers}
     turn = asyncio.Semaphore(_AT_ONCE)
-    places = {place: asyncio.Lock() for one in kinds.values() for place in one.holds}
+    places = {place: asyncio.Lock() for name in names for place in FAULTS[name].holds}
 
     async def strike(name: str, seed: float) -> None:
         async with AsyncExitStack() as held:
-            for place in kinds[name].holds:
+            for place in FAULTS[name].holds:
                 await held.enter_async_context(places[place])
             await held.enter_async_context(turn)
             say(f"    {name}")
-            await kinds[name].strike(made, Random(seed))
+            await FAULTS[name].strike(made, Random(seed))
             result.faults[name] += 1
 
     async with asyncio.TaskGroup() as group:
-        names = random.choices(list(kinds), [one.weight for one in kinds.values()], k=count)
         for name in names:
             group.create_task(strike(name, random.random()))
 
@@ -163,9 +179,10 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--broker", choices=KINDS, default="embedded")
     parser.add_argument("--out", type=Path, default=Path("build/faults.json"))
+    parser.add_argument("--only", action="append", choices=sorted(FAULTS), default=[])
     given = parser.parse_args()
     with scratch_folder() as folder:
-        result = asyncio.run(campaign(given.broker, given.seed, given.faults, folder))
+        result = asyncio.run(campaign(given.broker, given.seed, given.faults, folder, only=given.only))
     print(table(result))  # noqa: T201  the table is what it is for
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result.document(), indent=2) + "\n")

@@ -10,8 +10,12 @@ from typing import Final
 import asyncpg
 
 from tests.fault.chain import CHAIN
+from tests.fault.disk import filled
 from tests.fault.members import Member
+from tests.fault.spoiling import all_poison_waits, echoed, poisoned, resent, rewound
 from tests.fault.stage import Stage
+from tests.fault.timing import pause
+from tests.fault.wires import broker_wire, database_wire
 from tests.waiting import until
 
 SAVING: Final = ("save.before", "save.after", "commit.before", "commit.after")
@@ -37,11 +41,6 @@ class Fault:
     weight: float
     holds: tuple[str, ...] = ()
     brokers: tuple[str, ...] = ("embedded", "kafka", "kafka3")
-
-
-async def pause(seconds: float) -> None:
-    """Let the harm last."""
-    await asyncio.sleep(seconds)
 
 
 def _any(stage: Stage, random: Random) -> Member:
@@ -149,6 +148,18 @@ async def crowded(stage: Stage, random: Random) -> None:
         await asyncio.gather(*(one.close() for one in strangers))
 
 
+async def full_disk(stage: Stage, random: Random) -> None:
+    """Fill the disk under the tables of one service for a while."""
+    with filled(stage.folder / "small"):
+        await pause(random.uniform(0.5, 2))
+
+
+async def clock(stage: Stage, random: Random) -> None:
+    """Let the clock of all services jump, back or forth."""
+    stage.clock.write_text(str(random.uniform(-7200, 7200)))
+    await pause(random.uniform(0, 1))
+
+
 FAULTS: Final = {
     "kill": Fault(kill, 5),
     "crash point": Fault(crash, 8),
@@ -162,6 +173,14 @@ FAULTS: Final = {
     "connections ended": Fault(connections_ended, 1, ("database",)),
     "lock of a stranger": Fault(locked, 1, ("database",)),
     "no connection free": Fault(crowded, 1, ("database",)),
+    "disk full": Fault(full_disk, 1, ("database",)),
+    "wire to the database": Fault(database_wire, 2, ("database",)),
+    "wire to the broker": Fault(broker_wire, 2, ("broker",)),
+    "sent again": Fault(resent, 1, ("database",)),
+    "echo": Fault(echoed, 1, ("broker",)),
+    "group rewound": Fault(rewound, 1, ("broker",)),
+    "poison": Fault(poisoned, 3, ("broker",)),
+    "clock": Fault(clock, 2),
 }
 
 
@@ -176,3 +195,4 @@ async def mended(stage: Stage) -> None:
         return all(member.alive() for member in stage.firsts())
 
     await until(all_run)
+    await all_poison_waits(stage)

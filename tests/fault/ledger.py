@@ -73,7 +73,6 @@ class Evidence:
     mails: list[UUID]
     promised: Mapping[UUID, tuple[UUID, bool]]
     poisoned: frozenset[UUID] = frozenset()
-    performed_twice: int = 0
 
 
 async def read_book(connection: "asyncpg.Connection[Any]", service: str) -> Book:
@@ -233,11 +232,19 @@ def _rest(name: str, book: Book, poisoned: Iterable[UUID]) -> Iterator[Finding]:
         yield Finding("pending", name, f"{book.timers} timers")
     known = set(poisoned)
     for row in book.parked:
-        if row["stream_id"] is not None and row["stream_id"] not in known:
+        if _stream(row) not in {*known, None}:
             yield Finding("parked_not_poison", name, f"{row['stream_id']} {row['seq']} {row['reason']}")
     for stream_id, stream in book.streams.items():
         if stream["parked"] and stream_id not in known:
             yield Finding("parked_not_poison", name, f"{stream_id} halts")
+
+
+def _stream(row: Mapping[str, Any]) -> UUID | None:
+    """Return the stream of what is parked; of what could not be read, the one that its key names."""
+    try:
+        return row["stream_id"] or UUID((row["key"] or b"").decode())
+    except ValueError:
+        return None
 
 
 def _topic(name: str, book: Book, evidence: Evidence) -> Iterator[Finding]:
@@ -268,9 +275,9 @@ def _topic(name: str, book: Book, evidence: Evidence) -> Iterator[Finding]:
 
 def _mails(evidence: Evidence) -> Iterator[Finding]:
     """Every effect was done, its mail was taken once, or again under the same key where a worker died."""
-    effects = evidence.books["notify"].effects
-    copies = Counter(evidence.mails)
-    wanted = {UUID(ref) for row in evidence.books["notify"].streams.values() for ref in row["state"]["given"]}
+    book, copies = evidence.books["notify"], Counter(evidence.mails)
+    effects = book.effects
+    wanted = {UUID(ref) for row in book.streams.values() for ref in row["state"].get("given", ())}
     for key in wanted - effects.keys():
         yield Finding("lost", "effects", f"{key}")
     for key, row in effects.items():

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -21,6 +21,7 @@ from services.kernel.topics import make_topics
 from services.kernel.wire import BrokerUnreachable
 from tests.fault.brokers import Brokers, Kind, brokers
 from tests.fault.chain import CHAIN
+from tests.fault.disk import move_to, small_disk
 from tests.fault.ledger import HEARS
 from tests.fault.members import Member
 from tests.fault.proxy import Proxy, proxy
@@ -41,7 +42,8 @@ class Stage:
         self.wire = wire
         self.broker = broker
         self.members: dict[str, Member] = {}
-        self.poisoned: set[UUID] = set()
+        self.poisoned: dict[UUID, str] = {}
+        self.small_disk = False
         self.clock = folder / "clock"
         self.token = ""
         self._environment: dict[str, str] = {}
@@ -138,6 +140,7 @@ async def stage(kind: Kind, folder: Path) -> AsyncIterator[Stage]:
         proxy(port) as wire,
         brokers(kind, folder / "broker") as broker,
         postbox(folder / "mail") as mail_port,
+        AsyncExitStack() as stack,
     ):
         made = Stage(folder, database, wire, broker)
         made.token = issuer.token(Bearer(sub=ACTOR, role="caseworker", tenant=TENANT))
@@ -145,6 +148,10 @@ async def stage(kind: Kind, folder: Path) -> AsyncIterator[Stage]:
         for service in CHAIN.values():
             await migrate(made.service_dsn(port), service)
         await made.ask("alter role chain nosuperuser")
+        small = folder / "small"
+        made.small_disk = stack.enter_context(small_disk(small, folder / "postgres" / "data"))
+        if made.small_disk:
+            await move_to(small, made.dsn, "consent")
         await made.prepare_broker()
         made.cast(_environment(made, mail_port))
         with _playing(made):
