@@ -35,6 +35,7 @@ _EVENTS: Final = 2_000
 _REMEMBERED: Final = 50_000
 _POLL_SECONDS: Final = 0.5
 _ACK_SECONDS: Final = 20.0
+_LEAD_LASTS: Final = "25s"
 _PAUSE_SECONDS: Final = 1.0
 _ALIVE_SECONDS: Final = 30.0
 
@@ -100,7 +101,13 @@ class Relay:
     async def _lead(self) -> None:
         dsn = self._settings.database.get_secret_value()
         # A lost delete only sends again, so this session need not wait for the disk.
-        session = await connect(dsn, schema=self._service.name, synchronous_commit="off")
+        session = await connect(
+            dsn,
+            schema=self._service.name,
+            patience=_ACK_SECONDS,
+            synchronous_commit="off",
+            idle_session_timeout=_LEAD_LASTS,  # a leader that sleeps loses the lead
+        )
         try:
             lock = zlib.crc32(f"samspil relay {self._service.name}".encode())
             while not await session.fetchval("select pg_try_advisory_lock($1)", lock):

@@ -8,6 +8,8 @@ from uuid import UUID
 from services.kernel.runtime import Runtime
 from services.kernel.service import Tx
 
+_PATIENCE_SECONDS: Final = 600.0
+
 
 async def resend(
     tx: Tx,
@@ -22,7 +24,9 @@ async def resend(
 
     Every event goes out with the id and sequence that it had, so that whoever has it already passes it by.
     """
-    count: int = await tx.fetchval(_RESEND, stream_id, since, until, first_seq, last_seq)
+    count: int = await tx.fetchval(
+        _RESEND, stream_id, since, until, first_seq, last_seq, timeout=_PATIENCE_SECONDS
+    )
     return count
 
 
