@@ -91,6 +91,7 @@ def live(service: str, environment: Mapping[str, str], log: Path) -> None:
     """Run one service as it runs in production, until a signal comes or the campaign is gone."""
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), 2)
     set_up_logs("info", log)
     uvloop.run(_live(service, Path(environment["CHAIN_CLOCK"])))
 
