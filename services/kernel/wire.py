@@ -51,7 +51,7 @@ def subscriber_options(settings: Settings) -> dict[str, Any]:
 def faststream_broker(settings: Settings) -> KafkaBroker:
     """Return a FastStream broker that only consumes: the relay alone publishes."""
     return KafkaBroker(
-        settings.bootstrap,
+        settings.bootstrap.split(","),  # as one text, FastStream takes it for one address
         consumer_only=True,
         allow_auto_create_topics=False,
         apply_types=False,
