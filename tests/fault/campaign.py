@@ -7,15 +7,18 @@
 import argparse
 import asyncio
 import json
+import logging
+import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 
@@ -32,12 +35,14 @@ from tests.fault.ledger import (
     read_topic,
 )
 from tests.fault.load import Load, under_load
+from tests.fault.spoiling import poison_left
 from tests.fault.stage import PARTITIONS, Stage, stage
 from tests.servers import scratch_folder
 
 ROUND: Final = 50
 _AT_ONCE: Final = 2
 _DRAIN_SECONDS: Final = 90.0
+_LOOKS: Final = 50
 _KINDS: Final = ("lost", "doubled", "disordered", "parked_not_poison", "pending")
 
 
@@ -82,7 +87,7 @@ async def campaign(
     """Play that many faults, of all kinds or a few, in rounds that each end with an examination."""
     result, random = Result(broker, seed), Random(f"{broker} {seed}")
     began = time.monotonic()
-    promised: dict[Any, Any] = {}
+    promised: dict[UUID, tuple[UUID, bool]] = {}
     async with stage(broker, folder) as made:
         while result.faults.total() < faults and not result.findings:
             portion = min(ROUND, faults - result.faults.total())
@@ -95,7 +100,10 @@ async def campaign(
                 await load.end()
             promised.update(load.promised)
             await _drain(made, load, result, healed, say)
-            result.findings += await _examined(made, promised, result)
+            evidence = await evidence_of(made, promised)
+            result.events = sum(len(book.log) for book in evidence.books.values())
+            result.mails = len(evidence.mails)
+            result.findings += examine(evidence)
             so_far = f"{result.faults.total()} faults, {result.events} events"
             say(f"  {so_far}, {result.drains[-1]:.1f} s to drain")
     result.seconds = time.monotonic() - began
@@ -137,19 +145,22 @@ async def _strike(
 
 async def _drain(made: Stage, load: Load, result: Result, healed: float, say: Callable[[str], None]) -> None:
     """Wait until nothing is under way; what never comes to rest is a finding."""
-    before = ""
-    while left := await made.left(load.cases):
+    before, looks = "", 0
+    while left := await made.left(load.cases) or await poison_left(made, again=looks % _LOOKS == 0):
+        looks += 1
+        since = time.monotonic() - healed
         if left != before:
-            say(f"      {time.monotonic() - healed:.1f} s: {left}")
-        before = left
-        if time.monotonic() - healed > _DRAIN_SECONDS:
+            say(f"      {since:.1f} s: {left}")
+        if since > _DRAIN_SECONDS:
             result.findings.append(Finding("pending", "chain", left))
             break
+        before = left
         await asyncio.sleep(0.1)
     result.drains.append(time.monotonic() - healed)
 
 
-async def _examined(made: Stage, promised: dict[Any, Any], result: Result) -> list[Finding]:
+async def evidence_of(made: Stage, promised: Mapping[UUID, tuple[UUID, bool]]) -> Evidence:
+    """Read all that there is on a stage."""
     connection = await asyncpg.connect(made.dsn)
     try:
         books = {name: await read_book(connection, name) for name in HEARS}
@@ -157,9 +168,7 @@ async def _examined(made: Stage, promised: dict[Any, Any], result: Result) -> li
         await connection.close()
     topics = {name: await read_topic(made.broker.bootstrap, name, PARTITIONS) for name in SPOKEN}
     mails = read_mails(made.folder / "mail")
-    result.events = sum(len(book.log) for book in books.values())
-    result.mails = len(mails)
-    return examine(Evidence(books, topics, mails, promised, frozenset(made.poisoned)))
+    return Evidence(books, topics, mails, dict(promised), frozenset(made.poisoned))
 
 
 def table(result: Result) -> str:
@@ -172,6 +181,13 @@ def table(result: Result) -> str:
     return "\n".join(lines)
 
 
+def keep_logs(folder: Path, to: Path) -> None:
+    """Copy what the processes have logged."""
+    to.mkdir(parents=True, exist_ok=True)
+    for file in folder.rglob("*.log"):
+        shutil.copy(file, to / f"{file.parent.name}-{file.name}")
+
+
 def main() -> int:
     """Play one campaign as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -180,9 +196,13 @@ def main() -> int:
     parser.add_argument("--broker", choices=KINDS, default="embedded")
     parser.add_argument("--out", type=Path, default=Path("build/faults.json"))
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), default=[])
+    parser.add_argument("--keep", type=Path, help="keep the logs of all processes in this folder")
     given = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with scratch_folder() as folder:
         result = asyncio.run(campaign(given.broker, given.seed, given.faults, folder, only=given.only))
+        if given.keep:
+            keep_logs(folder, given.keep)
     print(table(result))  # noqa: T201  the table is what it is for
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(result.document(), indent=2) + "\n")

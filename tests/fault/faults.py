@@ -12,7 +12,7 @@ import asyncpg
 from tests.fault.chain import CHAIN
 from tests.fault.disk import filled
 from tests.fault.members import Member
-from tests.fault.spoiling import all_poison_waits, echoed, poisoned, resent, rewound
+from tests.fault.spoiling import echoed, poisoned, resent, rewound
 from tests.fault.stage import Stage
 from tests.fault.timing import pause
 from tests.fault.wires import broker_wire, database_wire
@@ -195,4 +195,3 @@ async def mended(stage: Stage) -> None:
         return all(member.alive() for member in stage.firsts())
 
     await until(all_run)
-    await all_poison_waits(stage)
