@@ -156,8 +156,9 @@ IN_TABLES = {
     ),
     "a good event is parked": (
         (
-            "insert into consent.parked_events (tenant, stream_id, source, seq, event_id, topic, part, "
-            "place, headers, reason) select tenant, stream_id, 'referral', 99, stream_id, 't', 0, 1, '[]', 'gap' "
+            "insert into consent.parked_events "
+            "(tenant, stream_id, source, seq, event_id, topic, part, place, headers, reason) "
+            "select tenant, stream_id, 'referral', 99, stream_id, 't', 0, 1, '[]', 'gap' "
             "from consent.streams limit 1"
         ),
         "parked_not_poison",
