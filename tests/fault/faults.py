@@ -162,10 +162,10 @@ async def clock(stage: Stage, random: Random) -> None:
 
 FAULTS: Final = {
     "kill": Fault(kill, 5),
-    "crash point": Fault(crash, 8),
+    "crash point": Fault(crash, 8, ("members",)),
     "stop": Fault(stop, 1),
     "freeze": Fault(freeze, 1),
-    "second member": Fault(join, 2),
+    "second member": Fault(join, 2, ("members",)),
     "broker down": Fault(broker_down, 1, ("broker",)),
     "one of three brokers": Fault(one_broker_down, 1.5, ("broker",), ("kafka3",)),
     "two of three brokers": Fault(two_brokers_down, 1, ("broker",), ("kafka3",)),
@@ -178,7 +178,7 @@ FAULTS: Final = {
     "wire to the broker": Fault(broker_wire, 2, ("broker",)),
     "sent again": Fault(resent, 1, ("database",)),
     "echo": Fault(echoed, 1, ("broker",)),
-    "group rewound": Fault(rewound, 1, ("broker",)),
+    "group rewound": Fault(rewound, 1, ("broker", "members")),
     "poison": Fault(poisoned, 3, ("broker",)),
     "clock": Fault(clock, 2),
 }

@@ -18,6 +18,7 @@ from tests.fault.stage import stage
 from tests.servers import scratch_folder
 from tests.waiting import until
 
+pytestmark = pytest.mark.xdist_group("ledger")
 NOBODYS = uuid5(NAMESPACE_URL, "nobody asked for this")
 
 
