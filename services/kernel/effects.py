@@ -50,6 +50,7 @@ class Effects:
         self.settings = settings
         self._kick = asyncio.Event()
         self._under_way: set[UUID] = set()
+        self._unmarked: dict[UUID, Any] = {}
 
     def wake(self) -> None:
         """Look at once: something was committed."""
@@ -127,7 +128,8 @@ class Effects:
         try:
             async with asyncio.timeout(_PATIENCE):
                 crash_point("perform.before")
-                answer = await self._perform[effect.kind](effect, self)
+                if effect.key not in self._unmarked:
+                    self._unmarked[effect.key] = await self._perform[effect.kind](effect, self)
         except Exception as fault:  # noqa: BLE001  whatever went wrong out there, it is tried again
             metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
             log.warning("effect_retried", service=self._name, effect=effect.kind, kind=type(fault).__name__)
@@ -138,7 +140,9 @@ class Effects:
             )
             return
         crash_point("perform.after")
-        await self._finish(row, answer)
+        # Where it cannot be marked now, it is remembered as done, and only the mark is tried again.
+        await self._finish(row, self._unmarked[effect.key])
+        del self._unmarked[effect.key]
         crash_point("mark.after")
         metrics.EFFECTS.labels(self._name, effect.kind, "done").inc()
 

@@ -391,3 +391,29 @@ async def test_what_a_dead_worker_had_taken_is_soon_taken_up(
 async def begun(bell: Bell) -> bool:
     """Return whether somebody has begun to ring."""
     return bool(bell.rung)
+
+
+async def test_what_was_done_and_could_not_be_marked_is_not_done_again(postgres_dsn: str) -> None:
+    """When the database is away after the bell was rung, only the mark is tried again."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        key = await count(runtime)
+
+        async def hide() -> None:
+            await runtime.pool.execute("alter table effects rename to away")
+            await runtime.pool.execute(
+                "create view effects as select * from away where pg_terminate_backend(pg_backend_pid())"
+            )
+
+        bell.meanwhile = hide
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await runtime.effects.perform()
+        await runtime.pool.execute("drop view effects")
+        await runtime.pool.execute("alter table away rename to effects")
+        await lease_ends(runtime)
+        again = await runtime.effects.perform()
+        (row,) = await rows(runtime)
+
+    assert again == 1
+    assert bell.rung == [key]
+    assert row["outcome"] == "Rung"
