@@ -55,6 +55,8 @@ class Result:
     faults: Counter[str] = field(default_factory=Counter)
     events: int = 0
     mails: int = 0
+    mails_twice: int = 0
+    mails_oftener: int = 0
     drains: list[float] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     seconds: float = 0.0
@@ -68,6 +70,8 @@ class Result:
             "faults": self.faults.total(),
             "events": self.events,
             "mails": self.mails,
+            "mails_twice": self.mails_twice,
+            "mails_oftener": self.mails_oftener,
             **{kind: counts[kind] for kind in _KINDS},
             "drain_seconds_max": round(max(self.drains, default=0.0), 1),
             "seconds": round(self.seconds),
@@ -102,7 +106,10 @@ async def campaign(
             await _drain(made, load, result, healed, say)
             evidence = await evidence_of(made, promised)
             result.events = sum(len(book.log) for book in evidence.books.values())
-            result.mails = len(evidence.mails)
+            copies = Counter(evidence.mails).values()
+            result.mails = len(copies)
+            result.mails_twice = sum(one == 2 for one in copies)
+            result.mails_oftener = sum(one > 2 for one in copies)
             result.findings += examine(evidence)
             so_far = f"{result.faults.total()} faults, {result.events} events"
             say(f"  {so_far}, {result.drains[-1]:.1f} s to drain")
