@@ -175,7 +175,7 @@ async def evidence_of(made: Stage, promised: Mapping[UUID, tuple[UUID, bool]]) -
         await connection.close()
     topics = {name: await read_topic(made.broker.bootstrap, name, PARTITIONS) for name in SPOKEN}
     mails = read_mails(made.folder / "mail")
-    return Evidence(books, topics, mails, dict(promised), frozenset(made.poisoned))
+    return Evidence(books, topics, mails, dict(promised), frozenset(made.poisoned), made.emptied)
 
 
 def table(result: Result) -> str:

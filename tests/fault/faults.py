@@ -90,6 +90,7 @@ async def broker_down(stage: Stage, random: Random) -> None:
     await (stage.broker.stop() if random.random() < 0.5 else stage.broker.kill())
     await pause(random.uniform(0, 1))
     await stage.broker.start()
+    stage.emptied = stage.emptied or stage.broker.kind == "embedded"
     await stage.prepare_broker()
 
 

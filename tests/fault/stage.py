@@ -44,6 +44,7 @@ class Stage:
         self.members: dict[str, Member] = {}
         self.poisoned: dict[UUID, str] = {}
         self.small_disk = False
+        self.emptied = False
         self.clock = folder / "clock"
         self.token = ""
         self._environment: dict[str, str] = {}
