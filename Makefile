@@ -12,9 +12,10 @@ PORT ?= 8440
 DATA ?= .samspil
 BROKER ?= embedded
 WORKERS ?= 2
+FAULTS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format bench publish lock secrets clean
+.PHONY: help demo up test check format faults bench publish lock secrets clean
 
 help: ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +50,9 @@ check: $(STAMP) ## lint, types, walls, and that generated files are current
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+faults: $(STAMP) ## play faults against a chain of services (SEED=1 FAULTS=1000 BROKER=embedded|kafka|kafka3)
+	$(BIN)/python -m tests.fault.campaign --broker $(BROKER) --seed $(SEED) --faults $(FAULTS) $(ARGS)
 
 bench: $(STAMP) ## measure the event path against a hand-written floor (BROKER=embedded|kafka)
 	$(BIN)/python -m bench --broker $(BROKER) $(ARGS)

@@ -43,9 +43,12 @@ def running(server: contextlib.AbstractAsyncContextManager[Server]) -> Iterator[
 
 
 @contextlib.contextmanager
-def a_postgres(programs: Path | None = None) -> Iterator[Postgres]:
+def a_postgres(programs: Path | None = None, *, port: int | None = None) -> Iterator[Postgres]:
     """Run a PostgreSQL on an empty folder: the embedded one, or the one with these programs."""
-    with scratch_folder() as folder, running(postgres(folder / "postgres", programs=programs)) as server:
+    with (
+        scratch_folder() as folder,
+        running(postgres(folder / "postgres", programs=programs, port=port)) as server,
+    ):
         yield server
 
 

@@ -12,6 +12,7 @@ else:  # generic in the stubs only
     Session = asyncpg.Connection
     Pool = asyncpg.Pool
 
+_PATIENCE_SECONDS: Final = 12.0
 _PASSING_CLASSES: Final = ("08", "53")
 _PASSING: Final = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03", "25006"})
 
@@ -34,14 +35,25 @@ def _session(schema: str) -> dict[str, str]:
         "enable_seqscan": "off",
         "jit": "off",
         "statement_timeout": "30s",
-        "idle_in_transaction_session_timeout": "60s",
+        # Whoever vanishes without a word, or sleeps, must not keep locks for as long as TCP is patient.
+        "idle_in_transaction_session_timeout": "20s",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "25000",
     }
 
 
-async def connect(dsn: str, *, schema: str, **more: str) -> Session:
-    """Open one connection outside the pool, for work that must not share its session."""
+async def connect(dsn: str, *, schema: str, patience: float | None = None, **more: str) -> Session:
+    """Open one connection outside the pool, for work that must not share its session.
+
+    An answer is waited for as many seconds as `patience` says, and for ever without it.
+    """
     return await asyncpg.connect(
-        dsn, server_settings={**_session(schema), "statement_timeout": "0", **more}, timeout=10
+        dsn,
+        server_settings={**_session(schema), "statement_timeout": "0", **more},
+        command_timeout=patience,
+        timeout=10,
     )
 
 
@@ -58,7 +70,7 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
         max_size=size,
         connection_class=Bare,
         server_settings=_session(schema),
-        command_timeout=40,
+        command_timeout=_PATIENCE_SECONDS,  # a wire may swallow an answer
         timeout=10,
         max_inactive_connection_lifetime=300,
     )

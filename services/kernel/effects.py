@@ -12,6 +12,7 @@ import msgspec
 
 from services.kernel import metrics
 from services.kernel.clock import Clock
+from services.kernel.crash import crash_point
 from services.kernel.database import Pool, passes
 from services.kernel.decision import Actor, Effect
 from services.kernel.errors import Missing, No, Refused
@@ -23,7 +24,8 @@ from services.kernel.streams import read
 from services.kernel.weighing import Asked, Outcome
 
 _PORTION: Final = 20
-_LEASE: Final = timedelta(seconds=60)
+_LEASE: Final = timedelta(seconds=10)
+_RENEW_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 1.0
 _LONGEST: Final = timedelta(hours=6)
 _PATIENCE: Final = 30.0
@@ -39,7 +41,11 @@ def _key(ended: Ended) -> UUID:
 
 
 class Effects:
-    """Performs the effects of one service; the lease keeps two workers from doing the same at once."""
+    """Performs the effects of one service.
+
+    A lease keeps two workers from doing the same at once. It is short, and renewed while its worker is at it:
+    what a worker that died had taken is soon taken up by another.
+    """
 
     def __init__(self, step: Step, pool: Pool, clock: Clock, settings: Settings) -> None:
         """Perform by the service's table."""
@@ -54,6 +60,8 @@ class Effects:
         self._marking = asyncio.Lock()
         self._ended: list[Ended] = []
         self._wanted: list[UUID] = []
+        self._under_way: set[UUID] = set()
+        self._unmarked: dict[UUID, Any] = {}
 
     def wake(self) -> None:
         """Look at once: something was committed."""
@@ -104,7 +112,14 @@ class Effects:
         if not self._perform:
             return 0
         rows = await self._pool.fetch(_CLAIM, _PORTION, _LEASE)
-        ends = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
+        if not rows:
+            return 0
+        renewing = asyncio.create_task(self._renew())
+        try:
+            ends = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
+        finally:
+            renewing.cancel()
+            await asyncio.wait({renewing})
         for end in ends:
             if end is not None:
                 raise end
@@ -117,21 +132,44 @@ class Effects:
         )
         return found
 
+    async def _renew(self) -> None:
+        """Hold on to what is under way, for as long as the task lives."""
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            try:
+                await self._pool.execute(_HOLD, list(self._under_way), _LEASE)
+            except Exception as fault:
+                if not passes(fault):
+                    raise
+                log.warning("lease_not_renewed", service=self._name, kind=type(fault).__name__)
+
     async def _do(self, row: asyncpg.Record) -> None:
+        self._under_way.add(row["key"])
+        try:
+            await self._attempt(row)
+        finally:
+            self._under_way.discard(row["key"])
+
+    async def _attempt(self, row: asyncpg.Record) -> None:
         about = msgspec.json.decode(row["about"], type=dict[str, str])
         effect = Effect(row["key"], row["kind"], about)
         try:
             async with asyncio.timeout(_PATIENCE):
-                answer = await self._perform[effect.kind](effect, self)
+                crash_point("perform.before")
+                if effect.key not in self._unmarked:
+                    self._unmarked[effect.key] = await self._perform[effect.kind](effect, self)
         except Exception as fault:  # noqa: BLE001  whatever went wrong out there, it is tried again
             metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
             log.warning("effect_retried", service=self._name, effect=effect.kind, kind=type(fault).__name__)
+            self._under_way.discard(row["key"])
             pause = min(timedelta(seconds=5 * 2 ** min(row["attempts"], 20)), _LONGEST)
             await self._pool.execute(
                 "update effects set due_at = now() + $2 where key = $1", row["key"], pause
             )
             return
-        self._ended.append((row, answer))
+        crash_point("perform.after")
+        # Where it cannot be marked now, it is remembered as done, and only the mark is tried again.
+        self._ended.append((row, self._unmarked[effect.key]))
         await self._mark_ended()
 
     async def _mark_ended(self) -> None:
@@ -158,7 +196,9 @@ class Effects:
                     await self._mark([one])
                 return
             await self._mark_unheard(ended[0][0], fault)
+        crash_point("mark.after")
         for row, _ in ended:
+            self._unmarked.pop(row["key"], None)
             metrics.EFFECTS.labels(self._name, row["kind"], "done").inc()
 
     async def _mark_unheard(self, row: asyncpg.Record, fault: Exception) -> None:
@@ -191,6 +231,7 @@ class Effects:
         async with self._pool.acquire() as tx, tx.transaction():
             # Another worker, whose lease had run out, may have been faster.
             marked = {row["key"] for row in await tx.fetch(_DONE, keys, outcomes)}
+            crash_point("mark.before")
             asked = [
                 self._asked(row, answer)
                 for row, answer in ended
@@ -212,6 +253,8 @@ where key in (
 )
 returning key, stream_id, tenant, kind, about, attempts
 """
+
+_HOLD: Final = "update effects set due_at = now() + $2 where key = any($1::uuid[]) and done_at is null"
 
 _DONE: Final = """
 update effects set done_at = now(), outcome = ended.outcome

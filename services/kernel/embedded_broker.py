@@ -14,9 +14,11 @@ _START_SECONDS = 15.0
 class Broker:
     """A broker whose memory is its only store: after a restart it is empty, and fills up from `event_log`."""
 
-    def __init__(self, folder: Path, *, port: int) -> None:
+    def __init__(self, folder: Path, *, port: int, advertised: int | None = None) -> None:
+        """Keep a log in `folder`; clients are sent to the port `advertised` where that is another one."""
         self._child = Child("broker", folder, last_signal=signal.SIGKILL)
         self._port = port
+        self._advertised = advertised or port
 
     @property
     def bootstrap(self) -> str:
@@ -39,8 +41,8 @@ class Broker:
         if self.alive():
             return
         refuse_taken_port(self._port)
-        url = f"tcp://{self.bootstrap}"
-        listen = ("--listener-url", url, "--advertised-listener-url", url)
+        urls = [f"tcp://127.0.0.1:{port}" for port in (self._port, self._advertised)]
+        listen = ("--listener-url", urls[0], "--advertised-listener-url", urls[1])
         env = {"PATH": os.environ.get("PATH", ""), "NO_COLOR": "1"}  # its own settings come by flags alone
         self._child.launch(
             [str(program), "broker", *listen, "--storage-engine", "memory://samspil/"], env=env

@@ -1,5 +1,6 @@
 """The key-encryption key behind a port: whoever holds it can open the keys of persons."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -80,11 +81,14 @@ def place_of(tenant: str, about: str) -> bytes:
 
 
 def _make(file: Path) -> None:
+    """Make the file whole or not at all; of several that do so at once the first one's key stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    beside = file.with_suffix(f".{secrets.token_hex(8)}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as out:
         out.write(secrets.token_bytes(KEY_BYTES))
         out.flush()
         os.fsync(out.fileno())
-    beside.replace(file)
+    with contextlib.suppress(FileExistsError):
+        os.link(beside, file)
+    beside.unlink()

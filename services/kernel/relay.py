@@ -18,6 +18,7 @@ from contracts.event import topic_of
 from services.kernel import metrics
 from services.kernel.bell import BELLS
 from services.kernel.clock import wall
+from services.kernel.crash import crash_point
 from services.kernel.database import Session, connect, passes
 from services.kernel.decision import SYSTEM
 from services.kernel.errors import No
@@ -34,6 +35,7 @@ _EVENTS: Final = 2_000
 _REMEMBERED: Final = 50_000
 _POLL_SECONDS: Final = 0.5
 _ACK_SECONDS: Final = 20.0
+_LEAD_LASTS: Final = "25s"
 _PAUSE_SECONDS: Final = 1.0
 _ALIVE_SECONDS: Final = 30.0
 
@@ -100,7 +102,13 @@ class Relay:
     async def _lead(self) -> None:
         dsn = self._settings.database.get_secret_value()
         # A lost delete only sends again, so this session need not wait for the disk.
-        session = await connect(dsn, schema=self._service.name, synchronous_commit="off")
+        session = await connect(
+            dsn,
+            schema=self._service.name,
+            patience=_ACK_SECONDS,
+            synchronous_commit="off",
+            idle_session_timeout=_LEAD_LASTS,  # a leader that sleeps loses the lead
+        )
         try:
             lock = zlib.crc32(f"samspil relay {self._service.name}".encode())
             while not await session.fetchval("select pg_try_advisory_lock($1)", lock):
@@ -124,15 +132,19 @@ class Relay:
             self._kick.clear()
             asked_at = wall()
             rows = _portion(await session.fetch(_NEXT, *sent, _ROWS))
+            crash_point("delete.after")
             if rows:
                 started_at = time.perf_counter()
                 events = await self._events(session, rows)
+                crash_point("publish.before")
                 await self._send(sender, events)
+                crash_point("publish.after")
                 BELLS.ring(self._topic)
                 metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
                 metrics.SENT.labels(self._service.name).inc(len(events))
                 sent = [row["first_id"] for row in rows], [len(row["ids"]) for row in rows]
                 self._alive_at = time.monotonic()
+                crash_point("delete.before")
                 continue
             sent = [], []
             self._alive_at = time.monotonic()
@@ -197,6 +209,7 @@ class Relay:
         count = batch.record_count()
         done = await (await sender.send_batch(batch, self._topic, partition=partition))
         self.reached[partition] = done.offset + count
+        crash_point("publish.between")
 
     async def _tick(self, sender: AIOKafkaProducer, at: datetime) -> None:
         """Say, down each partition, that all that was committed before `at` stands before this."""

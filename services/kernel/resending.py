@@ -10,6 +10,8 @@ from services.kernel.service import Tx
 from services.kernel.settings import Settings
 from services.kernel.topics import make_topics
 
+_PATIENCE_SECONDS: Final = 600.0
+
 
 async def resend(
     tx: Tx,
@@ -24,7 +26,9 @@ async def resend(
 
     Every event goes out with the id and sequence that it had, so that whoever has it already passes it by.
     """
-    count: int = await tx.fetchval(_RESEND, stream_id, since, until, first_seq, last_seq)
+    count: int = await tx.fetchval(
+        _RESEND, stream_id, since, until, first_seq, last_seq, timeout=_PATIENCE_SECONDS
+    )
     return count
 
 

@@ -9,6 +9,7 @@ import asyncpg
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.clock import Clock
+from services.kernel.crash import arm_crash
 from services.kernel.database import open_pool, passes
 from services.kernel.effects import Effects
 from services.kernel.fingerprints import Fingerprints
@@ -50,6 +51,7 @@ class Runtime:
         kms: Kms,
     ) -> None:
         """Prepare; nothing is opened before `start`."""
+        arm_crash(settings.mode)
         self.service = service
         self.settings = settings
         self.clock = clock
@@ -119,6 +121,8 @@ class Runtime:
     async def stop(self) -> None:
         """Finish what is under way, then close; what is not finished is in the database."""
         self._stopping.set()
+        if "step" not in vars(self):  # the database did not answer when it was to start
+            return
         await self._end("intake", cancel=True)
         self.relay.stop()
         await self._end("relay")

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     parked_seconds: float = Field(default=60.0, gt=0)
     horizon_seconds: float = Field(default=60.0, gt=0)
     tick_seconds: float = Field(default=5.0, gt=0)
+    session_seconds: float = Field(default=10.0, ge=1.0)
 
 
 def read_settings(**given: object) -> Settings:

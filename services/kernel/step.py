@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from contracts.model import CollaborationModel
 from services.kernel import metrics
+from services.kernel.crash import crash_point
 from services.kernel.horizon import Horizon
 from services.kernel.messages import Told
 from services.kernel.recent import Recent
@@ -199,11 +200,15 @@ class Step:
         if self.service.project is not None:
             await self.service.project(cast("Tx", planned), [_saved(row) for row in rows])
         async with tx.transaction() if planned.writes else nullcontext():
+            crash_point("save.before")
             outcome.messages = await save(
                 tx, rows, boxes=boxes, new_keys=new_keys, parked=outcome.parked, key=key
             )
+            crash_point("save.after")
             for statement, given in planned.writes:
                 await tx.execute(statement, *given)
+            crash_point("commit.before")
+        crash_point("commit.after")
 
 
 def _saved(row: Row) -> Saved:

@@ -10,6 +10,7 @@ import asyncpg
 
 from services.kernel import metrics
 from services.kernel.clock import Clock
+from services.kernel.crash import crash_point
 from services.kernel.database import Pool, passes
 from services.kernel.decision import Actor, TimerFired
 from services.kernel.errors import Missing, Refused
@@ -59,6 +60,7 @@ class Timers:
                 async with tx.transaction():
                     rows = await _claim(tx, now, _PORTION)
                     outcome = await self._step.once(tx, _in_order(rows, now)) if rows else None
+                    crash_point("fire.before")
             except asyncpg.SerializationError:
                 await self._step.pause(1)
                 return _PORTION
@@ -67,6 +69,7 @@ class Timers:
                     raise
                 # One timer's rule refused or broke: fire them alone, so that the others are not held back.
                 return await self._fire_alone(tx, now)
+            crash_point("fire.after")
             if outcome is not None:
                 self._step.tell(outcome)
             metrics.TIMERS_FIRED.labels(self._name).inc(len(rows))

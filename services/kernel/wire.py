@@ -13,7 +13,6 @@ from services.kernel.errors import No
 from services.kernel.settings import Settings
 
 HEARTBEAT_MS: Final = 1_000
-SESSION_MS: Final = 10_000
 REQUEST_MS: Final = 10_000
 _ASK_SECONDS: Final = 3.0
 LARGEST_BATCH: Final = 1024 * 1024
@@ -42,7 +41,7 @@ def subscriber_options(settings: Settings) -> dict[str, Any]:
     quick = settings.broker == "embedded" or settings.mode == "test"
     return {
         "auto_offset_reset": "earliest",
-        "session_timeout_ms": SESSION_MS,
+        "session_timeout_ms": round(settings.session_seconds * 1000),
         "heartbeat_interval_ms": 300 if quick else HEARTBEAT_MS,
         "rebalance_timeout_ms": 60_000,
         "max_partition_fetch_bytes": 4 * LARGEST_BATCH,
@@ -54,7 +53,7 @@ def subscriber_options(settings: Settings) -> dict[str, Any]:
 def faststream_broker(settings: Settings) -> KafkaBroker:
     """Return a FastStream broker that only consumes: the relay alone publishes."""
     return KafkaBroker(
-        settings.bootstrap,
+        settings.bootstrap.split(","),  # as one text, FastStream takes it for one address
         consumer_only=True,
         allow_auto_create_topics=False,
         apply_types=False,

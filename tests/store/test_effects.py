@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from msgspec import Struct
 
+from services.kernel import effects
 from services.kernel.decision import Actor, Decision, Effect, Seal
 from services.kernel.errors import WrongMoment
 from services.kernel.ids import new_id
@@ -336,3 +337,84 @@ async def test_the_loop_goes_on_after_the_database_was_away(postgres_dsn: str) -
         await loop
 
     assert set(bell.rung) == {key}
+
+
+async def test_what_takes_long_is_held_by_its_worker(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as a worker is at it, nobody else begins; the lease is much shorter than the work may take."""
+    monkeypatch.setattr(effects, "_LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr(effects, "_RENEW_SECONDS", 0.1)
+    over = asyncio.Event()
+    bell = Bell(meanwhile=over.wait)
+    async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, Bell()) as quick:
+        await count(slow)
+        working = asyncio.create_task(slow.effects.perform())
+
+        async def outlived() -> bool:
+            found: bool = await slow.pool.fetchval(
+                "select bool_and(due_at > now() and due_at - interval '1.2 seconds' > $1) from effects",
+                began,
+            )
+            return found
+
+        began = await slow.pool.fetchval("select now()")
+        await until(outlived)
+        stolen = await quick.effects.perform()
+        over.set()
+        done = await working
+
+    assert (stolen, done) == (0, 1)
+
+
+async def test_what_a_dead_worker_had_taken_is_soon_taken_up(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is gone renews nothing, and another performs what was left."""
+    monkeypatch.setattr(effects, "_LEASE", timedelta(seconds=0.3))
+    dying = Bell(meanwhile=asyncio.Event().wait)
+    bell = Bell()
+    async with ringing(postgres_dsn, dying) as gone, ringing(postgres_dsn, bell) as other:
+        key = await count(gone)
+        working = asyncio.create_task(gone.effects.perform())
+        await until(lambda: begun(dying))
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+        async def taken_up() -> bool:
+            return await other.effects.perform() == 1
+
+        await until(taken_up)
+
+    assert bell.rung == [key]
+
+
+async def begun(bell: Bell) -> bool:
+    """Return whether somebody has begun to ring."""
+    return bool(bell.rung)
+
+
+async def test_what_was_done_and_could_not_be_marked_is_not_done_again(postgres_dsn: str) -> None:
+    """When the database is away after the bell was rung, only the mark is tried again."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        key = await count(runtime)
+
+        async def hide() -> None:
+            await runtime.pool.execute("alter table effects rename to away")
+            await runtime.pool.execute(
+                "create view effects as select * from away where pg_terminate_backend(pg_backend_pid())"
+            )
+
+        bell.meanwhile = hide
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await runtime.effects.perform()
+        await runtime.pool.execute("drop view effects")
+        await runtime.pool.execute("alter table away rename to effects")
+        await lease_ends(runtime)
+        again = await runtime.effects.perform()
+        (row,) = await rows(runtime)
+
+    assert again == 1
+    assert bell.rung == [key]
+    assert row["outcome"] == "Rung"

@@ -1,0 +1,220 @@
+"""Play a seeded stream of faults against the chain under load, then examine the ledger.
+
+`python -m tests.fault.campaign --seed 1 --faults 50 --broker embedded` prints a table and writes
+`build/faults.json`.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from tests.fault.brokers import KINDS, Kind
+from tests.fault.faults import FAULTS, full_disk, mended
+from tests.fault.ledger import (
+    HEARS,
+    SPOKEN,
+    Evidence,
+    Finding,
+    examine,
+    read_book,
+    read_mails,
+    read_topic,
+)
+from tests.fault.load import Load, under_load
+from tests.fault.spoiling import poison_left
+from tests.fault.stage import PARTITIONS, Stage, stage
+from tests.servers import scratch_folder
+
+ROUND: Final = 50
+_AT_ONCE: Final = 2
+_DRAIN_SECONDS: Final = 90.0
+_LOOKS: Final = 50
+_KINDS: Final = ("lost", "doubled", "disordered", "parked_not_poison", "pending")
+
+
+@dataclass
+class Result:
+    """What a campaign has shown."""
+
+    broker: str
+    seed: int
+    faults: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    mails: int = 0
+    mails_twice: int = 0
+    mails_oftener: int = 0
+    drains: list[float] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Return the figures as they are written down."""
+        counts = Counter(finding.kind for finding in self.findings)
+        return {
+            "broker": self.broker,
+            "seed": self.seed,
+            "faults": self.faults.total(),
+            "events": self.events,
+            "mails": self.mails,
+            "mails_twice": self.mails_twice,
+            "mails_oftener": self.mails_oftener,
+            **{kind: counts[kind] for kind in _KINDS},
+            "drain_seconds_max": round(max(self.drains, default=0.0), 1),
+            "seconds": round(self.seconds),
+            "by_kind": dict(sorted(self.faults.items())),
+        }
+
+
+async def campaign(
+    broker: Kind,
+    seed: int,
+    faults: int,
+    folder: Path,
+    *,
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> Result:
+    """Play that many faults, of all kinds or a few, in rounds that each end with an examination."""
+    result, random = Result(broker, seed), Random(f"{broker} {seed}")
+    began = time.monotonic()
+    promised: dict[UUID, tuple[UUID, bool]] = {}
+    async with stage(broker, folder) as made:
+        while result.faults.total() < faults and not result.findings:
+            portion = min(ROUND, faults - result.faults.total())
+            urls = [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
+            load = Load(urls, made.token, seed * 1000 + len(result.drains))
+            async with under_load(load):
+                await _strike(made, random, _kinds(made, only, portion, random), result, say)
+                await mended(made)
+                healed = time.monotonic()
+                await load.end()
+            promised.update(load.promised)
+            await _drain(made, load, result, healed, say)
+            evidence = await evidence_of(made, promised)
+            result.events = sum(len(book.log) for book in evidence.books.values())
+            copies = Counter(evidence.mails).values()
+            result.mails = len(copies)
+            result.mails_twice = sum(one == 2 for one in copies)
+            result.mails_oftener = sum(one > 2 for one in copies)
+            result.findings += examine(evidence)
+            so_far = f"{result.faults.total()} faults, {result.events} events"
+            say(f"  {so_far}, {result.drains[-1]:.1f} s to drain")
+    result.seconds = time.monotonic() - began
+    return result
+
+
+def _kinds(made: Stage, only: Sequence[str], count: int, random: Random) -> list[str]:
+    """Draw that many kinds of faults from those that this broker and machine know."""
+    known = {
+        name: one.weight
+        for name, one in FAULTS.items()
+        if made.broker.kind in one.brokers
+        and (not only or name in only)
+        and (made.small_disk or one.strike is not full_disk)
+    }
+    return random.choices(list(known), list(known.values()), k=count)
+
+
+async def _strike(
+    made: Stage, random: Random, names: Sequence[str], result: Result, say: Callable[[str], None]
+) -> None:
+    """Strike one fault after the other, some at once, never two at the same place."""
+    turn = asyncio.Semaphore(_AT_ONCE)
+    places = {place: asyncio.Lock() for name in names for place in FAULTS[name].holds}
+
+    async def strike(name: str, seed: float) -> None:
+        async with AsyncExitStack() as held:
+            for place in FAULTS[name].holds:
+                await held.enter_async_context(places[place])
+            await held.enter_async_context(turn)
+            say(f"    {name}")
+            await FAULTS[name].strike(made, Random(seed))
+            result.faults[name] += 1
+
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(strike(name, random.random()))
+
+
+async def _drain(made: Stage, load: Load, result: Result, healed: float, say: Callable[[str], None]) -> None:
+    """Wait until nothing is under way; what never comes to rest is a finding."""
+    before, looks = "", 0
+    while left := await made.left(load.cases) or await poison_left(made, again=looks % _LOOKS == 0):
+        looks += 1
+        since = time.monotonic() - healed
+        if left != before:
+            say(f"      {since:.1f} s: {left}")
+        if since > _DRAIN_SECONDS:
+            result.findings.append(Finding("pending", "chain", left))
+            break
+        before = left
+        await asyncio.sleep(0.1)
+    result.drains.append(time.monotonic() - healed)
+
+
+async def evidence_of(made: Stage, promised: Mapping[UUID, tuple[UUID, bool]]) -> Evidence:
+    """Read all that there is on a stage."""
+    connection = await asyncpg.connect(made.dsn)
+    try:
+        books = {name: await read_book(connection, name) for name in HEARS}
+    finally:
+        await connection.close()
+    topics = {name: await read_topic(made.broker.bootstrap, name, PARTITIONS) for name in SPOKEN}
+    mails = read_mails(made.folder / "mail")
+    return Evidence(books, topics, mails, dict(promised), frozenset(made.poisoned), made.emptied)
+
+
+def table(result: Result) -> str:
+    """Return the figures for a terminal."""
+    document = result.document()
+    kinds = document.pop("by_kind")
+    lines = [f"{name.replace('_', ' '):<24}{value:>10}" for name, value in document.items()]
+    lines += ["", *(f"  {name:<22}{count:>10}" for name, count in kinds.items())]
+    lines += ["", *(f"{one.kind}: {one.where}: {one.what}" for one in result.findings[:20])]
+    return "\n".join(lines)
+
+
+def keep_logs(folder: Path, to: Path) -> None:
+    """Copy what the processes have logged."""
+    to.mkdir(parents=True, exist_ok=True)
+    for file in folder.rglob("*.log"):
+        shutil.copy(file, to / f"{file.parent.name}-{file.name}")
+
+
+def main() -> int:
+    """Play one campaign as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--broker", choices=KINDS, default="embedded")
+    parser.add_argument("--out", type=Path, default=Path("build/faults.json"))
+    parser.add_argument("--only", action="append", choices=sorted(FAULTS), default=[])
+    parser.add_argument("--keep", type=Path, help="keep the logs of all processes in this folder")
+    given = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    with scratch_folder() as folder:
+        result = asyncio.run(campaign(given.broker, given.seed, given.faults, folder, only=given.only))
+        if given.keep:
+            keep_logs(folder, given.keep)
+    print(table(result))  # noqa: T201  the table is what it is for
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(result.document(), indent=2) + "\n")
+    return 1 if result.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""Four services in a chain, so simple that what each must hold follows from what the first was asked."""
+
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Annotated, Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import aiosmtplib
+from fastapi import APIRouter, Depends
+from msgspec import Struct, structs
+from pydantic import AwareDatetime, BaseModel
+
+from contracts.agreement import AgreementAccessRefused, AgreementLooked
+from contracts.consent import ConsentAccessRefused, ConsentGiven, ConsentLooked, ConsentTicked
+from contracts.notify import ContactLooked, MailDelivered, NotifyAccessRefused
+from contracts.referral import CaseAccessRefused, CaseLooked, ReferralReady, ReferralSeen
+from services.kernel.decision import Decision, Effect, Given, Timer, TimerFired
+from services.kernel.http import Desk, Done, at
+from services.kernel.service import Hands, Service
+
+ORGANISATION: Final = uuid5(NAMESPACE_URL, "an organisation")
+NOWHERE: Final = Path("no-such-folder")
+
+
+class Book(Struct, frozen=True, tag="book", tag_field="kind"):
+    """What a stream has counted of each kind, in order."""
+
+    seen: tuple[UUID, ...] = ()
+    given: tuple[UUID, ...] = ()
+    mailed: tuple[UUID, ...] = ()
+
+
+class Count(Struct, frozen=True):
+    """Count one, and with `wake_at` another one by the clock."""
+
+    ref: UUID
+    wake_at: datetime | None = None
+
+
+class Mailed(Struct, frozen=True):
+    """The mail about one was taken."""
+
+    ref: UUID
+
+
+def woken(ref: UUID) -> UUID:
+    """Return what the clock counts after a command has."""
+    return uuid5(ref, "woken")
+
+
+def _seen(book: Book, ref: UUID, given: Given, timers: tuple[Timer, ...] = ()) -> Decision:
+    told = ReferralSeen(referral_id=ref, organisation_id=ORGANISATION, seen_at=given.now)
+    return Decision(structs.replace(book, seen=(*book.seen, ref)), (told,), timers)
+
+
+def ask(book: Book | None, asked: Any, given: Given) -> Decision:
+    """Count what is asked, and later what the clock says."""
+    now = book or Book()
+    match asked:
+        case Count():
+            timers = (Timer("wake", asked.ref, asked.wake_at),) if asked.wake_at else ()
+            return _seen(now, asked.ref, given, timers)
+        case TimerFired():
+            return _seen(now, woken(asked.ref), given)
+    return Decision(book)
+
+
+def tell(book: Book | None, asked: Any, given: Given) -> Decision:
+    """Count what was seen, and say so; a `ReferralReady` breaks the rule on purpose."""
+    now = book or Book()
+    match asked:
+        case ReferralSeen():
+            ref = asked.referral_id
+            told = ConsentGiven(
+                consent_id=ref,
+                referral_id=ref,
+                holder_id=ORGANISATION,
+                given_at=given.now,
+                expires_at=given.now + timedelta(days=1),
+            )
+            return Decision(structs.replace(now, seen=(*now.seen, ref)), (told,))
+        case ReferralReady():
+            raise ZeroDivisionError
+    return Decision(book)
+
+
+def hear(book: Book | None, asked: Any, _given: Given) -> Decision:
+    """Count what two others say."""
+    now = book or Book()
+    match asked:
+        case ReferralSeen():
+            return Decision(structs.replace(now, seen=(*now.seen, asked.referral_id)))
+        case ConsentGiven():
+            return Decision(structs.replace(now, given=(*now.given, asked.consent_id)))
+    return Decision(book)
+
+
+def send(book: Book | None, asked: Any, _given: Given) -> Decision:
+    """Send one mail for each that was given, and note that it was taken."""
+    now = book or Book()
+    match asked:
+        case ConsentGiven():
+            ref = asked.consent_id
+            effect = Effect(ref, "mail", {"ref": str(ref)})
+            return Decision(structs.replace(now, given=(*now.given, ref)), effects=(effect,))
+        case Mailed():
+            told = MailDelivered(notice_id=asked.ref, recipient_id=ORGANISATION)
+            return Decision(structs.replace(now, mailed=(*now.mailed, asked.ref)), (told,))
+    return Decision(book)
+
+
+async def mail(effect: Effect, hands: Hands) -> Mailed:
+    """Hand one mail over, marked with the effect's key."""
+    letter = EmailMessage()
+    letter["From"] = letter["To"] = "somebody@localhost.test"
+    letter["Message-ID"] = f"<{effect.key}@localhost.test>"
+    letter.set_content("One more.")
+    await aiosmtplib.send(
+        letter, hostname=hands.settings.smtp_host, port=hands.settings.smtp_port, start_tls=False, timeout=5
+    )
+    return Mailed(UUID(effect.about["ref"]))
+
+
+class CountBody(BaseModel):
+    """What the call says."""
+
+    ref: UUID
+    wake_at: AwareDatetime | None = None
+
+
+router: Final = APIRouter(prefix="/referral")
+
+
+@router.post("/cases/{case}/count")
+async def count(case: UUID, body: CountBody, desk: Annotated[Desk, Depends(at("referral"))]) -> Done:
+    """Count one in a case."""
+    return await desk.do(case, Count(body.ref, body.wake_at), fresh=True)
+
+
+CHAIN: Final = {
+    service.name: service
+    for service in (
+        Service(
+            name="referral",
+            state=Book,
+            decide=ask,
+            hears=(),
+            allows=lambda _state, _asked, given: given.actor.role == "caseworker",
+            looked=CaseLooked,
+            refused=CaseAccessRefused,
+            routes=router,
+            schema=NOWHERE,
+        ),
+        Service(
+            name="consent",
+            state=Book,
+            decide=tell,
+            hears=(ReferralSeen, ReferralReady),
+            allows=lambda *_: False,
+            looked=ConsentLooked,
+            refused=ConsentAccessRefused,
+            routes=APIRouter(),
+            schema=NOWHERE,
+            ticks=ConsentTicked,
+        ),
+        Service(
+            name="agreement",
+            state=Book,
+            decide=hear,
+            hears=(ReferralSeen, ConsentGiven, ConsentTicked),
+            allows=lambda *_: False,
+            looked=AgreementLooked,
+            refused=AgreementAccessRefused,
+            routes=APIRouter(),
+            schema=NOWHERE,
+        ),
+        Service(
+            name="notify",
+            state=Book,
+            decide=send,
+            hears=(ConsentGiven,),
+            allows=lambda *_: False,
+            looked=ContactLooked,
+            refused=NotifyAccessRefused,
+            routes=APIRouter(),
+            schema=NOWHERE,
+            perform={"mail": mail},
+        ),
+    )
+}
+"""`referral` is asked; `consent` hears it; `agreement` hears both; `notify` hears `consent`, and mails."""
+
+
+class JumpingClock:
+    """The machine's clock, moved by as many seconds as a file says."""
+
+    def __init__(self, file: Path) -> None:
+        """Read the file at every look."""
+        self._file = file
+
+    def now(self) -> datetime:
+        """Return the time, aware and in UTC."""
+        return datetime.now(UTC) + timedelta(seconds=float(self._file.read_text() or 0))

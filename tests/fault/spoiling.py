@@ -1,0 +1,138 @@
+"""What goes wrong on the topics: events that come again, groups that begin anew, and what nobody can take."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from contracts.event import topic_of
+from contracts.referral import ReferralReady
+from services.kernel.database import connect
+from services.kernel.messages import Message
+from services.kernel.resending import resend
+from tests.examples_poison import QUARANTINED, instead
+from tests.fault.ledger import HEARS, SPOKEN
+from tests.fault.stage import PARTITIONS, Stage
+from tests.tally import a_message, publish, seen
+from tests.waiting import until
+
+_ECHOED: Final = 200
+
+
+async def resent(stage: Stage, random: Random) -> None:
+    """Queue a whole log again, or one stream of it, as an operator may."""
+    session = await connect(stage.dsn, schema=random.choice(SPOKEN))
+    try:
+        whole = random.random() < 0.5
+        stream_id = await session.fetchval("select stream_id from streams order by random() limit 1")
+        await resend(session, stream_id=None if whole else stream_id)
+    finally:
+        await session.close()
+
+
+async def echoed(stage: Stage, random: Random) -> None:
+    """Put the last records of a topic on it once more."""
+    topic = topic_of(random.choice(SPOKEN))
+    consumer = AIOKafkaConsumer(bootstrap_servers=stage.broker.bootstrap, enable_auto_commit=False)
+    producer = AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap)
+    async with consumer, producer:
+        place = TopicPartition(topic, random.randrange(PARTITIONS))
+        consumer.assign([place])
+        end = (await consumer.end_offsets([place]))[place]
+        consumer.seek(place, max(0, end - _ECHOED))
+        for record in (await consumer.getmany(place, timeout_ms=500)).get(place, ()):
+            await producer.send(
+                topic, record.value, record.key, place.partition, headers=list(record.headers)
+            )
+        await producer.flush()
+
+
+async def rewound(stage: Stage, random: Random) -> None:
+    """Let a whole group begin at the beginning again."""
+    service = random.choice([name for name, sources in HEARS.items() if sources])
+    first = stage.members[f"{service}-1"]
+    first.kept = False
+    await asyncio.gather(first.stop(), stage.members[f"{service}-2"].stop())
+    topics = [topic_of(source) for source in HEARS[service]]
+    try:
+        await _rewind(stage.broker.bootstrap, f"samspil.{service}", topics)
+    finally:
+        first.kept = True
+
+
+async def _rewind(bootstrap: str, group: str, topics: Sequence[str]) -> None:
+    """Join a group as its only member, and leave it at the beginning of its topics."""
+    places = {TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS)}
+    consumer = AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        session_timeout_ms=3000,
+    )
+
+    async def alone() -> bool:
+        return bool(consumer.assignment() == places)
+
+    async with consumer:
+        await until(alone, what=f"{group} to be left")
+        await consumer.commit(dict.fromkeys(places, 0))
+
+
+def _other_source(good: Message) -> Message:
+    return instead("ce_source", b"urn:samspil:agreement")(good)
+
+
+def poison(kind: str, stream: UUID) -> Sequence[Message]:
+    """Return the messages of one stream: a good first one, what cannot be taken, and what follows."""
+    first, second, third = (a_message(stream, n, seen(n)) for n in (1, 2, 3))
+    good = second.value
+    bad: Mapping[str, Sequence[Message]] = {
+        "body": [Message(second.type, second.key, b"{not json", second.headers)],
+        "fields": [Message(second.type, second.key, b"{}", second.headers)],
+        "oversized": [Message(second.type, second.key, good + b" " * 70_000, second.headers)],
+        "source": [_other_source(second)],
+        "tenant": [a_message(stream, 2, seen(2), tenant="0461")],
+        "version": [a_message(stream, 2, seen(2), event_type="referral.seen.v2")],
+        "bug": [a_message(stream, 2, ReferralReady(referral_id=stream, send_by="2026-03-02"))],
+        "hole": [],
+        "divergence": [second, a_message(stream, 2, seen(7), event_id=uuid5(stream, "another"))],
+    }
+    middle = bad[kind] if kind in bad else [QUARANTINED[kind](second)]
+    return [first, *middle, third]
+
+
+KINDS: Final = (
+    *("body", "fields", "oversized", "source", "tenant", "version", "bug", "hole", "divergence"),
+    *QUARANTINED,
+)
+REASONS: Final = {"fields": "body", "hole": "gap", "oversized": "gap", "source": "gap"}
+"""Why the stream of a kind halts, where that is not the kind's own name; what says no stream leaves a gap."""
+
+
+def reason_of(kind: str) -> str:
+    """Return why the stream of a kind of poison halts."""
+    return "gap" if kind in QUARANTINED else REASONS.get(kind, kind)
+
+
+async def poisoned(stage: Stage, random: Random) -> None:
+    """Put what cannot be taken on the first topic, in a stream of its own."""
+    kind = random.choice(KINDS)
+    stream = uuid5(NAMESPACE_URL, f"poison {kind} {random.random()}")
+    stage.poisoned[stream] = kind
+    await publish(stage.broker.bootstrap, poison(kind, stream))
+
+
+async def poison_left(stage: Stage, *, again: bool) -> str:
+    """Return what of the poison does not wait yet; `again` sends it once more, where it was forgotten."""
+    left = []
+    for stream, kind in stage.poisoned.items():
+        waits = "select exists (select from consent.parked_events where stream_id = $1 and reason = $2)"
+        if not await stage.ask(waits, stream, reason_of(kind)):
+            left.append(kind)
+            if again:
+                await publish(stage.broker.bootstrap, poison(kind, stream))
+    return f"{len(left)} of poison, such as: {left[0]}" if left else ""

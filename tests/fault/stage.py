@@ -1,0 +1,193 @@
+"""Where a campaign is played: database, broker, mail server, the chain, and who starts again what died."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from services.kernel.database import connect
+from services.kernel.development import Bearer, Issuer
+from services.kernel.embedded import Postgres, postgres
+from services.kernel.embedded_process import free_port, free_ports
+from services.kernel.migrations import migrate
+from services.kernel.postbox import postbox
+from services.kernel.resending import resend
+from services.kernel.topics import make_topics
+from services.kernel.wire import BrokerUnreachable
+from tests.fault.brokers import Brokers, Kind, brokers
+from tests.fault.chain import CHAIN
+from tests.fault.disk import move_to, small_disk
+from tests.fault.ledger import HEARS
+from tests.fault.members import Member
+from tests.fault.proxy import Proxy, proxy
+from tests.tally import ACTOR, TENANT, settings_for
+from tests.waiting import until
+
+PARTITIONS: Final = 4
+_CONNECTIONS: Final = 60
+_WATCH_SECONDS: Final = 0.05
+
+
+class Stage:
+    """What a fault may reach for."""
+
+    def __init__(self, folder: Path, database: Postgres, wire: Proxy, broker: Brokers) -> None:
+        self.folder = folder
+        self.database = database
+        self.wire = wire
+        self.broker = broker
+        self.members: dict[str, Member] = {}
+        self.poisoned: dict[UUID, str] = {}
+        self.small_disk = False
+        self.emptied = False
+        self.clock = folder / "clock"
+        self.token = ""
+        self._environment: dict[str, str] = {}
+
+    @property
+    def dsn(self) -> str:
+        """Return the connection string past the wire, for us."""
+        return self.database.dsn
+
+    def service_dsn(self, port: int) -> str:
+        """Return the connection string of the services, who are nobody special."""
+        return f"postgresql://chain:chain@127.0.0.1:{port}/postgres"
+
+    def cast(self, environment: dict[str, str]) -> None:
+        """Prepare two slots of each service; the first is kept running, the second comes and goes."""
+        ports = iter(free_ports(2 * len(CHAIN)))
+        for service in CHAIN:
+            for slot in (1, 2):
+                member = Member(service, slot, self.folder, environment | {"SAMSPIL_PORT": str(next(ports))})
+                self.members[member.name] = member
+
+    def firsts(self) -> list[Member]:
+        """Return the members that are kept running."""
+        return [member for member in self.members.values() if member.slot == 1]
+
+    async def watch(self) -> None:
+        """Start again whoever has died, as a supervisor does."""
+        while True:
+            for member in self.members.values():
+                if member.kept and not member.alive():
+                    member.start()
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def prepare_broker(self) -> None:
+        """Make the topics that are missing, and fill those from the log that were made."""
+        settings = settings_for(self.dsn, self.broker.bootstrap, "kafka")
+        copies = 3 if self.broker.kind == "kafka3" else 1
+
+        async def made() -> bool:
+            try:
+                fresh = await make_topics(CHAIN, settings, replication=copies)
+                await self.refill(fresh)
+            except (BrokerUnreachable, OSError, asyncpg.PostgresError):
+                return False
+            return True
+
+        await until(made, what="the topics")
+
+    async def refill(self, topics: Iterable[str]) -> None:
+        """Queue the logs whose topics these are."""
+        for topic in topics:
+            session = await connect(self.dsn, schema=topic.split(".")[1])
+            try:
+                await resend(session)
+            finally:
+                await session.close()
+
+    async def ask(self, statement: str, *given: Any) -> Any:
+        """Ask the database for one value."""
+        session = await asyncpg.connect(self.dsn)
+        try:
+            return await session.fetchval(statement, *given)
+        finally:
+            await session.close()
+
+    async def left(self, cases: list[UUID]) -> str:
+        """Return what is still under way in the chain; nothing once all has come to rest."""
+        for name, sources in HEARS.items():
+            for what in ("pending", "timers", "effects where done_at is null"):
+                if count := await self.ask(f"select count(*) from {name}.{what}"):  # noqa: S608  names of ours
+                    return f"{count} {what} of {name}"
+            for source in sources:
+                if count := await self.ask(_BEHIND.format(name=name, source=source), cases):
+                    return f"{name} is behind {source} in {count} streams"
+        return ""
+
+
+_BEHIND: Final = """
+select count(*) from {source}.streams s left join {name}.streams c using (stream_id)
+where s.stream_id = any($1::uuid[]) and coalesce((c.marks -> '{source}' ->> 0)::bigint, 0) < s.seq
+"""
+
+
+@asynccontextmanager
+async def stage(kind: Kind, folder: Path) -> AsyncIterator[Stage]:
+    """Set everything up and run it while the block runs."""
+    issuer = Issuer(folder / "issuer.json", "samspil")
+    (folder / "jwks.json").write_text(json.dumps(issuer.public.as_dict(private=False)))
+    (folder / "clock").write_text("0")
+    port = free_port()
+    limits = {"max_connections": str(_CONNECTIONS), "superuser_reserved_connections": "8"}
+    async with (
+        postgres(folder / "postgres", port=port, settings=limits) as database,
+        proxy(port) as wire,
+        brokers(kind, folder / "broker") as broker,
+        postbox(folder / "mail") as mail_port,
+        AsyncExitStack() as stack,
+    ):
+        made = Stage(folder, database, wire, broker)
+        made.token = issuer.token(Bearer(sub=ACTOR, role="caseworker", tenant=TENANT))
+        await made.ask("create role chain login superuser password 'chain'")
+        for service in CHAIN.values():
+            await migrate(made.service_dsn(port), service)
+        await made.ask("alter role chain nosuperuser")
+        small = folder / "small"
+        made.small_disk = stack.enter_context(small_disk(small, folder / "postgres" / "data"))
+        if made.small_disk:
+            await move_to(small, made.dsn, "consent")
+        await made.prepare_broker()
+        made.cast(_environment(made, mail_port))
+        with _playing(made):
+            watch = asyncio.create_task(made.watch())
+            try:
+                yield made
+            finally:
+                watch.cancel()
+
+
+@contextmanager
+def _playing(made: Stage) -> Any:
+    for member in made.firsts():
+        member.kept = True
+    try:
+        yield
+    finally:
+        for member in made.members.values():
+            member.kept = False
+            member.end()
+
+
+def _environment(made: Stage, mail_port: int) -> dict[str, str]:
+    return {
+        "SAMSPIL_MODE": "test",
+        "SAMSPIL_DATABASE": made.service_dsn(made.wire.port),
+        "SAMSPIL_BOOTSTRAP": made.broker.bootstrap,
+        "SAMSPIL_BROKER": "embedded" if made.broker.kind == "embedded" else "kafka",
+        "SAMSPIL_PARTITIONS": str(PARTITIONS),
+        "SAMSPIL_ISSUER_KEYS": str(made.folder / "jwks.json"),
+        "SAMSPIL_KEK": str(made.folder / "kek"),
+        "SAMSPIL_SMTP_PORT": str(mail_port),
+        "SAMSPIL_SMTP_TLS": "false",
+        "SAMSPIL_SESSION_SECONDS": "3",
+        "SAMSPIL_TICK_SECONDS": "1",
+        "SAMSPIL_POOL": "4",
+        "CHAIN_CLOCK": str(made.clock),
+    }

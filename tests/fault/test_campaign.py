@@ -1,0 +1,23 @@
+"""Whatever dies, sleeps, fills up or falls silent: what was promised is done once, in order, and soon."""
+
+import pytest
+
+from tests.fault.brokers import Kind
+from tests.fault.campaign import campaign, table
+from tests.servers import scratch_folder
+
+DRAINED_SECONDS = 30.0
+
+
+@pytest.mark.parametrize(
+    ("broker", "seed"), [("embedded", 1), pytest.param("kafka", 2, marks=pytest.mark.kafka)]
+)
+async def test_a_short_campaign_loses_doubles_and_disorders_nothing(broker: Kind, seed: int) -> None:
+    """Twenty-five faults against services under load leave every ledger as it should be."""
+    with scratch_folder() as folder:
+        result = await campaign(broker, seed, 25, folder)
+
+    assert result.findings == [], table(result)
+    assert result.faults.total() == 25
+    assert result.events > 500
+    assert max(result.drains) <= DRAINED_SECONDS
