@@ -95,7 +95,6 @@ class Runtime:
         self._keep("timers", lambda: self.timers.run(self._stopping))
         if self.service.perform:
             self._keep("effects", lambda: self.effects.run(self._stopping))
-        self._keep("measures", self._measure)
         self._keep("housekeeping", self._keep_house)
 
     async def _take_in(self) -> None:
@@ -109,11 +108,13 @@ class Runtime:
 
     async def let_go(self) -> None:
         """Turn away from the broker, for another to take its place; commands go on meanwhile."""
+        await self._end_measures()
         await asyncio.gather(self._end("intake", cancel=True), self._end("relay", cancel=True))
         self.relay.reached.clear()
 
     def take_hold(self) -> None:
         """Turn to the broker."""
+        self._keep("measures", self._measure)
         self._keep("relay", self.relay.run)
         if self.service.hears or self.service.hears_all:
             self._keep("intake", self._take_in)
@@ -134,6 +135,10 @@ class Runtime:
                 await self.pool.close()
         except TimeoutError:
             self.pool.terminate()
+
+    async def _end_measures(self) -> None:
+        """End first who asks over the others' clients: asked once it is closed, a client opens again."""
+        await self._end("measures", cancel=True)
 
     async def _end(self, name: str, *, cancel: bool = False) -> None:
         """Wait, within bounds, until a loop has ended what it is at; `cancel` tells it to."""

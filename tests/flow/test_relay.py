@@ -1,6 +1,7 @@
 """What was committed is sent in the order of its stream, by one relay at a time, whatever falls over."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -654,3 +655,19 @@ async def test_a_resend_is_the_same_to_the_byte(postgres_dsn: str, bootstrap: st
 
     assert found == all_counted(5, 10)
     assert sorted(reader.lines[:50]) == sorted(reader.lines[50:])
+
+
+async def test_a_stop_leaves_no_connection_open(
+    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the broker is being asked whether it is there."""
+    monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 0.0)
+    left: list[object] = []
+    gc.collect()  # what other tests have left is not this one's
+    monkeypatch.setattr(sys, "unraisablehook", left.append)
+    for _ in range(4):
+        async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+            await until(lambda one=runtime: green(one))  # type: ignore[misc]
+        gc.collect()
+
+    assert left == []
