@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
 
 
 async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 40.0, what: str = "") -> None:
@@ -17,3 +19,26 @@ async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 40.0, 
                 await pause.wait()
         except TimeoutError:
             continue
+
+
+class Work(Protocol):
+    """Something that goes on until it is told to end."""
+
+    task: "asyncio.Task[None]"
+
+    async def run(self) -> None:
+        """Go on."""
+
+
+W = TypeVar("W", bound=Work)
+
+
+@asynccontextmanager
+async def under_way(work: W) -> AsyncIterator[W]:
+    """Let a work go on while the block runs, at most."""
+    work.task = asyncio.create_task(work.run())
+    try:
+        yield work
+    finally:
+        work.task.cancel()
+        await asyncio.gather(work.task, return_exceptions=True)

@@ -13,7 +13,6 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 import yaml
-from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from contracts.event import SERVICES
@@ -28,6 +27,7 @@ from services.notify.app import SERVICE as NOTIFY
 from services.referral.app import SERVICE as REFERRAL
 from tests.documents import ROOT
 from tests.prometheus_tools import prometheus_program
+from tests.tally import publish
 from tests.waiting import until
 
 ALERTS: Final = ROOT / "deploy" / "alerts.yml"
@@ -208,14 +208,7 @@ class Installation:
 
     async def publish(self, topic: str, messages: Sequence[Message]) -> None:
         """Send messages to a topic as another producer would."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.broker.bootstrap)
-        await producer.start()
-        try:
-            for message in messages:
-                await producer.send(topic, message.value, message.key, headers=message.headers)
-            await producer.flush()
-        finally:
-            await producer.stop()
+        await publish(self.broker.bootstrap, messages, topic=topic)
 
     @asynccontextmanager
     async def stranger(self) -> AsyncIterator["asyncpg.Connection[Any]"]:

@@ -1,17 +1,14 @@
 """Hear events in batches: PostgreSQL commits first, Kafka's offsets follow about once a second."""
 
 import asyncio
-import contextlib
 import time
-from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaMessage
-from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from contracts.event import topic_of
 from services.kernel import metrics
@@ -19,9 +16,11 @@ from services.kernel.bell import BELLS
 from services.kernel.crash import crash_point
 from services.kernel.database import Pool, passes
 from services.kernel.errors import No
+from services.kernel.flood import Flood, TooManyParked
 from services.kernel.hearing import Hearing
 from services.kernel.kms import KeyStoreBroken
 from services.kernel.logs import log
+from services.kernel.longpoll import LongPoll, position_of, undecoded, unparsed
 from services.kernel.messages import Record
 from services.kernel.parking import WAITING, park
 from services.kernel.replay import Replay
@@ -32,54 +31,14 @@ from services.kernel.tracing import batch_span
 from services.kernel.weighing import Heard, Outcome
 from services.kernel.wire import faststream_broker, subscriber_options
 
+Lane: TypeAlias = Sequence[Record]
+"""Records of some of a batch's partitions, in their order."""
+
 _MOST: Final = 500
 _WORTH_TWO: Final = 64
-_LISTEN_MS: Final = 1_000
-_LISTEN_BRIEFLY_MS: Final = 50
-_REST_SECONDS: Final = 1.0
 _COMMIT_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 5.0
-_SHARE: Final = 0.1
 _SILENT_SECONDS: Final = 30.0
-
-
-class TooManyParked(No):
-    """So many events cannot be taken that the fault is ours: intake has stopped."""
-
-
-class LongPoll(BatchSubscriber):
-    """FastStream's batch subscriber without its deaf pause after an empty fetch (see DECISIONS)."""
-
-    __slots__ = ()
-
-    async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
-        """Return what has come, waiting for the first of it."""
-        intake = self._listener
-        if not isinstance(intake, Intake):
-            raise TypeError(intake)
-        if intake.bell is None:
-            found = await consumer.getmany(timeout_ms=_LISTEN_MS, max_records=self.max_records)
-        else:
-            found = await self._get_when_rung(consumer, intake, intake.bell)
-        intake.polled_at = time.monotonic()
-        return tuple(record for records in found.values() for record in records)
-
-    async def _get_when_rung(self, consumer: AIOKafkaConsumer, intake: "Intake", bell: asyncio.Event) -> Any:
-        """Fetch while there is more, and then nothing until a relay of this process rings, or for a while.
-
-        Whatever is sent during a fetch rings after the bell was silenced.
-        """
-        if not intake.more:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_REST_SECONDS):
-                    await bell.wait()
-        bell.clear()
-        consumer.resume(*consumer.assignment())
-        found = await consumer.getmany(timeout_ms=_LISTEN_BRIEFLY_MS, max_records=self.max_records)
-        intake.more = intake.is_behind()
-        if not intake.more:
-            consumer.pause(*consumer.assignment())
-        return found
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -92,12 +51,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._pool = pool
         self._hearing = Hearing(step.service)
         self._replay = Replay(step)
-        self._limit = settings.parked_limit
-        self._window = settings.parked_seconds
-        self._in_vain = 0
+        self._flood = Flood(settings.parked_limit, settings.parked_seconds)
         # It comes back empty, and a place on a topic that is gone would pass over events of the new one.
         self._forgetful = settings.broker == "embedded"
-        self._seen: deque[tuple[float, int, int]] = deque()
         self._done: dict[TopicPartition, int] = {}
         self.taken: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
@@ -121,8 +77,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             max_records=_MOST,
             ack_policy=AckPolicy.MANUAL,
             listener=self,
-            parser=_unparsed,
-            decoder=_undecoded,
+            parser=unparsed,
+            decoder=undecoded,
             **subscriber_options(settings),
         )
         self._subscriber.__class__ = LongPoll
@@ -200,14 +156,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self.commit()
             self._measure_lag()
 
-    def is_behind(self) -> bool:
-        """Return whether the broker was seen to hold more than was fetched."""
-        consumer = self.consumer
-        return consumer is not None and any(
-            (consumer.highwater(partition) or 0) > (_position(consumer, partition) or 0)
-            for partition in consumer.assignment()
-        )
-
     async def look_ahead(self) -> None:
         """Ask how far the topics reach: who is stuck with a batch fetches nothing that would tell."""
         consumer = self.consumer
@@ -228,7 +176,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             high = consumer.highwater(partition)
             place = consumer.last_stable_offset(partition) if high is None else high
             place = max(place or 0, self._ends.get(partition, 0))
-            position = _position(consumer, partition)
+            position = position_of(consumer, partition)
             if position is not None:
                 lag[partition.topic] += max(0, place - position)
         for topic, behind in lag.items():
@@ -240,9 +188,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         message.raw_message = ()  # FastStream's message refers to itself and lives until the collector comes
         self._quiet.clear()
         try:
-            pause = 0.05
+            pause, left = 0.05, _lanes(records)
             while not self._stopping.is_set():
-                if await self._taken(records):
+                left = await self._left_over(left)
+                if not left:
                     self._note(records)
                     return
                 await self._wait(pause)
@@ -257,25 +206,32 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         except TimeoutError:
             pass
 
-    async def _taken(self, records: Sequence[Record]) -> bool:
-        """Return whether the batch is in the database; if not it must be tried again."""
+    async def _left_over(self, lanes: Sequence[Lane]) -> Sequence[Lane]:
+        """Return the lanes of a batch that are not in the database: they must be tried again."""
         if self.stopped_by is not None:
-            return False
-        try:
-            await together(self._take_lane(lane) for lane in _lanes(records))
-        except TooManyParked as fault:
+            return lanes
+        ends = await asyncio.gather(*(self._take_lane(lane) for lane in lanes), return_exceptions=True)
+        for end in ends:
+            if end is not None:
+                self._say(end)
+        left = [lane for lane, end in zip(lanes, ends, strict=True) if end is not None]
+        if not left:
+            metrics.DATABASE_UP.labels(self._name).set(1)
+        return left
+
+    def _say(self, fault: BaseException) -> None:
+        """Tell why a lane could not be taken; what is no fault but an end is raised."""
+        if not isinstance(fault, Exception):
+            raise fault
+        if isinstance(fault, TooManyParked):
             self.stopped_by = fault.slug()
             metrics.STOPPED.labels(self._name).set(1)
             log.error("intake_stopped", service=self._name, reason=fault.slug(), hint=fault.hint)
-            return False
-        except Exception as fault:  # noqa: BLE001  a handler that raises would lose its batch
-            if passes(fault) and not isinstance(fault, No):
-                metrics.DATABASE_UP.labels(self._name).set(0)
-            self.failures += 1
-            log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
-            return False
-        metrics.DATABASE_UP.labels(self._name).set(1)
-        return True
+            return
+        if passes(fault) and not isinstance(fault, No):
+            metrics.DATABASE_UP.labels(self._name).set(0)
+        self.failures += 1
+        log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
 
     async def _take_lane(self, records: Sequence[Record]) -> None:
         async with self._pool.acquire(timeout=_DEADLINE_SECONDS) as tx:
@@ -284,13 +240,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _take(self, tx: Any, records: Sequence[Record]) -> None:
         began = time.perf_counter()
         heard, ticks, unreadable = self._hearing.read(records)
-        in_vain = self._in_vain + (0 if heard else len(unreadable))
-        self._refuse_flood(len(unreadable), len(records), in_vain)
+        self._flood.refuse_unreadable(len(unreadable), len(records), len(heard))
         read = time.perf_counter()
         with batch_span(self._name, heard):
             if unreadable:
                 await save(tx, (), parked=[park(record, reason) for record, reason in unreadable])
-                self._remember(len(unreadable), len(unreadable), in_vain)
+                self._flood.count_unreadable(len(unreadable), len(heard))
                 self._count_parked(reason for _, reason in unreadable)
             if heard:
                 await self._apply(tx, heard)
@@ -303,13 +258,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _apply(self, tx: Any, heard: list[Heard]) -> None:
         """Apply events; where a batch cannot be saved or read for good, find the event that is to blame."""
         try:
-            outcome = await self._step.apply(tx, heard, guard=self._guard)
+            outcome = await self._step.apply(tx, heard, guard=self._flood.refuse_outcome)
         except Exception as fault:
             if passes(fault) or isinstance(fault, TooManyParked | KeyStoreBroken):
                 raise
             if len(heard) == 1:
                 heard[0].poison, heard[0].body = "bug", None
-                outcome = await self._step.apply(tx, heard, guard=self._guard)
+                outcome = await self._step.apply(tx, heard, guard=self._flood.refuse_outcome)
             else:
                 middle = len(heard) // 2
                 await self._apply(tx, heard[:middle])
@@ -320,38 +275,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         for stream_id in healing:
             await self._replay.heal(tx, stream_id)
 
-    def _guard(self, outcome: Outcome) -> None:
-        self._refuse_flood(*self._weight(outcome))
-
-    def _weight(self, outcome: Outcome) -> tuple[int, int, int]:
-        """Return of an outcome how much is poison, how much there is, and what then failed in a row."""
-        poison = sum(at.reason not in WAITING for at in outcome.parked)
-        seen = outcome.applied + outcome.duplicates + len(outcome.parked)
-        return poison, seen, 0 if outcome.applied else self._in_vain + poison
-
-    def _refuse_flood(self, poison: int, seen: int, in_vain: int) -> None:
-        """Raise `TooManyParked` where a bad deploy would empty the topic into the parking lot."""
-        if not poison:
-            return
-        since = time.monotonic() - self._window
-        recent = [entry for entry in self._seen if entry[0] >= since]
-        parked = poison + sum(entry[1] for entry in recent)
-        total = seen + sum(entry[2] for entry in recent)
-        if parked > self._limit and parked > _SHARE * total:
-            raise TooManyParked(f"{parked} of the last {total} events; the limit is {self._limit}")
-        if in_vain > self._limit:
-            raise TooManyParked(f"{in_vain} one after the other; the limit is {self._limit}")
-
-    def _remember(self, poison: int, seen: int, in_vain: int) -> None:
-        """Count what the database holds now; a batch that is tried again must not count again."""
-        now = time.monotonic()
-        while self._seen and now - self._seen[0][0] > self._window:
-            self._seen.popleft()
-        self._in_vain = in_vain
-        self._seen.append((now, poison, seen))
-
     def _count(self, outcome: Outcome) -> None:
-        self._remember(*self._weight(outcome))
+        self._flood.count_outcome(outcome)
         metrics.HEARD.labels(self._name, "applied").inc(outcome.applied)
         metrics.HEARD.labels(self._name, "duplicate").inc(outcome.duplicates)
         metrics.HEARD.labels(self._name, "refused").inc(outcome.refused)
@@ -369,13 +294,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.taken.update(done)
 
 
-def _position(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
-    """Return the place of the next record that will be taken; nothing while it is not known yet."""
-    state = consumer._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001  the public call waits
-    return state.position if state is not None and state.has_valid_position else None
-
-
-def _lanes(records: Sequence[Record]) -> Sequence[Sequence[Record]]:
+def _lanes(records: Sequence[Record]) -> Sequence[Lane]:
     """Return a batch in two halves by partition: while the database works at one the other is decided.
 
     The events of a stream lie in one partition, so each half keeps their order.
@@ -387,35 +306,3 @@ def _lanes(records: Sequence[Record]) -> Sequence[Sequence[Record]]:
     for record in records:
         (odd if record.partition & 1 else even).append(record)
     return [lane for lane in (even, odd) if lane]
-
-
-async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do works beside each other, all to their end, and raise what the first of them that failed raised."""
-    for ended in await asyncio.gather(*works, return_exceptions=True):
-        if ended is not None:
-            raise ended
-
-
-async def _unparsed(records: tuple[Record, ...], original: Any) -> KafkaMessage:
-    """Let FastStream wrap a batch without reading it: one bad header must not keep it from us."""
-    first = records[0]
-    bare: Record = ConsumerRecord(
-        topic=first.topic,
-        partition=first.partition,
-        offset=first.offset,
-        timestamp=first.timestamp,
-        timestamp_type=first.timestamp_type,
-        key=None,
-        value=b"",
-        checksum=None,
-        serialized_key_size=0,
-        serialized_value_size=0,
-        headers=(),
-    )
-    message: KafkaMessage = await original((bare,))
-    message.raw_message = records
-    return message
-
-
-async def _undecoded(message: KafkaMessage) -> Any:
-    return message

@@ -34,10 +34,11 @@ from tests.fault.ledger import (
     read_mails,
     read_topic,
 )
-from tests.fault.load import Load, under_load
+from tests.fault.load import Load
 from tests.fault.spoiling import poison_left
 from tests.fault.stage import PARTITIONS, Stage, stage
 from tests.servers import scratch_folder
+from tests.waiting import under_way
 
 ROUND: Final = 50
 _AT_ONCE: Final = 2
@@ -97,7 +98,7 @@ async def campaign(
             portion = min(ROUND, faults - result.faults.total())
             urls = [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
             load = Load(urls, made.token, seed * 1000 + len(result.drains))
-            async with under_load(load):
+            async with under_way(load):
                 await _strike(made, random, _kinds(made, only, portion, random), result, say)
                 await mended(made)
                 healed = time.monotonic()

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
@@ -84,14 +82,3 @@ class Load:
                 await self._pause.wait()
 
     task: "asyncio.Task[None]"
-
-
-@asynccontextmanager
-async def under_load(load: Load) -> AsyncIterator[Load]:
-    """Ask while the block runs, at most."""
-    load.task = asyncio.create_task(load.run())
-    try:
-        yield load
-    finally:
-        load.task.cancel()
-        await asyncio.gather(load.task, return_exceptions=True)

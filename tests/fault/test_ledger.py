@@ -13,10 +13,10 @@ import pytest
 
 from tests.fault.campaign import evidence_of
 from tests.fault.ledger import HEARS, Evidence, examine, read_book
-from tests.fault.load import Load, under_load
+from tests.fault.load import Load
 from tests.fault.stage import stage
 from tests.servers import scratch_folder
-from tests.waiting import until
+from tests.waiting import under_way, until
 
 pytestmark = pytest.mark.xdist_group("ledger")
 NOBODYS = uuid5(NAMESPACE_URL, "nobody asked for this")
@@ -47,7 +47,7 @@ async def played(folder: Path) -> AsyncIterator[Sound]:
     """Run the chain until it has come to rest, and keep its database."""
     async with stage("embedded", folder) as made:
         load = Load([f"http://127.0.0.1:{made.members['referral-1'].port}"], made.token, 1, cases=10)
-        async with under_load(load):
+        async with under_way(load):
             await until(lambda: promised(load, 80))
             await load.end()
         made.clock.write_text("60")

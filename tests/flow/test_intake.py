@@ -8,7 +8,7 @@ import pytest
 
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel import operating
-from services.kernel.intake import LongPoll
+from services.kernel.longpoll import LongPoll
 from services.kernel.messages import Message
 from services.kernel.runtime import Runtime
 from tests.tally import a_message, case_id, publish, running, seen, tallies

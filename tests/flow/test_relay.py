@@ -36,7 +36,7 @@ from tests.apache_kafka import apache_kafka as kafka_cluster
 from tests.servers import running as in_its_own_loop
 from tests.servers import scratch_folder
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, running, tallies
-from tests.waiting import until
+from tests.waiting import under_way, until
 
 TOPIC = "samspil.consent.v1"
 ROOT = Path(__file__).parents[2]
@@ -95,18 +95,6 @@ class Load:
         return self._each
 
     task: "asyncio.Task[None]"
-
-
-@asynccontextmanager
-async def under_load(runtime: Runtime, streams: int) -> AsyncIterator[Load]:
-    """Count in many streams while the block runs, at most."""
-    load = Load(runtime, streams)
-    load.task = asyncio.create_task(load.run())
-    try:
-        yield load
-    finally:
-        load.task.cancel()
-        await asyncio.gather(load.task, return_exceptions=True)
 
 
 class Reader:
@@ -346,7 +334,7 @@ async def test_a_broker_that_is_killed_under_load_costs_nothing(
     async with (
         running(postgres_dsn, fallible.bootstrap, broker_kind) as sender,
         running(postgres_dsn, fallible.bootstrap, broker_kind, LISTENER) as listener,
-        under_load(sender, 10) as load,
+        under_way(Load(sender, 10)) as load,
     ):
         await until(lambda: counted(listener, 100))
         await fallible.kill()
@@ -586,7 +574,7 @@ async def test_ticks_come_also_under_load(postgres_dsn: str, bootstrap: str, bro
         running(postgres_dsn, bootstrap, broker_kind, LISTENER, horizon_seconds=3.0) as listener,
     ):
         await until(lambda: known(listener, range(20)))
-        async with under_load(sender, 90) as load:
+        async with under_way(Load(sender, 90)) as load:
             before = await horizon(listener)
             for _ in range(8):
                 await until(lambda at=before: moved(listener, at), seconds=20)  # type: ignore[misc]
