@@ -86,7 +86,8 @@ async def test_a_bad_version_stops_says_so_and_loses_nothing(
         before_replay = await tallies(good)
         done = await operating.replay_parked(good)
         found = await tallies(good)
-        again, reset = await said(f"{url}/ready"), (await said(f"{url}/metrics"))[1]
+        await until(lambda: _ready(url))  # its relay may join later than its intake
+        _, reset = await said(f"{url}/metrics")
 
     assert status == 503
     assert 'samspil_intake_stopped{service="consent"} 1.0' in numbers
@@ -97,7 +98,6 @@ async def test_a_bad_version_stops_says_so_and_loses_nothing(
     assert {case_id(n): EXPECTED[case_id(n)] for n in range(10, STREAMS)} == before_replay
     assert done == {"streams": 10, "applied": 10 * EACH, "left": 0}
     assert found == EXPECTED
-    assert again[0] == 200
     assert 'samspil_intake_stopped{service="consent"} 0.0' in reset
 
 
@@ -164,6 +164,10 @@ def _breaks_now_and_then(state: Any, asked: Any, given: Any) -> Any:
     if asked == seen(0):
         raise ZeroDivisionError
     return TALLY.decide(state, asked, given)
+
+
+async def _ready(url: str) -> bool:
+    return (await said(f"{url}/ready"))[0] == 200
 
 
 async def _parked(runtime: Runtime, count: int) -> bool:
