@@ -3,6 +3,7 @@
 import calendar
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Final, Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -144,7 +145,12 @@ class ConsentText(Part):
 
     def sha256(self, language: Language) -> str:
         """Return the fingerprint of what was shown in one language, in hexadecimal."""
-        return sha256(self.text.said_in(language).encode()).hexdigest()
+        return _sha256(self.text.said_in(language))
+
+
+@lru_cache(maxsize=256)
+def _sha256(words: str) -> str:
+    return sha256(words.encode()).hexdigest()
 
 
 class ConsentTerms(Part):

@@ -40,7 +40,7 @@ class Calendar(Struct, frozen=True):
 
     def today(self, now: datetime) -> date:
         """Return the local day of a moment."""
-        return now.astimezone(ZoneInfo(self.timezone)).date()
+        return _day(self.timezone, now)
 
     def morning(self, day: date) -> datetime:
         """Return the moment, in UTC, at which a day's work falls due: six o'clock local time."""
@@ -50,6 +50,12 @@ class Calendar(Struct, frozen=True):
 def calendar_of(model: CollaborationModel) -> Calendar:
     """Return the working days by which a collaboration model counts."""
     return Calendar(model.calendar.holidays, model.calendar.closed_days, model.calendar.timezone)
+
+
+@lru_cache(maxsize=64)
+def _day(timezone: str, now: datetime) -> date:
+    """Return the local day; what a batch decides shares few moments."""
+    return now.astimezone(ZoneInfo(timezone)).date()
 
 
 @lru_cache(maxsize=4096)

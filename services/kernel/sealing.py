@@ -31,10 +31,10 @@ class SealBroken(No):
 
 
 class Box(Struct, frozen=True, gc=False):
-    """One sealed value and the place it belongs to."""
+    """One sealed value and the place it belongs to; ids as they are spelt."""
 
-    stream_id: UUID
-    subject: UUID
+    stream_id: str
+    subject: str
     name: str
     tenant: str
     box: bytes
@@ -93,12 +93,12 @@ class Keyring:
         """Drop a key that was destroyed."""
         self._known.pop(subject, None)
 
-    def seal(self, key: AESGCM, tenant: str, stream_id: UUID, seal: Seal) -> Box:
-        """Return the value sealed for exactly this place."""
-        nonce = urandom(_NONCE)
-        place = self._place(tenant, seal.subject, seal.name, stream_id)
+    def seal(self, key: AESGCM, tenant: str, stream_id: str, seal: Seal) -> Box:
+        """Return the value sealed for exactly this place; `stream_id` as it is spelt."""
+        nonce, subject = urandom(_NONCE), str(seal.subject)
+        place = self._place(tenant, subject, seal.name, stream_id)
         box = nonce + key.encrypt(nonce, _encode(seal.value), place)
-        return Box(stream_id, seal.subject, seal.name, tenant, box)
+        return Box(stream_id, subject, seal.name, tenant, box)
 
     async def open_streams(self, tx: Tx, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
         """Return the private values of streams by name; values whose key was destroyed are left out.
@@ -112,7 +112,7 @@ class Keyring:
             key = keys.get(row["subject_id"])
             if key is None:
                 continue
-            place = self._place(row["tenant"], row["subject_id"], row["name"], row["stream_id"])
+            place = self._place(row["tenant"], str(row["subject_id"]), row["name"], str(row["stream_id"]))
             try:
                 value = _decode(key.decrypt(row["box"][:_NONCE], row["box"][_NONCE:], place))
             except InvalidTag:
@@ -124,7 +124,7 @@ class Keyring:
         for subject, tenant, wrapped in rows:
             opened[subject] = AESGCM(await self._kms.unwrap(tenant, wrapped, about=str(subject)))
 
-    def _place(self, tenant: str, subject: UUID, name: str, stream_id: UUID) -> bytes:
+    def _place(self, tenant: str, subject: str, name: str, stream_id: str) -> bytes:
         return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()
 
 

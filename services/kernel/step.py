@@ -191,7 +191,7 @@ class Step:
                 keys[subject], new_key = await keyring.make(tenant, subject)
                 outcome.new_keys[subject] = keys[subject]
                 made.append(new_key)
-        boxes = [keyring.seal(keys[seal.subject], row.tenant, row.stream_id, seal) for row, seal in seals]
+        boxes = [keyring.seal(keys[seal.subject], row.tenant, row.key, seal) for row, seal in seals]
         return boxes, made
 
     async def _save(self, tx: Tx, rows: Sequence[Row], outcome: Outcome, key: Key | None) -> None:

@@ -236,7 +236,7 @@ def _effects(rows: Sequence[Row]) -> tuple[str, ...]:
 
 def _boxes(boxes: Sequence[Box]) -> tuple[str, ...]:
     return _columns(
-        [(str(one.stream_id), str(one.subject), one.name, one.tenant, _hex(one.box)) for one in boxes], 5
+        [(one.stream_id, one.subject, one.name, one.tenant, _hex(one.box)) for one in boxes], 5
     )
 
 

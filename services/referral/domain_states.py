@@ -4,6 +4,7 @@ A document holds ids, codes, dates and numbers only; names, birth dates and text
 """
 
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TypeAlias
 from uuid import UUID
 
@@ -218,11 +219,16 @@ class Case(Struct, frozen=True, kw_only=True, tag="case", tag_field="kind", omit
     @property
     def ref(self) -> str:
         """Return the name of the model version that the case follows: `kerteminde/1`."""
-        return f"{self.model}/{self.model_version}"
+        return _ref(self.model, self.model_version)
 
     def with_referral(self, referral_id: UUID, referral: Referral) -> "Case":
         """Return the case with one referral added or changed."""
         return replace(self, referrals={**self.referrals, referral_id: referral})
+
+
+@lru_cache(maxsize=256)
+def _ref(model: str, version: int) -> str:
+    return f"{model}/{version}"
 
 
 class Offer(Struct, frozen=True, kw_only=True, tag="offer", tag_field="kind"):

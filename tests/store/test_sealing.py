@@ -140,7 +140,7 @@ async def test_what_a_destroyed_key_sealed_is_left_out(runtime: Runtime, kms: Fi
     async with runtime.pool.acquire() as tx:
         _, other = await runtime.step.known.keyring.make(TENANT, PERSON)
         key = (await keys_of(runtime, tx, other))[PERSON]
-        box = runtime.step.known.keyring.seal(key, TENANT, case_id(1), Seal(PERSON, "view", "stays"))
+        box = runtime.step.known.keyring.seal(key, TENANT, str(case_id(1)), Seal(PERSON, "view", "stays"))
         await tx.execute("insert into sealed values ($1, $2, $3, $4, $5)", *box_columns(box))
         keyring = runtime.step.known.keyring
         before = await keyring.open_streams(tx, [case_id(1)])

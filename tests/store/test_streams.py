@@ -144,7 +144,7 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
     mine[0].take(Decision(mine[0].state, timers=timers, effects=effects), ())
     keyring = Keyring("consent", FileKms(tmp_path / "kek", mode="test"))
     key, new_key = await keyring.make(TENANT, ACTOR)
-    box = keyring.seal(key, TENANT, case_id(0), Seal(ACTOR, "word", "private"))
+    box = keyring.seal(key, TENANT, str(case_id(0)), Seal(ACTOR, "word", "private"))
 
     with pytest.raises(asyncpg.SerializationError):
         await save(
@@ -427,7 +427,7 @@ async def test_a_foreign_data_key_undoes_the_batch(tx: Session) -> None:
         await save(
             tx,
             [tell(row, 1)],
-            boxes=[Box(row.stream_id, ACTOR, "word", TENANT, b"ours")],
+            boxes=[Box(row.key, str(ACTOR), "word", TENANT, b"ours")],
             new_keys=[NewKey(ACTOR, TENANT, b"ours")],
         )
 
