@@ -1,6 +1,8 @@
 """The command line `samspil`: the one file that knows all services."""
 
 import logging
+import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -40,7 +42,6 @@ EXIT_CODES: Final = (
 )
 
 app = typer.Typer(
-    help="Runs the collaboration between a municipality's services for children and voluntary organisations.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -57,6 +58,22 @@ ParkedArgument = Annotated[int, typer.Argument(help="Its id, as `samspil parked 
 StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")]
 
 
+def _say_version(asked: bool) -> None:  # noqa: FBT001  given by the option
+    if asked:
+        show(version("samspil"), False, [f"samspil {version('samspil')}"])  # noqa: FBT003  as a person reads it
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is."),
+    ] = False,
+) -> None:
+    """Runs the collaboration between a municipality's services for children and voluntary organisations."""
+
+
 @app.command()
 def up(
     data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = Path(".samspil"),
@@ -66,8 +83,13 @@ def up(
     """Run everything in one process, on the embedded database and broker."""
     if clock not in {"system", "virtual"}:
         raise typer.BadParameter("system or virtual", param_hint="--clock")
-    data.mkdir(parents=True, exist_ok=True)
-    set_up_logs("info", data / "samspil.log")
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        set_up_logs("info", data / "samspil.log")
+    except OSError as fault:
+        raise typer.BadParameter(
+            f"{data}: {fault.strerror}: name another folder", param_hint="--data"
+        ) from None
     run_to_end(up_services(ALL, data, port=port, virtual=clock == "virtual"))
 
 
@@ -119,6 +141,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is wrong with an installation, and what to do about it."""
+    _must_be_address(url)
     folder = data or (Path(".samspil") if Path(".samspil/server.json").exists() else None)
     found = run_to_end(_examination(url, folder))
     lines = [
@@ -248,6 +271,7 @@ def demo(
     from services.demo.play import play  # noqa: PLC0415  the clients of the demo, not part of any service
     from services.demo.wire import ServerAway, Unexpected  # noqa: PLC0415  the same
 
+    _must_be_address(url)
     try:
         report = run_to_end(play(url, cases=cases, seed=seed, console=err))
     except (ServerAway, Unexpected) as fault:
@@ -266,6 +290,11 @@ async def _examination(url: str | None, folder: Path | None) -> list[tuple[str, 
     if not settings.database.get_secret_value():
         return await examining.examine_installation()
     return await examining.examine(ALL, settings)
+
+
+def _must_be_address(url: str | None) -> None:
+    if url is not None and not re.match(r"https?://[^/\s]", url):
+        raise typer.BadParameter("an address as in http://127.0.0.1:8440", param_hint="--url")
 
 
 def _service(name: str) -> Service:

@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
@@ -28,7 +29,7 @@ _GRACE_SECONDS: Final = 10
 
 
 class PortTaken(No):
-    """The port is in use: choose another with --port."""
+    """This port cannot be had: choose another, with --port or SAMSPIL_PORT."""
 
 
 def models_of(settings: Settings) -> Mapping[str, CollaborationModel]:
@@ -99,12 +100,24 @@ def app_of(services: Sequence[Service]) -> FastAPI:
     return application(services, version("samspil"))
 
 
-async def serve(app: FastAPI, settings: Settings, *, stopping: asyncio.Event) -> None:
-    """Answer HTTP until told to stop, then let requests under way end."""
+def door_of(host: str, port: int) -> socket.socket:
+    """Take an address, at which nobody is let in yet; raise `PortTaken`."""
+    with ExitStack() as unless_taken:
+        try:
+            family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            door = unless_taken.enter_context(socket.socket(family, kind, proto))
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.bind(address)
+        except OSError as fault:
+            raise PortTaken(f"{host}:{port}: {fault.strerror}") from None
+        unless_taken.pop_all()
+    return door
+
+
+async def serve(app: FastAPI, door: socket.socket, *, stopping: asyncio.Event) -> None:
+    """Answer HTTP at a door until told to stop, then let requests under way end; raise `PortTaken`."""
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         loop="none",
         log_config=None,
         access_log=False,
@@ -115,12 +128,12 @@ async def serve(app: FastAPI, settings: Settings, *, stopping: asyncio.Event) ->
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server._serve())  # noqa: SLF001  `serve` would take our signals
+    task = asyncio.create_task(server._serve([door]))  # noqa: SLF001  `serve` would take our signals
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
     if task in done and not stopping.is_set():
         stop.cancel()
-        raise PortTaken(f"{settings.host}:{settings.port}")
+        raise PortTaken from task.exception()  # another took it, too, and was the first to listen
     server.should_exit = True
     await task
 
@@ -139,11 +152,12 @@ async def run_services(services: Sequence[Service], settings: Settings, clock: C
     stopping = stop_on_signals()
     app = app_of(services)
     principals = principals_of(settings)
-    async with (
-        kms_of(settings) as kms,
-        running(services, settings, clock=clock, kms=kms) as runtimes,
-    ):
-        serve_on(app, runtimes, principals)
-        log.info("serving", services=sorted(runtimes), port=settings.port)
-        await serve(app, settings, stopping=stopping)
+    with door_of(settings.host, settings.port) as door:
+        async with (
+            kms_of(settings) as kms,
+            running(services, settings, clock=clock, kms=kms) as runtimes,
+        ):
+            serve_on(app, runtimes, principals)
+            log.info("serving", services=sorted(runtimes), port=settings.port)
+            await serve(app, door, stopping=stopping)
     log.info("stopped")

@@ -235,9 +235,7 @@ def _effects(rows: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _boxes(boxes: Sequence[Box]) -> tuple[str, ...]:
-    return _columns(
-        [(one.stream_id, one.subject, one.name, one.tenant, _hex(one.box)) for one in boxes], 5
-    )
+    return _columns([(one.stream_id, one.subject, one.name, one.tenant, _hex(one.box)) for one in boxes], 5)
 
 
 def _new_keys(keys: Sequence[NewKey]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from services.kernel.principals import Principals
 from services.kernel.resending import refill
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
-from services.kernel.serving import app_of, running, serve, stop_on_signals
+from services.kernel.serving import app_of, door_of, running, serve, stop_on_signals
 from services.kernel.settings import Settings, read_settings
 from services.kernel.tracing import set_up_tracing
 
@@ -89,14 +89,15 @@ async def everything(
 async def up(services: Sequence[Service], folder: Path, *, port: int, virtual: bool) -> None:
     """Serve everything on one loopback port until a signal comes."""
     stopping = stop_on_signals()
-    async with everything(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
-        set_up_tracing(settings.otlp, settings.traced_share)
-        issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
-        app = app_of(services)
-        serve_on(app, runtimes, Principals(issuer.public, settings.audience))
-        app.include_router(development_routes(settings, runtimes, clock, issuer, folder))
-        log.info("serving", services=sorted(runtimes), port=port, virtual=virtual)
-        await serve(app, settings, stopping=stopping)
+    with door_of(_LOOPBACK, port) as door:
+        async with everything(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
+            set_up_tracing(settings.otlp, settings.traced_share)
+            issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
+            app = app_of(services)
+            serve_on(app, runtimes, Principals(issuer.public, settings.audience))
+            app.include_router(development_routes(settings, runtimes, clock, issuer, folder))
+            log.info("serving", services=sorted(runtimes), port=port, virtual=virtual)
+            await serve(app, door, stopping=stopping)
     log.info("stopped")
 
 

@@ -12,12 +12,11 @@ import pytest
 from joserfc.jwk import KeySet, OKPKey
 
 from services.kernel import operating
-from services.kernel.embedded_process import free_port
 from services.kernel.frame import serve_on
 from services.kernel.principals import Principals
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
-from services.kernel.serving import app_of, serve
+from services.kernel.serving import app_of, door_of, serve
 from tests.command_line import samspil
 from tests.tally import TALLY, a_message, case_id, publish, running, seen, tallies
 from tests.waiting import until
@@ -38,17 +37,15 @@ async def deployed(
     service: Service, dsn: str, bootstrap: str, kind: str, **more: Any
 ) -> AsyncIterator[tuple[Runtime, str]]:
     """Run a version of the tally behind a port, as `samspil run` does, and yield its address."""
-    stopping, port = asyncio.Event(), free_port()
+    stopping, door = asyncio.Event(), door_of("127.0.0.1", 0)
     async with running(dsn, bootstrap, kind, service, **more) as runtime:
         app = app_of([service])
         serve_on(
             app, {service.name: runtime}, Principals(KeySet([OKPKey.generate_key("Ed25519")]), "samspil")
         )
-        serving = asyncio.create_task(
-            serve(app, runtime.settings.model_copy(update={"port": port}), stopping=stopping)
-        )
+        serving = asyncio.create_task(serve(app, door, stopping=stopping))
         try:
-            yield runtime, f"http://127.0.0.1:{port}"
+            yield runtime, f"http://127.0.0.1:{door.getsockname()[1]}"
         finally:
             stopping.set()
             await serving

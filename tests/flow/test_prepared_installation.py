@@ -32,7 +32,7 @@ from services.kernel.postbox import postbox
 from services.kernel.principals import Principals
 from services.kernel.rebuilding import rebuild
 from services.kernel.runtime import Runtime
-from services.kernel.serving import app_of, serve
+from services.kernel.serving import app_of, door_of, serve
 from services.kernel.settings import Settings
 from services.kernel.up import VIRTUAL_START
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
@@ -160,15 +160,15 @@ def _read_from_outside(kafka: ApacheKafka, security: Security) -> subprocess.Com
 @asynccontextmanager
 async def _served(runtimes: Mapping[str, Runtime], clock: VirtualClock, folder: Path) -> AsyncIterator[str]:
     """Serve all services on a loopback port, with the calls that move time."""
-    reader = runtimes["audit"].settings.model_copy(update={"port": free_port()})
+    reader, door = runtimes["audit"].settings, door_of("127.0.0.1", 0)
     issuer = Issuer(folder / "issuer.json", reader.audience)
     app = app_of([runtime.service for runtime in runtimes.values()])
     serve_on(app, runtimes, Principals(issuer.public, reader.audience))
     app.include_router(development_routes(reader, runtimes, clock, issuer, folder))
     stopping = asyncio.Event()
-    serving = asyncio.create_task(serve(app, reader, stopping=stopping))
+    serving = asyncio.create_task(serve(app, door, stopping=stopping))
     try:
-        yield f"http://127.0.0.1:{reader.port}"
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
     finally:
         stopping.set()
         await serving

@@ -22,7 +22,6 @@ from contracts.consent import ConsentLost
 from contracts.model import load_models, model_folder
 from services.kernel.clock import wall
 from services.kernel.embedded import postgres
-from services.kernel.embedded_process import free_port
 from services.kernel.errors import ConsentUnknown
 from services.kernel.fingerprints import unkeyed
 from services.kernel.frame import LARGEST_BODY, serve_on
@@ -31,7 +30,7 @@ from services.kernel.ids import new_id
 from services.kernel.principals import Principals
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service, Tx
-from services.kernel.serving import app_of, serve
+from services.kernel.serving import app_of, door_of, serve
 from tests.servers import scratch_folder
 from tests.tally import ACTOR, TALLY, TENANT, Count, running
 from tests.waiting import until
@@ -209,13 +208,12 @@ class Site:
 @asynccontextmanager
 async def open_site(dsn: str, service: Service = SERVICE, **more: Any) -> AsyncIterator[Site]:
     """Serve a service on a port of the loopback address while the block runs."""
-    stopping, port = asyncio.Event(), free_port()
+    stopping, door = asyncio.Event(), door_of("127.0.0.1", 0)
     async with running(dsn, "", "none", service, **more) as runtime, aiohttp.ClientSession() as session:
         app = app_of([service])
         serve_on(app, {service.name: runtime}, Principals(KeySet([ISSUER]), AUDIENCE))
-        settings = runtime.settings.model_copy(update={"port": port})
-        serving = asyncio.create_task(serve(app, settings, stopping=stopping))
-        site = Site(runtime, session, port)
+        serving = asyncio.create_task(serve(app, door, stopping=stopping))
+        site = Site(runtime, session, door.getsockname()[1])
 
         async def open_() -> bool:
             try:
