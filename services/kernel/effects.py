@@ -95,6 +95,11 @@ class Effects:
             opened = await self._step.known.keyring.open_streams(tx, ids)
         return {at: (rows[at].state if at in rows else None, opened.get(at, {})) for at in ids}
 
+    async def consents_known(self, stream_id: UUID) -> bool:
+        """Return whether what this service remembers of a stream's consents is fresh and whole."""
+        async with self._pool.acquire() as tx:
+            return stream_id in await self._step.surely(tx, [stream_id])
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Perform until stopped."""
         while not stopping.is_set():
