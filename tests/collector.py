@@ -7,8 +7,6 @@ from typing import Final, NamedTuple
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from services.kernel.embedded_process import free_port
-
 PATH: Final = "/v1/traces"
 
 
@@ -26,9 +24,9 @@ class Span(NamedTuple):
 class Collector:
     """What was collected, in the order in which it came."""
 
-    def __init__(self, url: str) -> None:
-        """Collect at an address."""
-        self.url = url
+    def __init__(self) -> None:
+        """Begin with nothing; the address is known once it listens."""
+        self.url = ""
         self.spans: list[Span] = []
 
     async def take(self, request: web.Request) -> web.Response:
@@ -54,14 +52,14 @@ class Collector:
 @asynccontextmanager
 async def collector() -> AsyncIterator[Collector]:
     """Run a collector on the loopback address while the block runs."""
-    port = free_port()
-    collecting = Collector(f"http://127.0.0.1:{port}{PATH}")
+    collecting = Collector()
     app = web.Application()
     app.router.add_post(PATH, collecting.take)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        collecting.url = f"http://127.0.0.1:{runner.addresses[0][1]}{PATH}"
         yield collecting
     finally:
         await runner.cleanup()

@@ -171,14 +171,15 @@ class Installation:
 
     async def until_rings(self, name: str, **labels: str) -> Mapping[str, Any]:
         """Wait until an alarm rings, and return it."""
+        found: list[Mapping[str, Any]] = []
 
         async def ringing() -> bool:
-            return await self.rings(name, **labels) is not None
+            if alert := await self.rings(name, **labels):
+                found.append(alert)
+            return bool(found)
 
         await until(ringing, what=f"{name} to ring")
-        found = await self.rings(name, **labels)
-        assert found is not None, name
-        return found
+        return found[0]
 
     async def until_silent(self, name: str, **labels: str) -> None:
         """Wait until an alarm rings no more."""

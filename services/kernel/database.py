@@ -13,8 +13,13 @@ else:  # generic in the stubs only
     Pool = asyncpg.Pool
 
 _PATIENCE_SECONDS: Final = 12.0
-_PASSING_CLASSES: Final = ("08", "53")
-_PASSING: Final = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03", "25006"})
+_LONGEST_STATEMENT: Final = "30s"
+_PASSING_CLASSES: Final = ("08", "53", "58")
+_CONFLICTS: Final = ("40001", "40P01", "55P03")
+_RESTARTS: Final = ("57P01", "57P02", "57P03", "25006")
+_TIME_UP: Final = ("57014", "57P05", "25P03", "25P04")
+_PASSING: Final = frozenset({*_CONFLICTS, *_RESTARTS, *_TIME_UP})
+_LACKING: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501"})
 
 
 class Bare(asyncpg.Connection):
@@ -34,7 +39,7 @@ def _session(schema: str) -> dict[str, str]:
         "plan_cache_mode": "force_generic_plan",
         "enable_seqscan": "off",
         "jit": "off",
-        "statement_timeout": "30s",
+        "statement_timeout": _LONGEST_STATEMENT,
         # Whoever vanishes without a word, or sleeps, must not keep locks for as long as TCP is patient.
         "idle_in_transaction_session_timeout": "20s",
         "tcp_keepalives_idle": "10",
@@ -77,8 +82,19 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
 
 
 def passes(fault: BaseException) -> bool:
-    """Return whether the same statement may succeed later: the wire, a restart, a conflict, a full server."""
+    """Return whether the same statement may succeed later.
+
+    The wire, a restart, a conflict, a full or broken disk, and a time that was up behind a stranger's lock.
+    """
     if isinstance(fault, asyncpg.PostgresError):
         state = fault.sqlstate or ""
         return state in _PASSING or state[:2] in _PASSING_CLASSES
     return isinstance(fault, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+
+
+def lacks(fault: BaseException) -> bool:
+    """Return whether the database has no such table, column, function or right, whatever it was asked about.
+
+    An installation that is not ready says nothing about the event that met it first.
+    """
+    return isinstance(fault, asyncpg.PostgresError) and fault.sqlstate in _LACKING

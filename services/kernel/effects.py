@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
@@ -13,7 +14,7 @@ import msgspec
 from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.crash import crash_point
-from services.kernel.database import Pool, passes
+from services.kernel.database import Pool, lacks, passes
 from services.kernel.decision import Actor, Effect
 from services.kernel.errors import Missing, No, Refused
 from services.kernel.ids import new_id
@@ -44,7 +45,9 @@ class Effects:
     """Performs the effects of one service.
 
     A lease keeps two workers from doing the same at once. It is short, and renewed while its worker is at it:
-    what a worker that died had taken is soon taken up by another.
+    what a worker that died had taken is soon taken up by another. Nobody begins on a lease that has run out,
+    and what is done is kept in mind, under its lease, until it is marked: only who dies or is cut off for
+    longer than a lease leaves a deed for another to repeat.
     """
 
     def __init__(self, step: Step, pool: Pool, clock: Clock, settings: Settings) -> None:
@@ -60,8 +63,9 @@ class Effects:
         self._marking = asyncio.Lock()
         self._ended: list[Ended] = []
         self._wanted: list[UUID] = []
-        self._under_way: set[UUID] = set()
-        self._unmarked: dict[UUID, Any] = {}
+        self._held: dict[UUID, float] = {}
+        self._unmarked: dict[UUID, Ended] = {}
+        self._well_since: float | None = 0.0
 
     def wake(self) -> None:
         """Look at once: something was committed."""
@@ -91,6 +95,11 @@ class Effects:
             opened = await self._step.known.keyring.open_streams(tx, ids)
         return {at: (rows[at].state if at in rows else None, opened.get(at, {})) for at in ids}
 
+    async def consents_known(self, stream_id: UUID) -> bool:
+        """Return whether what this service remembers of a stream's consents is fresh and whole."""
+        async with self._pool.acquire() as tx:
+            return stream_id in await self._step.surely(tx, [stream_id])
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Perform until stopped."""
         while not stopping.is_set():
@@ -98,6 +107,7 @@ class Effects:
             try:
                 done = await self.perform()
             except Exception as fault:
+                self._well_since = None
                 if not passes(fault):
                     raise
                 log.warning("effects_failed", service=self._name, kind=type(fault).__name__)
@@ -111,11 +121,10 @@ class Effects:
         """Perform one portion of what waits; return how many there were."""
         if not self._perform:
             return 0
-        rows = await self._pool.fetch(_CLAIM, _PORTION, _LEASE)
-        if not rows:
-            return 0
         renewing = asyncio.create_task(self._renew())
         try:
+            await self._mark_left()
+            rows = await self._claim()
             ends = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
         finally:
             renewing.cancel()
@@ -124,6 +133,24 @@ class Effects:
             if end is not None:
                 raise end
         return len(rows)
+
+    async def _claim(self) -> Sequence[asyncpg.Record]:
+        """Take a portion of what is due.
+
+        While the database was away no worker could renew its leases or mark what it had done: after that
+        leases that ran out are left alone for as long as one lasts.
+        """
+        asked_at = time.monotonic()
+        well = self._well_since is not None and asked_at - self._well_since >= _LEASE.total_seconds()
+        rows = await self._pool.fetch(_CLAIM, _PORTION, _LEASE, well)
+        if self._well_since is None:
+            self._well_since = asked_at
+        self._hold([row["key"] for row in rows], asked_at)
+        return rows
+
+    def _hold(self, keys: Sequence[UUID], asked_at: float) -> None:
+        """Note until when leases last that were asked for at a time."""
+        self._held.update(dict.fromkeys(keys, asked_at + _LEASE.total_seconds()))
 
     async def waiting(self) -> int:
         """Return how many effects have not been done and were not tried in vain."""
@@ -136,32 +163,38 @@ class Effects:
         """Hold on to what is under way, for as long as the task lives."""
         while True:
             await asyncio.sleep(_RENEW_SECONDS)
+            asked_at, keys = time.monotonic(), list(self._held)
             try:
-                await self._pool.execute(_HOLD, list(self._under_way), _LEASE)
+                await self._pool.execute(_HOLD, keys, _LEASE)
             except Exception as fault:
                 if not passes(fault):
                     raise
                 log.warning("lease_not_renewed", service=self._name, kind=type(fault).__name__)
+            else:
+                self._hold([key for key in keys if key in self._held], asked_at)
 
     async def _do(self, row: asyncpg.Record) -> None:
-        self._under_way.add(row["key"])
         try:
             await self._attempt(row)
         finally:
-            self._under_way.discard(row["key"])
+            if row["key"] not in self._unmarked:
+                self._held.pop(row["key"], None)
 
     async def _attempt(self, row: asyncpg.Record) -> None:
         about = msgspec.json.decode(row["about"], type=dict[str, str])
         effect = Effect(row["key"], row["kind"], about)
+        if effect.key not in self._unmarked and time.monotonic() > self._held.get(effect.key, 0):
+            log.warning("lease_lost", service=self._name, effect=effect.kind)  # this process has slept
+            return
         try:
             async with asyncio.timeout(_PATIENCE):
                 crash_point("perform.before")
                 if effect.key not in self._unmarked:
-                    self._unmarked[effect.key] = await self._perform[effect.kind](effect, self)
+                    self._unmarked[effect.key] = row, await self._perform[effect.kind](effect, self)
         except Exception as fault:  # noqa: BLE001  whatever went wrong out there, it is tried again
             metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
             log.warning("effect_retried", service=self._name, effect=effect.kind, kind=type(fault).__name__)
-            self._under_way.discard(row["key"])
+            self._held.pop(row["key"], None)
             pause = min(timedelta(seconds=5 * 2 ** min(row["attempts"], 20)), _LONGEST)
             await self._pool.execute(
                 "update effects set due_at = now() + $2 where key = $1", row["key"], pause
@@ -169,8 +202,19 @@ class Effects:
             return
         crash_point("perform.after")
         # Where it cannot be marked now, it is remembered as done, and only the mark is tried again.
-        self._ended.append((row, self._unmarked[effect.key]))
+        self._ended.append(self._unmarked[effect.key])
         await self._mark_ended()
+
+    async def _mark_left(self) -> None:
+        """Try again the marks that could not be made, each for itself: one may wait for a stranger's lock."""
+        left = [self._mark([one]) for one in self._unmarked.values()]
+        for end in await asyncio.gather(*left, return_exceptions=True):
+            if end is None:
+                continue
+            self._well_since = None
+            if not isinstance(end, Exception) or not passes(end):
+                raise end
+            log.warning("effect_not_marked", service=self._name, kind=type(end).__name__)
 
     async def _mark_ended(self) -> None:
         """Mark what has ended, together with all that ends meanwhile: one transaction is open at a time."""
@@ -189,7 +233,7 @@ class Effects:
         try:
             await self._tell_streams(ended)
         except Exception as fault:
-            if passes(fault):
+            if passes(fault) or lacks(fault):
                 raise
             if len(ended) > 1:
                 for one in ended:
@@ -199,6 +243,7 @@ class Effects:
         crash_point("mark.after")
         for row, _ in ended:
             self._unmarked.pop(row["key"], None)
+            self._held.pop(row["key"], None)
             metrics.EFFECTS.labels(self._name, row["kind"], "done").inc()
 
     async def _mark_unheard(self, row: asyncpg.Record, fault: Exception) -> None:
@@ -248,7 +293,8 @@ class Effects:
 _CLAIM: Final = """
 update effects set attempts = attempts + 1, due_at = now() + $2
 where key in (
-  select key from effects where done_at is null and due_at <= now() order by due_at limit $1
+  select key from effects where done_at is null and due_at <= now() and (attempts = 0 or $3)
+  order by due_at limit $1
   for update skip locked
 )
 returning key, stream_id, tenant, kind, about, attempts

@@ -1,6 +1,6 @@
 """The frame of every HTTP request: who asks, under which key, having seen which version."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from contracts.model import CollaborationModel
 from contracts.model_parts import Language
 from services.kernel.decision import Actor, Look
-from services.kernel.errors import KeyMissing, KeyReused, No, NotAllowed, VersionMissing
+from services.kernel.errors import ConsentUnknown, KeyMissing, KeyReused, No, NotAllowed, VersionMissing
 from services.kernel.fingerprints import unkeyed
 from services.kernel.ids import new_id
 from services.kernel.languages import language_of
@@ -133,6 +133,14 @@ class Desk:
         """Run a query of the service's store for the actor's municipality."""
         async with self._connection() as tx, tx.transaction(readonly=True):
             return await query(tx, tenant=self.actor.tenant, **given)
+
+    async def need_consents_known(self, stream_ids: Collection[UUID]) -> None:
+        """Raise `ConsentUnknown` unless the consents of all these streams are known for sure."""
+        if not stream_ids:
+            return
+        async with self._connection() as tx:
+            if set(stream_ids) - await self._runtime.step.surely(tx, list(set(stream_ids))):
+                raise ConsentUnknown
 
     def _connection(self) -> "PoolAcquireContext[Any]":
         """Return a connection; whoever gets none within a while is told to come again."""

@@ -14,7 +14,7 @@ from contracts.event import topic_of
 from services.kernel import metrics
 from services.kernel.bell import BELLS
 from services.kernel.crash import crash_point
-from services.kernel.database import Pool, passes
+from services.kernel.database import Pool, lacks, passes
 from services.kernel.errors import No
 from services.kernel.flood import Flood, TooManyParked
 from services.kernel.hearing import Hearing
@@ -260,7 +260,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         try:
             outcome = await self._step.apply(tx, heard, guard=self._flood.refuse_outcome)
         except Exception as fault:
-            if passes(fault) or isinstance(fault, TooManyParked | KeyStoreBroken):
+            if passes(fault) or lacks(fault) or isinstance(fault, TooManyParked | KeyStoreBroken):
                 raise
             if len(heard) == 1:
                 heard[0].poison, heard[0].body = "bug", None

@@ -1,6 +1,7 @@
 """Send what was committed, in order for each stream; one leader a service."""
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections import OrderedDict, defaultdict
@@ -54,7 +55,7 @@ class Relay:
         self._topic = topic_of(service.name)
         self._memory: OrderedDict[int, Told] = OrderedDict()
         self._kick = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._ticked = 0.0
         self.leads = False
         self.sender: AIOKafkaProducer | None = None
@@ -74,12 +75,12 @@ class Relay:
 
     def stop(self) -> None:
         """End after the round under way."""
-        self._stopping = True
+        self._stopping.set()
         self._kick.set()
 
     async def run(self) -> None:
         """Relay until stopped; every failure is followed by a new session and a new producer."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 await self._lead()
             except (KafkaError, No, TimeoutError) as fault:
@@ -91,7 +92,7 @@ class Relay:
                 log.warning("relay_lost_database", service=self._service.name, kind=type(fault).__name__)
             finally:
                 self._lose()
-            if not self._stopping:
+            if not self._stopping.is_set():
                 metrics.RELAY_FAILURES.labels(self._service.name).inc()
                 await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -113,7 +114,9 @@ class Relay:
             lock = zlib.crc32(f"samspil relay {self._service.name}".encode())
             while not await session.fetchval("select pg_try_advisory_lock($1)", lock):
                 self._alive_at = time.monotonic()
-                if await self._wait(_PAUSE_SECONDS):
+                # What is committed meanwhile is the leader's to send, and wakes nobody here.
+                await _within(self._stopping, _PAUSE_SECONDS)
+                if self._stopping.is_set():
                     return
             sender = await started(producer(self._settings), self._settings)
             try:
@@ -148,19 +151,10 @@ class Relay:
                 continue
             sent = [], []
             self._alive_at = time.monotonic()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             await self._tick(sender, asked_at)
-            await self._wait(_POLL_SECONDS)
-
-    async def _wait(self, seconds: float) -> bool:
-        """Wait until kicked or stopped, at most a while; return whether to stop."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._kick.wait()
-        except TimeoutError:
-            pass
-        return self._stopping
+            await _within(self._kick, _POLL_SECONDS)
 
     async def _events(self, session: Session, rows: Sequence[asyncpg.Record]) -> list[Told]:
         """Return the events of pending rows in order, from memory or, where unknown there, from the log."""
@@ -227,6 +221,13 @@ class Relay:
             async with asyncio.timeout(_ACK_SECONDS):
                 await self._send_lane(sender, partition, [tick])
         BELLS.ring(self._topic)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most a while."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def _close(sender: AIOKafkaProducer) -> None:

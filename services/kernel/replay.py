@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 
 from services.kernel import metrics
-from services.kernel.database import passes
+from services.kernel.database import lacks, passes
 from services.kernel.hearing import Hearing
 from services.kernel.kms import KeyStoreBroken
 from services.kernel.parking import WAITING, unpark
@@ -99,7 +99,7 @@ class Replay:
                     raise
                 await self._step.pause(attempt)
             except Exception as fault:
-                if passes(fault) or isinstance(fault, KeyStoreBroken):
+                if passes(fault) or lacks(fault) or isinstance(fault, KeyStoreBroken):
                     raise
                 await tx.execute(_TRIED, row["id"], "bug")
                 return None

@@ -27,7 +27,7 @@ from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.kernel.step import Known, Step
 from services.kernel.timers import Timers
-from services.kernel.wire import answers
+from services.kernel.wire import answers, is_open
 
 _MEASURE_SECONDS: Final = 5.0
 _HOUSEKEEPING_SECONDS: Final = 3600.0
@@ -124,7 +124,10 @@ class Runtime:
         self._stopping.set()
         if "step" not in vars(self):  # the database did not answer when it was to start
             return
+        await self._end_measures()
         await self._end("intake", cancel=True)
+        self.effects.wake()
+        await self._end("effects")  # a mail that was sent and not marked would be sent again
         self.relay.stop()
         await self._end("relay")
         for task in self._tasks:
@@ -209,7 +212,7 @@ class Runtime:
         sender, intake = self.relay.sender, self.intake
         consumer = intake.consumer if intake else None
         client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  it has no other way
-        if client is None:
+        if client is None or not is_open(client):
             return
         self._broker_answers = await answers(client)
         metrics.BROKER_UP.labels(self.service.name).set(self._broker_answers)

@@ -86,6 +86,10 @@ class Hands(Protocol):
         """Return a stream's state (None where there is none) and its opened private values by name."""
         ...
 
+    async def consents_known(self, stream_id: UUID) -> bool:
+        """Return whether what this service remembers of a stream's consents is fresh and whole."""
+        ...
+
 
 Perform = Callable[[Effect, Hands], Awaitable[Any]]
 """Do one thing in the world; return the input that tells the stream how it went, or None.

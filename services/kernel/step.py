@@ -136,6 +136,12 @@ class Step:
         outcome.known = await self.known.horizon.known(tx)
         return self._weighing.may(asked, outcome)
 
+    async def surely(self, tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+        """Return those of the streams whose consents are known for sure."""
+        known = await self.known.horizon.known(tx)
+        rows = await read(tx, list(ids), self._decoder)
+        return {stream_id for stream_id, row in rows.items() if known(row)}
+
     async def weigh(self, tx: Tx, batch: Sequence[Asked]) -> Outcome:
         """Read the streams and decide each input in order; nothing is saved."""
         began = self._recent.began

@@ -77,13 +77,21 @@ async def started(made: AIOKafkaProducer, settings: Settings) -> AIOKafkaProduce
     return made
 
 
+def is_open(client: Any) -> bool:
+    """Return whether a client of aiokafka has been started and not been closed."""
+    return client._sync_task is not None  # noqa: SLF001  it has no other sign
+
+
 async def answers(client: Any) -> bool:
-    """Return whether the broker answers over a client's connections."""
+    """Return whether the broker answers over the connections of a client that is open."""
     try:
         async with asyncio.timeout(_ASK_SECONDS):
             await client.fetch_all_metadata()
     except (KafkaError, OSError, TimeoutError):
         return False
+    finally:
+        if not is_open(client):  # its owner closed it meanwhile, and to ask opens it again
+            await client.close()
     return True
 
 

@@ -12,6 +12,7 @@ from services.kernel.errors import Missing, NotAllowed
 from services.kernel.http import Desk, Done, at
 from services.notify import store
 from services.notify.domain import ADDRESS, Inbox, ReadNotice, RecordContact, inbox_of
+from services.notify.domain_case import rests_on_consent
 from services.notify.steps import TEXTS
 
 router: Final = APIRouter(prefix="/notify", tags=["notify"])
@@ -95,6 +96,9 @@ async def read_inbox(
     inbox = _inbox(desk)
     whose = {"recipient_id": inbox.recipient_id, "role": inbox.role}
     rows = await desk.ask(store.inbox, **whose, unread=unread, before=_place(cursor), limit=limit)
+    await desk.need_consents_known(
+        {row["case_id"] for row in rows if rests_on_consent(inbox.role, row["kind"])}
+    )
     texts = TEXTS[desk.language].kinds
     notices = [NoticeView(text=texts[row["kind"]].inbox, **row) for row in rows]
     return InboxView(

@@ -134,6 +134,11 @@ def is_visible(case: Case, notice: Notice) -> bool:
     return True
 
 
+def rests_on_consent(role: str, kind: str) -> bool:
+    """Return whether a reader in a role may know of news only while a consent covers it."""
+    return role == "coordinator" and kind not in STOPS
+
+
 def role_of(news: News) -> str:
     """Return in which role the recipients of news read it."""
     if news.circle in FAMILY:

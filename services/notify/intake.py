@@ -23,6 +23,7 @@ HEARS: Final[tuple[type[Event], ...]] = (
     consent.ConsentRefused,  # the caseworker; and this person needs no reminder
     consent.ConsentGranted,  # the family's receipt; from here on the organisation may be told
     consent.ConsentLost,  # the caseworker; from here on the organisation may not be told
+    consent.ConsentTicked,  # how far back the two before may be trusted
     agreement.MeetingInvited,  # all three parties
     agreement.AgreementProposed,  # all three parties sign
     agreement.AgreementInForce,  # all three parties

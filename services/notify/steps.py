@@ -15,10 +15,11 @@ from msgspec import Struct
 
 from contracts.model_parts import LANGUAGES
 from services.kernel.decision import Effect
+from services.kernel.errors import ConsentUnknown
 from services.kernel.service import Hands
 from services.kernel.settings import Settings
 from services.notify.domain import ADDRESS, NoteMail, Recipient
-from services.notify.domain_case import Case, is_visible
+from services.notify.domain_case import Case, is_visible, rests_on_consent, role_of
 
 LINK: Final = "((link))"
 _FOLDER: Final = Path(__file__).parent / "templates"
@@ -66,16 +67,20 @@ TEXTS: Final[Mapping[str, Texts]] = {language: read_texts(language) for language
 async def mail(effect: Effect, hands: Hands) -> NoteMail | None:
     """Send the mail about a notice, unless it has become void or no address is known.
 
-    Returns what is to be noted, or None where the notice was taken back. Raises `MailNotTaken`, or what the
-    network raises, where a later attempt may succeed.
+    Returns what is to be noted, or None where the notice was taken back. Raises `ConsentUnknown`,
+    `MailNotTaken`, or what the network raises, where a later attempt may succeed.
     """
     notice_id = UUID(effect.about["notice_id"])
-    case, _ = await hands.read(UUID(effect.about["case_id"]))
+    case_id = UUID(effect.about["case_id"])
+    case, _ = await hands.read(case_id)
     notice = case.notices.get(notice_id) if isinstance(case, Case) else None
     if notice is None:
         return None
     if not is_visible(case, notice):
         return NoteMail(notice_id, "spared")
+    news = case.news[notice.news_id]
+    if rests_on_consent(role_of(news), news.kind) and not await hands.consents_known(case_id):
+        raise ConsentUnknown
     recipient, private = await hands.read(notice.recipient_id)
     address = private.get(ADDRESS)
     if not isinstance(recipient, Recipient) or not isinstance(address, str) or not address:

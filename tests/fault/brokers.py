@@ -25,6 +25,11 @@ class Brokers(Protocol):
         ...
 
     @property
+    def inner_wires(self) -> Sequence[Proxy]:
+        """Return the wires by which the others reach each; none where there are no others."""
+        ...
+
+    @property
     def bootstrap(self) -> str:
         """Return the addresses for clients, all behind the wires."""
         ...
@@ -46,6 +51,7 @@ class Embedded:
     """The embedded broker: one, and empty after every start."""
 
     kind: Kind = "embedded"
+    inner_wires: Sequence[Proxy] = ()
 
     def __init__(self, folder: Path, port: int, wire: Proxy) -> None:
         self.wires: Sequence[Proxy] = [wire]
@@ -71,12 +77,13 @@ class Embedded:
 
 
 class Apache(ApacheKafka):
-    """Apache Kafka, whose nodes send their clients to the wires before them."""
+    """Apache Kafka, whose nodes send their clients, and each other, to the wires before them."""
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         self.kind: Kind = kind
         super().__init__(folder, brokers=3 if kind == "kafka3" else 1)
         self.wires: Sequence[Proxy] = [Proxy(node.client_port) for node in self.nodes]
+        self.inner_wires: Sequence[Proxy] = [Proxy(node.inner_port) for node in self.nodes]
 
     @property
     def bootstrap(self) -> str:
@@ -84,9 +91,13 @@ class Apache(ApacheKafka):
         return ",".join(f"127.0.0.1:{wire.port}" for wire in self.wires)
 
     def _settings(self, node: Node) -> dict[str, str]:
-        wire = self.wires[node.number - 1]
-        inner = f"INNER://127.0.0.1:{node.inner_port}"
-        return super()._settings(node) | {"advertised.listeners": f"CLIENT://127.0.0.1:{wire.port},{inner}"}
+        wires = {"CLIENT": self.wires[node.number - 1], "INNER": self.inner_wires[node.number - 1]}
+        return super()._settings(node) | {
+            "advertised.listeners": ",".join(f"{name}://127.0.0.1:{at.port}" for name, at in wires.items()),
+            # What a wire has swallowed is not waited for much longer, nor is a copy that has fallen behind.
+            "replica.socket.timeout.ms": "3000",
+            "replica.lag.time.max.ms": "4000",
+        }
 
 
 @asynccontextmanager
@@ -99,7 +110,7 @@ async def brokers(kind: Kind, folder: Path) -> AsyncIterator[Brokers]:
             made = Embedded(folder, port, await stack.enter_async_context(proxy(port)))
         else:
             made = Apache(folder, kind)  # it makes the folder
-            for wire in made.wires:
+            for wire in (*made.wires, *made.inner_wires):
                 await wire.start()
                 stack.push_async_callback(wire.stop)
         try:

@@ -15,7 +15,7 @@ from tests.fault.members import Member
 from tests.fault.spoiling import echoed, poisoned, resent, rewound
 from tests.fault.stage import Stage
 from tests.fault.timing import pause
-from tests.fault.wires import broker_wire, database_wire
+from tests.fault.wires import broker_wire, database_wire, inner_wire
 from tests.waiting import until
 
 SAVING: Final = ("save.before", "save.after", "commit.before", "commit.after")
@@ -177,6 +177,7 @@ FAULTS: Final = {
     "disk full": Fault(full_disk, 1, ("database",)),
     "wire to the database": Fault(database_wire, 2, ("database",)),
     "wire to the broker": Fault(broker_wire, 2, ("broker",)),
+    "wire between brokers": Fault(inner_wire, 2, ("broker",), ("kafka3",)),
     "sent again": Fault(resent, 1, ("database",)),
     "echo": Fault(echoed, 1, ("broker",)),
     "group rewound": Fault(rewound, 1, ("broker", "members")),

@@ -33,3 +33,8 @@ async def database_wire(stage: Stage, random: Random) -> None:
 async def broker_wire(stage: Stage, random: Random) -> None:
     """Spoil the wire to the broker, or to one of three."""
     await _spoil(random.choice(stage.broker.wires), random)
+
+
+async def inner_wire(stage: Stage, random: Random) -> None:
+    """Spoil the wire by which the other brokers reach one of three: copies of what it leads fall behind."""
+    await _spoil(random.choice(stage.broker.inner_wires), random)

@@ -204,7 +204,7 @@ async def test_what_is_parked_is_found_by_stream_reason_and_age(
     ]
     assert [row["seq"] for row in of_reason] == [2, 3]
     assert fresh == []
-    assert few == rows[:2]
+    assert [row["id"] for row in few] == [row["id"] for row in rows[:2]]
     assert "karen" not in str(shown)
 
 
@@ -232,7 +232,7 @@ async def test_a_mended_reader_takes_up_what_it_could_not_read(
         async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
             await publish(bootstrap, [a_message(case_id(n), k, seen(k)) for k in (1, 2) for n in (0, 1)])
             rows = await parked(runtime, 4)
-    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+    async with running(postgres_dsn, "", "none") as runtime:  # who listens may hear them from the topic first
         done = await operating.replay_parked(runtime)
         found, left = await tallies(runtime), await operating.list_parked(runtime)
 

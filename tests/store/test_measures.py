@@ -79,7 +79,7 @@ async def test_what_waits_is_counted_with_its_age(postgres_dsn: str) -> None:
         "effects": 10,
         "tried": 5,
     }
-    assert ages == [pytest.approx(90, abs=5)] * 4
+    assert ages == [pytest.approx(90, abs=20)] * 4
 
 
 async def test_a_flood_is_counted_up_to_a_bound(postgres_dsn: str) -> None:
@@ -135,5 +135,5 @@ async def test_a_partition_without_a_tick_ages_from_the_start(postgres_dsn: str)
         await runtime.measures.take(START)
         both = value("horizon_age_seconds")
 
-    assert one == pytest.approx(300, abs=5)
-    assert both == pytest.approx(30, abs=5)
+    assert one == pytest.approx(300, abs=20)
+    assert both == pytest.approx(30, abs=20)

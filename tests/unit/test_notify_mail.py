@@ -14,11 +14,23 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from contracts.model_parts import LANGUAGES
+from services.kernel.errors import ConsentUnknown
 from services.kernel.settings import Settings
 from services.notify.domain import ADDRESS, NoteMail, Recipient
 from services.notify.domain_news import KINDS
 from services.notify.steps import LINK, TEXTS, MailNotTaken, mail
-from tests.examples_notify import CASE, MOTHER, ORGANISATION, a_case, a_mail, accepted, lost, notice_to, sent
+from tests.examples_notify import (
+    CASE,
+    MOTHER,
+    ORGANISATION,
+    a_case,
+    a_mail,
+    accepted,
+    lost,
+    notice_to,
+    sent,
+    withdrawn,
+)
 
 ADDRESSED = "someone@example.org"
 DOOR = "https://samspil.example.dk/"
@@ -61,8 +73,11 @@ class Taken:
 class Streams:
     """Hands that reach into streams laid out beforehand."""
 
-    def __init__(self, port: int, streams: Mapping[UUID, tuple[Any, Mapping[str, Any]]]) -> None:
+    def __init__(
+        self, port: int, streams: Mapping[UUID, tuple[Any, Mapping[str, Any]]], *, known: bool = True
+    ) -> None:
         """Reach these streams, and the mail server at a port of this machine."""
+        self._known = known
         self.settings = Settings(
             smtp_port=port, smtp_tls=False, mail_from="Samspil <no-reply@samspil.example.dk>", public_url=DOOR
         )
@@ -71,6 +86,10 @@ class Streams:
     async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
         """Return a stream's state and private values."""
         return self._streams.get(stream_id, (None, {}))
+
+    async def consents_known(self, _stream_id: UUID) -> bool:
+        """Return what was laid out."""
+        return self._known
 
 
 @asynccontextmanager
@@ -152,6 +171,24 @@ async def test_consent_is_checked_again_just_before_a_mail_goes() -> None:
     effect = a_mail(case, notice_to(case, ORGANISATION, "referral_sent"))
 
     assert await mail(effect, Streams(1, {CASE: (case, {})})) == NoteMail(effect.key, "spared")
+
+
+@pytest.mark.req("K3")
+async def test_a_mail_to_an_organisation_waits_while_consents_are_not_known_for_sure() -> None:
+    """It is tried again later; the word to stop and the family's mails do not wait."""
+    open_case, closed = a_case(sent(), accepted()), a_case(sent(), lost(), withdrawn())
+    telling = a_mail(open_case, notice_to(open_case, ORGANISATION, "referral_sent"))
+    stopping = a_mail(closed, notice_to(closed, ORGANISATION, "referral_withdrawn"))
+    family = a_mail(open_case, notice_to(open_case, MOTHER, "referral_accepted"))
+
+    with pytest.raises(ConsentUnknown):
+        await mail(telling, Streams(1, {CASE: (open_case, {})}, known=False))
+    told = [
+        await mail(effect, Streams(1, {CASE: (case, {})}, known=False))
+        for effect, case in ((stopping, closed), (family, open_case))
+    ]
+
+    assert told == [NoteMail(effect.key, "inbox") for effect in (stopping, family)]
 
 
 async def test_a_mail_about_a_notice_that_was_taken_back_is_not_sent() -> None:
