@@ -191,7 +191,7 @@ FAULTS: Final = {
     "lock of a stranger": Fault(locked, 1, ("database",)),
     "no connection free": Fault(crowded, 1, ("database",)),
     "disk full": Fault(full_disk, 1, ("database",)),
-    "log's disk full": Fault(full_log, 1, ("database",)),
+    "log disk full": Fault(full_log, 1, ("database",)),
     "wire to the database": Fault(database_wire, 2, ("database",)),
     "wire to the broker": Fault(broker_wire, 2, ("broker",)),
     "wire between brokers": Fault(inner_wire, 2, ("broker",), ("kafka3",)),
