@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from services.kernel.embedded import Postgres
@@ -14,6 +15,12 @@ from tests.servers import a_broker, a_kafka, a_postgres, drop_database, fresh_da
 
 LEFT_OUT = "needs"
 FETCHES = pytest.StashKey[bool]()
+
+# The same examples each time, however slow the machine is: what fails fails for everybody.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from uuid import UUID
 import asyncpg
 
 from tests.fault.brokers import KINDS, Kind
-from tests.fault.faults import FAULTS, full_disk, mended
+from tests.fault.faults import FAULTS, full_disk, full_log, mended
 from tests.fault.ledger import (
     HEARS,
     SPOKEN,
@@ -126,6 +126,7 @@ def _kinds(made: Stage, only: Sequence[str], count: int, random: Random) -> list
         if made.broker.kind in one.brokers
         and (not only or name in only)
         and (made.small_disk or one.strike is not full_disk)
+        and (made.small_log or one.strike is not full_log)
     }
     return random.choices(list(known), list(known.values()), k=count)
 

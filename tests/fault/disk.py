@@ -1,6 +1,7 @@
-"""A disk that can be full: a small file system under the tables of one service, where one may be mounted."""
+"""Disks that can be full, where some may be mounted: under the tables of one service, and under the log."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,17 +9,20 @@ from pathlib import Path
 
 import asyncpg
 
+from services.kernel.embedded import Postgres
+
 
 @contextmanager
-def small_disk(folder: Path, owner: Path) -> Iterator[bool]:
+def small_disk(folder: Path, owner: Path, *, megabytes: int = 48) -> Iterator[bool]:
     """Mount a small disk whose owner is that of another folder; say whether it could be."""
     folder.mkdir()
     at = str(folder)
-    mounted = os.geteuid() == 0 and not _run("mount", "-t", "tmpfs", "-o", "size=48m", "none", at)
+    mounted = os.geteuid() == 0 and not _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", at)
     try:
         if mounted:
             status = owner.stat()
             os.chown(folder, status.st_uid, status.st_gid)
+            folder.chmod(0o700)
         yield mounted
     finally:
         if mounted:
@@ -27,6 +31,22 @@ def small_disk(folder: Path, owner: Path) -> Iterator[bool]:
 
 def _run(*argv: str) -> int:
     return subprocess.run(argv, check=False, capture_output=True).returncode
+
+
+async def move_log_to(folder: Path, database: Postgres, data: Path) -> None:
+    """Put the write-ahead log of a server onto a disk of its own; the server rests meanwhile."""
+    await database.stop()
+    _move(data / "pg_wal", folder, data.stat())  # noqa: ASYNC240  nothing else goes on yet
+    await database.start()
+
+
+def _move(log: Path, folder: Path, owner: os.stat_result) -> None:
+    for entry in log.iterdir():
+        shutil.move(entry, folder / entry.name)
+    log.rmdir()
+    log.symlink_to(folder, target_is_directory=True)
+    for entry in folder.rglob("*"):
+        os.chown(entry, owner.st_uid, owner.st_gid)
 
 
 async def move_to(folder: Path, dsn: str, service: str) -> None:

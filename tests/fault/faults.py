@@ -31,6 +31,8 @@ POINTS: Final = {
 
 _ARMED_SECONDS: Final = 5.0
 _FROZEN_SECONDS: Final = (3.5, 5.0)
+_SEGMENTS: Final = 12
+_NEXT_SEGMENT: Final = "select pg_logical_emit_message(true, 'room', 'gone'), pg_switch_wal()"
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,20 @@ async def full_disk(stage: Stage, random: Random) -> None:
         await pause(random.uniform(0.5, 2))
 
 
+async def full_log(stage: Stage, random: Random) -> None:
+    """Fill the disk under the database's log until the server ends itself; then make room, and start it."""
+    with filled(stage.log_disk):
+        for _ in range(_SEGMENTS):
+            try:
+                await stage.ask(_NEXT_SEGMENT)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                break
+        await pause(random.uniform(0.5, 2))
+    if stage.database.alive():
+        await stage.database.stop(immediate=True)
+    await stage.database.start()
+
+
 async def clock(stage: Stage, random: Random) -> None:
     """Let the clock of all services jump, back or forth."""
     stage.clock.write_text(str(random.uniform(-7200, 7200)))
@@ -175,6 +191,7 @@ FAULTS: Final = {
     "lock of a stranger": Fault(locked, 1, ("database",)),
     "no connection free": Fault(crowded, 1, ("database",)),
     "disk full": Fault(full_disk, 1, ("database",)),
+    "log disk full": Fault(full_log, 1, ("database",)),
     "wire to the database": Fault(database_wire, 2, ("database",)),
     "wire to the broker": Fault(broker_wire, 2, ("broker",)),
     "wire between brokers": Fault(inner_wire, 2, ("broker",), ("kafka3",)),

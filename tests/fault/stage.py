@@ -21,7 +21,7 @@ from services.kernel.topics import make_topics
 from services.kernel.wire import BrokerUnreachable
 from tests.fault.brokers import Brokers, Kind, brokers
 from tests.fault.chain import CHAIN
-from tests.fault.disk import move_to, small_disk
+from tests.fault.disk import move_log_to, move_to, small_disk
 from tests.fault.ledger import HEARS
 from tests.fault.members import Member
 from tests.fault.proxy import Proxy, proxy
@@ -44,6 +44,8 @@ class Stage:
         self.members: dict[str, Member] = {}
         self.poisoned: dict[UUID, str] = {}
         self.small_disk = False
+        self.small_log = False
+        self.log_disk = folder / "log"
         self.emptied = False
         self.clock = folder / "clock"
         self.token = ""
@@ -135,7 +137,12 @@ async def stage(kind: Kind, folder: Path) -> AsyncIterator[Stage]:
     (folder / "jwks.json").write_text(json.dumps(issuer.public.as_dict(private=False)))
     (folder / "clock").write_text("0")
     port = free_port()
-    limits = {"max_connections": str(_CONNECTIONS), "superuser_reserved_connections": "8"}
+    limits = {
+        "max_connections": str(_CONNECTIONS),
+        "superuser_reserved_connections": "8",
+        "min_wal_size": "32MB",
+        "max_wal_size": "64MB",
+    }
     async with (
         postgres(folder / "postgres", port=port, settings=limits) as database,
         proxy(port) as wire,
@@ -144,13 +151,19 @@ async def stage(kind: Kind, folder: Path) -> AsyncIterator[Stage]:
         AsyncExitStack() as stack,
     ):
         made = Stage(folder, database, wire, broker)
+        data = folder / "postgres" / "data"
+        made.small_log = stack.enter_context(small_disk(made.log_disk, data, megabytes=160))
+        if made.small_log:
+            stack.push_async_callback(database.stop)
+            await move_log_to(made.log_disk, database, data)
         made.token = issuer.token(Bearer(sub=ACTOR, role="caseworker", tenant=TENANT))
         await made.ask("create role chain login superuser password 'chain'")
         for service in CHAIN.values():
             await migrate(made.service_dsn(port), service)
         await made.ask("alter role chain nosuperuser")
         small = folder / "small"
-        made.small_disk = stack.enter_context(small_disk(small, folder / "postgres" / "data"))
+        made.small_disk = stack.enter_context(small_disk(small, data))
+        stack.push_async_callback(database.stop)  # before its disks go
         if made.small_disk:
             await move_to(small, made.dsn, "consent")
         await made.prepare_broker()

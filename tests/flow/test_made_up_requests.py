@@ -96,7 +96,7 @@ def test_no_request_is_answered_otherwise_than_told(url: str, tmp_path: Path, ro
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
     assert ran.returncode == 0, ran.stdout[-8000:]

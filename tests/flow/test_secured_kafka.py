@@ -191,7 +191,7 @@ async def _say(access: KafkaAccess, topic: str) -> None:
     producer = AIOKafkaProducer(**access.for_aiokafka(), acks="all", enable_idempotence=True)
     await producer.start()
     try:
-        await asyncio.wait_for(producer.send_and_wait(topic, b"an event"), 10)
+        await asyncio.wait_for(producer.send_and_wait(topic, b"an event"), 60)
     finally:
         await producer.stop()
 
@@ -199,7 +199,7 @@ async def _say(access: KafkaAccess, topic: str) -> None:
 async def _heard(access: KafkaAccess, topic: str, *, group: str) -> bytes | None:
     """Return the first message of a topic, read as a member of a group that commits."""
     async with _member(access, topic, group) as consumer:
-        message = await asyncio.wait_for(consumer.getone(), 15)
+        message = await asyncio.wait_for(consumer.getone(), 60)
         await consumer.commit({TopicPartition(message.topic, message.partition): message.offset + 1})
         value: bytes | None = message.value
         return value
@@ -216,7 +216,7 @@ async def _member(access: KafkaAccess, topic: str, group: str) -> AsyncIterator[
         heartbeat_interval_ms=300,
     )
     try:
-        await asyncio.wait_for(consumer.start(), 15)
+        await asyncio.wait_for(consumer.start(), 60)
         yield consumer
     finally:
         await consumer.stop()
