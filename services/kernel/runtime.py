@@ -125,9 +125,9 @@ class Runtime:
         if "step" not in vars(self):  # the database did not answer when it was to start
             return
         await self._end_measures()
-        await self._end("intake", cancel=True)
         self.effects.wake()
-        await self._end("effects")  # a mail that was sent and not marked would be sent again
+        # A mail that was sent and not marked would be sent again: it is not cancelled.
+        await asyncio.gather(self._end("intake", cancel=True), self._end("effects"))
         self.relay.stop()
         await self._end("relay")
         for task in self._tasks:
