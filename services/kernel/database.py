@@ -1,9 +1,12 @@
 """Connections to PostgreSQL, and which of its errors pass by themselves."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+
+from services.kernel.histories import enter
 
 if TYPE_CHECKING:
     Session: TypeAlias = asyncpg.Connection[Any]
@@ -18,7 +21,20 @@ _PASSING: Final = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03
 
 
 class Bare(asyncpg.Connection):
-    """A connection whose return to the pool costs no round trip: nothing here sets session state."""
+    """A connection whose return to the pool costs no round trip: nothing here sets session state.
+
+    Once it is `entered`, a statement that is not waited for any longer is never cancelled, its connection is
+    dropped: a commit that waits for a standby would be carried out by a cancel, and be seen and sent though
+    the standby does not have it.
+    """
+
+    entered = False
+
+    def _cancel_current_command(self, waiter: Any, cancel_waiter: Any = None) -> None:
+        if self.entered:
+            asyncio.get_running_loop().call_soon(self.terminate)
+        else:
+            super()._cancel_current_command(waiter, cancel_waiter)  # type: ignore[misc]  # its types leave it out
 
     def get_reset_query(self) -> str:
         """Return no statement."""
@@ -60,7 +76,9 @@ async def connect(dsn: str, *, schema: str, patience: float | None = None, **mor
 async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[], None]) -> Pool:
     """Open a pool whose unqualified names are those of one service; `on_connect` learns of each session."""
 
-    async def begin(_connection: object) -> None:
+    async def begin(session: Any) -> None:
+        await enter(session)
+        session.entered = True
         on_connect()
 
     return await asyncpg.create_pool(

@@ -22,6 +22,7 @@ from services.kernel.crash import crash_point
 from services.kernel.database import Session, connect, passes
 from services.kernel.decision import SYSTEM
 from services.kernel.errors import No
+from services.kernel.histories import Fork, dated, enter, forks
 from services.kernel.ids import new_id
 from services.kernel.logs import log
 from services.kernel.messages import Meta, Told
@@ -53,6 +54,7 @@ class Relay:
         self._settings = settings
         self._topic = topic_of(service.name)
         self._memory: OrderedDict[int, Told] = OrderedDict()
+        self._forks: Sequence[Fork] = ()
         self._kick = asyncio.Event()
         self._stopping = False
         self._ticked = 0.0
@@ -117,6 +119,8 @@ class Relay:
                     return
             sender = await started(producer(self._settings), self._settings)
             try:
+                await enter(session)
+                self._forks = await forks(session)
                 self.leads, self.sender = True, sender
                 metrics.LEADER.labels(self._service.name).set(1)
                 metrics.BROKER_UP.labels(self._service.name).set(1)
@@ -178,6 +182,8 @@ class Relay:
             days = sorted({row["created_on"] for row in rows})
             logged = await session.fetch(_LOGGED, unknown, days[0], days[-1])
             found.update({row["id"]: from_log(row) for row in logged})
+        if self._forks:
+            return [dated(found[log_id], log_id, self._forks) for log_id in ids]
         return [found[log_id] for log_id in ids]
 
     async def _send(self, sender: AIOKafkaProducer, events: Sequence[Told]) -> None:

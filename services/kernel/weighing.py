@@ -57,6 +57,7 @@ class Heard(Asked, kw_only=True, gc=False):
     record: Record
     poison: str = ""
     again: bool = False
+    history: int = 0
 
 
 class Outcome(Struct):
@@ -122,7 +123,7 @@ class Weighing:
         row = _row(heard, outcome)
         last, last_id = row.marks.get(heard.source, (0, ""))
         if heard.seq <= last:
-            if heard.seq == last and last_id != heard.cause:
+            if _forked(heard, last, last_id):
                 _park(row, heard, outcome, "divergence")
             else:
                 outcome.duplicates += 1
@@ -131,7 +132,8 @@ class Weighing:
         if reason:
             _park(row, heard, outcome, reason)
             return
-        row.marks[heard.source] = (heard.seq, heard.cause)
+        told_in = heard.history
+        row.marks[heard.source] = (heard.seq, f"{heard.cause} {told_in}" if told_in else heard.cause)
         row.changed = True
         outcome.applied += 1
 
@@ -202,6 +204,18 @@ def _row(asked: Asked, outcome: Outcome) -> Row:
     if row is None:
         row = outcome.rows[asked.stream_id] = fresh(asked.stream_id, asked.tenant)
     return row
+
+
+def _forked(heard: Heard, last: int, marked: str) -> bool:
+    """Return whether an event that is not new stands beside those that were taken, and not among them.
+
+    A mark names the last event taken and, after a space, the history it was told in, where that is not the
+    source's first one. What a later history tells under a number that was taken before is another event.
+    """
+    last_id, _, history = marked.partition(" ")
+    if heard.seq == last:
+        return last_id != heard.cause
+    return heard.history > int(history or 0)
 
 
 def _why_not(row: Row, heard: Heard, last: int) -> str:
