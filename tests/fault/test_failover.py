@@ -12,6 +12,7 @@ from services.kernel import database, operating
 from services.kernel.decision import Actor
 from services.kernel.embedded import broker, postgres
 from services.kernel.embedded_process import free_port
+from services.kernel.following import NoDivergence
 from services.kernel.ids import new_id
 from services.kernel.resending import resend
 from services.kernel.runtime import Runtime
@@ -155,9 +156,31 @@ async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
         await until(lambda: sent(source))
         reasons = Counter(row["reason"] for row in await operating.list_parked(reader))
         after = await tallies(reader)
+        rows = await operating.list_parked(reader, reason="divergence")
+        if lost > 1:
+            with pytest.raises(NoDivergence):
+                await operating.follow_source(reader, rows[1]["id"], by=ACTOR)
+        done = await operating.follow_source(reader, rows[0]["id"], by=ACTOR)
+        followed = await tallies(reader)
+        told = await log_of(source)
+        async with source.pool.acquire() as tx:
+            await resend(tx)
+        await until(lambda: sent(source))
+        await count(source, 1)
+        await until(lambda: heard(reader, 3 + lost + lost + 2))
+        left = await operating.list_parked(reader)
 
     assert reasons == {"divergence": lost, "behind": 1}
     assert after == before
+    assert done == {"stream": CASE, "applied": lost + 1, "left_in_stream": 0}
+    assert followed[CASE] == before[CASE] + told[3:]
+    assert left == []
+
+
+async def log_of(source: Runtime) -> list[str]:
+    """Return what the source has seen in the case, in order."""
+    rows = await source.pool.fetch("select data ->> 'referral_id' as ref from event_log order by seq")
+    return [row["ref"] for row in rows]
 
 
 async def heard(runtime: Runtime, number: int) -> bool:
