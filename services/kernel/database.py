@@ -15,6 +15,15 @@ else:  # generic in the stubs only
     Session = asyncpg.Connection
     Pool = asyncpg.Pool
 
+CONNECTION_FAULTS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # such as: of several servers none can be written just now
+)
+"""What asking a database may raise, whether it passes by itself or not."""
+
 _PATIENCE_SECONDS: Final = 12.0
 _PASSING_CLASSES: Final = ("08", "53")
 _PASSING: Final = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "55P03", "25006"})

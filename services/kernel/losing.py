@@ -28,7 +28,6 @@ async def lost(runtime: Runtime) -> list[dict[str, Any]]:
     settings = runtime.settings
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap,
-        enable_auto_commit=False,
         auto_offset_reset="earliest",
         **client_security(settings),
     )
@@ -39,6 +38,8 @@ async def lost(runtime: Runtime) -> list[dict[str, Any]]:
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     try:
         return await _read(consumer, runtime)
+    except KafkaError as fault:
+        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     finally:
         await consumer.stop()
 

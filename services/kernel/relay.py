@@ -19,7 +19,7 @@ from services.kernel import metrics
 from services.kernel.bell import BELLS
 from services.kernel.clock import wall
 from services.kernel.crash import crash_point
-from services.kernel.database import Session, connect, passes
+from services.kernel.database import CONNECTION_FAULTS, Session, connect, passes
 from services.kernel.decision import SYSTEM
 from services.kernel.errors import No
 from services.kernel.histories import Fork, dated, enter, forks
@@ -87,7 +87,7 @@ class Relay:
             except (KafkaError, No, TimeoutError) as fault:
                 metrics.BROKER_UP.labels(self._service.name).set(0)
                 log.warning("relay_failed", service=self._service.name, kind=type(fault).__name__)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+            except CONNECTION_FAULTS as fault:
                 if not passes(fault):
                     raise
                 log.warning("relay_lost_database", service=self._service.name, kind=type(fault).__name__)
