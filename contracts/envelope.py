@@ -17,6 +17,10 @@ Traceparent = Annotated[str, StringConstraints(pattern=r"^00-[0-9a-f]{32}-[0-9a-
 """W3C Trace Context, version 00."""
 
 
+History = Annotated[str, StringConstraints(pattern=r"^[0-9]{13}$")]
+"""When a history of the source began, in milliseconds since 1970."""
+
+
 class Attributes(Facts):
     """Identity, origin, place and cause of one event; each travels as the header `ce_<name>`."""
 
@@ -38,6 +42,14 @@ class Attributes(Facts):
     role: Annotated[Code, Field(description="In which role the actor did it.")]
     dataschema: Annotated[str, StringConstraints(pattern=r"^urn:samspil:schema:[a-z0-9_.]+$")]
     traceparent: Traceparent | None = None
+    history: Annotated[
+        History | None,
+        Field(
+            description="Since when, in milliseconds since 1970, the source's database tells another history:"
+            " it was restored, or a standby took its place. Absent before any such fork. A number that was"
+            " heard already, in a later history, is another event."
+        ),
+    ] = None
 
 
 def source_of(service: str) -> str:

@@ -10,6 +10,7 @@ _BY_PATTERN: Final = {
     r"^[a-z][a-z0-9_]{0,63}$": "some_code",
     r"^[0-9]{4}$": "0440",
     r"^[0-9]{10}$": "0000000001",
+    r"^[0-9]{13}$": "1772438400000",
     r"^urn:samspil:[a-z]+$": "urn:samspil:referral",
     r"^urn:samspil:schema:[a-z0-9_.]+$": "urn:samspil:schema:referral.sent.v1",
     r"^[a-z]+\.[a-z_]+\.v[1-9][0-9]*$": "referral.sent.v1",

@@ -50,10 +50,11 @@ def what_services_hear() -> dict[str, frozenset[str]]:
 
 
 def rights_of(service: str, hears: Collection[str]) -> set[AclBinding]:
-    """Return all that a service may do: write its own topic, read what it hears, commit in its own group."""
+    """Return all that a service may do: write and read its own topic, read what it hears, keep its place."""
     own, group = topic_of(service), user_of(service)
     return {
         _right(service, ResourceType.TOPIC, own, AclOperation.WRITE),
+        _right(service, ResourceType.TOPIC, own, AclOperation.READ),
         _right(service, ResourceType.TOPIC, own, AclOperation.DESCRIBE),
         _right(service, ResourceType.GROUP, group, AclOperation.READ),
         _right(service, ResourceType.BROKER, "kafka-cluster", AclOperation.IDEMPOTENT_WRITE),

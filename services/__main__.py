@@ -15,7 +15,7 @@ from services.audit.app import SERVICE as AUDIT
 from services.consent.app import SERVICE as CONSENT
 from services.directory.app import SERVICE as DIRECTORY
 from services.evaluation.app import SERVICE as EVALUATION
-from services.kernel import examining, operating, rebuilding, resending
+from services.kernel import examining, losing, operating, rebuilding, resending
 from services.kernel.clock import SystemClock
 from services.kernel.errors import No
 from services.kernel.logs import set_up_logs
@@ -229,6 +229,19 @@ def parked_drop(
     show(done, as_json, [f"{name}: {value}" for name, value in done.items()])
 
 
+@parked.command("follow")
+def parked_follow(
+    service: ServiceArgument,
+    parked_id: ParkedArgument,
+    by: Annotated[UUID, typer.Option(help="Who decides: the random id that your sign-in gives the person.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Where histories diverge hold the source's for true, and go on with what it says now; on the record."""
+    done = _at(service, data, lambda at: operating.follow_source(at, parked_id, by=by))
+    show(done, as_json, [f"{name}: {value}" for name, value in done.items()])
+
+
 @app.command()
 def rebuild(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Write a service's lists and figures anew from its streams and its log, also while it runs."""
@@ -258,6 +271,15 @@ def resend(
 
     count = _at(service, data, work)
     show({"queued": count}, as_json, [f"{count} events queued"])
+
+
+@app.command()
+def lost(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List what a service's topic holds and its log does not, as after a restore; if any, exits with 1."""
+    rows = _at(service, data, losing.lost)
+    show_rows(rows, as_json, "nothing is lost")
+    if rows:
+        raise typer.Exit(1)
 
 
 @app.command()

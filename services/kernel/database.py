@@ -1,9 +1,12 @@
 """Connections to PostgreSQL, and which of its errors pass by themselves."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+
+from services.kernel.histories import enter
 
 if TYPE_CHECKING:
     Session: TypeAlias = asyncpg.Connection[Any]
@@ -11,6 +14,15 @@ if TYPE_CHECKING:
 else:  # generic in the stubs only
     Session = asyncpg.Connection
     Pool = asyncpg.Pool
+
+CONNECTION_FAULTS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # such as: of several servers none can be written just now
+)
+"""What asking a database may raise, whether it passes by itself or not."""
 
 _PATIENCE_SECONDS: Final = 12.0
 _LONGEST_STATEMENT: Final = "30s"
@@ -23,7 +35,20 @@ _LACKING: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501
 
 
 class Bare(asyncpg.Connection):
-    """A connection whose return to the pool costs no round trip: nothing here sets session state."""
+    """A connection whose return to the pool costs no round trip: nothing here sets session state.
+
+    Once it is `entered`, a statement that is not waited for any longer is never cancelled, its connection is
+    dropped: a commit that waits for a standby would be carried out by a cancel, and be seen and sent though
+    the standby does not have it.
+    """
+
+    entered = False
+
+    def _cancel_current_command(self, waiter: Any, cancel_waiter: Any = None) -> None:
+        if self.entered:
+            asyncio.get_running_loop().call_soon(self.terminate)
+        else:
+            super()._cancel_current_command(waiter, cancel_waiter)  # type: ignore[misc]  # its types leave it out
 
     def get_reset_query(self) -> str:
         """Return no statement."""
@@ -65,7 +90,9 @@ async def connect(dsn: str, *, schema: str, patience: float | None = None, **mor
 async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[], None]) -> Pool:
     """Open a pool whose unqualified names are those of one service; `on_connect` learns of each session."""
 
-    async def begin(_connection: object) -> None:
+    async def begin(session: Any) -> None:
+        await enter(session)
+        session.entered = True
         on_connect()
 
     return await asyncpg.create_pool(

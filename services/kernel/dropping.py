@@ -11,11 +11,12 @@ from services.kernel.decision import Actor
 from services.kernel.errors import Missing, No
 from services.kernel.http import looks_of
 from services.kernel.ids import new_id
-from services.kernel.parking import source_of_topic, word_of
+from services.kernel.messages import attributes_of
+from services.kernel.parking import source_of_topic, unpark, word_of
 from services.kernel.replay import RELEASE, Replay
 from services.kernel.service import Tx
 from services.kernel.step import RETRIES, Step
-from services.kernel.weighing import Asked, Note, Outcome
+from services.kernel.weighing import Asked, Note, Outcome, marked_as
 
 _UNBOUND: Final = ("tenant", "divergence")
 """Reasons of events that no other event waits for."""
@@ -99,7 +100,7 @@ class Dropping:
         if row["seq"] > last + 1:
             raise NotFirst(f"it is number {row['seq']} of {row['source']}, and {last} was taken last")
         if row["seq"] == last + 1:
-            await tx.execute(_GO_ON_BEHIND, row["stream_id"], row["source"], row["seq"], str(row["event_id"]))
+            await tx.execute(_GO_ON_BEHIND, row["stream_id"], row["source"], row["seq"], _mark(row))
 
     def _told(self, row: Any, stream_id: UUID, tenant: str, why: WhyDropped, operator: Actor) -> Asked:
         told = self._step.service.dropped
@@ -122,6 +123,11 @@ def _dropped(told: type[EventDropped], row: Any, why: WhyDropped) -> EventDroppe
         parked_as=row["reason"],
         why=str(why),
     )
+
+
+def _mark(row: Any) -> str:
+    found, _ = attributes_of(unpark(row))
+    return marked_as(str(row["event_id"]), int(found.get("ce_history", 0)))
 
 
 def _uuid(key: bytes | None) -> UUID | None:

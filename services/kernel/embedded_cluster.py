@@ -63,19 +63,20 @@ def make_cluster(folder: Path, programs: Path, account: Account | None) -> None:
     for path in (half, password):
         give(path, account)
     who = ("--username=postgres", "--auth=scram-sha-256", f"--pwfile={password}")
-    _run([str(programs / "initdb"), f"--pgdata={half}", *who, *_text(programs, account)], account)
+    run_program([str(programs / "initdb"), f"--pgdata={half}", *who, *_text(programs, account)], account)
     half.rename(folder / "data")
 
 
 def _text(programs: Path, account: Account | None) -> tuple[str, ...]:
     """Return the options for UTF-8 text: the built-in locale where there is one."""
-    version = _run([str(programs / "postgres"), "--version"], account).split()[2]
+    version = run_program([str(programs / "postgres"), "--version"], account).split()[2]
     if int(version.partition(".")[0]) < _BUILT_IN_LOCALES_SINCE:
         return ("--encoding=UTF8", "--locale=C.UTF-8")
     return ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
 
-def _run(argv: list[str], account: Account | None) -> str:
+def run_program(argv: list[str], account: Account | None) -> str:
+    """Run one of the server's programs to its end and return what it says; raises `ServerFailed`."""
     prefix = stepping_down(account)
     if prefix:
         argv, account = [*prefix, *argv], None

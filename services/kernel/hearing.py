@@ -118,7 +118,14 @@ class Hearing:
             meta=meta,
             record=record,
             poison=poison,
+            history=_history(found["ce_history"]) if "ce_history" in found else 0,
         )
+
+
+def _history(spelt: bytes) -> int:
+    if not spelt.isdigit() or len(spelt) > _LONGEST_NUMBER:
+        raise Poison("header")
+    return int(spelt)
 
 
 def _tick(record: Record, kind: Kind, value: bytes, ticks: dict[int, datetime]) -> None:

@@ -53,10 +53,14 @@ class Told(Struct, frozen=True, gc=False):
     type: str
     meta: Meta
     data: bytes
+    history: int = 0
 
     def message(self) -> Message:
         """Return the event as a message."""
-        return message_of(self.event_id, self.key, self.seq, self.tenant, self.type, self.meta, self.data)
+        made = message_of(self.event_id, self.key, self.seq, self.tenant, self.type, self.meta, self.data)
+        if self.history:
+            made.headers.append(("ce_history", b"%d" % self.history))
+        return made
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from contracts.event import WhyDropped
 from services.kernel.clock import SystemClock
 from services.kernel.dropping import Dropping
 from services.kernel.errors import Missing, No
+from services.kernel.following import Following
 from services.kernel.parking import shown_type
 from services.kernel.replay import Replay
 from services.kernel.runtime import Runtime
@@ -106,6 +107,17 @@ async def drop_parked(
         told_in = await dropping.drop(tx, parked_id, why=why, by=by, tenant=tenant)
         waiting = await tx.fetchval("select count(*) from parked_events where stream_id = $1", told_in)
     return {"dropped": parked_id, "why": why, "told_in": told_in, "left_in_stream": waiting}
+
+
+async def follow_source(runtime: Runtime, parked_id: int, *, by: UUID) -> dict[str, Any]:
+    """Hold what a source says now for true where its histories diverge; say what became of what waited.
+
+    Raises `Missing`, and what `Following.follow` raises.
+    """
+    async with runtime.pool.acquire() as tx:
+        stream_id, applied = await Following(runtime.step, runtime.clock).follow(tx, parked_id, by=by)
+        left = await tx.fetchval("select count(*) from parked_events where stream_id = $1", stream_id)
+    return {"stream": stream_id, "applied": applied, "left_in_stream": left}
 
 
 def _shown(runtime: Runtime, row: Any) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from services.kernel import metrics
 from services.kernel.bell import BELLS
 from services.kernel.clock import wall
 from services.kernel.crash import crash_point
-from services.kernel.database import Session, connect, passes
+from services.kernel.database import CONNECTION_FAULTS, Session, connect, passes
 from services.kernel.decision import SYSTEM
 from services.kernel.errors import No
+from services.kernel.histories import Fork, dated, enter, forks
 from services.kernel.ids import new_id
 from services.kernel.logs import log
 from services.kernel.messages import Meta, Told
@@ -54,6 +55,7 @@ class Relay:
         self._settings = settings
         self._topic = topic_of(service.name)
         self._memory: OrderedDict[int, Told] = OrderedDict()
+        self._forks: Sequence[Fork] = ()
         self._kick = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ticked = 0.0
@@ -86,7 +88,7 @@ class Relay:
             except (KafkaError, No, TimeoutError) as fault:
                 metrics.BROKER_UP.labels(self._service.name).set(0)
                 log.warning("relay_failed", service=self._service.name, kind=type(fault).__name__)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+            except CONNECTION_FAULTS as fault:
                 if not passes(fault):
                     raise
                 log.warning("relay_lost_database", service=self._service.name, kind=type(fault).__name__)
@@ -120,6 +122,8 @@ class Relay:
                     return
             sender = await started(producer(self._settings), self._settings)
             try:
+                await enter(session)
+                self._forks = await forks(session)
                 self.leads, self.sender = True, sender
                 metrics.LEADER.labels(self._service.name).set(1)
                 metrics.BROKER_UP.labels(self._service.name).set(1)
@@ -172,6 +176,8 @@ class Relay:
             days = sorted({row["created_on"] for row in rows})
             logged = await session.fetch(_LOGGED, unknown, days[0], days[-1])
             found.update({row["id"]: from_log(row) for row in logged})
+        if self._forks:
+            return [dated(found[log_id], log_id, self._forks) for log_id in ids]
         return [found[log_id] for log_id in ids]
 
     async def _send(self, sender: AIOKafkaProducer, events: Sequence[Told]) -> None:

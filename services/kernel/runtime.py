@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-import asyncpg
-
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.crash import arm_crash
-from services.kernel.database import open_pool, passes
+from services.kernel.database import CONNECTION_FAULTS, open_pool, passes
 from services.kernel.effects import Effects
 from services.kernel.fingerprints import Fingerprints
 from services.kernel.horizon import Horizon
@@ -176,7 +174,7 @@ class Runtime:
             metrics.DATABASE_UP.labels(self.service.name).set(1)
             if missing:
                 reasons["database"] = f"migrations have not run: {', '.join(missing)}"
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        except CONNECTION_FAULTS as fault:
             metrics.DATABASE_UP.labels(self.service.name).set(0)
             reasons["database"] = f"does not answer ({type(fault).__name__})"
         if not self._broker_answers:

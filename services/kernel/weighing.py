@@ -22,6 +22,7 @@ from services.kernel.streams import Parked, Row, fresh
 _SYSTEM: Final = Actor(SYSTEM, "system")
 _SYSTEM_SPELT: Final = str(SYSTEM)
 _NOTHING: Final[Mapping[Any, Any]] = {}
+_ID_LENGTH: Final = 36
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -57,6 +58,7 @@ class Heard(Asked, kw_only=True, gc=False):
     record: Record
     poison: str = ""
     again: bool = False
+    history: int = 0
 
 
 class Outcome(Struct):
@@ -120,18 +122,20 @@ class Weighing:
     def hear(self, heard: Heard, outcome: Outcome) -> None:
         """Decide an event once and in order, or set it aside."""
         row = _row(heard, outcome)
-        last, last_id = row.marks.get(heard.source, (0, ""))
-        if heard.seq <= last:
-            if heard.seq == last and last_id != heard.cause:
-                _park(row, heard, outcome, "divergence")
-            else:
+        last, marked = row.marks.get(heard.source, (0, ""))
+        if heard.seq <= last or len(marked) > _ID_LENGTH:
+            known = _known(heard, last, marked)
+            if known == "divergence":
+                _park(row, heard, outcome, known)
+                return
+            if known:
                 outcome.duplicates += 1
-            return
+                return
         reason = _why_not(row, heard, last) or self._try(row, heard, outcome)
         if reason:
             _park(row, heard, outcome, reason)
             return
-        row.marks[heard.source] = (heard.seq, heard.cause)
+        row.marks[heard.source] = (heard.seq, marked_as(heard.cause, heard.history))
         row.changed = True
         outcome.applied += 1
 
@@ -202,6 +206,27 @@ def _row(asked: Asked, outcome: Outcome) -> Row:
     if row is None:
         row = outcome.rows[asked.stream_id] = fresh(asked.stream_id, asked.tenant)
     return row
+
+
+def marked_as(event_id: str, history: int) -> str:
+    """Return how a mark names an event: by its id and, after a fork of its source, by its history."""
+    return f"{event_id} {history}" if history else event_id
+
+
+def _known(heard: Heard, last: int, marked: str) -> str:
+    """Return whether an event is a `duplicate` or a `divergence`; nothing where it is new.
+
+    What a later history tells under a number that was taken before is another event, whatever its number;
+    what comes late from an earlier one its source tells no more.
+    """
+    last_id, _, spelt = marked.partition(" ")
+    history = int(spelt or 0)
+    if heard.history < history:
+        return "duplicate"
+    if heard.seq > last:
+        return ""
+    other = heard.seq == last and last_id not in ("", heard.cause)
+    return "divergence" if other or heard.history > history else "duplicate"
 
 
 def _why_not(row: Row, heard: Heard, last: int) -> str:

@@ -216,9 +216,9 @@ def _heard(name: str, book: Book, source: str, evidence: Evidence) -> Iterator[F
         if stream_id in evidence.poisoned:
             continue
         row = book.streams.get(stream_id, {"marks": {}, "state": {}})
-        mark = row["marks"].get(source, [0, ""])
-        if mark != [lines[-1].seq, str(lines[-1].event_id)]:
-            yield Finding("lost", name, f"{source} {stream_id} to {lines[-1].seq}, mark {mark[0]}")
+        number, event_id = row["marks"].get(source, [0, ""])
+        if (number, event_id.partition(" ")[0]) != (lines[-1].seq, str(lines[-1].event_id)):
+            yield Finding("lost", name, f"{source} {stream_id} to {lines[-1].seq}, mark {number}")
         for kind, (what, part) in COUNTS.items():
             wanted = [line.body[part] for line in lines if line.type == kind]
             if wanted:

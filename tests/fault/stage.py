@@ -25,6 +25,7 @@ from tests.fault.disk import move_log_to, move_to, small_disk
 from tests.fault.ledger import HEARS
 from tests.fault.members import Member
 from tests.fault.proxy import Proxy, proxy
+from tests.fault.standby import Standby, standby
 from tests.tally import ACTOR, TENANT, settings_for
 from tests.waiting import until
 
@@ -47,6 +48,7 @@ class Stage:
         self.small_log = False
         self.log_disk = folder / "log"
         self.emptied = False
+        self.standby: Standby | None = None
         self.clock = folder / "clock"
         self.token = ""
         self._environment: dict[str, str] = {}
@@ -58,7 +60,10 @@ class Stage:
 
     def service_dsn(self, port: int) -> str:
         """Return the connection string of the services, who are nobody special."""
-        return f"postgresql://chain:chain@127.0.0.1:{port}/postgres"
+        if self.standby is None:
+            return f"postgresql://chain:chain@127.0.0.1:{port}/postgres"
+        hosts = f"127.0.0.1:{port},127.0.0.1:{self.standby.port}"
+        return f"postgresql://chain:chain@{hosts}/postgres?target_session_attrs=read-write"
 
     def cast(self, environment: dict[str, str]) -> None:
         """Prepare two slots of each service; the first is kept running, the second comes and goes."""
@@ -131,8 +136,8 @@ where s.stream_id = any($1::uuid[]) and coalesce((c.marks -> '{source}' ->> 0)::
 
 
 @asynccontextmanager
-async def stage(kind: Kind, folder: Path) -> AsyncIterator[Stage]:
-    """Set everything up and run it while the block runs."""
+async def stage(kind: Kind, folder: Path, *, followed: bool = False) -> AsyncIterator[Stage]:
+    """Set everything up and run it while the block runs; `followed` by a standby where it is asked for."""
     issuer = Issuer(folder / "issuer.json", "samspil")
     (folder / "jwks.json").write_text(json.dumps(issuer.public.as_dict(private=False)))
     (folder / "clock").write_text("0")
@@ -152,7 +157,7 @@ async def stage(kind: Kind, folder: Path) -> AsyncIterator[Stage]:
     ):
         made = Stage(folder, database, wire, broker)
         data = folder / "postgres" / "data"
-        made.small_log = stack.enter_context(small_disk(made.log_disk, data, megabytes=160))
+        made.small_log = not followed and stack.enter_context(small_disk(made.log_disk, data, megabytes=160))
         if made.small_log:
             stack.push_async_callback(database.stop)
             await move_log_to(made.log_disk, database, data)
@@ -162,8 +167,11 @@ async def stage(kind: Kind, folder: Path) -> AsyncIterator[Stage]:
             await migrate(made.service_dsn(port), service)
         await made.ask("alter role chain nosuperuser")
         small = folder / "small"
-        made.small_disk = stack.enter_context(small_disk(small, data))
-        stack.push_async_callback(database.stop)  # before its disks go
+        if followed:
+            made.standby = await stack.enter_async_context(standby(database, port, folder / "standby"))
+        else:
+            made.small_disk = stack.enter_context(small_disk(small, data))
+            stack.push_async_callback(database.stop)  # before its disks go
         if made.small_disk:
             await move_to(small, made.dsn, "consent")
         await made.prepare_broker()

@@ -177,7 +177,7 @@ def test_a_service_may_write_one_topic() -> None:
     written = {right.name for right in rights if right.operation == AclOperation.WRITE}
     read = {right.name for right in rights if right.operation == AclOperation.READ}
     assert written == {topic_of("referral")}
-    assert read == {topic_of("consent"), topic_of("directory"), "samspil.referral"}
+    assert read == {topic_of("consent"), topic_of("directory"), topic_of("referral"), "samspil.referral"}
     assert {right.principal for right in rights} == {"User:samspil.referral"}
 
 

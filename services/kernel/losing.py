@@ -1,0 +1,92 @@
+"""What a topic holds and its service's log does not: said, heard perhaps, and lost by the database since."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from contracts.event import topic_of
+from services.kernel.errors import Poison
+from services.kernel.ids import as_uuid
+from services.kernel.messages import Record, attributes_of
+from services.kernel.parking import shown_type
+from services.kernel.runtime import Runtime
+from services.kernel.wire import BrokerUnreachable, client_security
+
+_PORTION: Final = 500
+_ASK_MS: Final = 500
+_COUNTED: Final = ("ce_id", "ce_subject", "ce_sequence")
+
+
+async def lost(runtime: Runtime) -> list[dict[str, Any]]:
+    """Return the events of a service's topic that its log does not know: place, stream, number, type, time.
+
+    Reads the whole topic and joins no group. What an older log no longer holds is not lost: a stream whose
+    log begins later is looked at from there on. Raises `BrokerUnreachable`.
+    """
+    settings = runtime.settings
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        auto_offset_reset="earliest",
+        **client_security(settings),
+    )
+    try:
+        await consumer.start()
+    except (KafkaError, OSError) as fault:
+        await consumer.stop()
+        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
+    try:
+        return await _read(consumer, runtime)
+    except KafkaError as fault:
+        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
+    finally:
+        await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, Any]]:
+    topic = topic_of(runtime.service.name)
+    places = [TopicPartition(topic, part) for part in range(runtime.settings.partitions)]
+    consumer.assign(places)
+    ends = await consumer.end_offsets(places)
+    found: list[dict[str, Any]] = []
+    while any([await consumer.position(place) < ends[place] for place in places]):
+        batches = await consumer.getmany(timeout_ms=_ASK_MS, max_records=_PORTION)
+        for records in batches.values():
+            found += await _missing(runtime, records)
+    return found
+
+
+async def _missing(runtime: Runtime, records: Sequence[Record]) -> list[dict[str, Any]]:
+    told = [one for record in records if (one := _told(record))]
+    keys = [[one[name] for one in told] for name in ("stream_id", "seq", "event_id")]
+    rows = await runtime.pool.fetch(_UNKNOWN, *keys)
+    unknown = {row["n"] for row in rows}
+    return [one for n, one in enumerate(told, 1) if n in unknown]
+
+
+def _told(record: Record) -> dict[str, Any] | None:
+    """Return where an event stands; nothing for a tick and for what cannot be read."""
+    try:
+        found, _ = attributes_of(record)
+        event_id, stream, seq = (found[name].decode() for name in _COUNTED)
+        return {
+            "part": record.partition,
+            "place": record.offset,
+            "stream_id": as_uuid(stream),
+            "seq": int(seq),
+            "event_id": as_uuid(event_id),
+            "type": shown_type(found["ce_type"].decode()),
+            "time": found["ce_time"].decode(),
+        }
+    except (Poison, KeyError, ValueError):
+        return None
+
+
+_UNKNOWN: Final = """
+select w.n
+from unnest($1::uuid[], $2::bigint[], $3::uuid[]) with ordinality as w (stream_id, seq, event_id, n)
+where not exists (
+  select from event_log e where e.stream_id = w.stream_id and e.seq = w.seq and e.event_id = w.event_id
+) and w.seq >= coalesce((select min(e.seq) from event_log e where e.stream_id = w.stream_id), 1)
+"""

@@ -1,0 +1,198 @@
+"""A standby takes the place of the first database: nothing that was answered is lost, or the loss is told."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from services.kernel import database, operating
+from services.kernel.decision import Actor
+from services.kernel.embedded import broker, postgres
+from services.kernel.embedded_process import free_port
+from services.kernel.following import NoDivergence
+from services.kernel.ids import new_id
+from services.kernel.resending import resend
+from services.kernel.runtime import Runtime
+from services.kernel.weighing import Asked
+from tests.fault.campaign import evidence_of
+from tests.fault.chain import CHAIN, Count
+from tests.fault.ledger import examine
+from tests.fault.load import Load
+from tests.fault.stage import Stage, stage
+from tests.fault.standby import Standby, ask, standby
+from tests.servers import scratch_folder
+from tests.tally import ACTOR, START, TENANT, case_id, running, tallies
+from tests.waiting import under_way, until
+
+CASE = case_id(0)
+SEQ = "select seq from referral.streams"
+
+
+@asynccontextmanager
+async def a_pair(folder: Path) -> AsyncIterator[tuple[Standby, str]]:
+    """Run a database and its standby, and say how a service reaches whichever of them can be written."""
+    port = free_port()
+    async with postgres(folder / "postgres", port=port) as first, standby(first, port, folder / "two") as two:
+        hosts = f"127.0.0.1:{port},127.0.0.1:{two.port}"
+        dsn = first.dsn.replace(f"127.0.0.1:{port}", hosts) + "?target_session_attrs=read-write"
+        yield two, dsn
+
+
+async def count(runtime: Runtime, times: int) -> None:
+    """Count in the case by a command each."""
+    for _ in range(times):
+        cause = str(new_id())
+        actor = Actor(ACTOR, "caseworker", TENANT)
+        async with runtime.pool.acquire(timeout=20) as tx:
+            asked = Asked(CASE, TENANT, Count(new_id()), actor, START, cause, cause)
+            await runtime.step.apply(tx, [asked])
+
+
+async def come_to_rest(made: Stage, cases: list[UUID]) -> None:
+    """Wait until nothing is under way."""
+
+    async def at_rest() -> bool:
+        return not await made.left(cases)
+
+    await until(at_rest, seconds=60, what="the chain to come to rest")
+
+
+async def answered(load: Load, number: int) -> None:
+    """Wait until so many commands were answered."""
+
+    async def so_many() -> bool:
+        return len(load.promised) >= number
+
+    await until(so_many, seconds=60, what=f"{number} answers")
+
+
+async def test_a_synchronous_standby_has_all_that_was_answered() -> None:
+    """Under load the first database dies and the standby goes on: nothing answered is lost or doubled."""
+    with scratch_folder() as folder:
+        async with stage("embedded", folder, followed=True) as made:
+            two = made.standby
+            assert two is not None
+            await two.be_waited_for()
+            load = Load([f"http://127.0.0.1:{made.members['referral-1'].port}"], made.token, 1)
+            async with under_way(load):
+                await answered(load, 60)
+                await made.database.kill()
+                await two.promote()
+                made.database = two.server
+                await answered(load, len(load.promised) + 60)
+                await load.end()
+            await come_to_rest(made, load.cases)
+            found = examine(await evidence_of(made, load.promised))
+
+    assert found == []
+
+
+async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the standby is gone no command is answered, not even when it is repeated after a crash."""
+    monkeypatch.setattr(database, "_PATIENCE_SECONDS", 1.0)
+    with scratch_folder() as folder:
+        async with a_pair(folder) as (two, dsn), running(dsn, "", "none", CHAIN["referral"]) as runtime:
+            await count(runtime, 1)
+            await two.be_waited_for()
+            await count(runtime, 1)
+            await two.server.stop(immediate=True)
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    await count(runtime, 1)
+            waited_for = await ask(two.first.dsn, SEQ)
+            await two.first.kill()
+            await two.first.start()
+            after_a_crash = await ask(two.first.dsn, SEQ)
+            with pytest.raises(TimeoutError):
+                await count(runtime, 1)
+            unchanged = await ask(two.first.dsn, SEQ)
+            await two.server.start()
+            await until(lambda: works(runtime))
+            together = await ask(two.first.dsn, SEQ), await ask(two.server.dsn, SEQ)
+
+    assert (waited_for, after_a_crash, unchanged) == (2, 3, 3)
+    assert together[0] == together[1]
+
+
+async def works(runtime: Runtime) -> bool:
+    """Return whether a command is answered."""
+    try:
+        await count(runtime, 1)
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
+    lost: int, postgres_dsn: str
+) -> None:
+    """A reader that heard what the source has lost halts at what it says instead, be it one event or more."""
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(scratch_folder())
+        bootstrap = (await stack.enter_async_context(broker(folder / "broker"))).bootstrap
+        two, dsn = await stack.enter_async_context(a_pair(folder))
+        source = await stack.enter_async_context(running(dsn, bootstrap, "embedded", CHAIN["referral"]))
+        reader = await stack.enter_async_context(running(postgres_dsn, bootstrap, "embedded"))
+        await count(source, 3)
+        await until(lambda: heard(reader, 3))
+        await two.catch_up()
+        two.wire.mood = "black"
+        await count(source, lost)
+        await until(lambda: heard(reader, 3 + lost))
+        before = await tallies(reader)
+        await two.first.kill()
+        await two.promote()
+        await until(lambda: works(source))
+        await count(source, lost)
+        await until(lambda: parked(reader, lost + 1))
+        async with source.pool.acquire() as tx:
+            await resend(tx)
+        await until(lambda: sent(source))
+        reasons = Counter(row["reason"] for row in await operating.list_parked(reader))
+        after = await tallies(reader)
+        rows = await operating.list_parked(reader, reason="divergence")
+        if lost > 1:
+            with pytest.raises(NoDivergence):
+                await operating.follow_source(reader, rows[1]["id"], by=ACTOR)
+        done = await operating.follow_source(reader, rows[0]["id"], by=ACTOR)
+        followed = await tallies(reader)
+        told = await log_of(source)
+        async with source.pool.acquire() as tx:
+            await resend(tx)
+        await until(lambda: sent(source))
+        await count(source, 1)
+        await until(lambda: heard(reader, 3 + lost + lost + 2))
+        left = await operating.list_parked(reader)
+
+    assert reasons == {"divergence": lost, "behind": 1}
+    assert after == before
+    assert done == {"stream": CASE, "applied": lost + 1, "left_in_stream": 0}
+    assert followed[CASE] == before[CASE] + told[3:]
+    assert left == []
+
+
+async def log_of(source: Runtime) -> list[str]:
+    """Return what the source has seen in the case, in order."""
+    rows = await source.pool.fetch("select data ->> 'referral_id' as ref from event_log order by seq")
+    return [row["ref"] for row in rows]
+
+
+async def heard(runtime: Runtime, number: int) -> bool:
+    """Return whether the reader has counted so many."""
+    return len((await tallies(runtime)).get(CASE, [])) == number
+
+
+async def parked(runtime: Runtime, number: int) -> bool:
+    """Return whether so many events wait."""
+    return len(await operating.list_parked(runtime)) == number
+
+
+async def sent(runtime: Runtime) -> bool:
+    """Return whether all was sent."""
+    return bool(await runtime.pool.fetchval("select not exists (select from pending)"))

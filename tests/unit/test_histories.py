@@ -1,0 +1,91 @@
+"""What a source tells after it has lost something is told apart from what it had told before."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from msgspec import structs
+
+from services.kernel.hearing import Hearing
+from services.kernel.histories import dated
+from services.kernel.messages import Told
+from services.kernel.streams import fresh
+from services.kernel.weighing import Outcome, Weighing, marked_as
+from tests.tally import TALLY, TENANT, a_message, a_record, case_id, seen
+
+STREAM = case_id(1)
+OTHER = str(UUID(int=7))
+FORK, LATER = 1_772_438_400_000, 1_772_438_500_000
+HEARING = Hearing(TALLY)
+
+
+def own_id(seq: int) -> str:
+    """Return the id that the example of this number has."""
+    return dict(a_message(STREAM, seq, seen(seq)).headers)["ce_id"].decode()
+
+
+def taken(seq: int, history: int, last: int, marked: str) -> str:
+    """Hear one event in a stream with a mark; return what has become of it."""
+    message = a_message(STREAM, seq, seen(seq))
+    if history:
+        message.headers.append(("ce_history", str(history).encode()))
+    (heard,), _, _ = HEARING.read([a_record(message)])
+    row = fresh(STREAM, TENANT)
+    row.marks["referral"] = (last, marked)
+    outcome = Outcome({STREAM: row})
+    Weighing(TALLY, {}, lambda: datetime.now(UTC)).hear(heard, outcome)
+    if outcome.parked:
+        return outcome.parked[0].reason
+    return "applied" if outcome.applied else "duplicate"
+
+
+@pytest.mark.parametrize(
+    ("seq", "history", "marked", "becomes"),
+    [
+        (3, 0, OTHER, "duplicate"),
+        (5, 0, own_id(5), "duplicate"),
+        (5, 0, OTHER, "divergence"),
+        (6, 0, OTHER, "applied"),
+        (3, FORK, OTHER, "divergence"),
+        (5, FORK, OTHER, "divergence"),
+        (6, FORK, OTHER, "applied"),
+        (3, FORK, marked_as(OTHER, FORK), "duplicate"),
+        (5, FORK, marked_as(own_id(5), FORK), "duplicate"),
+        (5, FORK, marked_as(OTHER, FORK), "divergence"),
+        (6, FORK, marked_as(OTHER, FORK), "applied"),
+        (3, LATER, marked_as(OTHER, FORK), "divergence"),
+        (6, LATER, marked_as(OTHER, FORK), "applied"),
+        (5, 0, marked_as(OTHER, FORK), "duplicate"),
+        (6, 0, marked_as(OTHER, FORK), "duplicate"),
+        (5, 0, "", "duplicate"),
+        (5, FORK, "", "divergence"),
+        (6, FORK, "", "applied"),
+    ],
+)
+def test_a_later_history_is_never_taken_for_a_repetition(
+    seq: int, history: int, marked: str, becomes: str
+) -> None:
+    """Five were taken: what comes is known, new, or another event under a number that was taken."""
+    assert taken(seq, history, 5, marked) == becomes
+
+
+def test_a_history_that_is_no_number_cannot_be_read() -> None:
+    """It is set aside like any other header that is not what it must be."""
+    message = a_message(STREAM, 1, seen(1))
+    message.headers.append(("ce_history", b"long ago"))
+
+    heard, _, unreadable = HEARING.read([a_record(message)])
+
+    assert heard == []
+    assert [reason for _, reason in unreadable] == ["header"]
+
+
+def test_an_event_goes_out_with_the_history_it_was_logged_in() -> None:
+    """However late it is sent again, it says the same; one of before any fork says nothing."""
+    (heard,), _, _ = HEARING.read([a_record(a_message(STREAM, 1, seen(1)))])
+    told = Told(own_id(1), str(STREAM), 1, TENANT, "referral.seen.v1", heard.meta, b"{}")
+    later = [(40, LATER), (20, FORK)]
+
+    assert [dated(told, at, later).history for at in (19, 20, 21, 40, 41)] == [0, 0, FORK, FORK, LATER]
+    assert structs.replace(told, history=FORK).message().headers[-1] == ("ce_history", str(FORK).encode())
+    assert "ce_history" not in dict(told.message().headers)
