@@ -34,6 +34,9 @@ _ROWS: Final = 500
 _EVENTS: Final = 2_000
 _REMEMBERED: Final = 50_000
 _POLL_SECONDS: Final = 0.5
+_POLL_ALONE_SECONDS: Final = 2.5
+"""Whatever this process commits wakes its relay; what an operator queues from outside may wait a moment."""
+
 _ACK_SECONDS: Final = 20.0
 _LEAD_LASTS: Final = "25s"
 _PAUSE_SECONDS: Final = 1.0
@@ -151,7 +154,7 @@ class Relay:
             if self._stopping:
                 return
             await self._tick(sender, asked_at)
-            await self._wait(_POLL_SECONDS)
+            await self._wait(_POLL_ALONE_SECONDS if self._settings.alone else _POLL_SECONDS)
 
     async def _wait(self, seconds: float) -> bool:
         """Wait until kicked or stopped, at most a while; return whether to stop."""

@@ -207,7 +207,7 @@ class Runtime:
     async def _ask_broker(self) -> None:
         """Ask over a connection that is there already; who has none, and does not try, cannot tell."""
         sender, intake = self.relay.sender, self.intake
-        consumer = intake.consumer if intake else None
+        consumer = intake.consumer if intake and intake.joined else None  # else it may know no broker yet
         client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  it has no other way
         if client is None:
             return

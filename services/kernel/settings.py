@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     tick_seconds: float = Field(default=5.0, gt=0)
     session_seconds: float = Field(default=10.0, ge=1.0)
 
+    @property
+    def alone(self) -> bool:
+        """Whether one process runs all services and nobody else uses its broker: nothing is shared out."""
+        return self.mode == "embedded" and self.broker == "embedded"
+
 
 def read_settings(**given: object) -> Settings:
     """Return the settings of this process; raise `SettingsFault` with what to do."""
