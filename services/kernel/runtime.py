@@ -15,6 +15,7 @@ from services.kernel.effects import Effects
 from services.kernel.fingerprints import Fingerprints
 from services.kernel.horizon import Horizon
 from services.kernel.intake import Intake
+from services.kernel.keeping import Keeping
 from services.kernel.kms import Kms
 from services.kernel.logs import log
 from services.kernel.measures import Measures
@@ -81,6 +82,7 @@ class Runtime:
         self.timers = Timers(self.step, self.pool, self.clock)
         self.effects = Effects(self.step, self.pool, self.clock, self.settings)
         self.measures = Measures(self.service, self.pool, ticking=self.settings.partitions if needed else 0)
+        self.keeping = Keeping(self.service, self.settings, self.pool, self.relay)
         self.intake: Intake | None = None
         if listen:
             await self.listen()
@@ -124,6 +126,7 @@ class Runtime:
         self._stopping.set()
         if "step" not in vars(self):  # the database did not answer when it was to start
             return
+        await self._end_measures()
         await self._end("intake", cancel=True)
         self.relay.stop()
         await self._end("relay")
@@ -221,6 +224,7 @@ class Runtime:
             async with self.pool.acquire() as tx:
                 await make_partitions(tx)
                 await tx.execute(_FORGET_KEYS)
+            await self.keeping.look()
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
 

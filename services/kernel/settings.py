@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     horizon_seconds: float = Field(default=60.0, gt=0)
     tick_seconds: float = Field(default=5.0, gt=0)
     session_seconds: float = Field(default=10.0, ge=1.0)
+    log_days: int = Field(default=0, ge=0)
+    """For how many days the log is kept at least; 0 for ever. Less than 30 counts as 30."""
 
     @property
     def alone(self) -> bool:
