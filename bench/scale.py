@@ -2,8 +2,8 @@
 
 `python -m bench.scale` makes a log of two services with the chain of `bench.chain`, lets one, two or four
 processes of the audit service, which hears everything, join their group on an empty broker, and then sends it
-all at once. Printed is the rate until the last event is committed, and how busy Python, PostgreSQL and the
-broker were, in cores: where all cores are taken, more processes cannot do more, whatever they share.
+all at once. Printed is the rate until the last event is committed, and how busy these processes, PostgreSQL,
+the broker and whatever else runs were, in cores: where no core is idle, more processes cannot do more.
 """
 
 import argparse
@@ -55,7 +55,7 @@ select coalesce(sum((mark.value ->> 0)::bigint), 0)::bigint from streams, jsonb_
 
 @dataclass(frozen=True)
 class Shared:
-    """A backlog worked off by so many processes: CPU in seconds."""
+    """A backlog worked off by so many processes: CPU in seconds, and how long cores had nothing to do."""
 
     members: int
     events: int
@@ -63,6 +63,7 @@ class Shared:
     python: float
     postgres: float
     broker: float
+    idle: float
 
     @property
     def rate(self) -> float:
@@ -73,11 +74,9 @@ class Shared:
         """Return it as a line."""
         busy = {"Python": self.python, "PostgreSQL": self.postgres, "broker": self.broker}
         cores = ", ".join(f"{name} {used / self.seconds:.2f}" for name, used in busy.items())
-        every = sum(busy.values()) / self.seconds
-        return (
-            f"{self.members} processes {self.rate:>8,.0f} events/s   cores: {cores}, together {every:.2f} "
-            f"of {os.cpu_count()}"
-        )
+        others = (os.cpu_count() or 1) - (sum(busy.values()) + self.idle) / self.seconds
+        rest = f"others {others:.2f}, idle {self.idle / self.seconds:.2f}"
+        return f"{self.members} processes {self.rate:>8,.0f} events/s   cores: {cores}, {rest}"
 
 
 def _member(settings: Settings, folder: Path, ready: Semaphore, end: Event) -> None:
@@ -163,8 +162,10 @@ async def _measured(
     python = [psutil.Process(process.pid) for process in crew]
     postgres = psutil.Process(on.postgres_pid)
 
-    def used() -> tuple[float, float, float]:
-        return sum(map(seconds_of, python)), _family_seconds(postgres), seconds_of(road)
+    def used() -> tuple[float, float, float, float]:
+        whole = psutil.cpu_times()
+        idle = whole.idle + getattr(whole, "iowait", 0.0)
+        return sum(map(seconds_of, python)), _family_seconds(postgres), seconds_of(road), idle
 
     before, began = used(), time.perf_counter()
     await bare(lanes, settings)
