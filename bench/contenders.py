@@ -47,32 +47,34 @@ class Apart:
 
 
 @asynccontextmanager
-async def apart(name: str, on: Servers, *, pinned: bool) -> AsyncIterator[Apart]:
-    """Run a contender while the block runs."""
+async def apart(
+    name: str, on: Servers, *, pinned: bool, contender: str | None = None
+) -> AsyncIterator[Apart]:
+    """Run a contender while the block runs; without `contender` it is called like its database."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_live, args=(name, on, theirs, pinned), name=name)
+    process = spawn.Process(target=_live, args=(contender or name, name, on, theirs, pinned), name=name)
     process.start()
     theirs.close()
-    contender = Apart(ours)
+    there = Apart(ours)
     try:
         async with asyncio.timeout(_START_SECONDS):
-            await contender.ask("start")
-        yield contender
-        await contender.ask("stop")
+            await there.ask("start")
+        yield there
+        await there.ask("stop")
     finally:
         ours.close()
         await asyncio.to_thread(process.join, 10)
         process.kill()
 
 
-def _live(name: str, on: Servers, pipe: "Connection[Any, Any]", pinned: bool) -> None:  # noqa: FBT001  across the fork
+def _live(kind: str, name: str, on: Servers, pipe: "Connection[Any, Any]", pinned: bool) -> None:  # noqa: FBT001  across the fork
     if pinned:
         pin(0)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # joining a cold broker is noisy; errors raise
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     watch_postgres(on.postgres_pid)
-    uvloop.run(_answer(CONTENDERS[name](), name, on, pipe))
+    uvloop.run(_answer(CONTENDERS[kind](), name, on, pipe))
 
 
 async def _answer(contender: Contender, name: str, on: Servers, pipe: "Connection[Any, Any]") -> None:

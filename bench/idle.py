@@ -6,6 +6,7 @@ processes of PostgreSQL and the broker up over a minute. Memory is counted once 
 
 import argparse
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
@@ -33,10 +34,18 @@ def measure(data: Path, seconds: float) -> None:
         family = [server, *server.children(recursive=True)]
         before = {one: seconds_of(one) for one in family}
         time.sleep(seconds)
-        share = sum(seconds_of(one) - before[one] for one in family if one.is_running()) / seconds
-        memory = sum(one.memory_full_info().pss for one in family if one.is_running()) / _MB
-        own = (seconds_of(server) - before[server]) / seconds
-    print(f"{share:.1%} of a core ({own:.1%} the server itself), {memory:.0f} MB in {len(family)} processes")
+        family = [one for one in family if one.is_running()]
+        parts: defaultdict[str, float] = defaultdict(float)
+        for one in family:
+            parts[part_of(one, server)] += (seconds_of(one) - before[one]) / seconds
+        memory = sum(one.memory_full_info().pss for one in family) / _MB
+    told = ", ".join(f"{name} {share:.2%}" for name, share in parts.items())
+    print(f"{sum(parts.values()):.2%} of a core ({told}), {memory:.0f} MB in {len(family)} processes")
+
+
+def part_of(process: psutil.Process, server: psutil.Process) -> str:
+    """Return to which part of the whole a process belongs."""
+    return "server" if process == server else "broker" if process.name() == "tansu" else "PostgreSQL"
 
 
 if __name__ == "__main__":

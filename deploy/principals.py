@@ -49,8 +49,12 @@ def what_services_hear() -> dict[str, frozenset[str]]:
     return {name: Hearing(service_named(name)).sources for name in SERVICES}
 
 
-def rights_of(service: str, hears: Collection[str]) -> set[AclBinding]:
-    """Return all that a service may do: write and read its own topic, read what it hears, keep its place."""
+def rights_of(service: str, hears: Collection[str], heard_by: Collection[str] = ()) -> set[AclBinding]:
+    """Return all that a service may do.
+
+    It writes and reads its own topic, reads what it hears, commits in its own group, and may see how far those who hear
+    it have come, since it keeps its log for them.
+    """
     own, group = topic_of(service), user_of(service)
     return {
         _right(service, ResourceType.TOPIC, own, AclOperation.WRITE),
@@ -58,6 +62,7 @@ def rights_of(service: str, hears: Collection[str]) -> set[AclBinding]:
         _right(service, ResourceType.TOPIC, own, AclOperation.DESCRIBE),
         _right(service, ResourceType.GROUP, group, AclOperation.READ),
         _right(service, ResourceType.BROKER, "kafka-cluster", AclOperation.IDEMPOTENT_WRITE),
+        *(_right(service, ResourceType.GROUP, user_of(other), AclOperation.DESCRIBE) for other in heard_by),
         *(_right(service, ResourceType.TOPIC, topic_of(other), AclOperation.READ) for other in hears),
         *(_right(service, ResourceType.TOPIC, topic_of(other), AclOperation.DESCRIBE) for other in hears),
     }
@@ -80,7 +85,11 @@ def grant(access: KafkaAccess, hears: Mapping[str, Collection[str]], passwords: 
         for service in hears
     ]
     _done(admin.alter_user_scram_credentials(users).values())
-    wanted = {right for service, others in hears.items() for right in rights_of(service, others)}
+    wanted = {
+        right
+        for service, others in hears.items()
+        for right in rights_of(service, others, [other for other in hears if service in hears[other]])
+    }
     there = {right for service in hears for right in _rights_held(admin, service)}
     if wanted - there:
         _done(admin.create_acls(list(wanted - there)).values())

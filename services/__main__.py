@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -32,8 +33,16 @@ from services.kernel.up import up as up_services
 from services.notify.app import SERVICE as NOTIFY
 from services.referral.app import SERVICE as REFERRAL
 
+_APPS: Final = (DIRECTORY, REFERRAL, CONSENT, AGREEMENT, EVALUATION, NOTIFY, AUDIT)
+
+
+def _hearers(name: str) -> frozenset[str]:
+    """Return the services that hear one."""
+    return frozenset(other.name for other in _APPS if other.hears_all or name in other.sources)
+
+
 SERVICES_BY_NAME: Final[dict[str, Service]] = {
-    service.name: service for service in (DIRECTORY, REFERRAL, CONSENT, AGREEMENT, EVALUATION, NOTIFY, AUDIT)
+    service.name: replace(service, hearers=_hearers(service.name)) for service in _APPS
 }
 ALL: Final = tuple(SERVICES_BY_NAME[name] for name in SERVICES)
 

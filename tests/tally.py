@@ -162,7 +162,7 @@ async def publish(bootstrap: str, messages: Sequence[Message], *, topic: str = "
 def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
     """Return the settings of a process under test."""
     return Settings(
-        mode="test",
+        mode=more.pop("mode", "test"),
         database=SecretStr(dsn),
         bootstrap=bootstrap,
         broker="kafka" if kind == "kafka" else "embedded",

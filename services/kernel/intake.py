@@ -67,12 +67,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.polled_at = time.monotonic()
         self._joined = False
         self._broker = faststream_broker(settings)
+        self._alone = settings.alone
         self.topics = sorted(topic_of(source) for source in self._hearing.sources)
         # In one process all that is heard was sent by its own relays, so nobody need ask to learn of it.
         self.bell = BELLS.hang(self.topics) if settings.mode == "embedded" else None
         self._subscriber = self._broker.subscriber(
             *self.topics,
-            group_id=f"samspil.{self._name}",
+            group_id=None if self._alone else f"samspil.{self._name}",
             batch=True,
             max_records=_MOST,
             ack_policy=AckPolicy.MANUAL,
@@ -88,6 +89,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def consumer(self) -> AIOKafkaConsumer | None:
         """The consumer, while it runs."""
         return self._subscriber.consumer
+
+    @property
+    def joined(self) -> bool:
+        """Whether its place is known: alone it is in no group, and reads all there is."""
+        if self.consumer is None:
+            return False
+        return bool(self.consumer.assignment()) if self._alone else self._joined
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -128,7 +136,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Return what keeps this consumer from hearing, by part."""
         if self.stopped_by is not None:
             return {"intake": f"stopped: {self.stopped_by}"}
-        if self.consumer is None or not self._joined:
+        if not self.joined:
             return {"intake": "has not joined its group"}
         if time.monotonic() - self.polled_at > _SILENT_SECONDS:
             return {"intake": "has not asked the broker lately"}

@@ -13,7 +13,7 @@ from services.kernel.messages import Record
 
 _LISTEN_MS: Final = 1_000
 _LISTEN_BRIEFLY_MS: Final = 50
-_REST_SECONDS: Final = 1.0
+_REST_SECONDS: Final = 5.0
 
 
 class Hearer(Protocol):

@@ -7,8 +7,7 @@ import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import msgspec
@@ -32,10 +31,15 @@ from services.kernel.service import Service
 from services.kernel.settings import Settings
 from services.kernel.wire import LARGEST_BATCH, producer, started
 
+_decode_meta = msgspec.json.Decoder(Meta).decode
+
 _ROWS: Final = 500
 _EVENTS: Final = 2_000
 _REMEMBERED: Final = 50_000
 _POLL_SECONDS: Final = 0.5
+_POLL_ALONE_SECONDS: Final = 2.5
+"""Whatever this process commits wakes its relay; what an operator queues from outside may wait a moment."""
+
 _ACK_SECONDS: Final = 20.0
 _LEAD_LASTS: Final = "25s"
 _PAUSE_SECONDS: Final = 1.0
@@ -44,6 +48,25 @@ _ALIVE_SECONDS: Final = 30.0
 
 class Unsendable(No):
     """The broker took less than it was asked to."""
+
+
+class Portion(NamedTuple):
+    """Pending rows with their events, whether more was left, and when the database was asked."""
+
+    first_ids: Sequence[int]
+    counts: Sequence[int]
+    events: Sequence[Told]
+    full: bool
+    asked_at: datetime
+
+    def with_(self, other: "Portion") -> "Portion":
+        """Return the rows of both, for them to be struck off."""
+        return self._replace(
+            first_ids=[*self.first_ids, *other.first_ids], counts=[*self.counts, *other.counts], events=()
+        )
+
+
+_NOTHING: Final = Portion((), (), (), full=False, asked_at=datetime.min)  # noqa: DTZ901  nobody reads its time
 
 
 class Relay:
@@ -134,31 +157,59 @@ class Relay:
             session.terminate() if session.is_closed() else await session.close(timeout=5)
 
     async def _rounds(self, session: Session, sender: AIOKafkaProducer) -> None:
-        sent: tuple[list[int], list[int]] = ([], [])
+        """Read, send, and strike off at the next reading; where much is left, read on while it is sent."""
+        sent = _NOTHING
         while True:
-            self._kick.clear()
-            asked_at = wall()
-            rows = _portion(await session.fetch(_NEXT, *sent, _ROWS))
-            crash_point("delete.after")
-            if rows:
-                started_at = time.perf_counter()
-                events = await self._events(session, rows)
-                crash_point("publish.before")
-                await self._send(sender, events)
-                crash_point("publish.after")
-                BELLS.ring(self._topic)
-                metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
-                metrics.SENT.labels(self._service.name).inc(len(events))
-                sent = [row["first_id"] for row in rows], [len(row["ids"]) for row in rows]
-                self._alive_at = time.monotonic()
-                crash_point("delete.before")
+            found, sent = await self._read(session, sent, _NOTHING), _NOTHING
+            while found.full:
+                found, sent = await self._send_and_read_on(session, sender, sent, found), found
+            if found.events:
+                await self._publish(sender, found)
+                sent = sent.with_(found)
+            if sent.first_ids:
                 continue
-            sent = [], []
             self._alive_at = time.monotonic()
             if self._stopping.is_set():
                 return
-            await self._tick(sender, asked_at)
-            await _within(self._kick, _POLL_SECONDS)
+            await self._tick(sender, found.asked_at)
+            await _within(self._kick, _POLL_ALONE_SECONDS if self._settings.alone else _POLL_SECONDS)
+
+    async def _send_and_read_on(
+        self, session: Session, sender: AIOKafkaProducer, sent: Portion, found: Portion
+    ) -> Portion:
+        reading = asyncio.create_task(self._read(session, sent, found))
+        try:
+            await self._publish(sender, found)
+            return await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self, session: Session, sent: Portion, under_way: Portion) -> Portion:
+        """Strike off what was acknowledged, and return what comes next behind what is under way."""
+        self._kick.clear()
+        asked_at = wall()
+        rows = await session.fetch(NEXT, sent.first_ids, sent.counts, _ROWS, under_way.first_ids)
+        crash_point("delete.after")
+        few = _portion(rows)
+        return Portion(
+            [row["first_id"] for row in few],
+            [len(row["ids"]) for row in few],
+            await self._events(session, few) if few else [],
+            len(few) < len(rows) or len(rows) == _ROWS,
+            asked_at,
+        )
+
+    async def _publish(self, sender: AIOKafkaProducer, portion: Portion) -> None:
+        started_at = time.perf_counter()
+        crash_point("publish.before")
+        await self._send(sender, portion.events)
+        crash_point("publish.after")
+        BELLS.ring(self._topic)
+        metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
+        metrics.SENT.labels(self._service.name).inc(len(portion.events))
+        self._alive_at = time.monotonic()
+        crash_point("delete.before")
 
     async def _events(self, session: Session, rows: Sequence[asyncpg.Record]) -> list[Told]:
         """Return the events of pending rows in order, from memory or, where unknown there, from the log."""
@@ -175,7 +226,7 @@ class Relay:
         if unknown:
             days = sorted({row["created_on"] for row in rows})
             logged = await session.fetch(_LOGGED, unknown, days[0], days[-1])
-            found.update({row["id"]: from_log(row) for row in logged})
+            found.update({row[0]: from_log(row) for row in logged})
         if self._forks:
             return [dated(found[log_id], log_id, self._forks) for log_id in ids]
         return [found[log_id] for log_id in ids]
@@ -255,30 +306,25 @@ def _portion(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:
 
 
 def from_log(row: asyncpg.Record) -> Told:
-    """Return an event from the log, the same to the byte as when it was first made."""
-    meta = msgspec.json.decode(row["meta"], type=Meta)
-    stream_id: UUID = row["stream_id"]
-    return Told(
-        str(row["event_id"]),
-        str(stream_id),
-        row["seq"],
-        row["tenant"],
-        row["type"],
-        meta,
-        row["data"].encode(),
-    )
+    """Return an event from the log, the same to the byte as when it was first made.
+
+    A row has `id, event_id, stream_id, seq, tenant, type, meta, data`, in this order.
+    """
+    _, event_id, stream_id, seq, tenant, kind, meta, data = row
+    return Told(str(event_id), str(stream_id), seq, tenant, kind, _decode_meta(meta), data.encode())
 
 
 # A row that has grown since it was read holds what was queued again meanwhile: it stays, for the next round.
-_NEXT: Final = """
+NEXT: Final = """
 with gone as (
   delete from pending using unnest($1::bigint[], $2::integer[]) as sent (first_id, events)
   where pending.first_id = sent.first_id and cardinality(pending.ids) = sent.events
 )
-select first_id, created_on, ids from pending where first_id <> all($1::bigint[]) order by first_id limit $3
+select first_id, created_on, ids from pending
+where first_id <> all($1::bigint[]) and first_id <> all($4::bigint[]) order by first_id limit $3
 """
 
 _LOGGED: Final = """
-select id, event_id, stream_id, seq, tenant, type, meta, data from event_log
+select id, event_id::text, stream_id::text, seq, tenant, type, meta, data from event_log
 where id = any($1::bigint[]) and created_on between $2 and $3
 """

@@ -1,5 +1,6 @@
 """Queue events from the log again: an empty broker fills up, and a consumer that missed some catches up."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -38,13 +39,16 @@ async def refill(services: Iterable[str], settings: Settings) -> None:
     Nobody may be using the broker yet: the embedded one makes a topic, of its own size, for whoever asks.
     """
     names = list(services)
-    for name in names:
-        session = await connect(settings.database.get_secret_value(), schema=name)
-        try:
-            await resend(session)
-        finally:
-            await session.close()
+    await asyncio.gather(*(_queue_all(name, settings) for name in names))
     await make_topics(names, settings)
+
+
+async def _queue_all(name: str, settings: Settings) -> None:
+    session = await connect(settings.database.get_secret_value(), schema=name)
+    try:
+        await resend(session)
+    finally:
+        await session.close()
 
 
 _RESEND: Final = """

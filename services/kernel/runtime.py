@@ -13,6 +13,7 @@ from services.kernel.effects import Effects
 from services.kernel.fingerprints import Fingerprints
 from services.kernel.horizon import Horizon
 from services.kernel.intake import Intake
+from services.kernel.keeping import Keeping
 from services.kernel.kms import Kms
 from services.kernel.logs import log
 from services.kernel.measures import Measures
@@ -79,6 +80,7 @@ class Runtime:
         self.timers = Timers(self.step, self.pool, self.clock)
         self.effects = Effects(self.step, self.pool, self.clock, self.settings)
         self.measures = Measures(self.service, self.pool, ticking=self.settings.partitions if needed else 0)
+        self.keeping = Keeping(self.service, self.settings, self.pool, self.relay)
         self.intake: Intake | None = None
         if listen:
             await self.listen()
@@ -208,7 +210,7 @@ class Runtime:
     async def _ask_broker(self) -> None:
         """Ask over a connection that is there already; who has none, and does not try, cannot tell."""
         sender, intake = self.relay.sender, self.intake
-        consumer = intake.consumer if intake else None
+        consumer = intake.consumer if intake and intake.joined else None  # else it may know no broker yet
         client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  it has no other way
         if client is None or not is_open(client):
             return
@@ -222,6 +224,7 @@ class Runtime:
             async with self.pool.acquire() as tx:
                 await make_partitions(tx)
                 await tx.execute(_FORGET_KEYS)
+            await self.keeping.look()
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
 

@@ -113,7 +113,8 @@ class Service:
     unsealed. `project` writes the service's own tables. `perform` does side effects by their kind. `dropped`
     tells of an event that was given up; whoever hears anything has it. `rebuild` writes the own tables anew
     from whole streams, each with its state and all its events; `tables` names them in the order in which
-    `project` writes them, each with the column that holds the stream.
+    `project` writes them, each with the column that holds the stream. `hearers` names the services that hear
+    this one, where whoever runs it knows them all.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Service:
     rebuild: Project | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
     hears_all: bool = False
+    hearers: frozenset[str] | None = None
 
     @property
     def sources(self) -> frozenset[str]:

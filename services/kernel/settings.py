@@ -53,6 +53,13 @@ class Settings(BaseSettings):
     horizon_seconds: float = Field(default=60.0, gt=0)
     tick_seconds: float = Field(default=5.0, gt=0)
     session_seconds: float = Field(default=10.0, ge=1.0)
+    log_days: int = Field(default=0, ge=0)
+    """For how many days the log is kept at least; 0 for ever. Less than 30 counts as 30."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether one process runs all services and nobody else uses its broker: nothing is shared out."""
+        return self.mode == "embedded" and self.broker == "embedded"
 
 
 def read_settings(**given: object) -> Settings:

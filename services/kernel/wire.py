@@ -47,6 +47,8 @@ def subscriber_options(settings: Settings) -> dict[str, Any]:
         "max_partition_fetch_bytes": 4 * LARGEST_BATCH,
         # The embedded broker does not wake a waiting fetch when data arrives: its wait is a polling period.
         "fetch_max_wait_ms": EMBEDDED_WAIT_MS if settings.broker == "embedded" else 500,
+        # How often a fetcher looks round that nothing has woken; alone, whatever is sent wakes it.
+        "consumer_timeout_ms": 5_000 if settings.alone else 200,
     }
 
 

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel import operating
@@ -396,3 +397,21 @@ async def test_nobody_is_deaf_between_two_fetches(
 
     assert isinstance(subscriber, LongPoll)
     assert silent.asked == 100
+
+
+@pytest.mark.parametrize("broker_kind", ["embedded"])
+async def test_who_is_alone_waits_for_no_group(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
+    """Where one process runs everything, each service reads all there is, and joins no group for it."""
+    async with running(postgres_dsn, bootstrap, broker_kind, mode="embedded") as runtime:
+        await publish(bootstrap, a_load(20, 5))
+        await until(lambda: heard(runtime, 100))
+        assert runtime.intake is not None
+        group = f"samspil.{runtime.service.name}"
+        stranger = AIOKafkaConsumer(*runtime.intake.topics, bootstrap_servers=bootstrap, group_id=group)
+        await stranger.start()
+        left_to_others = stranger.assignment()
+        await stranger.stop()
+
+        assert runtime.intake.consumer is not None
+        assert left_to_others == runtime.intake.consumer.assignment()
+        assert await runtime.why_not_ready() == {}

@@ -657,6 +657,28 @@ def twice(reader: Reader) -> Iterator[str]:
         seen.add(event_id)
 
 
+@pytest.mark.parametrize("rows", [3, 4])
+async def test_a_long_backlog_is_sent_once_and_in_order(
+    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """While a portion is sent the next is read; each is struck off, and nothing is sent twice."""
+    monkeypatch.setattr(relay, "_ROWS", rows)
+    async with (
+        running(postgres_dsn, bootstrap, broker_kind) as sender,
+        reading(bootstrap) as reader,
+    ):
+        await sender.let_go()
+        await load(sender, 5, 20)
+        assert await pending(sender) == 100
+        sender.take_hold()
+        await until(lambda: all_sent(sender))
+        await load(sender, 5, 1, first=21)
+        await reader.read_until(lambda: len(reader.lines) >= 105)
+
+    assert reader.firsts() == in_order(5, 21)
+    assert len(reader.lines) == 105
+
+
 async def test_a_resend_is_the_same_to_the_byte(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
     """Whoever has an event already passes it by: it has the id, the number and the words that it had."""
     async with (

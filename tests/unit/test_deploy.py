@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from confluent_kafka.admin import AclOperation
+from confluent_kafka.admin import AclOperation, ResourceType
 from pydantic import SecretStr
 
 from contracts.event import SERVICES, topic_of
@@ -179,6 +179,18 @@ def test_a_service_may_write_one_topic() -> None:
     assert written == {topic_of("referral")}
     assert read == {topic_of("consent"), topic_of("directory"), topic_of("referral"), "samspil.referral"}
     assert {right.principal for right in rights} == {"User:samspil.referral"}
+
+
+def test_a_service_may_see_how_far_its_hearers_have_come() -> None:
+    """That is all it may do with the groups of others: it keeps its log until they have heard it."""
+    rights = rights_of("referral", {"consent"}, {"audit", "consent"})
+
+    groups = {(right.name, right.operation) for right in rights if right.restype == ResourceType.GROUP}
+    assert groups == {
+        ("samspil.referral", AclOperation.READ),
+        ("samspil.audit", AclOperation.DESCRIBE),
+        ("samspil.consent", AclOperation.DESCRIBE),
+    }
 
 
 def test_every_panel_says_what_it_shows() -> None:

@@ -1,0 +1,193 @@
+"""How fast an empty broker fills up from the log, against a bare producer that is handed the same messages.
+
+`python -m bench.refill` lets some cases go through the chain of `bench.chain`, copies what they left until
+the logs hold 100,000 events, and fills empty brokers in turns: by the product's own refill and relays, which
+read the log in PostgreSQL, and by aiokafka's producer alone, with all messages ready. Nobody listens.
+"""
+
+import argparse
+import asyncio
+import logging
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import psutil
+import structlog
+import uvloop
+from aiokafka import TopicPartition
+from pydantic import SecretStr
+
+from bench.chain import CHAIN
+from bench.load import InvalidRunError, Meter, watch_postgres
+from bench.ours import Ours
+from bench.servers import servers
+from bench.stock import fill
+from contracts.event import topic_of
+from services.kernel.database import connect
+from services.kernel.embedded import broker
+from services.kernel.messages import Message
+from services.kernel.partitions import partition_of
+from services.kernel.relay import Relay, from_log
+from services.kernel.resending import refill
+from services.kernel.serving import settle_garbage
+from services.kernel.settings import Settings
+from services.kernel.topics import make_topics
+from services.kernel.wire import producer
+
+_LOOK_SECONDS: Final = 0.002
+_DAYS: Final = 3
+
+Lanes = dict[TopicPartition, list[Message]]
+Reached = dict[TopicPartition, int]
+Way = Callable[[Settings], Awaitable[Reached]]
+"""Fills a broker, and returns how far it acknowledged."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One broker filled: CPU seconds of this process, of PostgreSQL and of the broker."""
+
+    events: int
+    seconds: float
+    python: float
+    postgres: float
+    broker: float
+
+    @property
+    def rate(self) -> float:
+        """Return events a second."""
+        return self.events / self.seconds
+
+    def line(self, name: str) -> str:
+        """Return it as a line."""
+        parts = {"Python": self.python, "PostgreSQL": self.postgres, "broker": self.broker}
+        cpu = ", ".join(f"{part} {1e6 * used / self.events:.1f}" for part, used in parts.items())
+        return f"{name:10}{self.rate:>10,.0f} events/s   CPU µs an event: {cpu}"
+
+
+async def _main(events: int, repeats: int) -> None:
+    async with servers("ours", kafka=False) as on:
+        watch_postgres(on.postgres_pid)
+        dsn = on.dsn_of["ours"]
+        first = Ours()
+        await first.start(dsn, on.bootstrap, kafka=False)
+        await first.stop()
+        count = await fill(dsn, CHAIN, events, days=_DAYS)
+        lanes = await messages_of(dsn)
+        settle_garbage()
+        runs: dict[str, list[Filled]] = {"bare": [], "refill": []}
+        ways: dict[str, Way] = {
+            "bare": lambda settings: bare(lanes, settings),
+            "refill": _refill,
+        }
+        print(f"{count} events, {repeats} repeats")
+        for number in range(repeats):
+            for name in sorted(ways, reverse=number % 2 == 1):
+                runs[name].append(await _filled(dsn, ways[name], lanes))
+                print(runs[name][-1].line(name), flush=True)
+    ratios = [ours.rate / bare.rate for ours, bare in zip(runs["refill"], runs["bare"], strict=True)]
+    print(f"refill: {median(ratios):.2f} of the bare producer ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+async def _filled(dsn: str, way: Way, lanes: Lanes) -> Filled:
+    """Fill an empty broker; raise `InvalidRunError` unless it then holds every event once."""
+    async with AsyncExitStack() as running:
+        folder = running.enter_context(tempfile.TemporaryDirectory())
+        empty = await running.enter_async_context(broker(Path(folder)))
+        settings = Settings(
+            mode="test", database=SecretStr(dsn), bootstrap=empty.bootstrap, broker="embedded"
+        )
+        meter, used = Meter(), sum(psutil.Process(empty.pid).cpu_times()[:2])
+        reached = await way(settings)
+        run = meter.run(sum(map(len, lanes.values())), time.perf_counter())
+        used = sum(psutil.Process(empty.pid).cpu_times()[:2]) - used
+        if reached != {place: len(lane) for place, lane in lanes.items()}:
+            raise InvalidRunError(f"the broker holds {reached}")
+    return Filled(run.hops, run.seconds, run.python_cpu_seconds, run.postgres_cpu_seconds, used)
+
+
+async def messages_of(dsn: str) -> Lanes:
+    """Return all that the logs hold as messages, by partition and in order."""
+    lanes: Lanes = defaultdict(list)
+    for name in CHAIN:
+        session = await connect(dsn, schema=name)
+        for row in await session.fetch(_LOGGED):
+            message = from_log(row).message()
+            lanes[TopicPartition(topic_of(name), partition_of(message.key, 4))].append(message)
+        await session.close()
+    return lanes
+
+
+async def bare(lanes: Lanes, settings: Settings) -> Reached:
+    """Send what is ready, as fast as aiokafka can: the lanes beside each other."""
+    await make_topics(CHAIN, settings)
+    sender = producer(settings)
+    await sender.start()
+    reached: Reached = {}
+
+    async def acknowledged(place: TopicPartition, batch: Any) -> None:
+        count = batch.record_count()
+        done = await (await sender.send_batch(batch, place.topic, partition=place.partition))
+        reached[place] = done.offset + count
+
+    async def send(place: TopicPartition, lane: Sequence[Message]) -> None:
+        batch = sender.create_batch()
+        for message in lane:
+            if batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers):
+                continue
+            await acknowledged(place, batch)
+            batch = sender.create_batch()
+            batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers)
+        await acknowledged(place, batch)
+
+    await asyncio.gather(*(send(place, lane) for place, lane in lanes.items()))
+    await sender.stop()
+    return reached
+
+
+async def _refill(settings: Settings) -> Reached:
+    """Fill as `samspil up` does: queue the logs, and let the relays send."""
+    await refill(CHAIN, settings)
+    relays = [Relay(replace(service, ticks=None), settings) for service in CHAIN.values()]
+    tasks = [asyncio.create_task(relay.run()) for relay in relays]
+    sessions = [await connect(settings.database.get_secret_value(), schema=name) for name in CHAIN]
+    for session in sessions:
+        while await session.fetchval("select exists (select from pending)"):
+            await asyncio.sleep(_LOOK_SECONDS)
+        await session.close()
+    for relay in relays:
+        relay.stop()
+    await asyncio.gather(*tasks)
+    return {
+        TopicPartition(topic_of(name), partition): end
+        for name, relay in zip(CHAIN, relays, strict=True)
+        for partition, end in relay.reached.items()
+    }
+
+
+def quiet() -> None:
+    """Let nothing but errors be told."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
+_LOGGED: Final = "select id, event_id, stream_id, seq, tenant, type, meta, data from event_log order by id"
+
+
+if __name__ == "__main__":
+    wanted = argparse.ArgumentParser(
+        prog="python -m bench.refill",
+        description="Fill an empty broker from the log, and by a bare producer.",
+    )
+    wanted.add_argument("--events", type=int, default=100_000, help="how many events the logs hold")
+    wanted.add_argument("--repeats", type=int, default=5, help="how often each way")
+    given = wanted.parse_args()
+    quiet()
+    uvloop.run(_main(given.events, given.repeats))

@@ -1,0 +1,193 @@
+"""Whether more processes of one service do more: one, two and four members of a group on the same backlog.
+
+`python -m bench.scale` makes a log of two services with the chain of `bench.chain`, lets one, two or four
+processes of the audit service, which hears everything, join their group on an empty broker, and then sends it
+all at once. Printed is the rate until the last event is committed, and how busy these processes, PostgreSQL,
+the broker and whatever else runs were, in cores: where no core is idle, more processes cannot do more.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event, Semaphore
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import psutil
+import uvloop
+from pydantic import SecretStr
+
+from bench.chain import CHAIN
+from bench.idle import seconds_of
+from bench.load import InvalidRunError
+from bench.ours import Ours
+from bench.refill import Lanes, bare, messages_of, quiet
+from bench.servers import Servers, servers
+from bench.stock import fill
+from contracts.event import SERVICES
+from services.audit.app import SERVICE as AUDIT
+from services.kernel.clock import SystemClock
+from services.kernel.database import Session, connect
+from services.kernel.embedded import broker
+from services.kernel.intake import Intake
+from services.kernel.kms import FileKms
+from services.kernel.migrations import migrate
+from services.kernel.runtime import Runtime
+from services.kernel.serving import settle_garbage
+from services.kernel.settings import Settings
+from services.kernel.topics import make_topics
+from tests.servers import scratch_folder
+
+_MEMBERS: Final = (1, 2, 4)
+_LOOK_SECONDS: Final = 0.05
+_PATIENCE_SECONDS: Final = 120.0
+_TAKEN: Final = """
+select coalesce(sum((mark.value ->> 0)::bigint), 0)::bigint from streams, jsonb_each(marks) as mark
+"""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A backlog worked off by so many processes: CPU in seconds, and how long cores had nothing to do."""
+
+    members: int
+    events: int
+    seconds: float
+    python: float
+    postgres: float
+    broker: float
+    idle: float
+
+    @property
+    def rate(self) -> float:
+        """Return events a second."""
+        return self.events / self.seconds
+
+    def line(self) -> str:
+        """Return it as a line."""
+        busy = {"Python": self.python, "PostgreSQL": self.postgres, "broker": self.broker}
+        cores = ", ".join(f"{name} {used / self.seconds:.2f}" for name, used in busy.items())
+        others = (os.cpu_count() or 1) - (sum(busy.values()) + self.idle) / self.seconds
+        rest = f"others {others:.2f}, idle {self.idle / self.seconds:.2f}"
+        return f"{self.members} processes {self.rate:>8,.0f} events/s   cores: {cores}, {rest}"
+
+
+def _member(settings: Settings, folder: Path, ready: Semaphore, end: Event) -> None:
+    """Be one process of the audit service until told to leave."""
+    quiet()
+    uvloop.run(_live(settings, folder, ready, end))
+
+
+async def _live(settings: Settings, folder: Path, ready: Semaphore, end: Event) -> None:
+    kms = FileKms(folder / "kek", mode="test")
+    runtime = Runtime(AUDIT, settings, clock=SystemClock(), models={}, kms=kms)
+    await runtime.start()
+    while await runtime.why_not_ready() or runtime.intake is None or not _places(runtime.intake):
+        await asyncio.sleep(_LOOK_SECONDS)
+    settle_garbage()
+    ready.release()
+    await asyncio.to_thread(end.wait)
+    await runtime.stop()
+
+
+def _places(intake: Intake) -> int:
+    return 0 if intake.consumer is None else len(intake.consumer.assignment())
+
+
+async def _main(events: int, repeats: int) -> None:
+    async with servers("ours", kafka=False) as on:
+        dsn = on.dsn_of["ours"]
+        first = Ours()
+        await first.start(dsn, on.bootstrap, kafka=False)
+        await first.stop()
+        count = await fill(dsn, CHAIN, events)
+        lanes = await messages_of(dsn)
+        print(f"{count} events, {repeats} repeats", flush=True)
+        runs: dict[int, list[Shared]] = {members: [] for members in _MEMBERS}
+        for number in range(repeats):
+            for members in sorted(_MEMBERS, reverse=number % 2 == 1):
+                runs[members].append(await _shared(on, members, lanes))
+                print(runs[members][-1].line(), flush=True)
+    for members in _MEMBERS[1:]:
+        ratios = [many.rate / one.rate for many, one in zip(runs[members], runs[1], strict=True)]
+        print(f"{members} to 1: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+async def _shared(on: Servers, members: int, lanes: Lanes) -> Shared:
+    """Let so many processes take all events, on tables and a broker that know of none."""
+    dsn = on.dsn_of["ours"]
+    owner = await connect(dsn, schema="audit")
+    await owner.execute("drop schema if exists audit cascade")
+    await migrate(dsn, AUDIT)
+    async with AsyncExitStack() as running:
+        folder = running.enter_context(scratch_folder())
+        empty = await running.enter_async_context(broker(folder / "broker"))
+        settings = Settings(
+            mode="test", database=SecretStr(dsn), bootstrap=empty.bootstrap, broker="embedded"
+        )
+        await make_topics(SERVICES, settings)
+        spawn = multiprocessing.get_context("spawn")
+        ready, end = spawn.Semaphore(0), spawn.Event()
+        crew = [spawn.Process(target=_member, args=(settings, folder, ready, end)) for _ in range(members)]
+        for process in crew:
+            process.start()
+        try:
+            for _ in crew:
+                await asyncio.to_thread(ready.acquire)
+            return await _measured(on, owner, crew, psutil.Process(empty.pid), settings, lanes)
+        finally:
+            end.set()
+            for process in crew:
+                await asyncio.to_thread(process.join, _PATIENCE_SECONDS)
+                process.kill()
+            await owner.close()
+
+
+async def _measured(
+    on: Servers,
+    owner: Session,
+    crew: Sequence[BaseProcess],
+    road: psutil.Process,
+    settings: Settings,
+    lanes: Lanes,
+) -> Shared:
+    whole = sum(map(len, lanes.values()))
+    python = [psutil.Process(process.pid) for process in crew]
+    postgres = psutil.Process(on.postgres_pid)
+
+    def used() -> tuple[float, float, float, float]:
+        whole = psutil.cpu_times()
+        idle = whole.idle + getattr(whole, "iowait", 0.0)
+        return sum(map(seconds_of, python)), _family_seconds(postgres), seconds_of(road), idle
+
+    before, began = used(), time.perf_counter()
+    await bare(lanes, settings)
+    while await owner.fetchval(_TAKEN) < whole:
+        if time.perf_counter() - began > _PATIENCE_SECONDS:
+            raise InvalidRunError(f"{await owner.fetchval(_TAKEN)} of {whole} events were taken")
+        await asyncio.sleep(_LOOK_SECONDS)
+    seconds = time.perf_counter() - began
+    spent = [after - earlier for after, earlier in zip(used(), before, strict=True)]
+    return Shared(len(crew), whole, seconds, *spent)
+
+
+def _family_seconds(postgres: psutil.Process) -> float:
+    return sum(map(seconds_of, [postgres, *postgres.children(recursive=True)]))
+
+
+if __name__ == "__main__":
+    wanted = argparse.ArgumentParser(
+        prog="python -m bench.scale", description="Share one service out among processes."
+    )
+    wanted.add_argument("--events", type=int, default=60_000, help="how many events the backlog has")
+    wanted.add_argument("--repeats", type=int, default=3, help="how often each number of processes")
+    given = wanted.parse_args()
+    quiet()
+    uvloop.run(_main(given.events, given.repeats))

@@ -1,0 +1,114 @@
+"""What a stranger's old snapshot costs the relay, and whether all is as before once it is let go.
+
+`python -m bench.snapshot` queues commands' events one by one and strikes them off as the relay does, while
+somebody holds a snapshot, so that no dead row can be taken away. It prints after each round how many dead
+rows `pending` holds, how large it is, what a look at it takes when nothing is pending, and how fast events
+pass. Then the snapshot is let go.
+"""
+
+import argparse
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
+
+import asyncpg
+
+from bench.chain import CHAIN
+from bench.servers import servers
+from services.kernel.database import Session, connect
+from services.kernel.migrations import migrate
+from services.kernel.relay import NEXT
+
+_LOOKS: Final = 21
+_AT_ONCE: Final = 20
+_FEW: Final = 1_000
+_PATIENCE_SECONDS: Final = 180.0
+_LOOK_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How `pending` looks at rest."""
+
+    dead: int
+    kilobytes: int
+    look_ms: float
+
+    def line(self, name: str) -> str:
+        """Return it as a line."""
+        size = f"{self.dead:>8,} dead rows, {self.kilobytes:>6,} kB"
+        return f"{name:16}{size}, a look takes {self.look_ms:.2f} ms"
+
+
+async def _main(rounds: int, events: int) -> None:
+    async with AsyncExitStack() as running:
+        on = await running.enter_async_context(servers("ours", kafka=False))
+        dsn = on.dsn_of["ours"]
+        await migrate(dsn, CHAIN["consent"])
+        relay = await connect(dsn, schema="consent", synchronous_commit="off")
+        stranger = await asyncpg.connect(dsn)
+        await _say("at first", relay, await _churn(relay, events))
+        held = stranger.transaction(isolation="repeatable_read")
+        await held.start()
+        await stranger.fetch("select 1 from consent.streams limit 1")
+        for number in range(rounds):
+            await _say(f"held, round {number + 1}", relay, await _churn(relay, events))
+        await held.rollback()
+        began = time.monotonic()
+        while (await _look(relay)).dead > _FEW and time.monotonic() - began < _PATIENCE_SECONDS:
+            await asyncio.sleep(_LOOK_SECONDS)
+        print(f"let go; autovacuum had cleared up {time.monotonic() - began:.0f} s later")
+        await _say("let go", relay, await _churn(relay, events))
+        await stranger.close()
+        await relay.close()
+
+
+async def _churn(relay: Session, events: int) -> float:
+    """Queue events one by one, as commands do, and strike them off; return events a second."""
+    began = time.perf_counter()
+    for _ in range(events // _AT_ONCE):
+        for _ in range(_AT_ONCE):
+            await relay.execute(_QUEUE)
+        rows = await relay.fetch(NEXT, [], [], 500, [])
+        while rows:
+            rows = await relay.fetch(NEXT, [row["first_id"] for row in rows], [1] * len(rows), 500, [])
+    return events / (time.perf_counter() - began)
+
+
+async def _say(name: str, relay: Session, rate: float) -> None:
+    print(f"{(await _look(relay)).line(name)}; {rate:,.0f} events/s", flush=True)
+
+
+async def _look(relay: Session) -> Seen:
+    """Look as the relay does, several times, and count."""
+    took = []
+    for _ in range(_LOOKS):
+        began = time.perf_counter()
+        await relay.fetch(NEXT, [], [], 500, [])
+        took.append(1e3 * (time.perf_counter() - began))
+    row = await relay.fetchrow(_SIZE)
+    assert row is not None
+    return Seen(row["dead"], row["kilobytes"], median(took))
+
+
+_QUEUE: Final = """
+insert into pending (first_id, ids) select id, array[id] from nextval('event_log_id') as id
+"""
+
+_SIZE: Final = """
+select n_dead_tup as dead, (pg_total_relation_size(relid) / 1024)::integer as kilobytes
+from pg_stat_user_tables where relid = 'pending'::regclass
+"""
+
+
+if __name__ == "__main__":
+    wanted = argparse.ArgumentParser(
+        prog="python -m bench.snapshot", description="Measure what an old snapshot costs."
+    )
+    wanted.add_argument("--rounds", type=int, default=5, help="how many rounds while it is held")
+    wanted.add_argument("--events", type=int, default=20_000, help="events of a round")
+    given = wanted.parse_args()
+    asyncio.run(_main(given.rounds, given.events))

@@ -1,0 +1,105 @@
+"""A service's log is kept until everybody has heard it, however old it is."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from services.kernel.database import connect
+from services.kernel.decision import Actor
+from services.kernel.ids import new_id
+from services.kernel.resending import resend
+from services.kernel.runtime import Runtime
+from services.kernel.weighing import Asked
+from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
+from tests.waiting import until
+
+TOPIC = "samspil.consent.v1"
+SPOKEN = replace(TALLY, hearers=frozenset({"agreement"}))
+AGE_ALL = """
+do $$
+begin
+  create table event_log_20250101 partition of event_log for values from ('2025-01-01') to ('2025-01-02');
+  update event_log set created_on = '2025-01-01';
+end
+$$
+"""
+
+
+@asynccontextmanager
+async def told(dsn: str, bootstrap: str, kind: str) -> AsyncIterator[Runtime]:
+    """Run a tally that keeps its log for 90 days and has told something long ago."""
+    async with running(dsn, bootstrap, kind, SPOKEN, log_days=90) as runtime:
+        cause = str(new_id())
+        actor = Actor(ACTOR, "caseworker", TENANT)
+        asked = Asked(case_id(1), TENANT, Count(case_id(2)), actor, START, cause, cause)
+        async with runtime.pool.acquire() as tx:
+            await runtime.step.apply(tx, [asked])
+        await until(lambda: nothing_pending(runtime))
+        owner = await connect(dsn, schema="consent")
+        await owner.execute(AGE_ALL)
+        await owner.close()
+        yield runtime
+
+
+async def nothing_pending(runtime: Runtime) -> bool:
+    """Return whether all was sent."""
+    return not await runtime.pool.fetchval("select exists (select from pending)")
+
+
+async def logged(runtime: Runtime) -> int:
+    """Return how many events the log holds."""
+    count: int = await runtime.pool.fetchval("select count(*) from event_log")
+    return count
+
+
+async def hear(bootstrap: str) -> None:
+    """Commit, as the agreement service would, that all was heard."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id="samspil.agreement", enable_auto_commit=False
+    )
+    await consumer.start()
+    places = [TopicPartition(TOPIC, n) for n in range(4)]
+    consumer.assign(places)
+    await consumer.commit(await consumer.end_offsets(places))
+    await consumer.stop()
+
+
+@pytest.mark.parametrize("broker_kind", [pytest.param("kafka", marks=pytest.mark.kafka)])
+async def test_what_somebody_has_not_heard_is_kept(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """The service that hears it has been away for longer than the log is kept."""
+    async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
+        assert [await runtime.keeping.look() for _ in range(3)] == [0, 0, 0]
+
+        assert await logged(runtime) == 1
+
+
+@pytest.mark.parametrize("broker_kind", [pytest.param("kafka", marks=pytest.mark.kafka)])
+async def test_what_all_have_heard_is_let_go(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
+    """The first look notes how far the topic reaches, the second finds that all have heard that far."""
+    async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await runtime.keeping.look()
+        await hear(bootstrap)
+
+        assert await runtime.keeping.look() == 1
+        assert await logged(runtime) == 0
+
+
+@pytest.mark.parametrize("broker_kind", [pytest.param("kafka", marks=pytest.mark.kafka)])
+async def test_what_is_sent_again_counts_as_unheard(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """While old events are queued again the topic's reach says nothing of them: the next look begins anew."""
+    async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await hear(bootstrap)
+        await runtime.let_go()
+        runtime.relay.leads = True
+        async with runtime.pool.acquire() as tx:
+            await resend(tx)
+
+        assert [await runtime.keeping.look() for _ in range(2)] == [0, 0]
+        assert await logged(runtime) == 1
