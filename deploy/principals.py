@@ -52,8 +52,8 @@ def what_services_hear() -> dict[str, frozenset[str]]:
 def rights_of(service: str, hears: Collection[str], heard_by: Collection[str] = ()) -> set[AclBinding]:
     """Return all that a service may do.
 
-    It writes and reads its own topic, reads what it hears, commits in its own group, and may see how far those who hear
-    it have come, since it keeps its log for them.
+    It writes and reads its own topic, reads what it hears, commits in its own group, and may see how far
+    those who hear it have come, since it keeps its log for them.
     """
     own, group = topic_of(service), user_of(service)
     return {

@@ -25,6 +25,9 @@ begin
   where not exists (select from histories h where h.cluster = c.system_identifier and h.timeline = t.timeline)
   on conflict do nothing;
   if current_setting('synchronous_standby_names') <> '' then
+    if current_setting('synchronous_commit') in ('off', 'local') then
+      perform set_config('synchronous_commit', 'on', true);  -- for this one commit: the relay's waits for none
+    end if;
     perform pg_logical_emit_message(true, 'samspil', '');
   end if;
 end
