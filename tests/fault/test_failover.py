@@ -13,6 +13,7 @@ from services.kernel.decision import Actor
 from services.kernel.embedded import broker, postgres
 from services.kernel.embedded_process import free_port
 from services.kernel.following import NoDivergence
+from services.kernel.histories import enter
 from services.kernel.ids import new_id
 from services.kernel.resending import resend
 from services.kernel.runtime import Runtime
@@ -110,6 +111,8 @@ async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen(
             after_a_crash = await ask(two.first.dsn, SEQ)
             with pytest.raises(TimeoutError):
                 await count(runtime, 1)
+            with pytest.raises(TimeoutError):
+                await begin_to_relay(dsn)
             unchanged = await ask(two.first.dsn, SEQ)
             await two.server.start()
             await until(lambda: works(runtime))
@@ -117,6 +120,15 @@ async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen(
 
     assert (waited_for, after_a_crash, unchanged) == (2, 3, 3)
     assert together[0] == together[1]
+
+
+async def begin_to_relay(dsn: str) -> None:
+    """Enter a session whose own commits wait for nobody, as the relay does before it looks what to send."""
+    session = await database.connect(dsn, schema="referral", patience=1.0, synchronous_commit="off")
+    try:
+        await enter(session)
+    finally:
+        session.terminate()
 
 
 async def works(runtime: Runtime) -> bool:
