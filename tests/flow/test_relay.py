@@ -667,6 +667,7 @@ async def test_a_long_backlog_is_sent_once_and_in_order(
         running(postgres_dsn, bootstrap, broker_kind) as sender,
         reading(bootstrap) as reader,
     ):
+        await until(lambda: leading(sender))
         await sender.let_go()
         await load(sender, 5, 20)
         assert await pending(sender) == 100
