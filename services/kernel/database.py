@@ -91,8 +91,12 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
     """Open a pool whose unqualified names are those of one service; `on_connect` learns of each session."""
 
     async def begin(session: Any) -> None:
-        await enter(session)
         session.entered = True
+        try:
+            await enter(session)
+        except BaseException:
+            session.terminate()  # else the pool takes leave of it politely, and waits for ever on a dead wire
+            raise
         on_connect()
 
     return await asyncpg.create_pool(
