@@ -121,12 +121,14 @@ class Effects:
         """Perform one portion of what waits; return how many there were."""
         if not self._perform:
             return 0
-        renewing = asyncio.create_task(self._renew())
+        over = asyncio.Event()
+        renewing = asyncio.create_task(self._renew(over))
         try:
             await self._mark_left()
             rows = await self._claim()
             ends = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
         finally:
+            over.set()  # a cancel alone may be lost where the driver answers it with a fault of its own
             renewing.cancel()
             await asyncio.wait({renewing})
         for end in ends:
@@ -159,9 +161,9 @@ class Effects:
         )
         return found
 
-    async def _renew(self) -> None:
-        """Hold on to what is under way, for as long as the task lives."""
-        while True:
+    async def _renew(self, over: asyncio.Event) -> None:
+        """Hold on to what is under way, until it is over."""
+        while not over.is_set():
             await asyncio.sleep(_RENEW_SECONDS)
             asked_at, keys = time.monotonic(), list(self._held)
             try:
