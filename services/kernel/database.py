@@ -37,9 +37,9 @@ _LACKING: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501
 class Bare(asyncpg.Connection):
     """A connection whose return to the pool costs no round trip: nothing here sets session state.
 
-    Once it is `entered`, a statement that is not waited for any longer is never cancelled, its connection is
-    dropped: a commit that waits for a standby would be carried out by a cancel, and be seen and sent though
-    the standby does not have it.
+    Once the pool has it (`entered`), a statement that is not waited for any longer is never cancelled, its
+    connection is dropped: a commit that waits for a standby would be carried out by a cancel, and be seen and
+    sent though the standby does not have it.
     """
 
     entered = False
@@ -95,7 +95,7 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
         try:
             await enter(session)
         except BaseException:
-            session.terminate()  # else the pool takes leave of it politely, and waits for ever on a dead wire
+            session.terminate()  # else the pool closes it politely, for which it knows no bound
             raise
         on_connect()
 
