@@ -26,7 +26,7 @@ from services.kernel.parking import WAITING, park
 from services.kernel.replay import Replay
 from services.kernel.settings import Settings
 from services.kernel.step import Step
-from services.kernel.streams import save
+from services.kernel.streams import Page, save
 from services.kernel.tracing import batch_span
 from services.kernel.weighing import Heard, Outcome
 from services.kernel.wire import faststream_broker, subscriber_options
@@ -252,7 +252,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         read = time.perf_counter()
         with batch_span(self._name, heard):
             if unreadable:
-                await save(tx, (), parked=[park(record, reason) for record, reason in unreadable])
+                await save(tx, Page(), parked=[park(record, reason) for record, reason in unreadable])
                 self._flood.count_unreadable(len(unreadable), len(heard))
                 self._count_parked(reason for _, reason in unreadable)
             if heard:

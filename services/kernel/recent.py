@@ -7,12 +7,9 @@ own; it is met over new connections, and each of these makes everything forgotte
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
-import msgspec
-
-from services.kernel.streams import Row, Written, reread
+from services.kernel.streams import Written
 
 
 class Recent:
@@ -25,26 +22,26 @@ class Recent:
         self.began = 0
         """How often everything was forgotten."""
 
-    def take(self, ids: Iterable[UUID], decoder: msgspec.json.Decoder[Any]) -> dict[UUID, Row]:
+    def take(self, ids: Iterable[UUID]) -> dict[UUID, Written]:
         """Return those that are remembered, and remember them no more."""
         found = self._written
         if not found:
             return {}
-        return {at: reread(at, found.pop(at), decoder) for at in ids if at in found}
+        return {at: found.pop(at) for at in ids if at in found}
 
     def drop(self, ids: Iterable[UUID]) -> None:
         """Remember these no more."""
         for stream_id in ids:
             self._written.pop(stream_id, None)
 
-    def keep(self, rows: Iterable[Row], began: int) -> None:
+    def keep(self, written: Iterable[Written], began: int) -> None:
         """Remember streams as they were just saved, by a batch that began before anything was forgotten."""
         if began != self.began or not self._most:
             return
         kept = self._written
-        for row in rows:
-            if row.written is not None and not row.parked:
-                kept[row.stream_id] = row.written
+        for one in written:
+            if not one.parked:
+                kept[one.stream_id] = one
         while len(kept) > self._most:
             kept.popitem(last=False)
 

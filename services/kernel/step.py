@@ -1,7 +1,7 @@
 """The one move of every service: read many streams, decide each, save all, tell."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from random import random
@@ -21,10 +21,11 @@ from services.kernel.messages import Told
 from services.kernel.recent import Recent
 from services.kernel.sealing import Box, Keyring, NewKey
 from services.kernel.service import Saved, Service, Tx, nothing_else
-from services.kernel.streams import Key, Row, read, save
-from services.kernel.weighing import Asked, Heard, Outcome, Weighing
+from services.kernel.streams import Key, Row, Written, read, read_written, row_of, save
+from services.kernel.weighing import Asked, Entangled, Heard, Outcome, Weighing
 
 RETRIES: Final = 12
+_AT_ONCE: Final = 64
 
 Tell = Callable[[Sequence[tuple[int, Told]]], None]
 """Is told of events and their log ids once they are committed."""
@@ -37,19 +38,6 @@ class Known(Struct, frozen=True):
     models: Mapping[str, CollaborationModel]
     horizon: Horizon
     clock: Callable[[], datetime]
-
-
-class _Planned:
-    """Takes down what a service writes into its own tables, so that no transaction waits for its reckoning.
-
-    Where it writes nothing, the one statement that saves the streams is its own transaction.
-    """
-
-    def __init__(self) -> None:
-        self.writes: list[tuple[str, tuple[Any, ...]]] = []
-
-    async def execute(self, statement: str, *given: Any) -> None:
-        self.writes.append((statement, given))
 
 
 class Step:
@@ -113,9 +101,9 @@ class Step:
             guard(outcome)
         if outcome.parked and not keep_parked:
             return outcome
-        rows = [row for row in outcome.rows.values() if row.changed]
-        if rows or outcome.parked or key:
-            await self._save(tx, rows, outcome, key(outcome) if key else None)
+        await self._put(outcome, outcome.rows.values())
+        if outcome.page.written or outcome.parked or key:
+            await self._save(tx, outcome, key(outcome) if key else None)
             self._saved.observe(perf_counter() - weighed)
         if not tx.is_in_transaction():
             self.tell(outcome)
@@ -123,7 +111,7 @@ class Step:
 
     def tell(self, outcome: Outcome) -> None:
         """Hand on what was committed, and keep it in mind."""
-        self._recent.keep(outcome.rows.values(), outcome.began)
+        self._recent.keep(outcome.page.written, outcome.began)
         if outcome.new_keys:
             self.known.keyring.learn(outcome.new_keys)
         if outcome.messages:
@@ -132,7 +120,7 @@ class Step:
     async def look(self, tx: Tx, asked: Asked) -> Row:
         """Return the stream that a `Look` asks for; raise `Missing` or `NotAllowed`."""
         outcome = Outcome(await read(tx, [asked.stream_id], self._decoder))
-        await self._read_others(tx, [asked], outcome)
+        await self._read_others(tx, [asked], {}, outcome)
         outcome.known = await self.known.horizon.known(tx)
         return self._weighing.may(asked, outcome)
 
@@ -143,35 +131,75 @@ class Step:
         return {stream_id for stream_id, row in rows.items() if known(row)}
 
     async def weigh(self, tx: Tx, batch: Sequence[Asked]) -> Outcome:
-        """Read the streams and decide each input in order; nothing is saved."""
-        began = self._recent.began
-        outcome = Outcome(await self._read(tx, batch), began=began)
-        await self._read_others(tx, batch, outcome)
+        """Read the streams and decide each input in order; nothing is saved.
+
+        Of a large batch a few are decided at a time and written down at once: what they are made of is let
+        go of while it is at hand. Where an input needs what is written down already, all are decided in one piece.
+        """
+        try:
+            return await self._weigh(tx, batch, _AT_ONCE)
+        except Entangled:
+            return await self._weigh(tx, batch, len(batch))
+
+    async def _weigh(self, tx: Tx, batch: Sequence[Asked], at_once: int) -> Outcome:
+        outcome = Outcome({}, began=self._recent.began)
+        stored = await self._read(tx, batch)
         opens = self.service.opens
         ids = [asked.stream_id for asked in batch if type(asked.body) in opens] if opens else []
         if ids:
             outcome.opened = await self.known.keyring.open_streams(tx, ids)
         if any(type(asked) is Asked for asked in batch):
             outcome.known = await self.known.horizon.known(tx)
-        for asked in batch:
-            if isinstance(asked, Heard):
-                self._weighing.hear(asked, outcome)
-            else:
-                self._weighing.obey(asked, outcome)
+        if len(batch) <= at_once:
+            await self._decide(tx, batch, stored, outcome)
+            return outcome
+        often = _in_several(batch, at_once)
+        for start in range(0, len(batch), at_once):
+            turn = batch[start : start + at_once]
+            await self._decide(tx, turn, stored, outcome)
+            done = {asked.stream_id for asked in turn} - often
+            await self._put(outcome, [outcome.rows.pop(stream_id) for stream_id in done])
+            outcome.done |= done
         return outcome
 
-    async def _read(self, tx: Tx, batch: Sequence[Asked]) -> dict[UUID, Row]:
+    async def _decide(
+        self, tx: Tx, batch: Sequence[Asked], stored: dict[UUID, Written], outcome: Outcome
+    ) -> None:
+        rows, decoder = outcome.rows, self._decoder
+        for asked in batch:
+            one = stored.pop(asked.stream_id, None)
+            if one is not None:
+                rows[asked.stream_id] = row_of(one, decoder)
+        await self._read_others(tx, batch, stored, outcome)
+        hear, obey = self._weighing.hear, self._weighing.obey
+        for asked in batch:
+            if isinstance(asked, Heard):
+                hear(asked, outcome)
+            else:
+                obey(asked, outcome)
+
+    async def _put(self, outcome: Outcome, rows: Iterable[Row]) -> None:
+        """Write down the streams that have changed."""
+        changed = [row for row in rows if row.changed]
+        outcome.page.put(changed)
+        if changed and self.service.project is not None:
+            outcome.planned.begin()
+            await self.service.project(cast("Tx", outcome.planned), [_saved(row) for row in changed])
+
+    async def _read(self, tx: Tx, batch: Sequence[Asked]) -> dict[UUID, Written]:
         ids = dict.fromkeys(asked.stream_id for asked in batch)
         if not isinstance(batch[0], Heard):  # whoever asks is answered by what is so now
             self._recent.drop(ids)
-            return await read(tx, list(ids), self._decoder)
-        rows = self._recent.take(ids, self._decoder)
-        unknown = [stream_id for stream_id in ids if stream_id not in rows]
+            return {one.stream_id: one for one in await read_written(tx, list(ids))}
+        stored = self._recent.take(ids)
+        unknown = [stream_id for stream_id in ids if stream_id not in stored]
         if unknown:
-            rows.update(await read(tx, unknown, self._decoder))
-        return rows
+            stored.update((one.stream_id, one) for one in await read_written(tx, unknown))
+        return stored
 
-    async def _read_others(self, tx: Tx, batch: Sequence[Asked], outcome: Outcome) -> None:
+    async def _read_others(
+        self, tx: Tx, batch: Sequence[Asked], stored: dict[UUID, Written], outcome: Outcome
+    ) -> None:
         rows, also = outcome.rows, self.service.also
         if also is nothing_else:
             return
@@ -181,15 +209,20 @@ class Step:
             for other in also(None if row is None else row.state, asked.body):
                 if other not in rows:
                     wanted[other] = None
+        if not outcome.done.isdisjoint(wanted):
+            raise Entangled
+        for other in [other for other in wanted if other in stored]:
+            del wanted[other]
+            rows[other] = row_of(stored.pop(other), self._decoder)
         if wanted:
             rows.update(await read(tx, list(wanted), self._decoder))
 
-    async def _seal(self, tx: Tx, rows: Sequence[Row], outcome: Outcome) -> tuple[list[Box], list[NewKey]]:
-        seals = [(row, seal) for row in rows if row.seals for seal in row.last_seals()]
+    async def _seal(self, tx: Tx, outcome: Outcome) -> tuple[list[Box], list[NewKey]]:
+        seals = outcome.page.seals
         if not seals:
             return [], []
         keyring = self.known.keyring
-        tenants = {seal.subject: row.tenant for row, seal in seals}
+        tenants = {seal.subject: tenant for _, tenant, seal in seals}
         keys = await keyring.fetch(tx, tenants)
         made = []
         for subject, tenant in tenants.items():
@@ -197,24 +230,32 @@ class Step:
                 keys[subject], new_key = await keyring.make(tenant, subject)
                 outcome.new_keys[subject] = keys[subject]
                 made.append(new_key)
-        boxes = [keyring.seal(keys[seal.subject], row.tenant, row.key, seal) for row, seal in seals]
-        return boxes, made
+        return [keyring.seal(keys[seal.subject], tenant, key, seal) for key, tenant, seal in seals], made
 
-    async def _save(self, tx: Tx, rows: Sequence[Row], outcome: Outcome, key: Key | None) -> None:
-        boxes, new_keys = await self._seal(tx, rows, outcome)
-        planned = _Planned()
-        if self.service.project is not None:
-            await self.service.project(cast("Tx", planned), [_saved(row) for row in rows])
-        async with tx.transaction() if planned.writes else nullcontext():
+    async def _save(self, tx: Tx, outcome: Outcome, key: Key | None) -> None:
+        boxes, new_keys = await self._seal(tx, outcome)
+        writes = outcome.planned.writes
+        async with tx.transaction() if writes else nullcontext():
             crash_point("save.before")
             outcome.messages = await save(
-                tx, rows, boxes=boxes, new_keys=new_keys, parked=outcome.parked, key=key
+                tx, outcome.page, boxes=boxes, new_keys=new_keys, parked=outcome.parked, key=key
             )
             crash_point("save.after")
-            for statement, given in planned.writes:
-                await tx.execute(statement, *given)
+            for statement, columns in writes:
+                await tx.execute(statement, *columns)
             crash_point("commit.before")
         crash_point("commit.after")
+
+
+def _in_several(batch: Sequence[Asked], at_once: int) -> set[UUID]:
+    """Return the streams that occur in more than one turn of a batch: they are written down at its end."""
+    first: dict[UUID, int] = {}
+    often: set[UUID] = set()
+    for n, asked in enumerate(batch):
+        turn = n // at_once
+        if first.setdefault(asked.stream_id, turn) != turn:
+            often.add(asked.stream_id)
+    return often
 
 
 def _saved(row: Row) -> Saved:

@@ -40,7 +40,6 @@ class Row(Struct, gc=False):
     timers: tuple[Timer, ...] = ()
     seals: tuple[Seal, ...] = ()
     effects: tuple[Effect, ...] = ()
-    written: "Written | None" = None
 
     def take(self, decision: Decision, told: Sequence[Sent]) -> None:
         """Go on from a decision."""
@@ -71,8 +70,9 @@ class Row(Struct, gc=False):
 
 
 class Written(Struct, frozen=True, gc=False):
-    """A stream as it was just saved, in the words of the database."""
+    """A stream as it is saved, in the words of the database."""
 
+    stream_id: UUID
     key: str
     tenant: str
     version: int
@@ -80,6 +80,7 @@ class Written(Struct, frozen=True, gc=False):
     marks: str
     kind: str
     state: str
+    parked: bool = False
 
 
 class Parked(Struct, frozen=True):
@@ -118,28 +119,80 @@ def fresh(stream_id: UUID, tenant: str) -> Row:
 
 async def read(tx: Tx, ids: Sequence[UUID], decoder: msgspec.json.Decoder[Any]) -> dict[UUID, Row]:
     """Return those of the streams that exist."""
-    rows: dict[UUID, Row] = {}
+    found = await read_written(tx, ids)
+    return {one.stream_id: row_of(one, decoder) for one in found}
+
+
+async def read_written(tx: Tx, ids: Sequence[UUID]) -> list[Written]:
+    """Return those of the streams that exist, in the words of the database."""
     keys = list(map(str, ids))
-    decode = decoder.decode
-    for n, tenant, version, seq, parked, marks, state in await tx.fetch(_READ, _join(keys)):
-        stream_id = ids[n - 1]
-        document = None if state is None else decode(state)
-        rows[stream_id] = Row(
-            stream_id, keys[n - 1], tenant, version, seq, parked, _decode_marks(marks), document, document
+    return [
+        Written(
+            ids[n - 1],
+            keys[n - 1],
+            tenant,
+            version,
+            seq,
+            marks,
+            "",
+            _NULL if state is None else state,
+            parked,
         )
-    return rows
+        for n, tenant, version, seq, parked, marks, state in await tx.fetch(_READ, _join(keys))
+    ]
 
 
-def reread(stream_id: UUID, one: Written, decoder: msgspec.json.Decoder[Any]) -> Row:
-    """Return a stream as `read` would, from what was written of it."""
+def row_of(one: Written, decoder: msgspec.json.Decoder[Any]) -> Row:
+    """Return the row of a stream from what was written of it."""
     document = None if one.state == _NULL else decoder.decode(one.state)
     marks = _decode_marks(one.marks)
-    return Row(stream_id, one.key, one.tenant, one.version, one.seq, False, marks, document, document)  # noqa: FBT003  a parked one is not kept
+    return Row(
+        one.stream_id, one.key, one.tenant, one.version, one.seq, one.parked, marks, document, document
+    )
+
+
+class Page:
+    """What one statement is to save, in the words of the database: of many objects a few texts are left."""
+
+    __slots__ = ("bodies", "effects", "metas", "seals", "timers", "told", "written")
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.written: list[Written] = []
+        self.told: list[Told] = []
+        self.metas: list[str] = []
+        self.bodies: list[str] = []
+        self.timers: list[tuple[str, ...]] = []
+        self.effects: list[tuple[str, ...]] = []
+        self.seals: list[tuple[str, str, Seal]] = []
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Write down streams and what they have told, each stream once."""
+        for row in rows:
+            key, tenant = row.key, row.tenant
+            self.written.append(_write(row))
+            for sent in row.told:
+                body = body_of(sent)
+                self.told.append(Told(str(sent.event_id), key, sent.seq, tenant, sent.type, sent.meta, body))
+                self.metas.append(_encode(sent.meta).decode())
+                self.bodies.append(body.decode())
+            if row.timers:
+                self.timers += [
+                    (key, timer.kind, str(timer.ref), tenant, _spelt(timer.due_at))
+                    for timer in row.last_timers()
+                ]
+            if row.effects:
+                self.effects += [
+                    (str(effect.key), key, tenant, effect.kind, _encode(effect.about).decode())
+                    for effect in row.effects
+                ]
+            if row.seals:
+                self.seals += [(key, tenant, seal) for seal in row.last_seals()]
 
 
 async def save(
     tx: Tx,
-    rows: Sequence[Row],
+    page: Page,
     *,
     boxes: Sequence[Box] = (),
     new_keys: Sequence[NewKey] = (),
@@ -151,29 +204,27 @@ async def save(
     Raises `asyncpg.SerializationError` (40001), with nothing saved, where any stream has moved on since it
     was read, and `asyncpg.UniqueViolationError` where the command's key was stored meanwhile.
     """
-    columns, told = _events(rows)
     ids = await tx.fetchval(
         _SAVE,
-        *_streams(sorted(rows, key=_place)),  # everybody locks in one order
-        *columns,
-        *_timers(rows),
-        *_effects(rows),
+        *_streams(sorted(page.written, key=_place)),  # everybody locks in one order
+        *_events(page),
+        *_columns(page.timers, 5),
+        *_columns(page.effects, 5),
         *_boxes(boxes),
         *_new_keys(new_keys),
         *_parked(parked),
         *_key(key),
     )
-    return list(zip(ids or (), told, strict=True))
+    return list(zip(ids or (), page.told, strict=True))
 
 
-def _streams(rows: Sequence[Row]) -> tuple[str, ...]:
-    written = [_write(row) for row in rows]
+def _streams(written: Sequence[Written]) -> tuple[str, ...]:
     return (
         _join([one.key for one in written]),
         _join([one.tenant for one in written]),
         _join([str(one.version) for one in written]),
         _join([str(one.seq) for one in written]),
-        _join(["t" if row.parked else "f" for row in rows]),
+        _join(["t" if one.parked else "f" for one in written]),
         _join([one.marks for one in written]),
         _join([one.kind for one in written]),
         _join([one.state for one in written]),
@@ -185,53 +236,28 @@ def _write(row: Row) -> Written:
     if row.state is not None:
         kind, state = row.state.__struct_config__.tag, _encode(row.state).decode()
     marks = _encode(row.marks).decode()
-    row.written = Written(row.key, row.tenant, row.version + 1, row.seq, marks, kind, state)
-    return row.written
+    return Written(
+        row.stream_id, row.key, row.tenant, row.version + 1, row.seq, marks, kind, state, row.parked
+    )
 
 
-def _events(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[Told]]:
-    told = [
-        Told(str(sent.event_id), row.key, sent.seq, row.tenant, sent.type, sent.meta, body_of(sent))
-        for row in rows
-        for sent in row.told
-    ]
+def _events(page: Page) -> tuple[str, ...]:
+    told = page.told
     if not told:
-        return ("",) * 7, told
+        return ("",) * 7
     return (
         _join([one.event_id for one in told]),
         _join([one.key for one in told]),
         _join([str(one.seq) for one in told]),
         _join([one.tenant for one in told]),
         _join([one.type for one in told]),
-        _join([_encode(one.meta).decode() for one in told]),
-        _join([one.data.decode() for one in told]),
-    ), told
-
-
-def _timers(rows: Sequence[Row]) -> tuple[str, ...]:
-    return _columns(
-        [
-            (row.key, timer.kind, str(timer.ref), row.tenant, _spelt(timer.due_at))
-            for row in rows
-            for timer in row.last_timers()
-        ],
-        5,
+        _join(page.metas),
+        _join(page.bodies),
     )
 
 
 def _spelt(time: datetime | None) -> str:
     return _NULL if time is None else time.isoformat()
-
-
-def _effects(rows: Sequence[Row]) -> tuple[str, ...]:
-    return _columns(
-        [
-            (str(effect.key), row.key, row.tenant, effect.kind, _encode(effect.about).decode())
-            for row in rows
-            for effect in row.effects
-        ],
-        5,
-    )
 
 
 def _boxes(boxes: Sequence[Box]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
@@ -17,7 +18,7 @@ from services.kernel.ids import new_id
 from services.kernel.messages import Meta, Record, Told
 from services.kernel.parking import park
 from services.kernel.service import Sent, Service, nothing_else
-from services.kernel.streams import Parked, Row, fresh
+from services.kernel.streams import Page, Parked, Row, fresh
 
 _SYSTEM: Final = Actor(SYSTEM, "system")
 _SYSTEM_SPELT: Final = str(SYSTEM)
@@ -61,13 +62,46 @@ class Heard(Asked, kw_only=True, gc=False):
     history: int = 0
 
 
+class Planned:
+    """Takes down what a service writes into its own tables, so that no transaction waits for its reckoning.
+
+    What one statement writes for different streams is written at once. Where nothing is written, the one
+    statement that saves the streams is its own transaction.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing to write."""
+        self.writes: list[tuple[str, list[list[Any]]]] = []
+        self._next = 0
+
+    def begin(self) -> None:
+        """Begin with further streams: their statements are kept in their own order."""
+        self._next = 0
+
+    async def execute(self, statement: str, *columns: Sequence[Any]) -> None:
+        """Take down a statement and its columns, each with one value a row."""
+        for at in range(self._next, len(self.writes)):
+            known, before = self.writes[at]
+            if known == statement:
+                for column, more in zip(before, columns, strict=True):
+                    column.extend(more)
+                self._next = at + 1
+                return
+        self.writes.insert(self._next, (statement, [list(column) for column in columns]))
+        self._next += 1
+
+
 class Outcome(Struct):
     """What a batch has made of its streams, and what was set aside.
 
-    `began` tells which memory of streams it was made from, `new_keys` are those of persons met first.
+    `page` holds what of it is written down, `rows` are those streams that are not yet. `began` tells which
+    memory of streams it was made from, `new_keys` are those of persons met first.
     """
 
     rows: dict[UUID, Row]
+    page: Page = msgspec.field(default_factory=Page)
+    planned: Planned = msgspec.field(default_factory=Planned)
+    done: set[UUID] = msgspec.field(default_factory=set)
     opened: Mapping[UUID, Mapping[str, Any]] = {}
     known: Callable[[Row], bool] = bool
     messages: list[tuple[int, Told]] = []
@@ -78,6 +112,10 @@ class Outcome(Struct):
     at: datetime = _NO_TIME
     began: int = 0
     new_keys: dict[UUID, AESGCM] = {}
+
+
+class Entangled(Exception):
+    """An input needs a stream that was written down already."""
 
 
 class Weighing:
@@ -163,6 +201,8 @@ class Weighing:
         for stream_id, other in decision.others.items():
             beside = outcome.rows.get(stream_id)
             if beside is None:
+                if stream_id in outcome.done:
+                    raise Entangled
                 beside = outcome.rows[stream_id] = fresh(stream_id, asked.tenant)
             beside.take(other, self._sent(beside, asked, actor, other.events, outcome))
 
