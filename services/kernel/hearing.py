@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
+import msgspec
 from msgspec import Struct
 from pydantic import ValidationError
 
-from contracts.envelope import source_of
+from contracts.envelope import dataschema_of, source_of
 from contracts.event import SERVICES, Event, Ticked, service_of, topic_of
 from services.kernel.decision import Actor
 from services.kernel.errors import Poison
 from services.kernel.ids import as_uuid
-from services.kernel.messages import Meta, Record, attributes_of, meta_of, spelt_uuid
+from services.kernel.messages import Meta, Record, attributes_of, is_plain, meta_of, spelt_uuid
 from services.kernel.service import Service
 from services.kernel.weighing import Heard
 
@@ -34,6 +35,42 @@ class Kind(Struct, frozen=True):
     body: BodyType | None
     poison: str
     ticks: bool
+    schema: bytes
+
+
+class Batch(Struct):
+    """What records hold: events in their order, the latest tick a partition, and what cannot be read and why.
+
+    `ends` tells where each partition goes on, `seconds` how long it took to read.
+    """
+
+    heard: list[Heard] = msgspec.field(default_factory=list)
+    ticks: dict[int, datetime] = msgspec.field(default_factory=dict)
+    unreadable: list[tuple[Record, str]] = msgspec.field(default_factory=list)
+    ends: dict[tuple[str, int], int] = msgspec.field(default_factory=dict)
+    count: int = 0
+    seconds: float = 0.0
+
+    @property
+    def topic(self) -> str:
+        """A topic of it, for FastStream's log."""
+        return next(iter(self.ends))[0]
+
+    def halves(self) -> Sequence["Batch"]:
+        """Return what lies in even partitions and what in odd ones, where both hold something.
+
+        The events of a stream lie in one partition, so each half keeps their order.
+        """
+        both = Batch(), Batch()
+        for event in self.heard:
+            both[event.partition & 1].heard.append(event)
+        for partition, at in self.ticks.items():
+            both[partition & 1].ticks[partition] = at
+        for record, reason in self.unreadable:
+            both[record.partition & 1].unreadable.append((record, reason))
+        for half in both:
+            half.count = len(half.heard) + len(half.ticks) + len(half.unreadable)
+        return [half for half in both if half.count]
 
 
 class Hearing:
@@ -47,26 +84,24 @@ class Hearing:
         self._owner = {topic_of(source): source for source in self.sources}
         self._kinds: dict[tuple[str, bytes, bytes], Kind] = {}
 
-    def read(
-        self, records: Sequence[Record]
-    ) -> tuple[list[Heard], dict[int, datetime], list[tuple[Record, str]]]:
-        """Return the events, the latest tick a partition, and the unreadable with their reasons."""
-        heard: list[Heard] = []
-        ticks: dict[int, datetime] = {}
-        unreadable: list[tuple[Record, str]] = []
+    def read(self, records: Sequence[Record], batch: Batch | None = None) -> Batch:
+        """Return what records hold, added to what a batch holds already."""
+        batch = batch or Batch()
         for record in records:
             try:
                 found, value = attributes_of(record)
                 kind = self._kind(record.topic, found["ce_source"], found["ce_type"])
                 if kind.ticks:
-                    _tick(record, kind, value, ticks)
+                    _tick(record, kind, value, batch.ticks)
                 else:
-                    heard.append(self._event(record, found, value, kind))
+                    batch.heard.append(self._event(record, found, value, kind))
             except Poison as poison:
-                unreadable.append((record, poison.hint))
+                batch.unreadable.append((record, poison.hint))
             except (KeyError, ValueError):
-                unreadable.append((record, "header"))
-        return heard, ticks, unreadable
+                batch.unreadable.append((record, "header"))
+            batch.ends[record.topic, record.partition] = record.offset + 1
+        batch.count += len(records)
+        return batch
 
     def _kind(self, topic: str, source: bytes, event_type: bytes) -> Kind:
         """Return what a type is to us; raise `Poison` where a topic carries what its owner does not send."""
@@ -84,7 +119,8 @@ class Hearing:
         body = self._bodies.get(event_type)
         name = event_type.rpartition(".v")[0]
         newer = body is None and any(known.rpartition(".v")[0] == name for known in self._bodies)
-        return Kind(event_type, owner, body, "version" if newer else "", _TICK in event_type)
+        schema = dataschema_of(event_type).encode()
+        return Kind(event_type, owner, body, "version" if newer else "", _TICK in event_type, schema)
 
     def _event(self, record: Record, found: dict[str, bytes], value: bytes, kind: Kind) -> Heard:
         subject, sequence, tenant = found["ce_subject"], found["ce_sequence"], found["ce_tenant"]
@@ -101,7 +137,8 @@ class Hearing:
             except ValidationError:
                 poison = "body"
         # A type that only counts needs its place alone.
-        meta = meta_of(found) if kind.body is not None or self._all else _UNHEARD
+        whole = kind.body is not None or self._all
+        meta = meta_of(found) if whole else _UNHEARD
         return Heard(
             as_uuid(subject.decode()),
             tenant.decode(),
@@ -116,7 +153,11 @@ class Hearing:
             seq=seq,
             type=kind.name,
             meta=meta,
-            record=record,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            value=value,
+            record=None if whole and is_plain(found, kind.schema) else record,
             poison=poison,
             history=_history(found["ce_history"]) if "ce_history" in found else 0,
         )

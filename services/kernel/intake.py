@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -17,11 +17,10 @@ from services.kernel.crash import crash_point
 from services.kernel.database import Pool, lacks, passes
 from services.kernel.errors import No
 from services.kernel.flood import Flood, TooManyParked
-from services.kernel.hearing import Hearing
+from services.kernel.hearing import Batch, Hearing
 from services.kernel.kms import KeyStoreBroken
 from services.kernel.logs import log
 from services.kernel.longpoll import LongPoll, position_of, undecoded, unparsed
-from services.kernel.messages import Record
 from services.kernel.parking import WAITING, park
 from services.kernel.replay import Replay
 from services.kernel.settings import Settings
@@ -30,9 +29,6 @@ from services.kernel.streams import Page, save
 from services.kernel.tracing import batch_span
 from services.kernel.weighing import Heard, Outcome
 from services.kernel.wire import faststream_broker, subscriber_options
-
-Lane: TypeAlias = Sequence[Record]
-"""Records of some of a batch's partitions, in their order."""
 
 _MOST: Final = 500
 _WORTH_TWO: Final = 64
@@ -49,7 +45,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._name = step.service.name
         self._step = step
         self._pool = pool
-        self._hearing = Hearing(step.service)
+        self.hearing = Hearing(step.service)
         self._replay = Replay(step)
         self._flood = Flood(settings.parked_limit, settings.parked_seconds)
         # It comes back empty, and a place on a topic that is gone would pass over events of the new one.
@@ -68,7 +64,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._joined = False
         self._broker = faststream_broker(settings)
         self._alone = settings.alone
-        self.topics = sorted(topic_of(source) for source in self._hearing.sources)
+        self.topics = sorted(topic_of(source) for source in self.hearing.sources)
         # In one process all that is heard was sent by its own relays, so nobody need ask to learn of it.
         self.bell = BELLS.hang(self.topics) if settings.mode == "embedded" else None
         self._subscriber = self._broker.subscriber(
@@ -179,7 +175,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         consumer = self.consumer
         if consumer is None:
             return
-        lag: dict[str, int] = {topic_of(source): 0 for source in self._hearing.sources}
+        lag: dict[str, int] = {topic_of(source): 0 for source in self.hearing.sources}
         for partition in consumer.assignment():
             high = consumer.highwater(partition)
             place = consumer.last_stable_offset(partition) if high is None else high
@@ -192,15 +188,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def _handle(self, message: KafkaMessage) -> None:
         """Take one batch; never raise, never let go of a batch that is not in the database."""
-        records: tuple[Record, ...] = message.raw_message
+        batch: Batch = message.raw_message[0]
         message.raw_message = ()  # FastStream's message refers to itself and lives until the collector comes
         self._quiet.clear()
+        metrics.BATCH_SECONDS.labels(self._name, "read").observe(batch.seconds)
         try:
-            pause, left = 0.05, _lanes(records)
+            pause, left = 0.05, batch.halves() if batch.count >= _WORTH_TWO else [batch]
             while not self._stopping.is_set():
                 left = await self._left_over(left)
                 if not left:
-                    self._note(records)
+                    self._note(batch)
                     return
                 await self._wait(pause)
                 pause = min(pause * 2, 5.0)
@@ -214,7 +211,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         except TimeoutError:
             pass
 
-    async def _left_over(self, lanes: Sequence[Lane]) -> Sequence[Lane]:
+    async def _left_over(self, lanes: Sequence[Batch]) -> Sequence[Batch]:
         """Return the lanes of a batch that are not in the database: they must be tried again."""
         if self.stopped_by is not None:
             return lanes
@@ -241,15 +238,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.failures += 1
         log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
 
-    async def _take_lane(self, records: Sequence[Record]) -> None:
+    async def _take_lane(self, lane: Batch) -> None:
         async with self._pool.acquire(timeout=_DEADLINE_SECONDS) as tx:
-            await self._take(tx, records)
+            await self._take(tx, lane)
 
-    async def _take(self, tx: Any, records: Sequence[Record]) -> None:
+    async def _take(self, tx: Any, lane: Batch) -> None:
         began = time.perf_counter()
-        heard, ticks, unreadable = self._hearing.read(records)
-        self._flood.refuse_unreadable(len(unreadable), len(records), len(heard))
-        read = time.perf_counter()
+        heard, ticks, unreadable = lane.heard, lane.ticks, lane.unreadable
+        self._flood.refuse_unreadable(len(unreadable), lane.count, len(heard))
         with batch_span(self._name, heard):
             if unreadable:
                 await save(tx, Page(), parked=[park(record, reason) for record, reason in unreadable])
@@ -259,9 +255,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self._apply(tx, heard)
             if ticks:
                 await self._step.known.horizon.move(tx, ticks)
-        metrics.BATCH_SIZE.labels(self._name).observe(len(records))
-        metrics.BATCH_SECONDS.labels(self._name, "read").observe(read - began)
-        metrics.BATCH_SECONDS.labels(self._name, "apply").observe(time.perf_counter() - read)
+        metrics.BATCH_SIZE.labels(self._name).observe(lane.count)
+        metrics.BATCH_SECONDS.labels(self._name, "apply").observe(time.perf_counter() - began)
 
     async def _apply(self, tx: Any, heard: list[Heard]) -> None:
         """Apply events; where a batch cannot be saved or read for good, find the event that is to blame."""
@@ -295,22 +290,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             metrics.PARKED.labels(self._name, reason).inc()
             log.warning("event_parked", service=self._name, reason=reason)
 
-    def _note(self, records: Sequence[Record]) -> None:
-        ends = {(record.topic, record.partition): record.offset + 1 for record in records}
-        done = {TopicPartition(*place): end for place, end in ends.items()}
+    def _note(self, batch: Batch) -> None:
+        done = {TopicPartition(*place): end for place, end in batch.ends.items()}
         self._done.update(done)
         self.taken.update(done)
-
-
-def _lanes(records: Sequence[Record]) -> Sequence[Lane]:
-    """Return a batch in two halves by partition: while the database works at one the other is decided.
-
-    The events of a stream lie in one partition, so each half keeps their order.
-    """
-    if len(records) < _WORTH_TWO:
-        return (records,)
-    even: list[Record] = []
-    odd: list[Record] = []
-    for record in records:
-        (odd if record.partition & 1 else even).append(record)
-    return [lane for lane in (even, odd) if lane]

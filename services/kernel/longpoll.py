@@ -5,12 +5,15 @@ import contextlib
 import time
 from typing import Any, Final, Protocol, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
-from services.kernel.messages import Record
+from services.kernel.hearing import Batch, Hearing
+from services.kernel.messages import Message, record_of
 
+_AT_ONCE: Final = 64
 _LISTEN_MS: Final = 1_000
 _LISTEN_BRIEFLY_MS: Final = 50
 _REST_SECONDS: Final = 5.0
@@ -20,6 +23,7 @@ class Hearer(Protocol):
     """Whom a subscriber fetches for; with a bell everything it hears is sent by its own process."""
 
     bell: asyncio.Event | None
+    hearing: Hearing
     more: bool
     polled_at: float
 
@@ -29,17 +33,44 @@ class LongPoll(BatchSubscriber):
 
     __slots__ = ()
 
-    async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
-        """Return what has come, waiting for the first of it."""
-        intake = cast("Hearer", self._listener)
-        if intake.bell is None:
-            found = await consumer.getmany(timeout_ms=_LISTEN_MS, max_records=self.max_records)
-        else:
-            found = await self._get_when_rung(consumer, intake, intake.bell)
-        intake.polled_at = time.monotonic()
-        return tuple(record for records in found.values() for record in records)
+    async def get_msg(self, consumer: AIOKafkaConsumer) -> Any:
+        """Return what has come, waiting for the first of it.
 
-    async def _get_when_rung(self, consumer: AIOKafkaConsumer, intake: "Hearer", bell: asyncio.Event) -> Any:
+        Few records are taken at a time, read and let go of: they are many objects, and dear once they have
+        left the processor's cache.
+        """
+        intake = cast("Hearer", self._listener)
+        batch = Batch()
+        if intake.bell is None:
+            await self._take(consumer, _LISTEN_MS, intake.hearing, batch)
+        else:
+            await self._take_when_rung(consumer, intake, intake.bell, batch)
+        intake.polled_at = time.monotonic()
+        return (batch,) if batch.count else ()
+
+    async def _take(self, consumer: AIOKafkaConsumer, wait_ms: int, hearing: Hearing, batch: Batch) -> None:
+        most = self.max_records or _AT_ONCE
+        while batch.count < most:
+            try:
+                found = await consumer.getmany(
+                    timeout_ms=wait_ms, max_records=min(_AT_ONCE, most - batch.count)
+                )
+            except KafkaError:
+                if batch.count:
+                    return  # what was taken is taken; the next time tells it again
+                raise
+            if not found:
+                return
+            began = time.perf_counter()
+            for records in found.values():
+                hearing.read(records, batch)
+            del found, records
+            batch.seconds += time.perf_counter() - began
+            wait_ms = 0
+
+    async def _take_when_rung(
+        self, consumer: AIOKafkaConsumer, intake: "Hearer", bell: asyncio.Event, batch: Batch
+    ) -> None:
         """Fetch while there is more, and then nothing until a relay of this process rings, or for a while.
 
         Whatever is sent during a fetch rings after the bell was silenced.
@@ -50,11 +81,10 @@ class LongPoll(BatchSubscriber):
                     await bell.wait()
         bell.clear()
         consumer.resume(*consumer.assignment())
-        found = await consumer.getmany(timeout_ms=_LISTEN_BRIEFLY_MS, max_records=self.max_records)
+        await self._take(consumer, _LISTEN_BRIEFLY_MS, intake.hearing, batch)
         intake.more = is_behind(consumer)
         if not intake.more:
             consumer.pause(*consumer.assignment())
-        return found
 
 
 def is_behind(consumer: AIOKafkaConsumer) -> bool:
@@ -71,24 +101,13 @@ def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | 
     return state.position if state is not None and state.has_valid_position else None
 
 
-async def unparsed(records: tuple[Record, ...], original: Any) -> KafkaMessage:
+async def unparsed(taken: tuple[Batch], original: Any) -> KafkaMessage:
     """Let FastStream wrap a batch without reading it: one bad header must not keep it from us."""
-    first = records[0]
-    bare: Record = ConsumerRecord(
-        topic=first.topic,
-        partition=first.partition,
-        offset=first.offset,
-        timestamp=first.timestamp,
-        timestamp_type=first.timestamp_type,
-        key=None,
-        value=b"",
-        checksum=None,
-        serialized_key_size=0,
-        serialized_value_size=0,
-        headers=(),
-    )
+    (batch,) = taken
+    (topic, partition), end = next(iter(batch.ends.items()))
+    bare = record_of((topic, partition, end - 1), b"", Message("", b"", b"", []))
     message: KafkaMessage = await original((bare,))
-    message.raw_message = records
+    message.raw_message = taken
     return message
 
 

@@ -17,6 +17,9 @@ LARGEST: Final = 64 * 1024
 """What every reader of the NL GOV profile for CloudEvents must be able to take, in bytes."""
 
 _UUID_LENGTH: Final = 36
+_HEADERS: Final = 15
+"""How many headers an event has, unless it is traced or tells of another history."""
+
 _CONTENT_TYPE: Final = CONTENT_TYPE.encode()
 _STRUCTURED: Final = b"application/cloudevents"
 Headers = list[tuple[str, bytes]]
@@ -125,6 +128,34 @@ def attributes_of(record: Record) -> tuple[dict[str, bytes], bytes]:
     if content_type != _CONTENT_TYPE and content_type.startswith(_STRUCTURED):
         return _unfold(value)
     return found, value
+
+
+def is_plain(found: Mapping[str, bytes], schema: bytes) -> bool:
+    """Return whether an event that was read has the headers that `message_of` gives it, and no more."""
+    return (
+        len(found) == _HEADERS
+        and "content-type" in found
+        and found.get("ce_dataschema") == schema
+        and found.get("ce_partitionkey") == found["ce_subject"]
+    )
+
+
+def record_of(place: tuple[str, int, int], key: bytes, message: Message) -> Record:
+    """Return the record that a message was at a place (topic, partition, offset)."""
+    topic, partition, offset = place
+    return ConsumerRecord(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp=0,
+        timestamp_type=0,
+        key=key,
+        value=message.value,
+        checksum=None,
+        serialized_key_size=len(key),
+        serialized_value_size=len(message.value),
+        headers=tuple(message.headers),
+    )
 
 
 def meta_of(found: Mapping[str, bytes]) -> Meta:

@@ -70,7 +70,7 @@ class Replay:
 
     async def _take_up(self, tx: Tx, row: Any) -> bool:
         """Apply one event and delete its row in one transaction; return whether it was applied."""
-        heard, _, _ = self._hearing.read([unpark(row)])
+        heard = self._hearing.read([unpark(row)]).heard
         if not heard:
             await tx.execute(_TRIED, row["id"], row["reason"])
             return False
@@ -79,7 +79,7 @@ class Replay:
 
     async def _readmit(self, tx: Tx, row: Any) -> int:
         """Hear again what could not be read: a reader that was mended may know its stream and its place."""
-        heard, _, _ = self._hearing.read([unpark(row)])
+        heard = self._hearing.read([unpark(row)]).heard
         if not heard:
             await tx.execute(_TRIED, row["id"], row["reason"])
             return 0

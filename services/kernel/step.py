@@ -134,7 +134,8 @@ class Step:
         """Read the streams and decide each input in order; nothing is saved.
 
         Of a large batch a few are decided at a time and written down at once: what they are made of is let
-        go of while it is at hand. Where an input needs what is written down already, all are decided in one piece.
+        go of while it is at hand. Where an input needs what
+        is written down already, all are decided in one piece.
         """
         try:
             return await self._weigh(tx, batch, _AT_ONCE)

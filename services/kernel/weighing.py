@@ -15,7 +15,7 @@ from services.kernel import metrics
 from services.kernel.decision import SYSTEM, Actor, Decision, Given
 from services.kernel.errors import Missing, NotAllowed, Poison, Refused, Stale, VersionMissing
 from services.kernel.ids import new_id
-from services.kernel.messages import Meta, Record, Told
+from services.kernel.messages import Meta, Record, Told, message_of, record_of
 from services.kernel.parking import park
 from services.kernel.service import Sent, Service, nothing_else
 from services.kernel.streams import Page, Parked, Row, fresh
@@ -49,14 +49,21 @@ class Note(Struct, frozen=True):
 
 
 class Heard(Asked, kw_only=True, gc=False):
-    """An event that was heard; `cause` is its id as it is spelt. Without a body it only counts."""
+    """An event that was heard; `cause` is its id as it is spelt. Without a body it only counts.
+
+    Its record is kept only where it cannot be made again from the rest: it is many objects.
+    """
 
     event_id: UUID
     source: str
     seq: int
     type: str
     meta: Meta
-    record: Record
+    topic: str = ""
+    partition: int = 0
+    offset: int = 0
+    value: bytes = b""
+    record: Record | None = None
     poison: str = ""
     again: bool = False
     history: int = 0
@@ -282,7 +289,7 @@ def _why_not(row: Row, heard: Heard, last: int) -> str:
 def _park(row: Row, heard: Heard, outcome: Outcome, reason: str) -> None:
     outcome.parked.append(
         park(
-            heard.record,
+            heard.record or _record_of(heard),
             reason,
             tenant=heard.tenant,
             stream_id=heard.stream_id,
@@ -295,6 +302,13 @@ def _park(row: Row, heard: Heard, outcome: Outcome, reason: str) -> None:
     if reason != "tenant":
         # Also where it halts already: it may have been let go on since it was read, and the guard tells.
         row.parked = row.changed = True
+
+
+def _record_of(heard: Heard) -> Record:
+    key = str(heard.stream_id)
+    place = heard.topic, heard.partition, heard.offset
+    made = message_of(heard.cause, key, heard.seq, heard.tenant, heard.type, heard.meta, heard.value)
+    return record_of(place, made.key, made)
 
 
 def _same_version(row: Row, asked: Asked) -> None:
