@@ -34,39 +34,15 @@ class LongPoll(BatchSubscriber):
     __slots__ = ()
 
     async def get_msg(self, consumer: AIOKafkaConsumer) -> Any:
-        """Return what has come, waiting for the first of it.
-
-        Few records are taken at a time, read and let go of: they are many objects, and dear once they have
-        left the processor's cache.
-        """
+        """Return what has come, waiting for the first of it."""
         intake = cast("Hearer", self._listener)
         batch = Batch()
         if intake.bell is None:
-            await self._take(consumer, _LISTEN_MS, intake.hearing, batch)
+            await take(consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_MS)
         else:
             await self._take_when_rung(consumer, intake, intake.bell, batch)
         intake.polled_at = time.monotonic()
         return (batch,) if batch.count else ()
-
-    async def _take(self, consumer: AIOKafkaConsumer, wait_ms: int, hearing: Hearing, batch: Batch) -> None:
-        most = self.max_records or _AT_ONCE
-        while batch.count < most:
-            try:
-                found = await consumer.getmany(
-                    timeout_ms=wait_ms, max_records=min(_AT_ONCE, most - batch.count)
-                )
-            except KafkaError:
-                if batch.count:
-                    return  # what was taken is taken; the next time tells it again
-                raise
-            if not found:
-                return
-            began = time.perf_counter()
-            for records in found.values():
-                hearing.read(records, batch)
-            del found, records
-            batch.seconds += time.perf_counter() - began
-            wait_ms = 0
 
     async def _take_when_rung(
         self, consumer: AIOKafkaConsumer, intake: "Hearer", bell: asyncio.Event, batch: Batch
@@ -81,10 +57,37 @@ class LongPoll(BatchSubscriber):
                     await bell.wait()
         bell.clear()
         consumer.resume(*consumer.assignment())
-        await self._take(consumer, _LISTEN_BRIEFLY_MS, intake.hearing, batch)
+        await take(
+            consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_BRIEFLY_MS
+        )
         intake.more = is_behind(consumer)
         if not intake.more:
             consumer.pause(*consumer.assignment())
+
+
+async def take(
+    consumer: AIOKafkaConsumer, hearing: Hearing, batch: Batch, *, most: int, wait_ms: int
+) -> None:
+    """Read into a batch what has come, up to so many records, waiting for the first of them.
+
+    Few are taken at a time, read and let go of: they are many objects, and dear once they have left the
+    processor's cache. Raises `KafkaError` where nothing could be taken.
+    """
+    while batch.count < most:
+        try:
+            found = await consumer.getmany(timeout_ms=wait_ms, max_records=min(_AT_ONCE, most - batch.count))
+        except KafkaError:
+            if batch.count:
+                return  # what was taken is taken; who asks again is told again
+            raise
+        if not found:
+            return
+        began = time.perf_counter()
+        for records in found.values():
+            hearing.read(records, batch)
+        del found, records
+        batch.seconds += time.perf_counter() - began
+        wait_ms = 0
 
 
 def is_behind(consumer: AIOKafkaConsumer) -> bool:

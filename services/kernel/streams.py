@@ -156,8 +156,8 @@ class Page:
 
     __slots__ = ("bodies", "effects", "metas", "seals", "timers", "told", "written")
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        """Begin with these streams."""
         self.written: list[Written] = []
         self.told: list[Told] = []
         self.metas: list[str] = []
@@ -165,6 +165,7 @@ class Page:
         self.timers: list[tuple[str, ...]] = []
         self.effects: list[tuple[str, ...]] = []
         self.seals: list[tuple[str, str, Seal]] = []
+        self.put(rows)
 
     def put(self, rows: Iterable[Row]) -> None:
         """Write down streams and what they have told, each stream once."""

@@ -289,7 +289,7 @@ def _why_not(row: Row, heard: Heard, last: int) -> str:
 def _park(row: Row, heard: Heard, outcome: Outcome, reason: str) -> None:
     outcome.parked.append(
         park(
-            heard.record or _record_of(heard),
+            heard.record or record_of_heard(heard),
             reason,
             tenant=heard.tenant,
             stream_id=heard.stream_id,
@@ -304,7 +304,8 @@ def _park(row: Row, heard: Heard, outcome: Outcome, reason: str) -> None:
         row.parked = row.changed = True
 
 
-def _record_of(heard: Heard) -> Record:
+def record_of_heard(heard: Heard) -> Record:
+    """Return the record that an event came in, made again from what it says."""
     key = str(heard.stream_id)
     place = heard.topic, heard.partition, heard.offset
     made = message_of(heard.cause, key, heard.seq, heard.tenant, heard.type, heard.meta, heard.value)

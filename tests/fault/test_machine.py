@@ -213,7 +213,7 @@ class Machine(RuleBasedStateMachine):
 
     async def _hand_over(self, records: list[Any]) -> None:
         async with self.runtime.pool.acquire() as tx:
-            await self.intake._take(tx, records)
+            await self.intake._take(tx, self.intake.hearing.read(records))
 
     async def _submit(self, asked: Asked) -> None:
         async with self.runtime.pool.acquire() as tx:

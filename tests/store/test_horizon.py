@@ -13,7 +13,7 @@ from services.kernel.dropping import Dropping
 from services.kernel.horizon import Horizon
 from services.kernel.migrations import migrate
 from services.kernel.partitions import partition_of
-from services.kernel.streams import Row, fresh, save
+from services.kernel.streams import Page, Row, fresh, save
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, TALLY, TENANT, case_id, running
 
@@ -94,9 +94,9 @@ async def test_an_unreadable_message_shuts_its_partition(tx: Session, postgres_d
         a_parked(7, topic="samspil.consent.v1", part=PART),
         a_parked(8, topic="samspil.directory.v1", part=PART),
     ]
-    await save(tx, [], parked=unreadable[1:])
+    await save(tx, Page(), parked=unreadable[1:])
     other_topic = await known(tx)
-    await save(tx, [], parked=unreadable[:1])
+    await save(tx, Page(), parked=unreadable[:1])
     shut = await known(tx)
     async with running(postgres_dsn, "", "none") as runtime, runtime.pool.acquire() as own:
         for row in await own.fetch("select id from parked_events where topic = 'samspil.consent.v1'"):

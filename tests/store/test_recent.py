@@ -1,10 +1,8 @@
 """What a process has just saved it need not read again, and is never deceived by."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import asyncpg
-import msgspec
 import pytest
 
 from services.kernel.decision import Actor
@@ -12,7 +10,7 @@ from services.kernel.hearing import Hearing
 from services.kernel.recent import Recent
 from services.kernel.replay import Replay
 from services.kernel.runtime import Runtime
-from services.kernel.streams import Row, Written, fresh, save
+from services.kernel.streams import Page, Written, save
 from services.kernel.weighing import Asked, Heard, Outcome
 from tests.tally import (
     ACTOR,
@@ -20,7 +18,6 @@ from tests.tally import (
     TALLY,
     TENANT,
     Count,
-    Tally,
     a_message,
     a_record,
     case_id,
@@ -31,7 +28,6 @@ from tests.tally import (
 
 STREAM = case_id(1)
 HEARING = Hearing(TALLY)
-DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Tally)
 
 
 @pytest.fixture
@@ -50,7 +46,8 @@ async def two(postgres_dsn: str, one: Runtime) -> AsyncIterator[Runtime]:  # noq
 
 def heard(seq: int) -> Heard:
     """Return an event as it is heard."""
-    (event,), _, _ = HEARING.read([a_record(a_message(STREAM, seq, seen(seq)))])
+    batch = HEARING.read([a_record(a_message(STREAM, seq, seen(seq)))])
+    (event,) = batch.heard
     return event
 
 
@@ -124,7 +121,7 @@ async def test_an_event_is_not_set_aside_behind_nothing(one: Runtime, two: Runti
         rows = [row for row in seen_halting.rows.values() if row.changed]
 
         with pytest.raises(asyncpg.SerializationError):
-            await save(tx, rows, parked=seen_halting.parked)
+            await save(tx, Page(rows), parked=seen_halting.parked)
     await hear(one, 3)
 
     assert [at.reason for at in seen_halting.parked] == ["behind"]
@@ -134,9 +131,9 @@ async def test_an_event_is_not_set_aside_behind_nothing(one: Runtime, two: Runti
 def test_only_the_last_are_kept() -> None:
     """However many streams there are, the memory for them has its bound."""
     recent = Recent(2)
-    recent.keep([a_row(n) for n in range(3)], recent.began)
+    recent.keep([a_stream(n) for n in range(3)], recent.began)
 
-    assert recent.take([case_id(n) for n in range(3)], DECODER).keys() == {case_id(1), case_id(2)}
+    assert recent.take([case_id(n) for n in range(3)]).keys() == {case_id(1), case_id(2)}
 
 
 def test_what_began_before_everything_was_forgotten_is_not_kept() -> None:
@@ -144,13 +141,11 @@ def test_what_began_before_everything_was_forgotten_is_not_kept() -> None:
     recent = Recent(2)
     began = recent.began
     recent.forget()
-    recent.keep([a_row(1)], began)
+    recent.keep([a_stream(1)], began)
 
-    assert recent.take([case_id(1)], DECODER) == {}
+    assert recent.take([case_id(1)]) == {}
 
 
-def a_row(n: int) -> Row:
+def a_stream(n: int) -> Written:
     """Return a stream that was just saved."""
-    row = fresh(case_id(n), TENANT)
-    row.written = Written(row.key, TENANT, 1, 0, "{}", "tally", '{"kind":"tally"}')
-    return row
+    return Written(case_id(n), str(case_id(n)), TENANT, 1, 0, "{}", "tally", '{"kind":"tally"}')

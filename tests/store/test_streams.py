@@ -24,7 +24,7 @@ from services.kernel.relay import from_log
 from services.kernel.sealing import Box, Keyring, NewKey
 from services.kernel.service import Sent
 from services.kernel.step import Step
-from services.kernel.streams import Key, Row, fresh, read, save
+from services.kernel.streams import Key, Page, Row, fresh, read, save
 from services.kernel.weighing import Asked, Outcome
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
@@ -95,7 +95,7 @@ async def test_batches_of_any_size_go_through_one_statement(tx: Session) -> None
     for size in (1, 100, 2000, 1):
         rows = streams(size, events=2, first=saved)
         saved += size
-        messages = await save(tx, rows)
+        messages = await save(tx, Page(rows))
         found = await again(tx, rows)
 
         assert len(messages) == 2 * size
@@ -110,7 +110,7 @@ async def test_batches_of_any_size_go_through_one_statement(tx: Session) -> None
 async def test_a_stream_that_is_not_there_is_not_read(tx: Session) -> None:
     """Nothing is made up."""
     assert await read(tx, [case_id(1)], DECODER) == {}
-    assert await save(tx, []) == []
+    assert await save(tx, Page()) == []
 
 
 async def test_what_is_saved_is_read_again_to_the_letter(tx: Session) -> None:
@@ -123,7 +123,7 @@ async def test_what_is_saved_is_read_again_to_the_letter(tx: Session) -> None:
     empty = fresh(case_id(2), TENANT)
     empty.changed = True
 
-    await save(tx, [row, empty])
+    await save(tx, Page([row, empty]))
     one, two = await again(tx, [row, empty])
 
     assert (one.state, one.marks, one.parked) == (document, row.marks, True)
@@ -133,9 +133,9 @@ async def test_what_is_saved_is_read_again_to_the_letter(tx: Session) -> None:
 async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: Path) -> None:
     """Where one of many streams was changed meanwhile nothing of the batch is saved, in no table."""
     rows = streams(3)
-    await save(tx, rows)
+    await save(tx, Page(rows))
     mine, others = await again(tx, rows), await again(tx, rows)
-    await save(tx, [tell(others[1], 1)])
+    await save(tx, Page([tell(others[1], 1)]))
     before = await counts(tx)
     for row in mine:
         tell(row, 2)
@@ -149,7 +149,7 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
     with pytest.raises(asyncpg.SerializationError):
         await save(
             tx,
-            mine,
+            Page(mine),
             boxes=[box],
             new_keys=[new_key],
             parked=[a_parked(1)],
@@ -163,12 +163,12 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
 async def test_a_stream_of_another_municipality_is_not_overwritten(tx: Session) -> None:
     """Even with the right version a stream cannot change hands."""
     (row,) = streams(1)
-    await save(tx, [row])
+    await save(tx, Page([row]))
     (mine,) = await again(tx, [row])
     mine.tenant = "0461"
 
     with pytest.raises(asyncpg.SerializationError):
-        await save(tx, [tell(mine, 1)])
+        await save(tx, Page([tell(mine, 1)]))
 
     (found,) = await again(tx, [row])
     assert (found.tenant, found.version) == (TENANT, 1)
@@ -176,17 +176,17 @@ async def test_a_stream_of_another_municipality_is_not_overwritten(tx: Session) 
 
 async def test_a_new_stream_that_another_made_meanwhile_is_not_overwritten(tx: Session) -> None:
     """Two who begin the same stream: the second must read what the first wrote."""
-    await save(tx, streams(1))
+    await save(tx, Page(streams(1)))
 
     with pytest.raises(asyncpg.SerializationError):
-        await save(tx, streams(1))
+        await save(tx, Page(streams(1)))
 
 
 async def test_the_log_counts_up_in_the_order_of_the_events(tx: Session) -> None:
     """Ids of the log ascend as the events were told, and each stream's sequence has no hole."""
     rows = streams(50, events=20)
-    first = await save(tx, rows)
-    second = await save(tx, [tell(row, 20) for row in await again(tx, rows)])
+    first = await save(tx, Page(rows))
+    second = await save(tx, Page([tell(row, 20) for row in await again(tx, rows)]))
 
     logged = await tx.fetch("select id, stream_id, seq, event_id from event_log order by id")
     by_stream: dict[UUID, list[int]] = {}
@@ -205,8 +205,8 @@ def header(told: Told, name: str) -> bytes:
 
 async def test_each_batch_is_one_row_to_send(tx: Session) -> None:
     """The relay finds the ids of a transaction together, and none for a batch without events."""
-    await save(tx, streams(3, events=2))
-    await save(tx, streams(2, events=0, first=10))
+    await save(tx, Page(streams(3, events=2)))
+    await save(tx, Page(streams(2, events=0, first=10)))
 
     rows = await tx.fetch("select first_id, ids from pending")
     assert [(row["first_id"], row["ids"]) for row in rows] == [(1, [1, 2, 3, 4, 5, 6])]
@@ -219,7 +219,7 @@ async def test_the_message_from_the_log_is_the_message_from_memory(tx: Session) 
         tell(fresh(case_id(2), "0461"), 2, trace=TRACE),
         *streams(100, first=10),
     ]
-    from_memory = await save(tx, rows)
+    from_memory = await save(tx, Page(rows))
 
     logged = await tx.fetch(
         "select id, event_id, stream_id, seq, tenant, type, meta, data from event_log order by id"
@@ -236,18 +236,18 @@ async def test_timers_are_set_replaced_and_taken_back(tx: Session) -> None:
     one, two = Timer("wake", case_id(1), START), Timer("nudge", case_id(1), START)
     (row,) = streams(1)
     row.take(Decision(row.state, timers=(one, two)), ())
-    await save(tx, [row])
+    await save(tx, Page([row]))
     assert await timers(tx) == {("wake", START), ("nudge", START)}
 
     (row,) = await again(tx, [row])
     row.take(Decision(row.state, timers=(Timer("wake", case_id(1), LATER),)), ())
-    await save(tx, [row])
+    await save(tx, Page([row]))
     assert await timers(tx) == {("wake", LATER), ("nudge", START)}
 
     (row,) = await again(tx, [row])
     silent = (Timer("wake", case_id(1), None), Timer("never-set", case_id(1), None))
     row.take(Decision(row.state, timers=silent), ())
-    await save(tx, [row])
+    await save(tx, Page([row]))
     assert await timers(tx) == {("nudge", START)}
 
 
@@ -262,7 +262,7 @@ async def test_within_a_batch_the_last_word_on_a_timer_counts(tx: Session) -> No
     for due in (START, None, LATER):
         row.take(Decision(row.state, timers=(Timer("wake", case_id(1), due),)), ())
 
-    await save(tx, [row])
+    await save(tx, Page([row]))
 
     assert await timers(tx) == {("wake", LATER)}
 
@@ -273,7 +273,7 @@ async def test_an_effect_is_asked_for_once_a_key(tx: Session) -> None:
     for n in range(2):
         (row,) = streams(1) if n == 0 else await again(tx, streams(1))
         row.take(Decision(row.state or Sheet(), effects=(Effect(key, "mail", {"n": str(n)}),)), ())
-        await save(tx, [row])
+        await save(tx, Page([row]))
 
     rows = await tx.fetch("select key, about from effects")
     assert [(row["key"], row["about"]) for row in rows] == [(key, '{"n":"0"}')]
@@ -282,8 +282,8 @@ async def test_an_effect_is_asked_for_once_a_key(tx: Session) -> None:
 async def test_an_event_is_parked_once(tx: Session) -> None:
     """However often it comes: by its place in its stream, or where it cannot be read, on its topic."""
     for place in (5, 6):
-        await save(tx, [], parked=[a_parked(place, stream_id=case_id(1)), a_parked(9)])
-    await save(tx, [], parked=[a_parked(10), a_parked(7, stream_id=case_id(1), seq=2)])
+        await save(tx, Page(), parked=[a_parked(place, stream_id=case_id(1)), a_parked(9)])
+    await save(tx, Page(), parked=[a_parked(10), a_parked(7, stream_id=case_id(1), seq=2)])
 
     rows = await tx.fetch("select place, seq from parked_events order by place")
     assert [(row["place"], row["seq"]) for row in rows] == [(5, 1), (7, 2), (9, None), (10, None)]
@@ -292,19 +292,19 @@ async def test_an_event_is_parked_once(tx: Session) -> None:
 async def test_a_key_that_was_used_undoes_the_command(tx: Session) -> None:
     """The answer is stored with the deed, so a second deed under the same key is undone."""
     key = Key(TENANT, ACTOR, "once", b"print", '{"id": 1}')
-    await save(tx, streams(1), key=key)
+    await save(tx, Page(streams(1)), key=key)
 
     with pytest.raises(asyncpg.UniqueViolationError):
-        await save(tx, streams(1, first=1), key=key)
+        await save(tx, Page(streams(1, first=1)), key=key)
 
     assert await read(tx, [case_id(1)], DECODER) == {}
-    await save(tx, streams(1, first=1), key=Key("0461", ACTOR, "once", b"print", "{}"))
+    await save(tx, Page(streams(1, first=1)), key=Key("0461", ACTOR, "once", b"print", "{}"))
 
 
 async def test_batches_in_opposite_order_do_not_block_each_other(tx: Session, postgres_dsn: str) -> None:
     """Whoever saves the same streams takes them in the same order, however the batch named them."""
     rows = streams(2)
-    await save(tx, rows)
+    await save(tx, Page(rows))
     one, two = [await again(tx, rows) for _ in range(2)]
     async with (
         other_connection(postgres_dsn) as holder,
@@ -314,9 +314,9 @@ async def test_batches_in_opposite_order_do_not_block_each_other(tx: Session, po
         held = holder.transaction()
         await held.start()
         await holder.execute("select from streams where stream_id = $1 for update", one[0].stream_id)
-        forth = asyncio.create_task(save(first, [tell(row, 1) for row in one]))
+        forth = asyncio.create_task(save(first, Page([tell(row, 1) for row in one])))
         await until(lambda: so_many_wait(tx, 1))
-        back = asyncio.create_task(save(second, [tell(row, 1) for row in reversed(two)]))
+        back = asyncio.create_task(save(second, Page([tell(row, 1) for row in reversed(two)])))
         await until(lambda: so_many_wait(tx, 2))
         await held.rollback()
         outcomes = await asyncio.gather(forth, back, return_exceptions=True)
@@ -420,13 +420,13 @@ async def test_a_data_key_that_another_process_made_meanwhile_is_used(
 async def test_a_foreign_data_key_undoes_the_batch(tx: Session) -> None:
     """The statement itself refuses a text that was sealed under a key that is not the stored one."""
     (row,) = streams(1)
-    await save(tx, [row], new_keys=[NewKey(ACTOR, TENANT, b"theirs")])
+    await save(tx, Page([row]), new_keys=[NewKey(ACTOR, TENANT, b"theirs")])
     (row,) = await again(tx, [row])
 
     with pytest.raises(asyncpg.SerializationError):
         await save(
             tx,
-            [tell(row, 1)],
+            Page([tell(row, 1)]),
             boxes=[Box(row.key, str(ACTOR), "word", TENANT, b"ours")],
             new_keys=[NewKey(ACTOR, TENANT, b"ours")],
         )

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.consent import ConsentTicked
+from contracts.referral import ReferralSeen
 from services.kernel.hearing import Hearing
 from services.kernel.messages import Message
+from services.kernel.weighing import record_of_heard
 from tests.examples_poison import QUARANTINED, instead
 from tests.tally import ACTOR, START, TALLY, TENANT, a_message, a_record, case_id, seen
 
@@ -17,7 +19,8 @@ STREAM = case_id(1)
 
 def test_an_event_is_read_with_its_place_and_time() -> None:
     """Body, stream, sequence, municipality, and who did it when."""
-    (heard,), ticks, unreadable = HEARING.read([a_record(a_message(STREAM, 3, seen(3)))])
+    batch = HEARING.read([a_record(a_message(STREAM, 3, seen(3)))])
+    (heard,), ticks, unreadable = batch.heard, batch.ticks, batch.unreadable
 
     assert (heard.stream_id, heard.seq, heard.source, heard.tenant) == (STREAM, 3, "referral", TENANT)
     assert heard.body == seen(3)
@@ -31,7 +34,8 @@ def test_what_cannot_be_an_event_is_set_apart(name: str) -> None:
     spoilt = QUARANTINED[name](a_message(STREAM, 1, seen(1)))
     good = a_message(STREAM, 1, seen(1))
 
-    heard, _, unreadable = HEARING.read([a_record(good), a_record(spoilt), a_record(good)])
+    batch = HEARING.read([a_record(good), a_record(spoilt), a_record(good)])
+    heard, unreadable = batch.heard, batch.unreadable
 
     assert len(heard) == 2
     assert [reason for _, reason in unreadable] in (["header"], ["body"])
@@ -40,7 +44,8 @@ def test_what_cannot_be_an_event_is_set_apart(name: str) -> None:
 @pytest.mark.parametrize("tenant", [b"0440", b"0000", b"9999"])
 def test_a_municipality_is_four_digits(tenant: bytes) -> None:
     """Whichever they are."""
-    heard, _, _ = HEARING.read([a_record(instead("ce_tenant", tenant)(a_message(STREAM, 1, seen(1))))])
+    batch = HEARING.read([a_record(instead("ce_tenant", tenant)(a_message(STREAM, 1, seen(1))))])
+    heard = batch.heard
 
     assert [one.tenant for one in heard] == [tenant.decode()]
 
@@ -54,7 +59,8 @@ def test_a_topic_carries_its_owner_s_events_only() -> None:
         a_record(a_message(STREAM, 1, seen(1), event_type="agreement.signed.v1")),
     ]
 
-    heard, _, unreadable = HEARING.read(foreign)
+    batch = HEARING.read(foreign)
+    heard, unreadable = batch.heard, batch.unreadable
 
     assert heard == []
     assert [reason for _, reason in unreadable] == ["source"] * 3
@@ -73,7 +79,8 @@ def test_the_latest_tick_of_a_partition_counts() -> None:
         for partition, at in ((0, early), (1, early), (0, late))
     ]
 
-    heard, ticks, unreadable = watching.read(records)
+    batch = watching.read(records)
+    heard, ticks, unreadable = batch.heard, batch.ticks, batch.unreadable
 
     assert (heard, unreadable) == ([], [])
     assert ticks == {0: late, 1: early}
@@ -85,7 +92,8 @@ def test_a_tick_that_cannot_be_read_is_set_apart() -> None:
     tick = a_message(STREAM, 1, ConsentTicked(partition=0, at=START))
     spoilt = Message(tick.type, tick.key, b'{"partition": 0, "at": "soon"}', tick.headers)
 
-    heard, ticks, unreadable = watching.read([a_record(spoilt, topic="samspil.consent.v1")])
+    batch = watching.read([a_record(spoilt, topic="samspil.consent.v1")])
+    heard, ticks, unreadable = batch.heard, batch.ticks, batch.unreadable
 
     assert (heard, ticks) == ([], {})
     assert [reason for _, reason in unreadable] == ["body"]
@@ -96,7 +104,92 @@ def test_only_so_many_kinds_are_remembered() -> None:
     fresh = Hearing(TALLY)
     for n in range(1_200):
         strange = a_message(STREAM, 1, seen(1), event_type=f"referral.new_{n}.v1")
-        heard, _, _ = fresh.read([a_record(strange)])
+        batch = fresh.read([a_record(strange)])
+        heard = batch.heard
         assert heard[0].body is None
 
     assert len(fresh._kinds) <= 1_000
+
+
+def test_a_record_is_let_go_of_where_it_can_be_made_again() -> None:
+    """What waits later is kept as it came, though nobody has held on to it."""
+    came = a_record(a_message(STREAM, 3, seen(3)), partition=5)
+
+    (heard,) = HEARING.read([came]).heard
+    again = record_of_heard(heard)
+
+    assert heard.record is None
+    assert (again.topic, again.partition, again.offset, again.key, again.value) == (
+        came.topic,
+        came.partition,
+        came.offset,
+        came.key,
+        came.value,
+    )
+    assert sorted(again.headers) == sorted(came.headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ce_dataschema", b"urn:else"),
+        ("ce_partitionkey", b"another"),
+        ("ce_history", b"4711"),
+        ("ce_extra", b"1"),
+        ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    ],
+)
+def test_a_record_is_kept_where_it_says_more(name: str, value: bytes) -> None:
+    """Whatever an event of ours would not say would be lost."""
+    message = a_message(STREAM, 3, seen(3))
+    headers = [header for header in message.headers if header[0] != name]
+    came = a_record(Message(message.type, message.key, message.value, [*headers, (name, value)]))
+
+    (heard,) = HEARING.read([came]).heard
+
+    assert heard.record is came
+
+
+def test_a_record_without_a_content_type_is_kept() -> None:
+    """Another header in its place does not make it whole."""
+    message = a_message(STREAM, 3, seen(3))
+    headers = [("x", value) if name == "content-type" else (name, value) for name, value in message.headers]
+    came = a_record(Message(message.type, message.key, message.value, headers))
+
+    assert [heard.record for heard in HEARING.read([came]).heard] == [came]
+
+
+def test_the_halves_of_a_batch_hold_what_lies_in_their_partitions() -> None:
+    """Each keeps its order, and nothing is left out."""
+    watching = Hearing(replace(TALLY, hears=(ReferralSeen, ConsentTicked)))
+    spoilt = Message("", b"", b"", [])
+    batch = watching.read(
+        [a_record(a_message(case_id(n), 1, seen(n)), partition=n % 4) for n in range(8)]
+        + [a_record(spoilt, partition=1)]
+    )
+    watching.read(
+        [
+            a_record(
+                a_message(STREAM, 1, ConsentTicked(partition=2, at=START)),
+                topic="samspil.consent.v1",
+                partition=2,
+            )
+        ],
+        batch,
+    )
+
+    even, odd = batch.halves()
+
+    assert [heard.stream_id for heard in even.heard] == [case_id(n) for n in range(0, 8, 2)]
+    assert [heard.stream_id for heard in odd.heard] == [case_id(n) for n in range(1, 8, 2)]
+    assert (even.ticks, odd.ticks) == ({2: START}, {})
+    assert ([at for at, _ in even.unreadable], len(odd.unreadable)) == ([], 1)
+    assert (batch.count, even.count, odd.count) == (10, 5, 5)
+    assert batch.ends[batch.topic, 1] == 8
+
+
+def test_a_batch_of_one_partition_has_one_half() -> None:
+    """There is nothing to work at beside it."""
+    batch = HEARING.read([a_record(a_message(case_id(n), 1, seen(n))) for n in range(3)])
+
+    assert [half.count for half in batch.halves()] == [3]

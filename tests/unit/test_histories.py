@@ -29,7 +29,8 @@ def taken(seq: int, history: int, last: int, marked: str) -> str:
     message = a_message(STREAM, seq, seen(seq))
     if history:
         message.headers.append(("ce_history", str(history).encode()))
-    (heard,), _, _ = HEARING.read([a_record(message)])
+    batch = HEARING.read([a_record(message)])
+    (heard,) = batch.heard
     row = fresh(STREAM, TENANT)
     row.marks["referral"] = (last, marked)
     outcome = Outcome({STREAM: row})
@@ -74,7 +75,8 @@ def test_a_history_that_is_no_number_cannot_be_read() -> None:
     message = a_message(STREAM, 1, seen(1))
     message.headers.append(("ce_history", b"long ago"))
 
-    heard, _, unreadable = HEARING.read([a_record(message)])
+    batch = HEARING.read([a_record(message)])
+    heard, unreadable = batch.heard, batch.unreadable
 
     assert heard == []
     assert [reason for _, reason in unreadable] == ["header"]
@@ -82,7 +84,8 @@ def test_a_history_that_is_no_number_cannot_be_read() -> None:
 
 def test_an_event_goes_out_with_the_history_it_was_logged_in() -> None:
     """However late it is sent again, it says the same; one of before any fork says nothing."""
-    (heard,), _, _ = HEARING.read([a_record(a_message(STREAM, 1, seen(1)))])
+    batch = HEARING.read([a_record(a_message(STREAM, 1, seen(1)))])
+    (heard,) = batch.heard
     told = Told(own_id(1), str(STREAM), 1, TENANT, "referral.seen.v1", heard.meta, b"{}")
     later = [(40, LATER), (20, FORK)]
 

@@ -1,0 +1,167 @@
+"""A large batch is decided a few events at a time, and comes to the same as one event after the other."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts.referral import ReferralReady
+from services.kernel.decision import Decision, Given
+from services.kernel.hearing import Hearing
+from services.kernel.messages import Record
+from services.kernel.parking import unpark
+from services.kernel.runtime import Runtime
+from services.kernel.service import Saved, Tx
+from services.kernel.weighing import Heard, Outcome
+from tests.tally import TALLY, Tally, a_message, a_record, case_id, running, seen, tallies
+from tests.tally import decide as decide_alone
+
+COUNTER = case_id(0)
+"""The stream that every `ReferralReady` counts in too, beside its own."""
+
+
+def decide(tally: Tally | None, asked: Any, given: Given) -> Decision:
+    """Count as the tally does; what is ready is counted a second time in the counter."""
+    if not isinstance(asked, ReferralReady):
+        return decide_alone(tally, asked, given)
+    counter: Tally = given.others.get(COUNTER) or Tally()
+    counted = Decision(Tally((*counter.seen, asked.referral_id)))
+    mine = tally or Tally()
+    return Decision(Tally((*mine.seen, asked.referral_id)), others={COUNTER: counted})
+
+
+def also(_state: Any, asked: Any) -> tuple[UUID, ...]:
+    """Name the counter where it is needed."""
+    return (COUNTER,) if isinstance(asked, ReferralReady) else ()
+
+
+async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+    """Write how long each stream is, and once more what was written first of it."""
+    await tx.execute(
+        "insert into lengths select * from unnest($1::uuid[], $2::integer[]) "
+        "on conflict (stream_id) do update set length = excluded.length",
+        [one.stream_id for one in saved],
+        [len(one.state.seen) if one.state else 0 for one in saved],
+    )
+    first = [one for one in saved if one.before is None]
+    if first:
+        await tx.execute(
+            "update lengths set first = true from unnest($1::uuid[]) as f (id) where stream_id = f.id",
+            [one.stream_id for one in first],
+        )
+
+
+BESIDE = replace(TALLY, decide=decide, also=also, project=project)
+HEARING = Hearing(BESIDE)
+
+
+@pytest.fixture
+async def runtime(postgres_dsn: str) -> AsyncIterator[Runtime]:
+    """Run the tally that counts beside itself, without a broker."""
+    async with running(postgres_dsn, "", "none", BESIDE) as runtime:
+        await runtime.pool.execute(
+            "create table lengths (stream_id uuid primary key, length integer, first boolean default false)"
+        )
+        yield runtime
+
+
+def ready(n: int) -> ReferralReady:
+    """Return the body of an event that is counted twice."""
+    return ReferralReady(referral_id=seen(n).referral_id, send_by=seen(n).seen_at.date())
+
+
+def records_of(streams: Sequence[int], *, beside: frozenset[int] = frozenset()) -> list[Record]:
+    """Return one event for each number of a stream, in its order; at some places one that counts beside."""
+    seqs: Counter[int] = Counter()
+    made = []
+    for place, stream in enumerate(streams):
+        seqs[stream] += 1
+        body = ready(place) if place in beside else seen(place)
+        made.append(a_record(a_message(case_id(stream), seqs[stream], body)))
+    return made
+
+
+def expected(streams: Sequence[int], *, beside: frozenset[int] = frozenset()) -> dict[UUID, list[str]]:
+    """Return what each stream has counted in the end."""
+    counted: dict[UUID, list[str]] = {}
+    for place, stream in enumerate(streams):
+        counted.setdefault(case_id(stream), []).append(str(seen(place).referral_id))
+        if place in beside:
+            counted.setdefault(COUNTER, []).append(str(seen(place).referral_id))
+    return counted
+
+
+async def hear(runtime: Runtime, records: Sequence[Record]) -> Outcome:
+    """Hear records in one batch."""
+    async with runtime.pool.acquire() as tx:
+        return await runtime.step.apply(tx, HEARING.read(records).heard)
+
+
+async def assert_sound(runtime: Runtime, streams: Sequence[int], beside: frozenset[int]) -> None:
+    """Assert that every stream, its log and the service's own table say the same."""
+    wanted = expected(streams, beside=beside)
+    lengths = await runtime.pool.fetch("select stream_id, length, first from lengths")
+    versions = await runtime.pool.fetch("select stream_id, version from streams")
+    logged = await runtime.pool.fetch(
+        "select stream_id, array_agg(seq order by seq) from event_log group by 1"
+    )
+
+    assert await tallies(runtime) == wanted
+    assert {row["stream_id"]: row["length"] for row in lengths} == {at: len(of) for at, of in wanted.items()}
+    assert all(row["first"] for row in lengths)
+    assert {row["version"] for row in versions} == {1}
+    assert all(seqs == list(range(1, len(seqs) + 1)) for _, seqs in logged)
+
+
+@pytest.mark.parametrize("count", [64, 65, 128, 500])
+async def test_streams_that_come_back_are_written_once(runtime: Runtime, count: int) -> None:
+    """Some occur in one turn, some in several; each is saved by one version, and all its events are told."""
+    chance = random.Random(count)
+    streams = [chance.randrange(1, 2 * count) if place % 3 else place % 7 + 1 for place in range(count)]
+
+    outcome = await hear(runtime, records_of(streams))
+
+    assert outcome.applied == count
+    await assert_sound(runtime, streams, frozenset())
+
+
+@pytest.mark.parametrize("first", [0, 10, 100, 199])
+async def test_a_stream_beside_counts_whatever_turn_it_is_in(runtime: Runtime, first: int) -> None:
+    """Events that need a further stream find it as the events before them have left it.
+
+    The further stream has an event of its own too: before them, between them, or behind them.
+    """
+    streams = list(range(1, 200))
+    streams.insert(first, 0)
+    beside = frozenset(place for place in range(5, 200, 31) if place != first)
+
+    outcome = await hear(runtime, records_of(streams, beside=beside))
+
+    assert outcome.applied == len(streams)
+    await assert_sound(runtime, streams, beside)
+
+
+async def test_what_must_wait_is_set_aside_as_it_came(runtime: Runtime) -> None:
+    """A hole in one stream of a large batch halts that stream alone; what waits is kept to the byte."""
+    records = records_of([*range(1, 150), 7, 7, *range(150, 200)])
+    lacking = [record for record in records if dict(record.headers)["ce_sequence"] != b"0000000002"]
+
+    outcome = await hear(runtime, lacking)
+    rows = await runtime.pool.fetch(
+        "select topic, part, place, key, headers, value, reason from parked_events"
+    )
+
+    (row,) = rows
+    (parked,) = outcome.parked
+    came = next(record for record in records if dict(record.headers)["ce_sequence"] == b"0000000003")
+    assert (parked.reason, outcome.applied) == ("gap", len(lacking) - 1)
+    assert (row["topic"], row["part"], row["place"], row["key"], row["value"]) == (
+        came.topic, came.partition, came.offset, came.key, came.value,
+    )  # fmt: skip
+    heard: Heard = HEARING.read([came]).heard[0]
+    assert heard.record is None
+    assert sorted(unpark(row).headers) == sorted(came.headers)

@@ -1,0 +1,76 @@
+"""What has come is taken a little at a time, up to a bound, and nothing that was taken is forgotten."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from services.kernel.hearing import Batch, Hearing
+from services.kernel.longpoll import take
+from services.kernel.messages import Record
+from tests.tally import TALLY, a_message, a_record, case_id, seen
+
+HEARING = Hearing(TALLY)
+HERE = TopicPartition("samspil.referral.v1", 0)
+
+
+class Holding:
+    """A consumer that holds so many records already, and may lose its broker after some of them."""
+
+    def __init__(self, count: int, *, fails_after: int = 1_000_000) -> None:
+        """Hold records of as many streams."""
+        self.left = [a_record(a_message(case_id(n), 1, seen(n))) for n in range(count)]
+        self.asked: list[tuple[int, int]] = []
+        self._fails_after = fails_after
+
+    async def getmany(
+        self, *, timeout_ms: int, max_records: int
+    ) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Hand out the next records."""
+        self.asked.append((timeout_ms, max_records))
+        if len(self.asked) > self._fails_after:
+            raise KafkaConnectionError
+        given, self.left = self.left[:max_records], self.left[max_records:]
+        return {HERE: given} if given else {}
+
+
+async def taken_from(consumer: Any, *, most: int = 500) -> Batch:
+    """Return what is taken at once."""
+    batch = Batch()
+    await take(consumer, HEARING, batch, most=most, wait_ms=1_000)
+    return batch
+
+
+@pytest.mark.parametrize(("count", "taken"), [(0, 0), (1, 1), (64, 64), (500, 500), (700, 500)])
+async def test_what_has_come_is_taken_up_to_a_bound(count: int, taken: int) -> None:
+    """What is beyond it waits for the next time."""
+    consumer = Holding(count)
+
+    batch = await taken_from(consumer)
+
+    assert [heard.stream_id for heard in batch.heard] == [case_id(n) for n in range(taken)]
+    assert len(consumer.left) == count - taken
+
+
+async def test_only_the_first_is_waited_for() -> None:
+    """What comes later is for the next time."""
+    consumer = Holding(100)
+
+    await taken_from(consumer)
+
+    assert [wait for wait, _ in consumer.asked] == [1_000, 0, 0]
+
+
+async def test_a_broker_that_is_lost_meanwhile_takes_nothing_back() -> None:
+    """What was handed out already is not handed out again."""
+    batch = await taken_from(Holding(200, fails_after=2))
+
+    assert batch.count == 128
+
+
+async def test_a_broker_that_is_lost_at_once_is_told() -> None:
+    """There is nothing to go on with."""
+    with pytest.raises(KafkaConnectionError):
+        await taken_from(Holding(200, fails_after=0))
