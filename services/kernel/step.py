@@ -134,8 +134,8 @@ class Step:
         """Read the streams and decide each input in order; nothing is saved.
 
         Of a large batch a few are decided at a time and written down at once: what they are made of is let
-        go of while it is at hand. Where an input needs what
-        is written down already, all are decided in one piece.
+        go of while it is at hand. Where an input needs what is written down already, all are decided in one
+        piece.
         """
         try:
             return await self._weigh(tx, batch, _AT_ONCE)
@@ -158,9 +158,9 @@ class Step:
         for start in range(0, len(batch), at_once):
             turn = batch[start : start + at_once]
             await self._decide(tx, turn, stored, outcome)
-            done = {asked.stream_id for asked in turn} - often
+            done = dict.fromkeys(asked.stream_id for asked in turn if asked.stream_id not in often)
             await self._put(outcome, [outcome.rows.pop(stream_id) for stream_id in done])
-            outcome.done |= done
+            outcome.done.update(done)
         return outcome
 
     async def _decide(
