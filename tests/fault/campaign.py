@@ -35,7 +35,7 @@ from tests.fault.ledger import (
     read_topic,
 )
 from tests.fault.load import Load
-from tests.fault.spoiling import poison_left
+from tests.fault.spoiling import poison_again, poison_left
 from tests.fault.stage import PARTITIONS, Stage, stage
 from tests.servers import scratch_folder
 from tests.waiting import under_way
@@ -43,7 +43,9 @@ from tests.waiting import under_way
 ROUND: Final = 50
 _AT_ONCE: Final = 2
 _DRAIN_SECONDS: Final = 90.0
-_LOOKS: Final = 50
+_POISON_SECONDS: Final = 5.0
+"""Poison that a broker forgot is in no log: it is sent once more at such distances until it is found."""
+
 _KINDS: Final = ("lost", "doubled", "disordered", "parked_not_poison", "pending")
 
 
@@ -88,8 +90,12 @@ async def campaign(
     *,
     only: Sequence[str] = (),
     say: Callable[[str], None] = print,
+    out: Path | None = None,
 ) -> Result:
-    """Play that many faults, of all kinds or a few, in rounds that each end with an examination."""
+    """Play that many faults, of all kinds or a few, in rounds that each end with an examination.
+
+    The figures so far are written to `out` after each round.
+    """
     result, random = Result(broker, seed), Random(f"{broker} {seed}")
     began = time.monotonic()
     promised: dict[UUID, tuple[UUID, bool]] = {}
@@ -114,7 +120,9 @@ async def campaign(
             result.findings += examine(evidence)
             so_far = f"{result.faults.total()} faults, {result.events} events"
             say(f"  {so_far}, {result.drains[-1]:.1f} s to drain")
-    result.seconds = time.monotonic() - began
+            result.seconds = time.monotonic() - began
+            if out:
+                write_down(result, out)
     return result
 
 
@@ -154,9 +162,11 @@ async def _strike(
 
 async def _drain(made: Stage, load: Load, result: Result, healed: float, say: Callable[[str], None]) -> None:
     """Wait until nothing is under way; what never comes to rest is a finding."""
-    before, looks = "", 0
-    while left := await made.left(load.cases) or await poison_left(made, again=looks % _LOOKS == 0):
-        looks += 1
+    before, sent_at = "", healed
+    while left := await made.left(load.cases) or await poison_left(made):
+        if time.monotonic() - sent_at > _POISON_SECONDS:
+            sent_at = time.monotonic()
+            await poison_again(made)
         since = time.monotonic() - healed
         if left != before:
             say(f"      {since:.1f} s: {left}")
@@ -190,6 +200,12 @@ def table(result: Result) -> str:
     return "\n".join(lines)
 
 
+def write_down(result: Result, out: Path) -> None:
+    """Write the figures into a file."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result.document(), indent=2) + "\n")
+
+
 def keep_logs(folder: Path, to: Path) -> None:
     """Copy what the processes have logged."""
     to.mkdir(parents=True, exist_ok=True)
@@ -209,12 +225,11 @@ def main() -> int:
     given = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with scratch_folder() as folder:
-        result = asyncio.run(campaign(given.broker, given.seed, given.faults, folder, only=given.only))
+        playing = campaign(given.broker, given.seed, given.faults, folder, only=given.only, out=given.out)
+        result = asyncio.run(playing)
         if given.keep:
             keep_logs(folder, given.keep)
     print(table(result))  # noqa: T201  the table is what it is for
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result.document(), indent=2) + "\n")
     return 1 if result.findings else 0
 
 
