@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -37,11 +37,14 @@ from tests.fault.ledger import (
 from tests.fault.load import Load
 from tests.fault.spoiling import poison_again, poison_left
 from tests.fault.stage import PARTITIONS, Stage, stage
+from tests.fault.timing import pause
 from tests.servers import scratch_folder
 from tests.waiting import under_way
 
 ROUND: Final = 50
 _AT_ONCE: Final = 2
+_AMID: Final = 4
+_AMID_SECONDS: Final = 5.0
 _DRAIN_SECONDS: Final = 90.0
 _POISON_SECONDS: Final = 5.0
 """Poison that a broker forgot is in no log: it is sent once more at such distances until it is found."""
@@ -105,7 +108,7 @@ async def campaign(
             urls = [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
             load = Load(urls, made.token, seed * 1000 + len(result.drains))
             async with under_way(load):
-                await _strike(made, random, _kinds(made, only, portion, random), result, say)
+                await _strike(made, load, random, _kinds(made, only, portion, random), result, say)
                 await mended(made)
                 healed = time.monotonic()
                 await load.end()
@@ -140,9 +143,14 @@ def _kinds(made: Stage, only: Sequence[str], count: int, random: Random) -> list
 
 
 async def _strike(
-    made: Stage, random: Random, names: Sequence[str], result: Result, say: Callable[[str], None]
+    made: Stage,
+    load: Load,
+    random: Random,
+    names: Sequence[str],
+    result: Result,
+    say: Callable[[str], None],
 ) -> None:
-    """Strike one fault after the other, some at once, never two at the same place."""
+    """Strike one fault after the other, some at once, never two at the same place, and all amid work."""
     turn = asyncio.Semaphore(_AT_ONCE)
     places = {place: asyncio.Lock() for name in names for place in FAULTS[name].holds}
 
@@ -151,6 +159,7 @@ async def _strike(
             for place in FAULTS[name].holds:
                 await held.enter_async_context(places[place])
             await held.enter_async_context(turn)
+            await _amid(load)
             say(f"    {name}")
             await FAULTS[name].strike(made, Random(seed))
             result.faults[name] += 1
@@ -158,6 +167,15 @@ async def _strike(
     async with asyncio.TaskGroup() as group:
         for name in names:
             group.create_task(strike(name, random.random()))
+
+
+async def _amid(load: Load) -> None:
+    """Let some more commands be answered, where they can be, however slow the machine is."""
+    enough = len(load.promised) + _AMID
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_AMID_SECONDS):
+            while len(load.promised) < enough:
+                await pause(0.05)
 
 
 async def _drain(made: Stage, load: Load, result: Result, healed: float, say: Callable[[str], None]) -> None:
