@@ -5,15 +5,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolAcquireContext
 
 from services.kernel.histories import enter
 
 if TYPE_CHECKING:
     Session: TypeAlias = asyncpg.Connection[Any]
     Pool: TypeAlias = asyncpg.Pool[Any]
+    _Lending: TypeAlias = PoolAcquireContext[Any]
 else:  # generic in the stubs only
     Session = asyncpg.Connection
     Pool = asyncpg.Pool
+    _Lending = PoolAcquireContext
 
 CONNECTION_FAULTS: Final = (
     OSError,
@@ -24,7 +27,9 @@ CONNECTION_FAULTS: Final = (
 )
 """What asking a database may raise, whether it passes by itself or not."""
 
-_PATIENCE_SECONDS: Final = 12.0
+PATIENCE_SECONDS: Final = 12.0
+"""How long an answer of the database is waited for, and a connection to ask over."""
+
 _LONGEST_STATEMENT: Final = "30s"
 _PASSING_CLASSES: Final = ("08", "53", "58")
 _CONFLICTS: Final = ("40001", "40P01", "55P03")
@@ -37,22 +42,53 @@ _LACKING: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501
 class Bare(asyncpg.Connection):
     """A connection whose return to the pool costs no round trip: nothing here sets session state.
 
-    Once the pool has it (`entered`), a statement that is not waited for any longer is never cancelled, its
-    connection is dropped: a commit that waits for a standby would be carried out by a cancel, and be seen and
-    sent though the standby does not have it.
+    A statement that is not waited for any longer is never cancelled, its connection is dropped: a commit that
+    waits for a standby would be carried out by a cancel, and be seen and sent though the standby does not
+    have it.
     """
 
-    entered = False
-
-    def _cancel_current_command(self, waiter: Any, cancel_waiter: Any = None) -> None:
-        if self.entered:
-            asyncio.get_running_loop().call_soon(self.terminate)
-        else:
-            super()._cancel_current_command(waiter, cancel_waiter)  # type: ignore[misc]  # its types leave it out
+    def _cancel_current_command(self, *_waiters: Any) -> None:
+        asyncio.get_running_loop().call_soon(self.terminate)
 
     def get_reset_query(self) -> str:
         """Return no statement."""
         return ""
+
+
+class _Lent(_Lending):
+    """A connection while it is lent. Who is told to end while it is asked something does end.
+
+    Once the connection is dropped the driver can neither roll back nor return it, says so by a fault of its
+    own, and that would take the place of the order to end: whoever goes on after faults would go on.
+    """
+
+    async def __aenter__(self) -> Any:
+        try:
+            return await super().__aenter__()
+        except CONNECTION_FAULTS as fault:
+            _end_if_told_to(fault)
+            raise
+
+    async def __aexit__(self, *exc: object) -> None:
+        try:
+            await super().__aexit__(*exc)
+        except CONNECTION_FAULTS as late:  # it was dropped already; what it has answered stands
+            _end_if_told_to(late)
+        if isinstance(exc[1], CONNECTION_FAULTS):
+            _end_if_told_to(exc[1])
+
+
+class _Bounded(Pool):
+    """A pool whose connections nobody waits for without end."""
+
+    def acquire(self, *, timeout: float | None = None) -> _Lent:
+        return _Lent(self, PATIENCE_SECONDS if timeout is None else timeout)
+
+
+def _end_if_told_to(fault: BaseException) -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from fault
 
 
 def _session(schema: str) -> dict[str, str]:
@@ -91,24 +127,26 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
     """Open a pool whose unqualified names are those of one service; `on_connect` learns of each session."""
 
     async def begin(session: Any) -> None:
-        session.entered = True
         try:
             await enter(session)
         except BaseException:
-            session.terminate()  # else the pool closes it politely, for which it knows no bound
+            session.terminate()  # else the pool takes its leave, which on a dead wire lasts
             raise
         on_connect()
 
-    return await asyncpg.create_pool(
+    return await _Bounded(
         dsn,
         init=begin,
         min_size=1,
         max_size=size,
-        connection_class=Bare,
-        server_settings=_session(schema),
-        command_timeout=_PATIENCE_SECONDS,  # a wire may swallow an answer
-        timeout=10,
+        max_queries=50_000,
         max_inactive_connection_lifetime=300,
+        loop=asyncio.get_running_loop(),
+        connection_class=Bare,
+        record_class=asyncpg.Record,
+        server_settings=_session(schema),
+        command_timeout=PATIENCE_SECONDS,  # a wire may swallow an answer
+        timeout=10,
     )
 
 

@@ -47,6 +47,11 @@ EFFECTS_WAITING: Final = Gauge("samspil_effects_waiting", "Side effects to be do
 EFFECTS_TRIED: Final = Gauge(
     "samspil_effects_tried", "Those of them that were tried in vain.", ["service", "kind"]
 )
+EFFECTS_LOOKED: Final = Gauge(
+    "samspil_effects_looked_timestamp_seconds",
+    "When the worker of side effects last came round.",
+    ["service"],
+)
 EFFECTS_AGE: Final = Gauge("samspil_effects_age_seconds", "Age of the oldest of them.", ["service", "kind"])
 REQUESTS: Final = Histogram(
     "samspil_http_seconds",

@@ -19,7 +19,7 @@ from services.kernel import metrics
 from services.kernel.bell import BELLS
 from services.kernel.clock import wall
 from services.kernel.crash import crash_point
-from services.kernel.database import CONNECTION_FAULTS, Session, connect, passes
+from services.kernel.database import CONNECTION_FAULTS, PATIENCE_SECONDS, Session, connect, passes
 from services.kernel.decision import SYSTEM
 from services.kernel.errors import No
 from services.kernel.histories import Fork, dated, enter, forks
@@ -131,7 +131,7 @@ class Relay:
         session = await connect(
             dsn,
             schema=self._service.name,
-            patience=_ACK_SECONDS,
+            patience=PATIENCE_SECONDS,
             synchronous_commit="off",
             idle_session_timeout=_LEAD_LASTS,  # a leader that sleeps loses the lead
         )

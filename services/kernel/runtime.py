@@ -130,9 +130,8 @@ class Runtime:
         await asyncio.gather(self._end("intake", cancel=True), self._end("effects"))
         self.relay.stop()
         await self._end("relay")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        names = {task.get_name() for task in self._tasks}
+        await asyncio.gather(*(self._end(name, cancel=True) for name in names))
         try:
             async with asyncio.timeout(5):
                 await self.pool.close()
@@ -162,6 +161,12 @@ class Runtime:
         while not self._stopping.is_set():
             try:
                 await work()
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Somebody else was told to end, whom this loop waited for: it would end unheard.
+                log.error("loop_broke", service=self.service.name, loop=name, kind="CancelledError")
             except Exception as fault:  # noqa: BLE001  the runner: the one place where everything ends
                 log.error("loop_broke", service=self.service.name, loop=name, kind=type(fault).__name__)
                 pause = min(pause * 2, _LONGEST_RESTART_SECONDS)

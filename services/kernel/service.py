@@ -76,8 +76,8 @@ class Sent(Struct, frozen=True, gc=False):
 Project = Callable[[Tx, Sequence[Saved]], Awaitable[None]]
 """Write what queries need, in the transaction that saves the streams, by `execute` alone.
 
-Each argument of a statement is a column with one value a row. Of a large batch some streams come at a time: what
-the same statement writes for all of them is written at once, in the order of the statements.
+Each argument of a statement is a column with one value a row. Of a large batch some streams come at a time:
+what the same statement writes for all of them is written at once, in the order of the statements.
 """
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -35,15 +35,20 @@ from tests.fault.ledger import (
     read_topic,
 )
 from tests.fault.load import Load
-from tests.fault.spoiling import poison_left
+from tests.fault.spoiling import poison_again, poison_left
 from tests.fault.stage import PARTITIONS, Stage, stage
+from tests.fault.timing import pause
 from tests.servers import scratch_folder
 from tests.waiting import under_way
 
 ROUND: Final = 50
 _AT_ONCE: Final = 2
+_AMID: Final = 4
+_AMID_SECONDS: Final = 5.0
 _DRAIN_SECONDS: Final = 90.0
-_LOOKS: Final = 50
+_POISON_SECONDS: Final = 5.0
+"""Poison that a broker forgot is in no log: it is sent once more at such distances until it is found."""
+
 _KINDS: Final = ("lost", "doubled", "disordered", "parked_not_poison", "pending")
 
 
@@ -88,8 +93,12 @@ async def campaign(
     *,
     only: Sequence[str] = (),
     say: Callable[[str], None] = print,
+    out: Path | None = None,
 ) -> Result:
-    """Play that many faults, of all kinds or a few, in rounds that each end with an examination."""
+    """Play that many faults, of all kinds or a few, in rounds that each end with an examination.
+
+    The figures so far are written to `out` after each round.
+    """
     result, random = Result(broker, seed), Random(f"{broker} {seed}")
     began = time.monotonic()
     promised: dict[UUID, tuple[UUID, bool]] = {}
@@ -99,7 +108,7 @@ async def campaign(
             urls = [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
             load = Load(urls, made.token, seed * 1000 + len(result.drains))
             async with under_way(load):
-                await _strike(made, random, _kinds(made, only, portion, random), result, say)
+                await _strike(made, load, random, _kinds(made, only, portion, random), result, say)
                 await mended(made)
                 healed = time.monotonic()
                 await load.end()
@@ -114,7 +123,9 @@ async def campaign(
             result.findings += examine(evidence)
             so_far = f"{result.faults.total()} faults, {result.events} events"
             say(f"  {so_far}, {result.drains[-1]:.1f} s to drain")
-    result.seconds = time.monotonic() - began
+            result.seconds = time.monotonic() - began
+            if out:
+                write_down(result, out)
     return result
 
 
@@ -132,9 +143,14 @@ def _kinds(made: Stage, only: Sequence[str], count: int, random: Random) -> list
 
 
 async def _strike(
-    made: Stage, random: Random, names: Sequence[str], result: Result, say: Callable[[str], None]
+    made: Stage,
+    load: Load,
+    random: Random,
+    names: Sequence[str],
+    result: Result,
+    say: Callable[[str], None],
 ) -> None:
-    """Strike one fault after the other, some at once, never two at the same place."""
+    """Strike one fault after the other, some at once, never two at the same place, and all amid work."""
     turn = asyncio.Semaphore(_AT_ONCE)
     places = {place: asyncio.Lock() for name in names for place in FAULTS[name].holds}
 
@@ -143,6 +159,7 @@ async def _strike(
             for place in FAULTS[name].holds:
                 await held.enter_async_context(places[place])
             await held.enter_async_context(turn)
+            await _amid(load)
             say(f"    {name}")
             await FAULTS[name].strike(made, Random(seed))
             result.faults[name] += 1
@@ -152,11 +169,22 @@ async def _strike(
             group.create_task(strike(name, random.random()))
 
 
+async def _amid(load: Load) -> None:
+    """Let some more commands be answered, where they can be, however slow the machine is."""
+    enough = len(load.promised) + _AMID
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_AMID_SECONDS):
+            while len(load.promised) < enough:
+                await pause(0.05)
+
+
 async def _drain(made: Stage, load: Load, result: Result, healed: float, say: Callable[[str], None]) -> None:
     """Wait until nothing is under way; what never comes to rest is a finding."""
-    before, looks = "", 0
-    while left := await made.left(load.cases) or await poison_left(made, again=looks % _LOOKS == 0):
-        looks += 1
+    before, sent_at = "", healed
+    while left := await made.left(load.cases) or await poison_left(made):
+        if time.monotonic() - sent_at > _POISON_SECONDS:
+            sent_at = time.monotonic()
+            await poison_again(made)
         since = time.monotonic() - healed
         if left != before:
             say(f"      {since:.1f} s: {left}")
@@ -190,6 +218,12 @@ def table(result: Result) -> str:
     return "\n".join(lines)
 
 
+def write_down(result: Result, out: Path) -> None:
+    """Write the figures into a file."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result.document(), indent=2) + "\n")
+
+
 def keep_logs(folder: Path, to: Path) -> None:
     """Copy what the processes have logged."""
     to.mkdir(parents=True, exist_ok=True)
@@ -209,12 +243,11 @@ def main() -> int:
     given = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with scratch_folder() as folder:
-        result = asyncio.run(campaign(given.broker, given.seed, given.faults, folder, only=given.only))
+        playing = campaign(given.broker, given.seed, given.faults, folder, only=given.only, out=given.out)
+        result = asyncio.run(playing)
         if given.keep:
             keep_logs(folder, given.keep)
     print(table(result))  # noqa: T201  the table is what it is for
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(result.document(), indent=2) + "\n")
     return 1 if result.findings else 0
 
 

@@ -144,12 +144,19 @@ async def poisoned(stage: Stage, random: Random) -> None:
     await publish(stage.broker.bootstrap, poison(kind, stream))
 
 
-async def poison_left(stage: Stage, *, again: bool) -> str:
-    """Return what of the poison does not wait yet; `again` sends it once more, where it was forgotten."""
-    left = []
-    for stream, kind in stage.poisoned.items():
-        if not await stage.ask(_PASSED if kind == NEW else _WAITS, stream, reason_of(kind)):
-            left.append(kind)
-            if again:
-                await publish(stage.broker.bootstrap, poison(kind, stream))
+async def poison_left(stage: Stage) -> str:
+    """Return what of the poison does not wait yet."""
+    left = [kind for stream, kind in stage.poisoned.items() if not await _waits(stage, stream, kind)]
     return f"{len(left)} of poison, such as: {left[0]}" if left else ""
+
+
+async def poison_again(stage: Stage) -> None:
+    """Send once more the poison that was forgotten."""
+    for stream, kind in stage.poisoned.items():
+        if not await _waits(stage, stream, kind):
+            await publish(stage.broker.bootstrap, poison(kind, stream))
+
+
+async def _waits(stage: Stage, stream: UUID, kind: str) -> bool:
+    found: bool = await stage.ask(_PASSED if kind == NEW else _WAITS, stream, reason_of(kind))
+    return found

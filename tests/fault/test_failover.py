@@ -95,7 +95,7 @@ async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While the standby is gone no command is answered, not even when it is repeated after a crash."""
-    monkeypatch.setattr(database, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 1.0)
     with scratch_folder() as folder:
         async with a_pair(folder) as (two, dsn), running(dsn, "", "none", CHAIN["referral"]) as runtime:
             await count(runtime, 1)

@@ -25,6 +25,8 @@ insert into notify.effects (key, stream_id, tenant, kind, about)
 select key, key, $2, 'mail', json_build_object('ref', key) from (select $1::uuid as key) as new
 """
 
+LEASE_IS_OVER = "update notify.effects set due_at = now(), worker = null where done_at is null"
+
 
 @pytest.fixture
 async def member(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Member]:
@@ -64,7 +66,7 @@ async def test_a_mail_comes_once_more_for_each_death(
     for _ in range(deaths):
         member.start(f"{point}:1")
         await until(lambda: gone(member))
-        await stranger.execute("update notify.effects set due_at = now()")  # its lease has run out
+        await stranger.execute(LEASE_IS_OVER)
     member.start()
     await until(lambda: stranger.fetchval("select bool_and(done_at is not null) from notify.effects"))
     await member.stop()
@@ -92,7 +94,7 @@ async def test_who_dies_before_sending_or_after_noting_sends_once(
     await stranger.execute(A_MAIL, key, TENANT)
     member.start(f"{point}:1")
     await until(lambda: gone(member))
-    await stranger.execute("update notify.effects set due_at = now() where done_at is null")
+    await stranger.execute(LEASE_IS_OVER)
     member.start()
     await until(lambda: stranger.fetchval("select bool_and(done_at is not null) from notify.effects"))
     await member.stop()

@@ -127,7 +127,7 @@ async def test_a_half_open_wire_is_noticed_by_whoever_waits(
     mood: str, wired: tuple[Proxy, str, str], embedded: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the wire to the database swallows is not waited for without end; all is taken and sent."""
-    monkeypatch.setattr(database, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 1.0)
     monkeypatch.setattr(relay, "_ACK_SECONDS", 2.0)
     wire, dsn, _ = wired
     async with running(dsn, embedded.bootstrap, "embedded") as runtime:

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from msgspec import Struct
 
-from services.kernel import effects
+from services.kernel import leases, metrics
 from services.kernel.decision import Actor, Decision, Effect, Seal
 from services.kernel.errors import WrongMoment
 from services.kernel.ids import new_id
@@ -65,6 +65,7 @@ async def ringing(dsn: str, bell: Bell, **more: Any) -> AsyncIterator[Runtime]:
     """Run a tally that rings; nothing is performed by itself."""
     service = replace(TALLY, **{"decide": rule, "perform": {"bell": bell.ring}, **more})
     async with running(dsn, "", "none", service) as runtime:
+        runtime.effects._leases._well_since = 0.0  # it has run for long
         yield runtime
 
 
@@ -343,8 +344,8 @@ async def test_what_takes_long_is_held_by_its_worker(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As long as a worker is at it, nobody else begins; the lease is much shorter than the work may take."""
-    monkeypatch.setattr(effects, "_LEASE", timedelta(seconds=3))
-    monkeypatch.setattr(effects, "_RENEW_SECONDS", 0.2)
+    monkeypatch.setattr(leases, "_LEASE", timedelta(seconds=3))
+    monkeypatch.setattr(leases, "_RENEW_SECONDS", 0.2)
     over = asyncio.Event()
     bell = Bell(meanwhile=over.wait)
     async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, Bell()) as quick:
@@ -371,7 +372,7 @@ async def test_what_a_dead_worker_had_taken_is_soon_taken_up(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who is gone renews nothing, and another performs what was left."""
-    monkeypatch.setattr(effects, "_LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr(leases, "_LEASE", timedelta(seconds=0.3))
     dying = Bell(meanwhile=asyncio.Event().wait)
     bell = Bell()
     async with ringing(postgres_dsn, dying) as gone, ringing(postgres_dsn, bell) as other:
@@ -418,8 +419,8 @@ async def test_what_was_done_and_could_not_be_marked_is_not_done_again(postgres_
     assert again == 0
     assert bell.rung == [key]
     assert row["outcome"] == "Rung"
-    assert not runtime.effects._unmarked
-    assert not runtime.effects._held
+    assert not runtime.effects._marking._left
+    assert not runtime.effects._leases._until
 
 
 async def test_what_another_has_marked_is_forgotten(postgres_dsn: str) -> None:
@@ -430,7 +431,7 @@ async def test_what_another_has_marked_is_forgotten(postgres_dsn: str) -> None:
         await out_of_order(slow)
         with pytest.raises(asyncpg.CannotConnectNowError):
             await slow.effects.perform()
-        unmarked = set(slow.effects._unmarked)
+        unmarked = set(slow.effects._marking._left)
         await in_order(slow)
         await lease_ends(quick)
         await quick.effects.perform()
@@ -438,8 +439,8 @@ async def test_what_another_has_marked_is_forgotten(postgres_dsn: str) -> None:
         counted = await seen(slow)
 
     assert (unmarked, other.rung) == ({key}, [key])
-    assert not slow.effects._unmarked
-    assert not slow.effects._held
+    assert not slow.effects._marking._left
+    assert not slow.effects._leases._until
     assert counted == [str(key), str(key)]
 
 
@@ -463,7 +464,7 @@ async def test_while_the_database_was_away_nobody_died(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Back after longer than a lease, it hears first from who has done something: no bell rings twice."""
-    monkeypatch.setattr(effects, "_LEASE", timedelta(seconds=2))
+    monkeypatch.setattr(leases, "_LEASE", timedelta(seconds=2))
     bell = Bell()
     async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, bell) as two:
         stopping = asyncio.Event()
@@ -498,12 +499,12 @@ async def test_who_slept_does_not_begin_on_a_lease_that_ran_out(
     postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between taking and doing a process may be put to sleep; awake, it leaves the deed to others."""
-    monkeypatch.setattr(effects, "_LEASE", timedelta(0))
+    monkeypatch.setattr(leases, "_LEASE", timedelta(0))
     bell, other = Bell(), Bell()
     async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, other) as quick:
         key = await count(slow)
         taken = await slow.effects.perform()
-        monkeypatch.setattr(effects, "_LEASE", timedelta(seconds=10))
+        monkeypatch.setattr(leases, "_LEASE", timedelta(seconds=10))
         await quick.effects.perform()
 
     assert taken == 1
@@ -528,3 +529,165 @@ async def test_who_is_told_to_end_marks_what_is_done(postgres_dsn: str) -> None:
 
     assert bell.rung == [key]
     assert row["outcome"] == "Rung"
+
+
+async def leased(runtime: Runtime) -> list[tuple[UUID, bool]]:
+    """Return what is in hand, and whether its lease still lasts for some seconds."""
+    return [(row["key"], row["pause"] > timedelta(seconds=6)) for row in await rows(runtime)]
+
+
+async def test_a_renewal_under_way_holds_up_nobody_who_is_told_to_end(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose renewal waits for the database ends all the same: it once went on for ever."""
+    monkeypatch.setattr(leases, "_RENEW_SECONDS", 0.05)
+    bell = Bell(meanwhile=asyncio.Event().wait)
+    stranger = await asyncpg.connect(postgres_dsn)
+    async with ringing(postgres_dsn, bell) as runtime:
+        await count(runtime)
+        working = asyncio.create_task(runtime.effects.perform())
+        await until(lambda: begun(bell))
+        async with stranger.transaction():
+            await stranger.execute("lock table consent.effects in access exclusive mode")
+            await until(lambda: runtime.pool.fetchval(_RENEWAL_WAITS))
+            working.cancel()
+            await asyncio.wait({working}, timeout=30)
+            ended = working.done()
+    await stranger.close()
+
+    assert ended
+
+
+_RENEWAL_WAITS = (
+    "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like '%due_at%')"
+)
+
+
+async def test_what_was_taken_unheard_is_soon_taken_again(postgres_dsn: str) -> None:
+    """A worker that never heard what it had taken needs no pause after a fault; it cannot have begun."""
+    bell, other = Bell(), Bell()
+    async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, other) as two:
+        key = await count(one)
+        await one.effects._leases.take(20)
+        one.effects._leases.drop(key)
+        for runtime in (one, two):
+            runtime.effects._leases.trouble()
+        early = await one.effects.perform()
+        await lease_ends(one)
+        others = await two.effects.perform()
+        own = await one.effects.perform()
+
+    assert (early, others, own) == (0, 0, 1)
+    assert (bell.rung, other.rung) == ([key], [])
+
+
+async def test_who_has_just_begun_leaves_what_others_hold(postgres_dsn: str) -> None:
+    """It cannot know whether the database was away, and they could not renew."""
+    bell, other = Bell(), Bell()
+    async with ringing(postgres_dsn, bell) as one:
+        await count(one)
+        await one.effects._leases.take(20)
+        await lease_ends(one)
+        async with ringing(postgres_dsn, other) as fresh:
+            fresh.effects._leases.trouble()
+            taken = await fresh.effects.perform()
+
+    assert (taken, other.rung) == (0, [])
+
+
+async def test_what_was_given_back_is_nobodys(postgres_dsn: str) -> None:
+    """After an attempt in vain whoever comes first tries it, also just after a fault of the database."""
+    bell, other = Bell(failing=True), Bell()
+    async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, other) as two:
+        key = await count(one)
+        await one.effects.perform()
+        two.effects._leases.trouble()
+        await lease_ends(two)
+        taken = await two.effects.perform()
+
+    assert (taken, other.rung) == (1, [key])
+
+
+async def test_who_has_lost_a_lease_leaves_it_as_it_is(postgres_dsn: str) -> None:
+    """A worker that fails after another has taken over does not end the other's lease."""
+    over = asyncio.Event()
+    bell, other = Bell(failing=True), Bell(meanwhile=over.wait)
+    async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, other) as quick:
+        key = await count(slow)
+
+        async def other_takes_over() -> None:
+            await lease_ends(quick)
+            await quick.pool.execute("update effects set attempts = 0")
+            tasks.append(asyncio.create_task(quick.effects.perform()))
+            await until(lambda: begun(other))
+
+        tasks: list[asyncio.Task[int]] = []
+        bell.meanwhile = other_takes_over
+        await slow.effects.perform()
+        in_hand = await leased(slow)
+        over.set()
+        await asyncio.gather(*tasks)
+
+    assert in_hand == [(key, True)]
+    assert other.rung == [key]
+
+
+async def test_one_that_asked_in_vain_keeps_nobody_from_reading(postgres_dsn: str) -> None:
+    """A reading that was ended before it began is not waited for by whoever reads next."""
+    async with ringing(postgres_dsn, Bell()) as runtime:
+        await count(runtime)
+        hands = runtime.effects._hands
+        asking = asyncio.create_task(hands.read(case_id(1)))
+        await asyncio.sleep(0)
+        assert hands._reading is not None
+        hands._reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        _, private = await hands.read(case_id(1))
+
+    assert private == {"word": "private"}
+
+
+async def test_a_loop_that_somebody_elses_end_reaches_goes_on(postgres_dsn: str) -> None:
+    """What a deed waits for may be ended; the loop is not, and does not stand still unheard."""
+    bell = Bell()
+
+    async def ended_elsewhere() -> None:
+        bell.meanwhile = None
+        raise asyncio.CancelledError
+
+    bell.meanwhile = ended_elsewhere
+    async with ringing(postgres_dsn, bell) as runtime:
+        await runtime.listen()
+        key = await count(runtime)
+        runtime.effects.wake()
+        await until(lambda: begun(bell))
+        await lease_ends(runtime)
+        await until(lambda: runtime.pool.fetchval("select bool_and(done_at is not null) from effects"))
+
+    assert bell.rung == [key, key]
+
+
+async def test_a_worker_tells_that_it_comes_round(postgres_dsn: str) -> None:
+    """As long as it performs, or finds nothing to do, the time of its last round goes on."""
+    bell = Bell()
+    async with ringing(postgres_dsn, bell) as runtime:
+        looked = metrics.EFFECTS_LOOKED.labels(runtime.service.name)
+        looked.set(0)
+        stopping = asyncio.Event()
+        over = asyncio.Event()
+        bell.meanwhile = over.wait
+        await count(runtime)
+        loop = asyncio.create_task(runtime.effects.run(stopping))
+        await until(lambda: begun(bell))
+        at_work = looked._value.get()
+        over.set()
+
+        async def came_round() -> bool:
+            return bool(looked._value.get())
+
+        await until(came_round)
+        stopping.set()
+        await loop
+
+    assert at_work == 0
