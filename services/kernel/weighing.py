@@ -136,7 +136,7 @@ class Weighing:
         self._models = models
         self._clock = clock
         self._alone = service.also is nothing_else
-        self._notes_heard = service.project is not None
+        self._notes_heard = service.hears_all
 
     def obey(self, asked: Asked, outcome: Outcome) -> None:
         """Decide a command or a timer; what its rule raises ends the batch."""
@@ -199,7 +199,7 @@ class Weighing:
                 return "bug"
             else:
                 self._take(row, heard, _SYSTEM, decision, outcome)
-        if self._notes_heard and (heard.body is not None or self._service.hears_all):
+        if self._notes_heard:
             row.hear(Sent(heard.event_id, heard.source, heard.seq, heard.type, heard.body, heard.meta))
         return ""
 
