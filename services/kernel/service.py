@@ -26,7 +26,7 @@ else:  # generic in the stubs only
 
 
 class Saved(Struct, frozen=True, gc=False):
-    """One stream as it was just saved, for the service's own tables; `heard` is told to who hears all alone."""
+    """One stream as it was just saved, for the service's own tables; only who hears all is told what was heard."""
 
     stream_id: UUID
     tenant: str
