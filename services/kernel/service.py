@@ -26,7 +26,7 @@ else:  # generic in the stubs only
 
 
 class Saved(Struct, frozen=True, gc=False):
-    """One stream as it was just saved, for a service's own tables; only who hears all learns what was heard."""
+    """One stream as it was just saved, for a service's own tables; who hears all learns what was heard."""
 
     stream_id: UUID
     tenant: str

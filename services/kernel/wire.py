@@ -15,6 +15,7 @@ from services.kernel.settings import Settings
 HEARTBEAT_MS: Final = 1_000
 REQUEST_MS: Final = 10_000
 _ASK_SECONDS: Final = 3.0
+_START_SECONDS: Final = 20.0
 LARGEST_BATCH: Final = 1024 * 1024
 EMBEDDED_WAIT_MS: Final = 20
 
@@ -67,9 +68,13 @@ def faststream_broker(settings: Settings) -> KafkaBroker:
 
 
 async def started(made: AIOKafkaProducer, settings: Settings) -> AIOKafkaProducer:
-    """Start a producer; raise `BrokerUnreachable`, with nothing left open, where it cannot be."""
+    """Start a producer; raise `BrokerUnreachable`, with nothing left open, where it cannot be.
+
+    One that was told of a single broker asks no other, for ever; the next begins at all addresses again.
+    """
     try:
-        await made.start()
+        async with asyncio.timeout(_START_SECONDS):
+            await made.start()
     except (KafkaError, OSError) as fault:
         await made.stop()
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from services.kernel import database, relay, serving
+from services.kernel import wire as wire_to_broker
 from services.kernel.clock import SystemClock
 from services.kernel.decision import Actor
 from services.kernel.embedded import Broker, Postgres
@@ -175,3 +176,21 @@ async def test_a_silent_leader_loses_the_lead(
             os.kill(embedded.pid, signal.SIGCONT)
         await until(lambda: all_sent(two), seconds=60)
     await stranger.close()
+
+
+async def test_a_producer_is_not_begun_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all brokers that it was told of are silent it gives up, and the next asks by all addresses."""
+    monkeypatch.setattr(wire_to_broker, "_START_SECONDS", 2.0)
+    port = free_port()
+    with scratch_folder() as folder:
+        async with a_proxy(port) as wire:
+            (folder / "broker").mkdir()
+            server = Broker(folder / "broker", port=port, advertised=wire.port)
+            await server.start()
+            try:
+                settings = settings_for("postgresql://127.0.0.1:9/none", f"127.0.0.1:{port}", "kafka")
+                wire.mood = "black"
+                with pytest.raises(wire_to_broker.BrokerUnreachable):
+                    await wire_to_broker.started(wire_to_broker.producer(settings), settings)
+            finally:
+                await server.stop()
