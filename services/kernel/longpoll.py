@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -10,6 +11,7 @@ from faststream.kafka import KafkaMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from services.kernel.messages import Record
+from services.kernel.wire import tidy
 
 _LISTEN_MS: Final = 1_000
 _LISTEN_BRIEFLY_MS: Final = 50
@@ -28,6 +30,12 @@ class LongPoll(BatchSubscriber):
     """FastStream's batch subscriber without its deaf pause after an empty fetch (see DECISIONS)."""
 
     __slots__ = ()
+
+    @property
+    def builder(self) -> Callable[..., AIOKafkaConsumer]:
+        """Make a consumer that leaves nothing open where its start is cancelled."""
+        build = super().builder
+        return lambda **how: tidy(build(**how))
 
     async def get_msg(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
         """Return what has come, waiting for the first of it."""

@@ -12,7 +12,7 @@ from services.kernel.ids import as_uuid
 from services.kernel.messages import Record, attributes_of
 from services.kernel.parking import shown_type
 from services.kernel.runtime import Runtime
-from services.kernel.wire import BrokerUnreachable, client_security
+from services.kernel.wire import BrokerUnreachable, consumer, started
 
 _PORTION: Final = 500
 _ASK_MS: Final = 500
@@ -26,32 +26,23 @@ async def lost(runtime: Runtime) -> list[dict[str, Any]]:
     log begins later is looked at from there on. Raises `BrokerUnreachable`.
     """
     settings = runtime.settings
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
-        auto_offset_reset="earliest",
-        **client_security(settings),
-    )
+    reading = await started(consumer(settings, auto_offset_reset="earliest"), settings)
     try:
-        await consumer.start()
-    except (KafkaError, OSError) as fault:
-        await consumer.stop()
-        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
-    try:
-        return await _read(consumer, runtime)
+        return await _read(reading, runtime)
     except KafkaError as fault:
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     finally:
-        await consumer.stop()
+        await reading.stop()
 
 
-async def _read(consumer: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, Any]]:
+async def _read(reading: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, Any]]:
     topic = topic_of(runtime.service.name)
     places = [TopicPartition(topic, part) for part in range(runtime.settings.partitions)]
-    consumer.assign(places)
-    ends = await consumer.end_offsets(places)
+    reading.assign(places)
+    ends = await reading.end_offsets(places)
     found: list[dict[str, Any]] = []
-    while any([await consumer.position(place) < ends[place] for place in places]):
-        batches = await consumer.getmany(timeout_ms=_ASK_MS, max_records=_PORTION)
+    while any([await reading.position(place) < ends[place] for place in places]):
+        batches = await reading.getmany(timeout_ms=_ASK_MS, max_records=_PORTION)
         for records in batches.values():
             found += await _missing(runtime, records)
     return found
