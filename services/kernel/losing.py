@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from contracts.event import topic_of
 from services.kernel.errors import Poison
+from services.kernel.histories import asked, latest
 from services.kernel.ids import as_uuid
 from services.kernel.messages import Record, attributes_of
 from services.kernel.parking import shown_type
@@ -23,16 +24,20 @@ async def lost(runtime: Runtime) -> list[dict[str, Any]]:
     """Return the events of a service's topic that its log does not know: place, stream, number, type, time.
 
     Reads the whole topic and joins no group. What an older log no longer holds is not lost: a stream whose
-    log begins later is looked at from there on. Raises `BrokerUnreachable`.
+    log begins later is looked at from there on. That it was asked is noted (`HistoryBegun` ends). Raises
+    `BrokerUnreachable`.
     """
     settings = runtime.settings
     reading = await started(consumer(settings, auto_offset_reset="earliest"), settings)
     try:
-        return await _read(reading, runtime)
+        begun = await latest(runtime.pool)
+        found = await _read(reading, runtime)
     except KafkaError as fault:
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     finally:
         await reading.stop()
+    await asked(runtime.pool, begun)
+    return found
 
 
 async def _read(reading: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, Any]]:

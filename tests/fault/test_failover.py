@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel import database, operating
+from services.kernel import database, losing, operating
 from services.kernel.decision import Actor
 from services.kernel.embedded import postgres
 from services.kernel.embedded_process import free_port
@@ -164,6 +164,9 @@ async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
         await until(lambda: works(source))
         await count(source, lost)
         await until(lambda: parked(reader, lost + 1))
+        unasked = [await unasked_of(source)]
+        missing = await losing.lost(source)
+        unasked.append(await unasked_of(source))
         async with source.pool.acquire() as tx:
             await resend(tx)
         await until(lambda: sent(source))
@@ -183,11 +186,19 @@ async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
         await until(lambda: heard(reader, 3 + lost + lost + 2))
         left = await operating.list_parked(reader)
 
+    assert unasked == [1, 0]
+    assert [one["seq"] for one in missing] == list(range(4, 4 + lost))
     assert reasons == {"divergence": lost, "behind": 1}
     assert after == before
     assert done == {"stream": CASE, "applied": lost + 1, "left_in_stream": 0}
     assert followed[CASE] == before[CASE] + told[3:]
     assert left == []
+
+
+async def unasked_of(source: Runtime) -> int:
+    """Return of how many histories of the source nobody has asked."""
+    count: int = await source.pool.fetchval("select unasked_histories()")
+    return count
 
 
 async def log_of(source: Runtime) -> list[str]:
