@@ -94,7 +94,7 @@ async def _broker(settings: Settings) -> str:
     try:
         sender = await started(producer(settings), settings)
     except BrokerUnreachable as fault:
-        return f"{fault.sentence()} ({fault.hint})"
+        return f"{fault.sentence()} ({fault.hint})" if fault.hint else fault.sentence()
     await sender.stop()
     return ""
 

@@ -28,6 +28,10 @@ class BrokerUnreachable(No):
     """The broker cannot be reached: check its address, its certificate and the credentials."""
 
 
+class NoBroker(BrokerUnreachable):
+    """No broker is named: set SAMSPIL_BOOTSTRAP, or name a data folder with --data."""
+
+
 class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
     """aiokafka's client, which when cancelled first ends what it begins with (see DECISIONS)."""
 
@@ -110,6 +114,8 @@ async def started(made: Made, settings: Settings) -> Made:
         await made.start()
     except (KafkaError, OSError) as fault:
         await _ended(made)
+        if not settings.bootstrap:
+            raise NoBroker from None
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     except BaseException:
         await _ended(made)
