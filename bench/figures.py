@@ -1,6 +1,6 @@
 """What a benchmark prints: one line a run, and the medians with their spread."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from bench.load import Latency, Run
@@ -24,6 +24,12 @@ def median_line(name: str, runs: Sequence[Run]) -> str:
         median(run.rss_mb for run in runs),
     )
     return f"{middle}   {min(rates):,.0f} to {max(rates):,.0f}"
+
+
+def spread(ratios: Iterable[float]) -> str:
+    """Return the median of ratios, and between which they lay."""
+    found = sorted(ratios)
+    return f"{median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
 
 
 def latency_line(name: str, latency: Latency) -> str:

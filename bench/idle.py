@@ -4,43 +4,46 @@
 processes of PostgreSQL and the broker up over a minute. Memory is counted once where processes share it.
 """
 
-import argparse
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from bench.start import ask, seconds_until, up
+from bench.asking import command
+from bench.processor import seconds_of
+from bench.start import Waiting, ask, up
 from tests.servers import scratch_folder
 
-_REST_SECONDS: Final = 10.0
 _MB: Final = 1_000_000
 
 
-def seconds_of(process: psutil.Process) -> float:
-    """Return the CPU seconds of a process so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def measure(data: Path, seconds: float) -> None:
+def measure(data: Path, rest: int, seconds: int) -> None:
     """Start, rest, measure, print, stop."""
     with up(data) as (url, process):
-        seconds_until(lambda: ask(f"{url}/ready") != "", time.monotonic())
-        time.sleep(_REST_SECONDS)
+        Waiting(process, time.monotonic()).until(lambda: ask(f"{url}/ready") != "")
+        time.sleep(rest)
         server = psutil.Process(process.pid)
-        family = [server, *server.children(recursive=True)]
-        before = {one: seconds_of(one) for one in family}
+        before = used_by_part(server)
         time.sleep(seconds)
-        family = [one for one in family if one.is_running()]
-        parts: defaultdict[str, float] = defaultdict(float)
-        for one in family:
-            parts[part_of(one, server)] += (seconds_of(one) - before[one]) / seconds
+        after = used_by_part(server)
+        family = [server, *server.children(recursive=True)]
         memory = sum(one.memory_full_info().pss for one in family) / _MB
-    told = ", ".join(f"{name} {share:.2%}" for name, share in parts.items())
-    print(f"{sum(parts.values()):.2%} of a core ({told}), {memory:.0f} MB in {len(family)} processes")
+    shares = {part: (used - before[part]) / seconds for part, used in after.items()}
+    told = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+    print(f"{sum(shares.values()):.2%} of a core ({told}), {memory:.0f} MB in {len(family)} processes")
+
+
+def used_by_part(server: psutil.Process) -> dict[str, float]:
+    """Return the CPU seconds so far of each part; who has ended meanwhile counts to who started it."""
+    used: defaultdict[str, float] = defaultdict(float)
+    for one in (server, *server.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            used[part_of(one, server)] += seconds_of(one)
+    return used
 
 
 def part_of(process: psutil.Process, server: psutil.Process) -> str:
@@ -48,9 +51,18 @@ def part_of(process: psutil.Process, server: psutil.Process) -> str:
     return "server" if process == server else "broker" if process.name() == "tansu" else "PostgreSQL"
 
 
-if __name__ == "__main__":
-    wanted = argparse.ArgumentParser(prog="python -m bench.idle", description="Measure what rest costs.")
-    wanted.add_argument("--seconds", type=float, default=60.0, help="how long it is watched")
-    given = wanted.parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure as the command line asks."""
+    wanted = command(
+        "bench.idle",
+        "Measure what rest costs.",
+        rest=(10, "seconds in which it comes to rest"),
+        seconds=(60, "for how many seconds it is watched"),
+    )
+    given = wanted.parse_args(argv)
     with scratch_folder() as folder:
-        measure(folder, given.seconds)
+        measure(folder, given.rest, given.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,6 @@ the logs hold 100,000 events, and fills empty brokers in turns: by the product's
 read the log in PostgreSQL, and by aiokafka's producer alone, with all messages ready. Nobody listens.
 """
 
-import argparse
 import asyncio
 import logging
 import tempfile
@@ -15,7 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
 import psutil
@@ -24,9 +22,12 @@ import uvloop
 from aiokafka import TopicPartition
 from pydantic import SecretStr
 
+from bench.asking import command
 from bench.chain import CHAIN
+from bench.figures import spread
 from bench.load import InvalidRunError, Meter, watch_postgres
 from bench.ours import Ours
+from bench.processor import seconds_of
 from bench.servers import servers
 from bench.stock import fill
 from contracts.event import topic_of
@@ -90,13 +91,13 @@ async def _main(events: int, repeats: int) -> None:
         print(f"{count} events, {repeats} repeats")
         for number in range(repeats):
             for name in sorted(ways, reverse=number % 2 == 1):
-                runs[name].append(await _filled(dsn, ways[name], lanes))
+                runs[name].append(await filled(dsn, ways[name], lanes))
                 print(runs[name][-1].line(name), flush=True)
-    ratios = [ours.rate / bare.rate for ours, bare in zip(runs["refill"], runs["bare"], strict=True)]
-    print(f"refill: {median(ratios):.2f} of the bare producer ({min(ratios):.2f} to {max(ratios):.2f})")
+    ratios = spread(ours.rate / bare.rate for ours, bare in zip(runs["refill"], runs["bare"], strict=True))
+    print(f"refill to the bare producer: {ratios}")
 
 
-async def _filled(dsn: str, way: Way, lanes: Lanes) -> Filled:
+async def filled(dsn: str, way: Way, lanes: Lanes) -> Filled:
     """Fill an empty broker; raise `InvalidRunError` unless it then holds every event once."""
     async with AsyncExitStack() as running:
         folder = running.enter_context(tempfile.TemporaryDirectory())
@@ -104,10 +105,11 @@ async def _filled(dsn: str, way: Way, lanes: Lanes) -> Filled:
         settings = Settings(
             mode="test", database=SecretStr(dsn), bootstrap=empty.bootstrap, broker="embedded"
         )
-        meter, used = Meter(), sum(psutil.Process(empty.pid).cpu_times()[:2])
+        road = psutil.Process(empty.pid)
+        meter, used = Meter(), seconds_of(road)
         reached = await way(settings)
         run = meter.run(sum(map(len, lanes.values())), time.perf_counter())
-        used = sum(psutil.Process(empty.pid).cpu_times()[:2]) - used
+        used = seconds_of(road) - used
         if reached != {place: len(lane) for place, lane in lanes.items()}:
             raise InvalidRunError(f"the broker holds {reached}")
     return Filled(run.hops, run.seconds, run.python_cpu_seconds, run.postgres_cpu_seconds, used)
@@ -181,13 +183,18 @@ def quiet() -> None:
 _LOGGED: Final = "select id, event_id, stream_id, seq, tenant, type, meta, data from event_log order by id"
 
 
-if __name__ == "__main__":
-    wanted = argparse.ArgumentParser(
-        prog="python -m bench.refill",
-        description="Fill an empty broker from the log, and by a bare producer.",
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure as the command line asks."""
+    wanted = command(
+        "bench.refill",
+        "Fill an empty broker from the log, and by a bare producer.",
+        events=(100_000, "how many events the logs hold"),
+        repeats=(5, "how often each way"),
     )
-    wanted.add_argument("--events", type=int, default=100_000, help="how many events the logs hold")
-    wanted.add_argument("--repeats", type=int, default=5, help="how often each way")
-    given = wanted.parse_args()
+    given = wanted.parse_args(argv)
     quiet()
     uvloop.run(_main(given.events, given.repeats))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,28 +6,28 @@ all at once. Printed is the rate until the last event is committed, and how busy
 the broker and whatever else runs were, in cores: where no core is idle, more processes cannot do more.
 """
 
-import argparse
 import asyncio
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 import psutil
 import uvloop
 from pydantic import SecretStr
 
+from bench.asking import at_least_one, command
 from bench.chain import CHAIN
-from bench.idle import seconds_of
+from bench.figures import spread
 from bench.load import InvalidRunError
 from bench.ours import Ours
+from bench.processor import family_seconds, seconds_of
 from bench.refill import Lanes, bare, messages_of, quiet
 from bench.servers import Servers, servers
 from bench.stock import fill
@@ -101,7 +101,7 @@ def _places(intake: Intake) -> int:
     return 0 if intake.consumer is None else len(intake.consumer.assignment())
 
 
-async def _main(events: int, repeats: int) -> None:
+async def _main(events: int, repeats: int, crews: Sequence[int]) -> None:
     async with servers("ours", kafka=False) as on:
         dsn = on.dsn_of["ours"]
         first = Ours()
@@ -110,14 +110,23 @@ async def _main(events: int, repeats: int) -> None:
         count = await fill(dsn, CHAIN, events)
         lanes = await messages_of(dsn)
         print(f"{count} events, {repeats} repeats", flush=True)
-        runs: dict[int, list[Shared]] = {members: [] for members in _MEMBERS}
+        runs: dict[int, list[Shared]] = {members: [] for members in sorted(crews)}
         for number in range(repeats):
-            for members in sorted(_MEMBERS, reverse=number % 2 == 1):
+            for members in sorted(runs, reverse=number % 2 == 1):
                 runs[members].append(await _shared(on, members, lanes))
                 print(runs[members][-1].line(), flush=True)
-    for members in _MEMBERS[1:]:
-        ratios = [many.rate / one.rate for many, one in zip(runs[members], runs[1], strict=True)]
-        print(f"{members} to 1: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    for line in lines(runs):
+        print(line)
+
+
+def lines(runs: Mapping[int, Sequence[Shared]]) -> list[str]:
+    """Return how each number of processes compares with the smallest, run by run."""
+    fewest, *more = runs
+    return [
+        f"{members} to {fewest}: "
+        + spread(many.rate / few.rate for many, few in zip(runs[members], runs[fewest], strict=True))
+        for members in more
+    ]
 
 
 async def _shared(on: Servers, members: int, lanes: Lanes) -> Shared:
@@ -139,8 +148,9 @@ async def _shared(on: Servers, members: int, lanes: Lanes) -> Shared:
         for process in crew:
             process.start()
         try:
-            for _ in crew:
-                await asyncio.to_thread(ready.acquire)
+            for number in range(members):
+                if not await asyncio.to_thread(ready.acquire, timeout=_PATIENCE_SECONDS):
+                    raise InvalidRunError(f"{number} of {members} processes have joined")
             return await _measured(on, owner, crew, psutil.Process(empty.pid), settings, lanes)
         finally:
             end.set()
@@ -163,9 +173,9 @@ async def _measured(
     postgres = psutil.Process(on.postgres_pid)
 
     def used() -> tuple[float, float, float, float]:
-        whole = psutil.cpu_times()
-        idle = whole.idle + getattr(whole, "iowait", 0.0)
-        return sum(map(seconds_of, python)), _family_seconds(postgres), seconds_of(road), idle
+        cores = psutil.cpu_times()
+        idle = cores.idle + getattr(cores, "iowait", 0.0)
+        return sum(map(seconds_of, python)), family_seconds(postgres), seconds_of(road), idle
 
     before, began = used(), time.perf_counter()
     await bare(lanes, settings)
@@ -178,16 +188,19 @@ async def _measured(
     return Shared(len(crew), whole, seconds, *spent)
 
 
-def _family_seconds(postgres: psutil.Process) -> float:
-    return sum(map(seconds_of, [postgres, *postgres.children(recursive=True)]))
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure as the command line asks."""
+    wanted = command(
+        "bench.scale",
+        "Share one service out among processes.",
+        events=(60_000, "how many events the backlog has"),
+        repeats=(3, "how often each number of processes"),
+    )
+    wanted.add_argument("--members", type=at_least_one, nargs="+", default=_MEMBERS, help="processes")
+    given = wanted.parse_args(argv)
+    quiet()
+    uvloop.run(_main(given.events, given.repeats, given.members))
 
 
 if __name__ == "__main__":
-    wanted = argparse.ArgumentParser(
-        prog="python -m bench.scale", description="Share one service out among processes."
-    )
-    wanted.add_argument("--events", type=int, default=60_000, help="how many events the backlog has")
-    wanted.add_argument("--repeats", type=int, default=3, help="how often each number of processes")
-    given = wanted.parse_args()
-    quiet()
-    uvloop.run(_main(given.events, given.repeats))
+    main()

@@ -6,9 +6,9 @@ rows `pending` holds, how large it is, what a look at it takes when nothing is p
 pass. Then the snapshot is let go.
 """
 
-import argparse
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from statistics import median
@@ -16,7 +16,9 @@ from typing import Final
 
 import asyncpg
 
+from bench.asking import command
 from bench.chain import CHAIN
+from bench.load import InvalidRunError
 from bench.servers import servers
 from services.kernel.database import Session, connect
 from services.kernel.migrations import migrate
@@ -50,27 +52,29 @@ async def _main(rounds: int, events: int) -> None:
         await migrate(dsn, CHAIN["consent"])
         relay = await connect(dsn, schema="consent", synchronous_commit="off")
         stranger = await asyncpg.connect(dsn)
-        await _say("at first", relay, await _churn(relay, events))
+        await _say("at first", relay, await churn(relay, events))
         held = stranger.transaction(isolation="repeatable_read")
         await held.start()
         await stranger.fetch("select 1 from consent.streams limit 1")
         for number in range(rounds):
-            await _say(f"held, round {number + 1}", relay, await _churn(relay, events))
+            await _say(f"held, round {number + 1}", relay, await churn(relay, events))
         await held.rollback()
         began = time.monotonic()
-        while (await _look(relay)).dead > _FEW and time.monotonic() - began < _PATIENCE_SECONDS:
+        while (left := (await look(relay)).dead) > _FEW:
+            if time.monotonic() - began > _PATIENCE_SECONDS:
+                raise InvalidRunError(f"{left} dead rows are left though nobody holds them")
             await asyncio.sleep(_LOOK_SECONDS)
         print(f"let go; autovacuum had cleared up {time.monotonic() - began:.0f} s later")
-        await _say("let go", relay, await _churn(relay, events))
+        await _say("let go", relay, await churn(relay, events))
         await stranger.close()
         await relay.close()
 
 
-async def _churn(relay: Session, events: int) -> float:
-    """Queue events one by one, as commands do, and strike them off; return events a second."""
+async def churn(relay: Session, events: int) -> float:
+    """Queue so many events one by one, as commands do, and strike them off; return events a second."""
     began = time.perf_counter()
-    for _ in range(events // _AT_ONCE):
-        for _ in range(_AT_ONCE):
+    for queued in range(0, events, _AT_ONCE):
+        for _ in range(min(_AT_ONCE, events - queued)):
             await relay.execute(_QUEUE)
         rows = await relay.fetch(NEXT, [], [], 500, [])
         while rows:
@@ -79,16 +83,19 @@ async def _churn(relay: Session, events: int) -> float:
 
 
 async def _say(name: str, relay: Session, rate: float) -> None:
-    print(f"{(await _look(relay)).line(name)}; {rate:,.0f} events/s", flush=True)
+    print(f"{(await look(relay)).line(name)}; {rate:,.0f} events/s", flush=True)
 
 
-async def _look(relay: Session) -> Seen:
-    """Look as the relay does, several times, and count."""
+async def look(relay: Session) -> Seen:
+    """Look as the relay does, several times, and count; raise `InvalidRunError` where anything is pending."""
     took = []
     for _ in range(_LOOKS):
         began = time.perf_counter()
-        await relay.fetch(NEXT, [], [], 500, [])
+        rows = await relay.fetch(NEXT, [], [], 500, [])
         took.append(1e3 * (time.perf_counter() - began))
+        if rows:
+            raise InvalidRunError(f"{len(rows)} events are pending")
+    await relay.execute("select pg_stat_force_next_flush()")  # else it may be a second late
     row = await relay.fetchrow(_SIZE)
     assert row is not None
     return Seen(row["dead"], row["kilobytes"], median(took))
@@ -104,11 +111,17 @@ from pg_stat_user_tables where relid = 'pending'::regclass
 """
 
 
-if __name__ == "__main__":
-    wanted = argparse.ArgumentParser(
-        prog="python -m bench.snapshot", description="Measure what an old snapshot costs."
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure as the command line asks."""
+    wanted = command(
+        "bench.snapshot",
+        "Measure what an old snapshot costs.",
+        rounds=(5, "how many rounds while it is held"),
+        events=(20_000, "events of a round"),
     )
-    wanted.add_argument("--rounds", type=int, default=5, help="how many rounds while it is held")
-    wanted.add_argument("--events", type=int, default=20_000, help="events of a round")
-    given = wanted.parse_args()
+    given = wanted.parse_args(argv)
     asyncio.run(_main(given.rounds, given.events))
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,6 @@ starts it on a folder that is there. The figures are seconds since the command w
 folder holds is printed beside them.
 """
 
-import argparse
 import asyncio
 import re
 import signal
@@ -14,11 +13,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from bench.asking import command
+from bench.load import InvalidRunError
 from bench.stock import fill
 from contracts.event import SERVICES
 from services.kernel.embedded import postgres
@@ -28,17 +29,17 @@ from tests.servers import scratch_folder
 _LOOK_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 300.0
 _DEMO_CASES: Final = 12
-_PENDING: Final = re.compile(r"^samspil_pending\{[^}]*\} (\S+)$", re.MULTILINE)
-_LAG: Final = re.compile(r"^samspil_lag\{[^}]*\} (\S+)$", re.MULTILINE)
-_SENT: Final = re.compile(r"^samspil_events_sent_total\{[^}]*\} (\S+)$", re.MULTILINE)
+PENDING: Final = re.compile(r"^samspil_pending\{[^}]*\} (\S+)$", re.MULTILINE)
+LAG: Final = re.compile(r"^samspil_lag\{[^}]*\} (\S+)$", re.MULTILINE)
+SENT: Final = re.compile(r"^samspil_events_sent_total\{[^}]*\} (\S+)$", re.MULTILINE)
 
 
 @contextmanager
 def up(data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run a server on a folder while the block runs; yield its address and process."""
     port = free_port()
-    command = [sys.executable, "-m", "services", "up", "--data", str(data), "--port", str(port)]
-    process = subprocess.Popen([*command, "--clock", "virtual"])  # noqa: S603  ourselves
+    ours = [sys.executable, "-m", "services", "up", "--data", str(data), "--port", str(port)]
+    process = subprocess.Popen([*ours, "--clock", "virtual"])  # noqa: S603  ourselves
     try:
         yield f"http://127.0.0.1:{port}", process
     finally:
@@ -55,36 +56,53 @@ def ask(url: str) -> str:
         return ""
 
 
-def seconds_until(holds: Callable[[], bool], began: float) -> float:
-    """Return how many seconds after `began` something holds; raise `TimeoutError` where it never does."""
-    while not holds():
-        if time.monotonic() - began > _PATIENCE_SECONDS:
-            raise TimeoutError
-        time.sleep(_LOOK_SECONDS)
-    return time.monotonic() - began
+class Waiting:
+    """Waits for a server, from its start on."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", began: float) -> None:
+        """Wait for no longer than the process lives."""
+        self._process = process
+        self._began = began
+
+    def until(self, holds: Callable[[], bool]) -> float:
+        """Return how many seconds after the start something holds.
+
+        Raises `InvalidRunError` where the server ends first, and `TimeoutError` where it never does.
+        """
+        while not holds():
+            if (code := self._process.poll()) is not None:
+                raise InvalidRunError(f"the server ended with exit code {code}")
+            if time.monotonic() - self._began > _PATIENCE_SECONDS:
+                raise TimeoutError
+            time.sleep(_LOOK_SECONDS)
+        return time.monotonic() - self._began
 
 
-def measure(data: Path) -> None:
-    """Start, wait, print, stop."""
+def measure(data: Path, events: int = 0) -> None:
+    """Start, wait, print, stop; raise `InvalidRunError` where fewer than so many events were sent."""
     began = time.monotonic()
-    with up(data) as (url, _):
-        answered = seconds_until(lambda: ask(f"{url}/live") != "", began)
-        ready = seconds_until(lambda: ask(f"{url}/ready") != "", began)
-        filled = seconds_until(lambda: not any(_numbers(_PENDING, ask(f"{url}/metrics"))), began)
-        taken = seconds_until(lambda: not any(_numbers(_LAG, ask(f"{url}/metrics"))), began)
-        sent = sum(_numbers(_SENT, ask(f"{url}/metrics")))
+    with up(data) as (url, process):
+        server = Waiting(process, began)
+        answered = server.until(lambda: ask(f"{url}/live") != "")
+        ready = server.until(lambda: ask(f"{url}/ready") != "")
+        filled = server.until(lambda: is_at_rest(numbers(PENDING, ask(f"{url}/metrics")), len(SERVICES)))
+        taken = server.until(lambda: is_at_rest(numbers(LAG, ask(f"{url}/metrics"))))
+        sent = sum(numbers(SENT, ask(f"{url}/metrics")))
+    if sent < events:
+        raise InvalidRunError(f"{sent:.0f} of {events} events were sent")
     print(f"answers after {answered:.1f} s, ready after {ready:.1f} s")
     print(f"broker filled with {sent:.0f} events after {filled:.1f} s (looked at every five seconds)")
     print(f"all of them passed by by all consumers after {taken:.1f} s")
 
 
-def stock(data: Path, events: int) -> None:
-    """Put so many events into a folder: a short demo, and its tables many times over."""
+def stock(data: Path, events: int) -> int:
+    """Put about so many events into a folder: a short demo, and its tables many times over; say how many."""
     demo = [sys.executable, "-m", "services.demo", "--cases", str(_DEMO_CASES), "--data", str(data)]
     subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  ourselves
     began = time.monotonic()
     count = asyncio.run(_stock(data, events))
     print(f"{count} events made in {time.monotonic() - began:.0f} s")
+    return count
 
 
 async def _stock(data: Path, events: int) -> int:
@@ -92,23 +110,36 @@ async def _stock(data: Path, events: int) -> int:
         return await fill(database.dsn, SERVICES, events)
 
 
-def _numbers(pattern: re.Pattern[str], text: str) -> list[float]:
-    """Return a metric's values; one that never ends where it is not told yet."""
-    return [float(number) for number in pattern.findall(text)] or [float("inf")]
+def numbers(pattern: re.Pattern[str], text: str) -> list[float]:
+    """Return a metric's values; none where it is not told yet."""
+    return [float(number) for number in pattern.findall(text)]
 
 
-def main(events: int, repeats: int) -> None:
-    """Make data, and start on it so many times."""
+def is_at_rest(told: Sequence[float], at_least: int = 1) -> bool:
+    """Return whether so many told a number, and it is nothing everywhere."""
+    return len(told) >= at_least and not any(told)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure as the command line asks: on data that is there, once, or on data that is made."""
+    wanted = command(
+        "bench.start",
+        "Time the start of a server.",
+        events=(100_000, "how many events to make"),
+        repeats=(3, "how many starts"),
+    )
+    wanted.add_argument("--data", type=Path, help="folder of a stopped `samspil up`")
+    given = wanted.parse_args(argv)
+    if given.data:
+        if not (given.data / "postgres").is_dir():
+            wanted.error(f"{given.data} holds no data of a server")
+        measure(given.data)
+        return
     with scratch_folder() as folder:
-        stock(folder / "data", events)
-        for _ in range(repeats):
-            measure(folder / "data")
+        count = stock(folder / "data", given.events)
+        for _ in range(given.repeats):
+            measure(folder / "data", count)
 
 
 if __name__ == "__main__":
-    wanted = argparse.ArgumentParser(prog="python -m bench.start", description="Time the start of a server.")
-    wanted.add_argument("--data", type=Path, help="folder of a stopped `samspil up`")
-    wanted.add_argument("--events", type=int, default=100_000, help="how many events to make")
-    wanted.add_argument("--repeats", type=int, default=3, help="how many starts")
-    given = wanted.parse_args()
-    measure(given.data) if given.data else main(given.events, given.repeats)
+    main()

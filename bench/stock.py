@@ -9,6 +9,7 @@ from typing import Final
 
 import asyncpg
 
+from bench.load import InvalidRunError
 from services.kernel.database import Session, connect
 
 _LEFT: Final = ("migrations", "pending", "horizon", "parked_events", "command_keys", "effects")
@@ -21,14 +22,23 @@ _AS_ID: Final = {
 
 
 async def fill(dsn: str, services: Iterable[str], events: int, *, days: int = 1) -> int:
-    """Bring all logs together to about so many events, over the last days; return how many there are now."""
+    """Bring all logs together to about so many events, over the last days; return how many there are now.
+
+    All that is there is copied as often as it takes, and nothing is taken away. Raises `InvalidRunError`
+    where there is nothing to copy, or a copy is not whole.
+    """
     sessions = {name: await connect(dsn, schema=name) for name in services}
     try:
         there = sum([await _events(session) for session in sessions.values()])
+        if not there:
+            raise InvalidRunError("an empty log has nothing to copy")
         copies = max(0, round(events / there) - 1)
         for session in sessions.values():
             await _multiply(session, copies, days)
-        return sum([await _events(session) for session in sessions.values()])
+        found = sum([await _events(session) for session in sessions.values()])
+        if found != there * (copies + 1):
+            raise InvalidRunError(f"{copies} copies of {there} events made {found} of them")
+        return found
     finally:
         for session in sessions.values():
             await session.close()

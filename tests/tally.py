@@ -187,7 +187,7 @@ async def running(
     settings = settings_for(dsn, bootstrap, kind, **more)
     await migrate(dsn, service)
     if bootstrap:
-        await make_topics(["referral", service.name], settings)
+        await make_topics({"referral", service.name}, settings)
     kms = kms or FileKms(Path(tempfile.mkdtemp()) / "kek", mode="test")
     runtime = Runtime(service, settings, clock=clock or SystemClock(), models=models or {}, kms=kms)
     await runtime.start(listen=bool(bootstrap))

@@ -69,14 +69,18 @@ class Installation:
 
     async def make_topics(self) -> None:
         """Make the topics that the broker lacks."""
-        settings = Settings(
+        await make_topics(SERVICES, self.settings())
+
+    def settings(self) -> Settings:
+        """Return the settings of an operator's command."""
+        return Settings(
             mode="test",
             database=SecretStr(self.database.dsn),
             bootstrap=self.broker.bootstrap,
             broker="embedded",
             partitions=PARTITIONS,
+            kek=self._folder / "kek",
         )
-        await make_topics(SERVICES, settings)
 
     async def start(self, name: str, **more: str) -> None:
         """Start a service as production does, and wait until it may be used."""

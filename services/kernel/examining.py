@@ -78,18 +78,23 @@ async def _database(service: Service, settings: Settings) -> str:
     try:
         missing = await missing_migrations(connection, service)
         parked = 0 if missing else await connection.fetchval("select count(*) from parked_events")
+        unasked = 0 if missing else await connection.fetchval("select unasked_histories()")
     finally:
         await connection.close()
     if missing:
         return f"run `samspil migrate`: {', '.join(missing)}"
-    return f"{parked} events are parked: see `samspil parked list {service.name}`" if parked else ""
+    found = [
+        f"{parked} events are parked: see `samspil parked list {service.name}`" if parked else "",
+        f"it was restored or replaced: ask `samspil lost {service.name}`" if unasked else "",
+    ]
+    return "; ".join(filter(None, found))
 
 
 async def _broker(settings: Settings) -> str:
     try:
         sender = await started(producer(settings), settings)
     except BrokerUnreachable as fault:
-        return f"{fault.sentence()} ({fault.hint})"
+        return f"{fault.sentence()} ({fault.hint})" if fault.hint else fault.sentence()
     await sender.stop()
     return ""
 

@@ -41,6 +41,19 @@ def dated(told: Told, log_id: int, later: Sequence[Fork]) -> Told:
     return told
 
 
+async def latest(session: Any) -> int:
+    """Return from which log id the latest history is told."""
+    first_id: int = await session.fetchval("select max(first_id) from histories")
+    return first_id
+
+
+async def asked(session: Any, first_id: int) -> None:
+    """Note that somebody has asked what was lost when this history began, and those before it."""
+    await session.execute(
+        "update histories set asked_at = now() where first_id <= $1 and asked_at is null", first_id
+    )
+
+
 _FORKS: Final = """
 select first_id, began from histories
 where first_id > (select min(first_id) from histories) order by first_id desc

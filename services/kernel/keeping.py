@@ -16,7 +16,7 @@ from services.kernel.logs import log
 from services.kernel.relay import Relay
 from services.kernel.service import Service
 from services.kernel.settings import Settings
-from services.kernel.wire import client_security
+from services.kernel.wire import admin, consumer
 
 _TAKES_PART: Final = "samspil."
 
@@ -47,8 +47,8 @@ class Keeping:
             self._noted = None
             return 0
         try:
-            async with self._asking() as (admin, consumer):
-                return await self._look(admin, consumer)
+            async with self._asking() as clients:
+                return await self._look(*clients)
         except (KafkaError, TimeoutError) as fault:
             log.warning("log_kept", service=self._service.name, kind=type(fault).__name__)
         except Exception as fault:
@@ -57,20 +57,20 @@ class Keeping:
             log.warning("log_kept", service=self._service.name, kind=type(fault).__name__)
         return 0
 
-    async def _look(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> int:
+    async def _look(self, asking: AIOKafkaAdminClient, reading: AIOKafkaConsumer) -> int:
         dropped = 0
-        if self._noted is not None and await self._all_have_heard(admin, self._noted[1]):
+        if self._noted is not None and await self._all_have_heard(asking, self._noted[1]):
             dropped = await self._pool.fetchval("select drop_event_log_partitions($1)", self._noted[0])
             if dropped:
                 log.info("log_days_dropped", service=self._service.name, days=dropped)
         before = wall().date() - timedelta(days=self._settings.log_days)
         waits = await self._pool.fetchval("select exists (select from pending where created_on < $1)", before)
-        self._noted = None if waits else (before, await consumer.end_offsets(self._places()))
+        self._noted = None if waits else (before, await reading.end_offsets(self._places()))
         return dropped
 
-    async def _all_have_heard(self, admin: AIOKafkaAdminClient, reach: Reach) -> bool:
+    async def _all_have_heard(self, asking: AIOKafkaAdminClient, reach: Reach) -> bool:
         for hearer in self._service.hearers or ():
-            found = await admin.list_consumer_group_offsets(_TAKES_PART + hearer, partitions=list(reach))
+            found = await asking.list_consumer_group_offsets(_TAKES_PART + hearer, partitions=list(reach))
             if any(end and (place not in found or found[place].offset < end) for place, end in reach.items()):
                 return False
         return True
@@ -81,12 +81,11 @@ class Keeping:
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIOKafkaConsumer]]:
-        how = {"bootstrap_servers": self._settings.bootstrap, **client_security(self._settings)}
-        admin, consumer = AIOKafkaAdminClient(**how), AIOKafkaConsumer(**how)
+        asking, reading = admin(self._settings), consumer(self._settings)
         try:
-            await admin.start()
-            await consumer.start()
-            yield admin, consumer
+            await asking.start()
+            await reading.start()
+            yield asking, reading
         finally:
-            await consumer.stop()
-            await admin.close()
+            await reading.stop()
+            await asking.close()

@@ -15,7 +15,7 @@ from contracts.event import topic_of
 from services.kernel import metrics
 from services.kernel.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.wire import client_security
+from services.kernel.wire import consumer
 
 _CHUNK: Final = 1 << 20
 _OVERLAP: Final = 400
@@ -98,30 +98,28 @@ async def _in_tables(search: _Search, name: str, runtime: Runtime) -> list[Leak]
 
 
 async def _in_topics(search: _Search, services: Iterable[str], settings: Settings) -> list[Leak]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, fetch_max_wait_ms=50, **client_security(settings)
-    )
-    await consumer.start()
+    reading = consumer(settings, fetch_max_wait_ms=50)
     found: list[Leak] = []
     try:
+        await reading.start()
         partitions = [
             TopicPartition(topic_of(name), n) for name in services for n in range(settings.partitions)
         ]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning()
-        ends = await consumer.end_offsets(partitions)
-        while await _before_end(consumer, ends):
-            for partition, records in (await consumer.getmany(timeout_ms=200, max_records=2000)).items():
+        reading.assign(partitions)
+        await reading.seek_to_beginning()
+        ends = await reading.end_offsets(partitions)
+        while await _before_end(reading, ends):
+            for partition, records in (await reading.getmany(timeout_ms=200, max_records=2000)).items():
                 for record in records:
                     found += search.in_bytes(f"topic {partition.topic}", _whole(record))
     finally:
-        await consumer.stop()
+        await reading.stop()
     return found
 
 
-async def _before_end(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+async def _before_end(reading: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
     for partition, end in ends.items():
-        if await consumer.position(partition) < end:
+        if await reading.position(partition) < end:
             return True
     return False
 

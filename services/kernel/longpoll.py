@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,6 +13,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from services.kernel.hearing import Batch, Hearing
 from services.kernel.messages import Message, record_of
+from services.kernel.wire import tidy
 
 _AT_ONCE: Final = 64
 _LISTEN_MS: Final = 1_000
@@ -32,6 +34,12 @@ class LongPoll(BatchSubscriber):
     """FastStream's batch subscriber without its deaf pause after an empty fetch (see DECISIONS)."""
 
     __slots__ = ()
+
+    @property
+    def builder(self) -> Callable[..., AIOKafkaConsumer]:
+        """Make a consumer that leaves nothing open where its start is cancelled."""
+        build = super().builder
+        return lambda **how: tidy(build(**how))
 
     async def get_msg(self, consumer: AIOKafkaConsumer) -> Any:
         """Return what has come, waiting for the first of it."""

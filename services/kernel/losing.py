@@ -8,11 +8,12 @@ from aiokafka.errors import KafkaError
 
 from contracts.event import topic_of
 from services.kernel.errors import Poison
+from services.kernel.histories import asked, latest
 from services.kernel.ids import as_uuid
 from services.kernel.messages import Record, attributes_of
 from services.kernel.parking import shown_type
 from services.kernel.runtime import Runtime
-from services.kernel.wire import BrokerUnreachable, client_security
+from services.kernel.wire import BrokerUnreachable, consumer, started
 
 _PORTION: Final = 500
 _ASK_MS: Final = 500
@@ -23,35 +24,30 @@ async def lost(runtime: Runtime) -> list[dict[str, Any]]:
     """Return the events of a service's topic that its log does not know: place, stream, number, type, time.
 
     Reads the whole topic and joins no group. What an older log no longer holds is not lost: a stream whose
-    log begins later is looked at from there on. Raises `BrokerUnreachable`.
+    log begins later is looked at from there on. That it was asked is noted (`HistoryBegun` ends). Raises
+    `BrokerUnreachable`.
     """
     settings = runtime.settings
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
-        auto_offset_reset="earliest",
-        **client_security(settings),
-    )
+    reading = await started(consumer(settings, auto_offset_reset="earliest"), settings)
     try:
-        await consumer.start()
-    except (KafkaError, OSError) as fault:
-        await consumer.stop()
-        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
-    try:
-        return await _read(consumer, runtime)
+        begun = await latest(runtime.pool)
+        found = await _read(reading, runtime)
     except KafkaError as fault:
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     finally:
-        await consumer.stop()
+        await reading.stop()
+    await asked(runtime.pool, begun)
+    return found
 
 
-async def _read(consumer: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, Any]]:
+async def _read(reading: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, Any]]:
     topic = topic_of(runtime.service.name)
     places = [TopicPartition(topic, part) for part in range(runtime.settings.partitions)]
-    consumer.assign(places)
-    ends = await consumer.end_offsets(places)
+    reading.assign(places)
+    ends = await reading.end_offsets(places)
     found: list[dict[str, Any]] = []
-    while any([await consumer.position(place) < ends[place] for place in places]):
-        batches = await consumer.getmany(timeout_ms=_ASK_MS, max_records=_PORTION)
+    while any([await reading.position(place) < ends[place] for place in places]):
+        batches = await reading.getmany(timeout_ms=_ASK_MS, max_records=_PORTION)
         for records in batches.values():
             found += await _missing(runtime, records)
     return found

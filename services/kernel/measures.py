@@ -53,6 +53,7 @@ class Measures:
         metrics.PARKED_AGE.labels(name).set(row["parked_age"])
         metrics.TIMERS_DUE.labels(name).set(row["due"])
         metrics.TIMERS_LATE.labels(name).set(row["late"])
+        metrics.HISTORIES_UNASKED.labels(name).set(row["unasked"])
         metrics.OLDEST_TRANSACTION.labels(name).set(row["oldest_transaction"])
         self._by_reason(msgspec.json.decode(row["parked"], type=dict[str, int]))
         self._by_kind(msgspec.json.decode(row["effects"], type=dict[str, tuple[int, int, float]]))
@@ -94,6 +95,7 @@ select
   (select coalesce(json_object_agg(kind, json_build_array(n, tried, age)), '{}')
    from (select kind, count(*) as n, count(*) filter (where attempts > 1) as tried,
                 extract(epoch from now() - min(made_at)) as age from undone group by kind) as k) as effects,
+  unasked_histories() as unasked,
   (select count(*) from horizon) as parts,
   (select min(at) from horizon) as tick,
   oldest_transaction_seconds() as oldest_transaction

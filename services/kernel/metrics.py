@@ -67,6 +67,11 @@ HORIZON_AGE: Final = Gauge(
     "Age of the oldest consent tick; from the start on where a partition has none.",
     ["service"],
 )
+HISTORIES_UNASKED: Final = Gauge(
+    "samspil_histories_unasked",
+    "Later histories of the log of which nobody has asked what was lost.",
+    ["service"],
+)
 OLDEST_TRANSACTION: Final = Gauge(
     "samspil_oldest_transaction_seconds",
     "How long the oldest transaction in the database has been open, whosoever it is.",

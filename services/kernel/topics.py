@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.admin import NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from contracts.event import topic_of
 from services.kernel.errors import No
 from services.kernel.settings import Settings
-from services.kernel.wire import BrokerUnreachable, client_security
+from services.kernel.wire import BrokerUnreachable, admin, started
 
 
 class TopicUnfit(No):
@@ -23,29 +23,25 @@ async def make_topics(
 
     Raises `TopicUnfit` where a topic has another number of partitions, and `BrokerUnreachable`.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **client_security(settings))
-    try:
-        await admin.start()
-    except (KafkaError, OSError) as fault:
-        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
+    asking = await started(admin(settings), settings)
     try:
         wanted = [topic_of(service) for service in services]
-        there = set(await admin.list_topics())
+        there = set(await asking.list_topics())
         fresh = [topic for topic in wanted if topic not in there]
         if fresh and not only_look:
-            made: Any = await admin.create_topics(
+            made: Any = await asking.create_topics(
                 [NewTopic(topic, settings.partitions, replication) for topic in fresh]
             )
             for name, code, *_ in made.topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise BrokerUnreachable(f"topic {name} could not be made ({for_code(code).__name__})")
         known = [topic for topic in wanted if topic in there]
-        for described in await admin.describe_topics(known) if known else []:
+        for described in await asking.describe_topics(known) if known else []:
             count = len(described["partitions"])
             if count != settings.partitions:
                 raise TopicUnfit(
                     f"{described['topic']} has {count}, SAMSPIL_PARTITIONS is {settings.partitions}"
                 )
     finally:
-        await admin.close()
+        await asking.close()
     return fresh

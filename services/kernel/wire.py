@@ -2,9 +2,11 @@
 
 import asyncio
 import ssl
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLScram512
@@ -20,13 +22,52 @@ LARGEST_BATCH: Final = 1024 * 1024
 EMBEDDED_WAIT_MS: Final = 20
 
 
+Made = TypeVar("Made", AIOKafkaProducer, AIOKafkaConsumer, AIOKafkaAdminClient)
+
+
 class BrokerUnreachable(No):
     """The broker cannot be reached: check its address, its certificate and the credentials."""
 
 
+class NoBroker(BrokerUnreachable):
+    """No broker is named: set SAMSPIL_BOOTSTRAP, or name a data folder with --data."""
+
+
+class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
+    """aiokafka's client, which when cancelled first ends what it begins with (see DECISIONS)."""
+
+    async def bootstrap(self) -> None:
+        """Reach a broker, and hear of the others from it."""
+        begun = asyncio.ensure_future(super().bootstrap())
+        try:
+            await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            await asyncio.wait([begun])
+            if not begun.cancelled():
+                begun.exception()  # whoever asked for it has gone
+            raise
+
+
+def tidy(made: Made) -> Made:
+    """Let a client of aiokafka leave nothing open where its start is cancelled."""
+    client = made.client if isinstance(made, AIOKafkaProducer) else made._client  # noqa: SLF001  it has no other way
+    client.__class__ = Client
+    return made
+
+
+def consumer(settings: Settings, **how: Any) -> AIOKafkaConsumer:
+    """Return a consumer in no group, not yet started."""
+    return tidy(AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, **how, **client_security(settings)))
+
+
+def admin(settings: Settings) -> AIOKafkaAdminClient:
+    """Return an administration client, not yet started."""
+    return tidy(AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **client_security(settings)))
+
+
 def producer(settings: Settings) -> AIOKafkaProducer:
     """Return a producer, not yet started; idempotent where the broker can be."""
-    return AIOKafkaProducer(
+    made = AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap,
         acks="all",
         enable_idempotence=settings.broker == "kafka",
@@ -35,6 +76,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
         metadata_max_age_ms=60_000,
         **client_security(settings),
     )
+    return tidy(made)
 
 
 def subscriber_options(settings: Settings) -> dict[str, Any]:
@@ -67,8 +109,8 @@ def faststream_broker(settings: Settings) -> KafkaBroker:
     )
 
 
-async def started(made: AIOKafkaProducer, settings: Settings) -> AIOKafkaProducer:
-    """Start a producer; raise `BrokerUnreachable`, with nothing left open, where it cannot be.
+async def started(made: Made, settings: Settings) -> Made:
+    """Start a client; raise `BrokerUnreachable`, with nothing left open, where it cannot be.
 
     One that was told of a single broker asks no other, for ever; the next begins at all addresses again.
     """
@@ -76,12 +118,18 @@ async def started(made: AIOKafkaProducer, settings: Settings) -> AIOKafkaProduce
         async with asyncio.timeout(_START_SECONDS):
             await made.start()
     except (KafkaError, OSError) as fault:
-        await made.stop()
+        await _ended(made)
+        if not settings.bootstrap:
+            raise NoBroker from None
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     except BaseException:
-        await made.stop()
+        await _ended(made)
         raise
     return made
+
+
+async def _ended(made: Any) -> None:
+    await (made.close() if isinstance(made, AIOKafkaAdminClient) else made.stop())
 
 
 def is_open(client: Any) -> bool:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel import database, operating
+from services.kernel import database, losing, operating
 from services.kernel.decision import Actor
-from services.kernel.embedded import broker, postgres
+from services.kernel.embedded import postgres
 from services.kernel.embedded_process import free_port
 from services.kernel.following import NoDivergence
 from services.kernel.histories import enter
@@ -18,6 +18,7 @@ from services.kernel.ids import new_id
 from services.kernel.resending import resend
 from services.kernel.runtime import Runtime
 from services.kernel.weighing import Asked
+from tests.fault.brokers import Kind
 from tests.fault.campaign import evidence_of
 from tests.fault.chain import CHAIN, Count
 from tests.fault.ledger import examine
@@ -70,10 +71,11 @@ async def answered(load: Load, number: int) -> None:
     await until(so_many, seconds=60, what=f"{number} answers")
 
 
-async def test_a_synchronous_standby_has_all_that_was_answered() -> None:
+@pytest.mark.parametrize("kind", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+async def test_a_synchronous_standby_has_all_that_was_answered(kind: Kind) -> None:
     """Under load the first database dies and the standby goes on: nothing answered is lost or doubled."""
     with scratch_folder() as folder:
-        async with stage("embedded", folder, followed=True) as made:
+        async with stage(kind, folder, followed=True) as made:
             two = made.standby
             assert two is not None
             await two.be_waited_for()
@@ -142,15 +144,14 @@ async def works(runtime: Runtime) -> bool:
 
 @pytest.mark.parametrize("lost", [1, 3])
 async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
-    lost: int, postgres_dsn: str
+    lost: int, postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """A reader that heard what the source has lost halts at what it says instead, be it one event or more."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
-        bootstrap = (await stack.enter_async_context(broker(folder / "broker"))).bootstrap
         two, dsn = await stack.enter_async_context(a_pair(folder))
-        source = await stack.enter_async_context(running(dsn, bootstrap, "embedded", CHAIN["referral"]))
-        reader = await stack.enter_async_context(running(postgres_dsn, bootstrap, "embedded"))
+        source = await stack.enter_async_context(running(dsn, bootstrap, broker_kind, CHAIN["referral"]))
+        reader = await stack.enter_async_context(running(postgres_dsn, bootstrap, broker_kind))
         await count(source, 3)
         await until(lambda: heard(reader, 3))
         await two.catch_up()
@@ -163,6 +164,9 @@ async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
         await until(lambda: works(source))
         await count(source, lost)
         await until(lambda: parked(reader, lost + 1))
+        unasked = [await unasked_of(source)]
+        missing = await losing.lost(source)
+        unasked.append(await unasked_of(source))
         async with source.pool.acquire() as tx:
             await resend(tx)
         await until(lambda: sent(source))
@@ -182,11 +186,19 @@ async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
         await until(lambda: heard(reader, 3 + lost + lost + 2))
         left = await operating.list_parked(reader)
 
+    assert unasked == [1, 0]
+    assert [one["seq"] for one in missing] == list(range(4, 4 + lost))
     assert reasons == {"divergence": lost, "behind": 1}
     assert after == before
     assert done == {"stream": CASE, "applied": lost + 1, "left_in_stream": 0}
     assert followed[CASE] == before[CASE] + told[3:]
     assert left == []
+
+
+async def unasked_of(source: Runtime) -> int:
+    """Return of how many histories of the source nobody has asked."""
+    count: int = await source.pool.fetchval("select unasked_histories()")
+    return count
 
 
 async def log_of(source: Runtime) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from services.kernel import losing, operating
-from services.kernel.embedded import broker, postgres
+from services.kernel.embedded import postgres
 from services.kernel.embedded_cluster import give, unprivileged
 from services.kernel.embedded_process import free_port
 from services.kernel.resending import resend
@@ -26,9 +26,10 @@ SERVICES = (CHAIN["referral"], TALLY)
 class Place:
     """Where one installation keeps its database, its archive of the write-ahead log, and its topics."""
 
-    def __init__(self, folder: Path, bootstrap: str) -> None:
+    def __init__(self, folder: Path, bootstrap: str, broker_kind: str) -> None:
         self.folder = folder
         self.bootstrap = bootstrap
+        self.broker_kind = broker_kind
         self.port = free_port()
         self.archive = folder / "archive"
         self.archive.mkdir()
@@ -50,14 +51,14 @@ class Place:
 
     def settings(self, dsn: str) -> Settings:
         """Return the settings of a command of an operator."""
-        return settings_for(dsn, self.bootstrap, "embedded", kek=self.folder / "kek")
+        return settings_for(dsn, self.bootstrap, self.broker_kind, kek=self.folder / "kek")
 
     @asynccontextmanager
     async def working(self, dsn: str) -> AsyncIterator[tuple[Any, Any]]:
         """Run both services while the block runs."""
         async with (
-            running(dsn, self.bootstrap, "embedded", SERVICES[0]) as source,
-            running(dsn, self.bootstrap, "embedded", SERVICES[1]) as reader,
+            running(dsn, self.bootstrap, self.broker_kind, SERVICES[0]) as source,
+            running(dsn, self.bootstrap, self.broker_kind, SERVICES[1]) as reader,
         ):
             yield source, reader
 
@@ -77,31 +78,32 @@ async def archived(dsn: str) -> None:
     await until(there, what="the archive")
 
 
-async def test_a_backup_is_brought_back_to_a_moment_and_what_came_later_is_said_again() -> None:
+async def test_a_backup_is_brought_back_to_a_moment_and_what_came_later_is_said_again(
+    bootstrap: str, broker_kind: str
+) -> None:
     """The manual's steps, in order: nothing halts, nothing diverges, and what was lost is listed by name."""
     with scratch_folder() as folder:
-        async with broker(folder / "broker") as topics:
-            place = Place(folder, topics.bootstrap)
-            moment, before = await _live_on(place)
-            restored = folder / "restored"
-            (restored / "data" / "recovery.signal").touch()
-            give(restored / "data" / "recovery.signal", unprivileged())
-            server = postgres(restored, port=place.port, settings=place.restoring(moment))
-            async with server as database:
-                dsn = database.dsn
-                await until(lambda: may_be_written(dsn), what="the end of the recovery")
-                lost = {service.name: await place.lost(service, dsn) for service in SERVICES}
-                await remove_topics(place.bootstrap)
-                async with place.working(dsn) as (source, reader):
-                    for runtime in (source, reader):
-                        async with runtime.pool.acquire() as tx:
-                            await resend(tx)
-                    await until(lambda: sent(source))
-                    came_back = await tallies(reader)
-                    await count(source, 2)
-                    await until(lambda: heard(reader, 5))
-                    nothing_waits = await parked(reader, 0)
-                    still_lost = await losing.lost(source)
+        place = Place(folder, bootstrap, broker_kind)
+        moment, before = await _live_on(place)
+        restored = folder / "restored"
+        (restored / "data" / "recovery.signal").touch()
+        give(restored / "data" / "recovery.signal", unprivileged())
+        server = postgres(restored, port=place.port, settings=place.restoring(moment))
+        async with server as database:
+            dsn = database.dsn
+            await until(lambda: may_be_written(dsn), what="the end of the recovery")
+            lost = {service.name: await place.lost(service, dsn) for service in SERVICES}
+            await remove_topics(place.bootstrap)
+            async with place.working(dsn) as (source, reader):
+                for runtime in (source, reader):
+                    async with runtime.pool.acquire() as tx:
+                        await resend(tx)
+                await until(lambda: sent(source))
+                came_back = await tallies(reader)
+                await count(source, 2)
+                await until(lambda: heard(reader, 5))
+                nothing_waits = await parked(reader, 0)
+                still_lost = await losing.lost(source)
 
     assert [(one["stream_id"], one["seq"], one["type"]) for one in lost["referral"]] == [
         (CASE, seq, "referral.seen.v1") for seq in (4, 5)

@@ -9,7 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.kernel import losing, operating
 from services.kernel.ids import new_id
+from services.referral.app import SERVICE as REFERRAL
 from tests.examples_notify import MOTHER, custody_recorded, requested
 from tests.servers import running, scratch_folder
 from tests.tally import a_message, seen
@@ -27,6 +29,8 @@ values ($1, 'wake', gen_random_uuid(), '0440', now() - interval '20 minutes')
 A_STREAM = """
 insert into streams (stream_id, tenant, version, seq, marks, state) values ($1, '0440', 1, 0, '{}', $2)
 """
+
+A_LATER_HISTORY = "insert into histories values (7, '00000002', nextval('event_log_id'), 1772438400000)"
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +195,18 @@ async def test_two_histories_call_at_once(at: Installation) -> None:
     async with at.stranger() as stranger:
         await stranger.execute("delete from parked_events where reason = 'divergence'")
     await at.until_silent("HistoriesDiverge")
+
+
+async def test_a_history_of_which_nobody_has_asked_calls(at: Installation) -> None:
+    """The log goes on after a restore: an operator is called, and asks what the topic holds beyond it."""
+    async with at.stranger() as stranger:
+        await stranger.execute(A_LATER_HISTORY)
+        begun = await at.until_rings("HistoryBegun", service="referral")
+    async with operating.at_hand(REFERRAL, at.settings()) as runtime:
+        await losing.lost(runtime)
+    await at.until_silent("HistoryBegun")
+
+    assert begun["labels"]["severity"] == "page"
 
 
 async def test_a_reader_that_is_held_up_calls(at: Installation) -> None:

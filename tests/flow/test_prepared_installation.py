@@ -17,9 +17,11 @@ from structlog.testing import capture_logs
 
 from contracts.event import SERVICES, topic_of
 from contracts.model import load_models, model_folder
+from deploy.kafka_access import KafkaAccess
 from deploy.prepare import prepare
 from deploy.principals import service_named, user_of
 from deploy.roles import logins_of
+from services.__main__ import SERVICES_BY_NAME
 from services.demo.play import play
 from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.development import Issuer, development_routes
@@ -37,6 +39,7 @@ from services.kernel.settings import Settings
 from services.kernel.up import VIRTUAL_START
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
+from tests.long_ago import hear_all, relaying, say_long_ago
 from tests.node_tools import run_node
 from tests.servers import running, scratch_folder
 from tests.waiting import until
@@ -113,6 +116,32 @@ async def test_a_service_may_write_its_lists_anew(
     assert set(done) == {"streams", *service_named(service).tables}
 
 
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_service_lets_go_of_its_log_by_its_own_rights(
+    installation: tuple[ApacheKafka, Security], service: str
+) -> None:
+    """It sees how far those who hear it have come, keeps its log for the last of them, then drops it."""
+    kafka, security = installation
+    hearers = sorted(SERVICES_BY_NAME[service].hearers or ())
+    for hearer in hearers:
+        await _hear_all(kafka, security, hearer, service)
+    with capture_logs() as said:
+        async with _run(service, kafka, security, listen=False, log_days=90) as runtime, relaying(runtime):
+            await say_long_ago(runtime, _secret(security, f"database_samspil_{service}_migrator"))
+            dropped = [await runtime.keeping.look()]
+            for hearer in hearers:
+                dropped.append(await runtime.keeping.look())
+                await _hear_all(kafka, security, hearer, service)
+            dropped.append(await runtime.keeping.look())
+            left = await runtime.pool.fetchval(
+                "select count(*) from event_log where created_on < '2025-02-01'"
+            )
+
+    assert [line for line in said if line["log_level"] != "info"] == []
+    assert dropped == [0] * (len(hearers) + 1) + [1]
+    assert left == 0
+
+
 @pytest.mark.usefixtures("node_tools")
 async def test_the_demo_plays_with_each_service_as_itself(
     installation: tuple[ApacheKafka, Security], tmp_path: Path
@@ -140,6 +169,14 @@ async def test_the_demo_plays_with_each_service_as_itself(
     found = json.loads(outside.stdout)
     assert found[topic_of("referral")]["count"] > 0
     assert [topic for topic in found if found[topic]["invalid"]] == []
+
+
+async def _hear_all(kafka: ApacheKafka, security: Security, hearer: str, service: str) -> None:
+    await hear_all(hearer, service, PARTITIONS, **_access(kafka, security, hearer).for_aiokafka())
+
+
+def _access(kafka: ApacheKafka, security: Security, service: str) -> KafkaAccess:
+    return security.service(kafka.bootstrap, user_of(service), _secret(security, f"kafka_{service}"))
 
 
 def _read_from_outside(kafka: ApacheKafka, security: Security) -> subprocess.CompletedProcess[str]:
@@ -203,6 +240,8 @@ async def _run(
     mode: Literal["test", "embedded"] = "test",
     clock: Clock | None = None,
     mail_port: int = 0,
+    log_days: int = 0,
+    listen: bool = True,
 ) -> AsyncIterator[Runtime]:
     key_store = security.secrets / "kek_of_the_test"
     if not key_store.exists():
@@ -217,15 +256,16 @@ async def _run(
         kafka_password=_secret(security, f"kafka_{service}"),
         kafka_ca=security.authority,
         partitions=PARTITIONS,
+        log_days=log_days,
     )
     runtime = Runtime(
-        service_named(service),
+        SERVICES_BY_NAME[service],
         settings,
         clock=clock or SystemClock(),
         models=load_models(model_folder()),
         kms=FileKms(key_store, mode="test"),
     )
-    await runtime.start()
+    await runtime.start(listen=listen)
     try:
         yield runtime
     finally:

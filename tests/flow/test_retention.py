@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.kernel.database import connect
 from services.kernel.decision import Actor
@@ -13,10 +12,10 @@ from services.kernel.ids import new_id
 from services.kernel.resending import resend
 from services.kernel.runtime import Runtime
 from services.kernel.weighing import Asked
+from tests.long_ago import hear_all, nothing_pending
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until
 
-TOPIC = "samspil.consent.v1"
 SPOKEN = replace(TALLY, hearers=frozenset({"agreement"}))
 AGE_ALL = """
 do $$
@@ -44,27 +43,10 @@ async def told(dsn: str, bootstrap: str, kind: str) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-async def nothing_pending(runtime: Runtime) -> bool:
-    """Return whether all was sent."""
-    return not await runtime.pool.fetchval("select exists (select from pending)")
-
-
 async def logged(runtime: Runtime) -> int:
     """Return how many events the log holds."""
     count: int = await runtime.pool.fetchval("select count(*) from event_log")
     return count
-
-
-async def hear(bootstrap: str) -> None:
-    """Commit, as the agreement service would, that all was heard."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id="samspil.agreement", enable_auto_commit=False
-    )
-    await consumer.start()
-    places = [TopicPartition(TOPIC, n) for n in range(4)]
-    consumer.assign(places)
-    await consumer.commit(await consumer.end_offsets(places))
-    await consumer.stop()
 
 
 @pytest.mark.parametrize("broker_kind", [pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -83,7 +65,7 @@ async def test_what_all_have_heard_is_let_go(postgres_dsn: str, bootstrap: str, 
     """The first look notes how far the topic reaches, the second finds that all have heard that far."""
     async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
         await runtime.keeping.look()
-        await hear(bootstrap)
+        await hear_all("agreement", "consent", 4, bootstrap_servers=bootstrap)
 
         assert await runtime.keeping.look() == 1
         assert await logged(runtime) == 0
@@ -95,7 +77,7 @@ async def test_what_is_sent_again_counts_as_unheard(
 ) -> None:
     """While old events are queued again the topic's reach says nothing of them: the next look begins anew."""
     async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
-        await hear(bootstrap)
+        await hear_all("agreement", "consent", 4, bootstrap_servers=bootstrap)
         await runtime.let_go()
         runtime.relay.leads = True
         async with runtime.pool.acquire() as tx:

@@ -13,7 +13,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuth
 
 from contracts.event import SERVICES, topic_of
 from deploy.kafka_access import KafkaAccess, NoAccess, administrator
-from deploy.principals import grant, user_of
+from deploy.principals import grant, user_of, what_services_hear
 from deploy.topics import PartitionsAreFixed, lay_topics
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
@@ -21,15 +21,7 @@ from tests.servers import running, scratch_folder
 
 pytestmark = pytest.mark.kafka
 
-HEARS = {
-    "directory": frozenset[str](),
-    "referral": frozenset({"directory", "consent", "agreement"}),
-    "consent": frozenset({"referral"}),
-    "agreement": frozenset({"referral", "consent", "evaluation"}),
-    "evaluation": frozenset({"agreement", "consent"}),
-    "notify": frozenset(SERVICES) - {"notify", "audit"},
-    "audit": frozenset(SERVICES) - {"audit"},
-}
+HEARS = what_services_hear()
 ROOT = Path(__file__).parents[2]
 
 
@@ -158,8 +150,8 @@ async def test_nobody_passes_the_inner_listener_without_a_certificate(
 async def test_a_right_that_was_lost_is_taken_away(kafka: ApacheKafka, security: Security) -> None:
     """A service that no longer hears another cannot read it any more; the second run changes nothing else."""
     operator = security.operator(kafka.inner_bootstrap)
-    passwords = {"evaluation": security.password("evaluation")}
-    fewer = {"evaluation": HEARS["evaluation"] - {"consent"}}
+    passwords = {service: security.password(service) for service in HEARS}
+    fewer = HEARS | {"evaluation": HEARS["evaluation"] - {"consent"}}
 
     grant(operator, fewer, passwords)
     grant(operator, fewer, passwords)
@@ -169,7 +161,7 @@ async def test_a_right_that_was_lost_is_taken_away(kafka: ApacheKafka, security:
         with pytest.raises(TopicAuthorizationFailedError):
             await _heard(access, topic_of("consent"), group=user_of("evaluation"))
     finally:
-        grant(operator, {"evaluation": HEARS["evaluation"]}, passwords)
+        grant(operator, HEARS, passwords)
 
 
 def _topics_script(

@@ -8,9 +8,10 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from services.kernel import metrics
+from services.kernel import examining, metrics
 from services.kernel.clock import wall
 from services.kernel.decision import Effect
+from services.kernel.histories import asked, latest
 from services.kernel.runtime import Runtime
 from services.kernel.service import Hands
 from tests.tally import START, TALLY, running
@@ -28,6 +29,8 @@ ROWS = {
     "select gen_random_uuid(), gen_random_uuid(), '0440', 'bell', '{}', n % 2 + 1, now() - interval '90 s' "
     "from generate_series(1, $1::bigint) n",
 }
+
+A_LATER_HISTORY = "insert into histories values (7, $1, nextval('event_log_id'), 1772438400000)"
 
 
 async def ring(_effect: Effect, _hands: Hands) -> None:
@@ -51,6 +54,27 @@ async def holding(dsn: str, count: int) -> AsyncIterator[Runtime]:
             await runtime.pool.execute(statement, count, *due)
         await runtime.measures.take(START + timedelta(seconds=90))
         yield runtime
+
+
+async def test_a_later_history_is_counted_until_somebody_has_asked(postgres_dsn: str) -> None:
+    """The first history follows none; each later one counts, and one that begins meanwhile still does."""
+    counted: list[float] = []
+    said: list[str] = []
+    async with running(postgres_dsn, "", "embedded", TALLY) as runtime:
+        for timeline in ("00000002", "00000003", ""):
+            await runtime.measures.take(START)
+            counted.append(value("histories_unasked"))
+            known = await latest(runtime.pool)
+            if timeline:
+                await runtime.pool.execute(A_LATER_HISTORY, timeline)
+        for first_id in (known - 1, known):
+            await asked(runtime.pool, first_id)
+            await runtime.measures.take(START)
+            counted.append(value("histories_unasked"))
+            said.append(await examining._database(TALLY, runtime.settings))
+
+    assert counted == [0, 1, 2, 1, 0]
+    assert said == ["it was restored or replaced: ask `samspil lost consent`", ""]
 
 
 async def test_what_waits_is_counted_with_its_age(postgres_dsn: str) -> None:

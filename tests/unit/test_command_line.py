@@ -63,3 +63,15 @@ def test_an_address_that_is_not_ours(host: str) -> None:
     """A door can be had at an address of this machine only."""
     with pytest.raises(PortTaken, match=host):
         door_of(host, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "setting"),
+    [(("topics",), "SAMSPIL_BOOTSTRAP"), (("lost", "referral"), "SAMSPIL_DATABASE")],
+)
+def test_a_server_that_was_not_named(words: tuple[str, ...], setting: str) -> None:
+    """Who has set nothing reads what to set, and is not sent to look at a certificate."""
+    said = samspil(*words)
+
+    assert said.code == 3
+    assert f"is named: set {setting}, or name a data folder" in _words(said.err)

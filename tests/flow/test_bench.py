@@ -1,0 +1,72 @@
+"""Each benchmark runs, as small as it can be, and does not pass off a run that lost something."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+
+from bench.load import InvalidRunError
+from bench.refill import Lanes, Reached, bare, filled
+from services.kernel.embedded import postgres
+from services.kernel.embedded_process import free_port
+from services.kernel.settings import Settings
+from tests.servers import scratch_folder
+from tests.tally import a_message, case_id, seen
+
+ROOT = Path(__file__).parents[2]
+PLACE = TopicPartition("samspil.referral.v1", 2)
+SMALLEST: Mapping[str, tuple[str, ...]] = {
+    "growth": ("--sizes=1", "--cases=50", "--repeats=1"),
+    "refill": ("--events=1", "--repeats=1"),
+    "scale": ("--events=1", "--repeats=1", "--members=1"),
+    "snapshot": ("--events=25", "--rounds=1"),
+    "idle": ("--rest=1", "--seconds=1"),
+}
+SAYS: Mapping[str, str] = {
+    "growth": "at_1 to at_1: CPU a hop 1.00",
+    "refill": "refill to the bare producer: ",
+    "scale": "1 processes ",
+    "snapshot": "let go ",
+    "idle": "% of a core (server ",
+    "start": "all of them passed by by all consumers after ",
+}
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_benchmark_runs_to_its_end(name: str) -> None:
+    """At the smallest size its figures mean little, but they come."""
+    assert SAYS[name] in benched(name, *SMALLEST[name])
+
+
+async def test_a_start_is_timed_on_data_that_is_there() -> None:
+    """The folder of a server is started on once."""
+    with scratch_folder() as folder:
+        async with postgres(folder / "postgres", port=free_port()):
+            pass
+        assert SAYS["start"] in benched("start", f"--data={folder}")
+
+
+async def test_a_broker_that_lacks_an_event_is_no_figure() -> None:
+    """A way that leaves one out is not compared with those that send all."""
+    lanes: Lanes = {PLACE: [a_message(case_id(n), 1, seen(n)) for n in range(3)]}
+
+    async def one_short(settings: Settings) -> Reached:
+        return await bare({PLACE: lanes[PLACE][1:]}, settings)
+
+    async def whole(settings: Settings) -> Reached:
+        return await bare(lanes, settings)
+
+    assert (await filled("", whole, lanes)).events == 3
+    with pytest.raises(InvalidRunError, match="holds"):
+        await filled("", one_short, lanes)
+
+
+def benched(name: str, *arguments: str) -> str:
+    """Run a benchmark by itself, and return what it printed."""
+    command = (sys.executable, "-m", f"bench.{name}", *arguments)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
