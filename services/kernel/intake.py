@@ -30,7 +30,7 @@ from services.kernel.tracing import batch_span
 from services.kernel.weighing import Heard, Outcome
 from services.kernel.wire import faststream_broker, subscriber_options
 
-_MOST: Final = 500
+_MOST: Final = 1_000
 _WORTH_TWO: Final = 64
 _COMMIT_SECONDS: Final = 1.0
 _DEADLINE_SECONDS: Final = 5.0
