@@ -84,7 +84,7 @@ def project_of(fault: Exception) -> Callable[[Tx, Sequence[Saved]], Any]:
     """Return what writes a service's own tables, and breaks on one stream."""
 
     async def project(_tx: Tx, saved: Sequence[Saved]) -> None:
-        if any(one.stream_id == BROKEN and one.heard for one in saved):
+        if any(one.stream_id == BROKEN and one.events for one in saved):
             raise fault
 
     return project
@@ -132,7 +132,7 @@ async def test_an_event_that_waited_and_breaks_the_own_tables_holds_up_nobody_el
 
 
 async def _breaks_on_the_third(_tx: Tx, saved: Sequence[Saved]) -> None:
-    if any(sent.seq == 3 for one in saved if one.stream_id == BROKEN for sent in one.heard):
+    if any(sent.seq == 3 for one in saved if one.stream_id == BROKEN for sent in one.events):
         raise ValueError("x")
 
 
