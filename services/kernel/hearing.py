@@ -139,8 +139,10 @@ class Hearing:
         # A type that only counts needs its place alone.
         whole = kind.body is not None or self._all
         meta = meta_of(found) if whole else _UNHEARD
+        stream_id = as_uuid(subject.decode())
+        plain = whole and is_plain(found, kind.schema, str(stream_id), meta.time)
         return Heard(
-            as_uuid(subject.decode()),
+            stream_id,
             tenant.decode(),
             body,
             _HEARD,
@@ -157,7 +159,7 @@ class Hearing:
             partition=record.partition,
             offset=record.offset,
             value=value,
-            record=None if whole and is_plain(found, kind.schema) else record,
+            record=None if plain else record,
             poison=poison,
             history=_history(found["ce_history"]) if "ce_history" in found else 0,
         )

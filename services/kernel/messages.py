@@ -20,6 +20,7 @@ _UUID_LENGTH: Final = 36
 _HEADERS: Final = 15
 """How many headers an event has, unless it is traced or tells of another history."""
 
+_SEQUENCE_LENGTH: Final = 10
 _CONTENT_TYPE: Final = CONTENT_TYPE.encode()
 _STRUCTURED: Final = b"application/cloudevents"
 Headers = list[tuple[str, bytes]]
@@ -130,13 +131,18 @@ def attributes_of(record: Record) -> tuple[dict[str, bytes], bytes]:
     return found, value
 
 
-def is_plain(found: Mapping[str, bytes], schema: bytes) -> bool:
-    """Return whether an event that was read has the headers that `message_of` gives it, and no more."""
+def is_plain(found: Mapping[str, bytes], schema: bytes, key: str, time: datetime) -> bool:
+    """Return whether an event that was read has just the headers that `message_of` gives it, to the byte.
+
+    Its stream and its time are given as they were read.
+    """
     return (
         len(found) == _HEADERS
-        and "content-type" in found
+        and found.get("content-type") == _CONTENT_TYPE
         and found.get("ce_dataschema") == schema
-        and found.get("ce_partitionkey") == found["ce_subject"]
+        and found["ce_subject"] == found.get("ce_partitionkey") == key.encode()
+        and len(found["ce_sequence"]) == _SEQUENCE_LENGTH
+        and found["ce_time"] == _time_header(time)[1]
     )
 
 

@@ -101,8 +101,8 @@ class Planned:
 class Outcome(Struct):
     """What a batch has made of its streams, and what was set aside.
 
-    `page` holds what of it is written down, `rows` are those streams that are not yet. `began` tells which
-    memory of streams it was made from, `new_keys` are those of persons met first.
+    `page` and `planned` hold what of it is written down, `done` names those streams, and `rows` are the
+    others. `began` tells which memory of streams it was made from, `new_keys` are those of persons met first.
     """
 
     rows: dict[UUID, Row]

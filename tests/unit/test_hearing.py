@@ -136,6 +136,9 @@ def test_a_record_is_let_go_of_where_it_can_be_made_again() -> None:
         ("ce_partitionkey", b"another"),
         ("ce_history", b"4711"),
         ("ce_extra", b"1"),
+        ("ce_sequence", b"3"),
+        ("ce_time", b"2026-03-02T09:00:00Z"),
+        ("content-type", b"application/json; charset=utf-8"),
         ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ],
 )
@@ -147,6 +150,22 @@ def test_a_record_is_kept_where_it_says_more(name: str, value: bytes) -> None:
 
     (heard,) = HEARING.read([came]).heard
 
+    assert heard.record is came
+
+
+def test_a_record_whose_stream_is_spelt_otherwise_is_kept() -> None:
+    """It names the same stream, and yet in other letters."""
+    message = a_message(STREAM, 3, seen(3))
+    key = str(STREAM).upper().encode()
+    headers = [
+        (name, key) if name in ("ce_subject", "ce_partitionkey") else (name, value)
+        for name, value in message.headers
+    ]
+    came = a_record(Message(message.type, key, message.value, headers))
+
+    (heard,) = HEARING.read([came]).heard
+
+    assert heard.stream_id == STREAM
     assert heard.record is came
 
 
