@@ -236,13 +236,21 @@ class Step:
     async def _save(self, tx: Tx, outcome: Outcome, key: Key | None) -> None:
         boxes, new_keys = await self._seal(tx, outcome)
         writes = outcome.planned.writes
-        async with tx.transaction() if writes else nullcontext():
+        beside = writes[0] if len(writes) == 1 else None  # several may build on one another
+        further = writes if beside is None else ()
+        async with tx.transaction() if further else nullcontext():
             crash_point("save.before")
             outcome.messages = await save(
-                tx, outcome.page, boxes=boxes, new_keys=new_keys, parked=outcome.parked, key=key
+                tx,
+                outcome.page,
+                boxes=boxes,
+                new_keys=new_keys,
+                parked=outcome.parked,
+                key=key,
+                beside=beside,
             )
             crash_point("save.after")
-            for statement, columns in writes:
+            for statement, columns in further:
                 await tx.execute(statement, *columns)
             crash_point("commit.before")
         crash_point("commit.after")

@@ -1,7 +1,9 @@
 """One row a stream, read and saved for a whole batch by one statement each, whatever the service."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
@@ -14,12 +16,16 @@ from services.kernel.messages import Told
 from services.kernel.sealing import Box, NewKey
 from services.kernel.service import Sent, Tx
 
+Write = tuple[str, Sequence[Sequence[Any]]]
+"""A statement and its columns, each with one value a row."""
+
 Marks = dict[str, tuple[int, str]]
 _decode_marks = msgspec.json.Decoder(Marks).decode
 _encode = msgspec.json.Encoder().encode
 
 
 _place = attrgetter("key")
+_PARAMETER: Final = re.compile(r"\$([0-9]+)")
 
 
 class Row(Struct, gc=False):
@@ -199,14 +205,17 @@ async def save(
     new_keys: Sequence[NewKey] = (),
     parked: Sequence[Parked] = (),
     key: Key | None = None,
+    beside: Write | None = None,
 ) -> list[tuple[int, Told]]:
     """Save all of a batch in one statement, and return its events with their log ids.
 
+    What a service writes into its own tables may go with it, where that is one statement.
     Raises `asyncpg.SerializationError` (40001), with nothing saved, where any stream has moved on since it
     was read, and `asyncpg.UniqueViolationError` where the command's key was stored meanwhile.
     """
+    statement, columns = beside or ("", ())
     ids = await tx.fetchval(
-        _SAVE,
+        _saving(statement),
         *_streams(sorted(page.written, key=_place)),  # everybody locks in one order
         *_events(page),
         *_columns(page.timers, 5),
@@ -215,8 +224,18 @@ async def save(
         *_new_keys(new_keys),
         *_parked(parked),
         *_key(key),
+        *columns,
     )
     return list(zip(ids or (), page.told, strict=True))
+
+
+@lru_cache(maxsize=256)
+def _saving(beside: str) -> str:
+    """Return the statement that saves, with another beside it whose parameters follow its own."""
+    if not beside:
+        return _SAVE + _SAVED
+    numbered = _PARAMETER.sub(lambda found: f"${int(found[1]) + _COUNT}", beside)
+    return f"{_SAVE}, beside as (\n{numbered}\n){_SAVED}"
 
 
 def _streams(written: Sequence[Written]) -> tuple[str, ...]:
@@ -306,8 +325,9 @@ from unnest(of($1)::uuid[]) with ordinality as w (stream_id, n)
 join streams s on s.stream_id = w.stream_id
 """
 
-# The last select runs after all the others have: it undoes them where a stream or a data key was not ours
-# to write. Ids of the log are allocated here, hence after the previous commit of each stream was read.
+# The last select counts the streams before anything beside them is written, and undoes all where a stream or
+# a data key was not ours to write. Ids of the log are allocated here, hence after the previous commit of each
+# stream was read.
 _SAVE: Final = """
 with moved as (
   insert into streams as old (stream_id, tenant, version, seq, parked, marks, kind, state)
@@ -364,7 +384,10 @@ with moved as (
 ), answered as (
   insert into command_keys (tenant, actor, key, fingerprint, answer)
   select $48, $49, $50, $51, $52 where $50::text is not null
-)
+)"""
+_COUNT: Final = 52
+
+_SAVED: Final = """
 select case
   when (select count(*) from moved) = cardinality(of($1))
    and (select count(*) from keyed) = cardinality(of($31))

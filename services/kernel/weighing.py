@@ -72,8 +72,8 @@ class Heard(Asked, kw_only=True, gc=False):
 class Planned:
     """Takes down what a service writes into its own tables, so that no transaction waits for its reckoning.
 
-    What one statement writes for different streams is written at once. Where nothing is written, the one
-    statement that saves the streams is its own transaction.
+    What one statement writes for different streams is written at once. Where there is no more than one, it is
+    a part of the statement that saves the streams, which then is its own transaction.
     """
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ from services.kernel.relay import from_log
 from services.kernel.sealing import Box, Keyring, NewKey
 from services.kernel.service import Sent
 from services.kernel.step import Step
-from services.kernel.streams import Key, Page, Row, fresh, read, save
+from services.kernel.streams import Key, Page, Row, Write, fresh, read, save
 from services.kernel.weighing import Asked, Outcome
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
@@ -299,6 +299,61 @@ async def test_a_key_that_was_used_undoes_the_command(tx: Session) -> None:
 
     assert await read(tx, [case_id(1)], DECODER) == {}
     await save(tx, Page(streams(1, first=1)), key=Key("0461", ACTOR, "once", b"print", "{}"))
+
+
+async def test_what_goes_beside_is_saved_with_the_streams_or_not_at_all(tx: Session) -> None:
+    """A statement of the service's own is one with the save, at any size, and undone where that is."""
+    await tx.execute("create table lengths (stream_id uuid primary key, length integer)")
+    saved = 0
+    for size in (1, 100, 2000, 1):
+        rows = streams(size, first=saved)
+        saved += size
+        assert len(await save(tx, Page(rows), beside=lengths(rows))) == size
+        assert await tx.fetchval("select count(*) from lengths where length = 1") == saved
+    rows = streams(2)
+    mine, others = await again(tx, rows), await again(tx, rows)
+    await save(tx, Page([tell(others[1], 1)]))
+    for row in mine:
+        tell(row, 4)
+
+    with pytest.raises(asyncpg.SerializationError):
+        await save(tx, Page(mine), beside=lengths(mine))
+
+    assert await tx.fetchval("select count(*) from lengths where length = 1") == saved
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await save(
+            tx, Page(streams(1, first=saved)), beside=(_LENGTHS.partition(" on ")[0], [[case_id(0)], [1]])
+        )
+    assert await read(tx, [case_id(saved)], DECODER) == {}
+
+
+async def test_streams_are_locked_before_what_goes_beside(tx: Session, postgres_dsn: str) -> None:
+    """Who waits for a stream holds no row of the service's own tables, however these are written."""
+    await tx.execute("create table lengths (stream_id uuid primary key, length integer)")
+    rows = streams(1)
+    await save(tx, Page(rows), beside=lengths(rows))
+    (mine,) = await again(tx, rows)
+    async with other_connection(postgres_dsn) as holder, other_connection(postgres_dsn) as waiting:
+        async with holder.transaction():
+            await holder.execute("select from streams where stream_id = $1 for update", mine.stream_id)
+            beside = lengths([tell(mine, 1)])
+            task = asyncio.create_task(save(waiting, Page([mine]), beside=beside))
+            await until(lambda: so_many_wait(tx, 1))
+            await tx.execute("select from lengths for update nowait")
+        await task
+
+    assert await tx.fetchval("select length from lengths") == 2
+
+
+_LENGTHS = (
+    "insert into lengths select * from unnest($1::uuid[], $2::integer[]) "
+    "on conflict (stream_id) do update set length = excluded.length"
+)
+
+
+def lengths(rows: Sequence[Row]) -> Write:
+    """Return what writes how long streams are."""
+    return _LENGTHS, [[row.stream_id for row in rows], [row.seq for row in rows]]
 
 
 async def test_batches_in_opposite_order_do_not_block_each_other(tx: Session, postgres_dsn: str) -> None:

@@ -145,6 +145,27 @@ async def test_a_stream_beside_counts_whatever_turn_it_is_in(runtime: Runtime, f
     await assert_sound(runtime, streams, beside)
 
 
+async def test_a_batch_that_writes_one_thing_more_is_still_one_statement(runtime: Runtime) -> None:
+    """Statements that may build on one another share a transaction; one alone goes with the save."""
+    streams = [3, 1, 2, 1, 2]
+    records = records_of(streams)
+    await hear(runtime, records[:1])  # the driver learns of types only once
+    asked: list[list[str]] = []
+    for heard in (HEARING.read(records[1:3]).heard, HEARING.read(records[3:]).heard):
+        asked.append([])
+        async with runtime.pool.acquire() as tx:
+            with tx.query_logger(lambda query: asked[-1].append(query.query)):
+                await runtime.step.apply(tx, heard)
+
+    first, second = ([query for query in of if "join streams" not in query] for of in asked)
+    assert [first[0], first[-1], len(first)] == ["BEGIN;", "COMMIT;", 5]
+    (one,) = second
+    assert "insert into streams" in one
+    assert "insert into lengths" in one
+    assert await tallies(runtime) == expected(streams)
+    assert await runtime.pool.fetchval("select sum(length) from lengths") == 5
+
+
 async def test_what_must_wait_is_set_aside_as_it_came(runtime: Runtime) -> None:
     """A hole in one stream of a large batch halts that stream alone; what waits is kept to the byte."""
     records = records_of([*range(1, 150), 7, 7, *range(150, 200)])
