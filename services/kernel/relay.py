@@ -161,17 +161,19 @@ class Relay:
         sent = _NOTHING
         while True:
             found, sent = await self._read(session, sent, _NOTHING), _NOTHING
+            whole = not found.full
             while found.full:
                 found, sent = await self._send_and_read_on(session, sender, sent, found), found
             if found.events:
                 await self._publish(sender, found)
                 sent = sent.with_(found)
+            if whole:
+                await self._tick(sender, found.asked_at)
             if sent.first_ids:
                 continue
             self._alive_at = time.monotonic()
             if self._stopping.is_set():
                 return
-            await self._tick(sender, found.asked_at)
             await _within(self._kick, _POLL_ALONE_SECONDS if self._settings.alone else _POLL_SECONDS)
 
     async def _send_and_read_on(

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -610,6 +611,32 @@ async def test_ticks_come_also_under_load(postgres_dsn: str, bootstrap: str, bro
                 before = await horizon(listener)
             each = await load.end()
         await until(lambda: counted(listener, 90 * each), seconds=120)
+
+
+async def test_ticks_come_also_where_every_reading_finds_something(
+    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is sent, something new is committed before the relay looks again."""
+    numbers = itertools.count(1)
+    async with (
+        running(postgres_dsn, bootstrap, broker_kind) as sender,
+        running(postgres_dsn, bootstrap, broker_kind, LISTENER, horizon_seconds=3.0) as listener,
+    ):
+        await until(lambda: known(listener, range(20)))
+        publish = sender.relay._publish
+
+        async def and_one_more(*what: Any) -> None:
+            await publish(*what)
+            await apply(sender, count(0, next(numbers)))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sender.relay, "_publish", and_one_more)
+            await apply(sender, count(0, next(numbers)))
+            for _ in range(3):
+                before = await horizon(listener)
+                await until(lambda at=before: moved(listener, at), seconds=20)  # type: ignore[misc]
+        counts = next(numbers) - 1
+        await until(lambda: counted(listener, counts), seconds=60)
 
 
 # Sending again
