@@ -50,6 +50,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._flood = Flood(settings.parked_limit, settings.parked_seconds)
         # It comes back empty, and a place on a topic that is gone would pass over events of the new one.
         self._forgetful = settings.broker == "embedded"
+        self._size = metrics.BATCH_SIZE.labels(self._name)
+        self._read, self._applied = (metrics.BATCH_SECONDS.labels(self._name, at) for at in ("read", "apply"))
+        self._heard = [metrics.HEARD.labels(self._name, how) for how in ("applied", "duplicate", "refused")]
         self._done: dict[TopicPartition, int] = {}
         self.taken: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
@@ -191,7 +194,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         batch: Batch = message.raw_message[0]
         message.raw_message = ()  # FastStream's message refers to itself and lives until the collector comes
         self._quiet.clear()
-        metrics.BATCH_SECONDS.labels(self._name, "read").observe(batch.seconds)
+        self._read.observe(batch.seconds)
         try:
             pause, left = 0.05, batch.halves() if batch.count >= _WORTH_TWO else [batch]
             while not self._stopping.is_set():
@@ -215,7 +218,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Return the lanes of a batch that are not in the database: they must be tried again."""
         if self.stopped_by is not None:
             return lanes
-        ends = await asyncio.gather(*(self._take_lane(lane) for lane in lanes), return_exceptions=True)
+        if len(lanes) == 1:
+            ends: Sequence[BaseException | None] = [await self._tried(lanes[0])]
+        else:
+            ends = await asyncio.gather(*map(self._tried, lanes), return_exceptions=True)
         for end in ends:
             if end is not None:
                 self._say(end)
@@ -238,9 +244,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.failures += 1
         log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
 
-    async def _take_lane(self, lane: Batch) -> None:
-        async with self._pool.acquire(timeout=_DEADLINE_SECONDS) as tx:
-            await self._take(tx, lane)
+    async def _tried(self, lane: Batch) -> Exception | None:
+        """Take a lane of a batch; return what it failed of."""
+        try:
+            async with self._pool.acquire(timeout=_DEADLINE_SECONDS) as tx:
+                await self._take(tx, lane)
+        except Exception as fault:  # noqa: BLE001  whatever it is, the lane is tried again or the intake stops
+            return fault
+        return None
 
     async def _take(self, tx: Any, lane: Batch) -> None:
         began = time.perf_counter()
@@ -255,8 +266,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self._apply(tx, heard)
             if ticks:
                 await self._step.known.horizon.move(tx, ticks)
-        metrics.BATCH_SIZE.labels(self._name).observe(lane.count)
-        metrics.BATCH_SECONDS.labels(self._name, "apply").observe(time.perf_counter() - began)
+        self._size.observe(lane.count)
+        self._applied.observe(time.perf_counter() - began)
 
     async def _apply(self, tx: Any, heard: list[Heard]) -> None:
         """Apply events; where a batch cannot be saved or read for good, find the event that is to blame."""
@@ -280,9 +291,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def _count(self, outcome: Outcome) -> None:
         self._flood.count_outcome(outcome)
-        metrics.HEARD.labels(self._name, "applied").inc(outcome.applied)
-        metrics.HEARD.labels(self._name, "duplicate").inc(outcome.duplicates)
-        metrics.HEARD.labels(self._name, "refused").inc(outcome.refused)
+        for heard, count in zip(
+            self._heard, (outcome.applied, outcome.duplicates, outcome.refused), strict=True
+        ):
+            heard.inc(count)
         self._count_parked(at.reason for at in outcome.parked)
 
     def _count_parked(self, reasons: Iterable[str]) -> None:

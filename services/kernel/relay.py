@@ -77,6 +77,8 @@ class Relay:
         self._service = service
         self._settings = settings
         self._topic = topic_of(service.name)
+        self._seconds = metrics.RELAY_SECONDS.labels(service.name)
+        self._sent = metrics.SENT.labels(service.name)
         self._memory: OrderedDict[int, Told] = OrderedDict()
         self._forks: Sequence[Fork] = ()
         self._kick = asyncio.Event()
@@ -208,8 +210,8 @@ class Relay:
         await self._send(sender, portion.events)
         crash_point("publish.after")
         BELLS.ring(self._topic)
-        metrics.RELAY_SECONDS.labels(self._service.name).observe(time.perf_counter() - started_at)
-        metrics.SENT.labels(self._service.name).inc(len(portion.events))
+        self._seconds.observe(time.perf_counter() - started_at)
+        self._sent.inc(len(portion.events))
         self._alive_at = time.monotonic()
         crash_point("delete.before")
 
@@ -240,7 +242,11 @@ class Relay:
         for told in events:
             lanes[partition_of(told.key.encode(), partitions)].append(told)
         async with asyncio.timeout(_ACK_SECONDS):
-            await asyncio.gather(*(self._send_lane(sender, lane, lanes[lane]) for lane in lanes))
+            if len(lanes) == 1:
+                ((partition, lane),) = lanes.items()
+                await self._send_lane(sender, partition, lane)
+            else:
+                await asyncio.gather(*(self._send_lane(sender, *one) for one in lanes.items()))
 
     async def _send_lane(self, sender: AIOKafkaProducer, partition: int, lane: Sequence[Told]) -> None:
         # The next batch of a lane waits for the last one's acknowledgement: a batch that fails must not be
