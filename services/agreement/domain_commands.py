@@ -106,7 +106,7 @@ class WantMissing(Refused):
 
 
 class DurationMissing(Refused):
-    """An agreement needs a first and a last day, and the last day lies ahead and after the first."""
+    """An agreement needs a first and a last day; the last is in the future and after the first."""
 
 
 class RhythmTooSlow(Refused):
@@ -118,7 +118,7 @@ class CostOpen(Refused):
 
 
 class VersionPast(Refused):
-    """Another version lies ready: read it before you sign."""
+    """A newer version is ready: read it before you sign."""
 
 
 class PartyUnknown(Refused):

@@ -48,7 +48,7 @@ class CustodyStale(Refused):
 
 
 class TextChanged(Refused):
-    """The text that was read is not the one that was asked about: read it again, then decide."""
+    """The text that was read is not the one in the request: read it again, then decide."""
 
 
 class EvidenceMissing(Refused):

@@ -46,11 +46,11 @@ class YoungPersonMissing(Refused):
 
 
 class PersonNamedTwice(Refused):
-    """One person stands twice among those to be asked."""
+    """One person is named twice among those to be asked."""
 
 
 class BirthAhead(Refused):
-    """The birth date lies in the future."""
+    """The birth date is in the future."""
 
 
 class ModelMissing(Refused):

@@ -65,7 +65,7 @@ class GoalUnjudged(Refused):
 
 
 class ReasonUnknown(Refused):
-    """This decision needs one of its own reasons."""
+    """Choose a reason that belongs to this decision."""
 
 
 class DimensionUnknown(Refused):
