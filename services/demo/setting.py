@@ -20,7 +20,7 @@ _CASES_A_CASEWORKER: Final = 40
 _CASES_A_PLACE: Final = 50
 _DEPARTMENTS: Final = (
     ("counselling", "Børn- og Ungerådgivningen"),
-    ("child_welfare", "Børn- og familieafdelingen"),
+    ("child_welfare", "Børne- og familieafdelingen"),
     ("health_visitors", "Sundhedsplejen"),
 )
 _ASSOCIATIONS: Final = (
