@@ -8,13 +8,12 @@ from services.kernel.streams import Parked
 from tests.tally import TENANT, case_id
 
 
-def instead(name: str, value: bytes) -> Callable[[Message], Message]:
+def instead(name: str, value: bytes | None) -> Callable[[Message], Message]:
     """Return what puts another value in a header."""
 
     def change(good: Message) -> Message:
-        return Message(
-            good.type, good.key, good.value, [(n, value if n == name else v) for n, v in good.headers]
-        )
+        headers = [(n, value if n == name else v) for n, v in good.headers]
+        return Message(good.type, good.key, good.value, headers)  # type: ignore[arg-type]  # Kafka takes nothing
 
     return change
 
@@ -49,11 +48,25 @@ QUARANTINED: dict[str, Callable[[Message], Message]] = {
     "a time that is none": instead("ce_time", b"yesterday"),
     "no type": without("ce_type"),
     "no headers": lambda good: Message(good.type, good.key, good.value, []),
+    "a type with a zero byte": instead("ce_type", b"referral.s\x00een.v1"),
+    "a role with a zero byte": instead("ce_role", b"case\x00worker"),
+    "a type that is nothing": instead("ce_type", None),
+    "a time that is nothing": instead("ce_time", None),
+    "a content type that is nothing": instead("content-type", None),
     "a header twice": lambda good: Message(good.type, good.key, good.value, [*good.headers, good.headers[0]]),
     "no key": lambda good: Message(good.type, None, good.value, good.headers),  # type: ignore[arg-type]
     "no body": lambda good: Message(good.type, good.key, None, good.headers),  # type: ignore[arg-type]
     "a whole that is no object": lambda good: Message(
         good.type, good.key, b"[]", [("content-type", b"application/cloudevents+json")]
+    ),
+    "a whole that goes too deep": lambda good: Message(
+        good.type,
+        good.key,
+        b'{"data":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        [("content-type", b"application/cloudevents+json")],
+    ),
+    "a whole whose bytes are none": lambda good: Message(
+        good.type, good.key, b'{"data_base64":"?"}', [("content-type", b"application/cloudevents+json")]
     ),
     "a whole without its parts": lambda good: Message(
         good.type, good.key, b'{"data":{}}', [("content-type", b"application/cloudevents+json")]

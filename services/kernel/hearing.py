@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from contracts.envelope import dataschema_of, source_of
 from contracts.event import SERVICES, Event, Ticked, service_of, topic_of
+from services.kernel import metrics
 from services.kernel.decision import Actor
 from services.kernel.errors import Poison
 from services.kernel.ids import as_uuid
@@ -78,6 +79,7 @@ class Hearing:
 
     def __init__(self, service: Service) -> None:
         """Know the types that the service reads, and the topics it listens to."""
+        self._name = service.name
         self._bodies = {event.type: event for event in service.hears}
         self._all = service.hears_all
         self.sources = frozenset(SERVICES) if service.hears_all else service.sources
@@ -99,6 +101,9 @@ class Hearing:
                 batch.unreadable.append((record, poison.hint))
             except (KeyError, ValueError):
                 batch.unreadable.append((record, "header"))
+            except Exception as bug:  # noqa: BLE001  what was fetched with it would be passed over in silence
+                metrics.BUGS.labels(self._name, type(bug).__name__).inc()
+                batch.unreadable.append((record, "bug"))
             batch.ends[record.topic, record.partition] = record.offset + 1
         batch.count += len(records)
         return batch
@@ -113,6 +118,8 @@ class Hearing:
         return kind
 
     def _look_up(self, topic: str, source: str, event_type: str) -> Kind:
+        if "\0" in event_type:
+            raise Poison("header")
         owner = self._owner.get(topic, "")
         if not owner or source != source_of(owner) or service_of(event_type) != owner:
             raise Poison("source")

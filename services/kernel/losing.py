@@ -17,6 +17,7 @@ from services.kernel.wire import BrokerUnreachable, consumer, started
 
 _PORTION: Final = 500
 _ASK_MS: Final = 500
+_LARGEST_NUMBER: Final = 2**63 - 1
 _COUNTED: Final = ("ce_id", "ce_subject", "ce_sequence")
 
 
@@ -65,12 +66,15 @@ def _told(record: Record) -> dict[str, Any] | None:
     """Return where an event stands; nothing for a tick and for what cannot be read."""
     try:
         found, _ = attributes_of(record)
-        event_id, stream, seq = (found[name].decode() for name in _COUNTED)
+        event_id, stream, counted = (found[name].decode() for name in _COUNTED)
+        seq = int(counted)
+        if not 1 <= seq <= _LARGEST_NUMBER:
+            return None
         return {
             "part": record.partition,
             "place": record.offset,
             "stream_id": as_uuid(stream),
-            "seq": int(seq),
+            "seq": seq,
             "event_id": as_uuid(event_id),
             "type": shown_type(found["ce_type"].decode()),
             "time": found["ce_time"].decode(),

@@ -1,5 +1,7 @@
 """Events as Kafka messages: CloudEvents 1.0 binary mode out, binary and structured mode in."""
 
+import base64
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +25,7 @@ _HEADERS: Final = 15
 _SEQUENCE_LENGTH: Final = 10
 _CONTENT_TYPE: Final = CONTENT_TYPE.encode()
 _STRUCTURED: Final = b"application/cloudevents"
+_OURS: Final = re.compile("ce_|content-type$")
 Headers = list[tuple[str, bytes]]
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
@@ -123,12 +126,17 @@ def attributes_of(record: Record) -> tuple[dict[str, bytes], bytes]:
     if len(value) > LARGEST:
         raise Poison("oversized")
     found = dict(record.headers)
-    if len(found) != len(record.headers):
+    if len(found) != len(record.headers) or (None in found.values() and _lacks_a_value(found)):
         raise Poison("header")
     content_type = found.get("content-type", b"")
     if content_type != _CONTENT_TYPE and content_type.startswith(_STRUCTURED):
         return _unfold(value)
     return found, value
+
+
+def _lacks_a_value(found: Mapping[str, bytes | None]) -> bool:
+    """Return whether one of the headers that we read has no value, which Kafka allows."""
+    return any(value is None and _OURS.match(name) for name, value in found.items())
 
 
 def is_plain(found: Mapping[str, bytes], schema: bytes, key: str, time: datetime) -> bool:
@@ -169,10 +177,13 @@ def meta_of(found: Mapping[str, bytes]) -> Meta:
     actor, correlation, causation = found["ce_actor"], found["ce_correlationid"], found["ce_causationid"]
     if not len(actor) == len(correlation) == len(causation) == _UUID_LENGTH:
         raise Poison("header")
+    role = found["ce_role"].decode()
+    if "\0" in role:
+        raise Poison("header")
     return Meta(
         _time(found["ce_time"]),
         actor.decode("ascii"),
-        found["ce_role"].decode(),
+        role,
         correlation.decode("ascii"),
         causation.decode("ascii"),
         found["ce_traceparent"].decode() if "ce_traceparent" in found else "",
@@ -196,10 +207,18 @@ def spelt_uuid(uuid: bytes) -> str:
 
 
 def _unfold(value: bytes) -> tuple[dict[str, bytes], bytes]:
-    """Return headers and body of a structured-mode event (CloudEvents JSON format)."""
+    """Return headers and body of a structured-mode event (CloudEvents JSON format, 2.2, 3.1)."""
     try:
         whole: dict[str, Any] = msgspec.json.decode(value, type=dict[str, Any])
-        data = msgspec.json.encode(whole.pop("data"))
-    except (msgspec.DecodeError, msgspec.ValidationError, KeyError):
+        if "data_base64" in whole:
+            data = base64.b64decode(whole.pop("data_base64"), validate=True)
+        else:
+            data = msgspec.json.encode(whole.pop("data"))
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError, RecursionError):
         raise Poison("body") from None
-    return {f"ce_{name}": str(given).encode() for name, given in whole.items()}, data
+    return {f"ce_{name}": _spelt(given) for name, given in whole.items() if given is not None}, data
+
+
+def _spelt(given: Any) -> bytes:
+    """Return how an attribute's value is spelt in a header (CloudEvents, 3.1.1)."""
+    return (str(given).lower() if isinstance(given, bool) else str(given)).encode()

@@ -50,13 +50,15 @@ def park(
 
 
 def _as_text(record: Record) -> str:
-    pairs = [(name, base64.b64encode(value).decode()) for name, value in record.headers]
+    pairs = [
+        (name, None if value is None else base64.b64encode(value).decode()) for name, value in record.headers
+    ]
     return msgspec.json.encode(pairs).decode()
 
 
 def unpark(row: Any) -> Record:
     """Return the record of an event that waited."""
-    headers = msgspec.json.decode(row["headers"], type=list[tuple[str, str]])
+    headers = msgspec.json.decode(row["headers"], type=list[tuple[str, str | None]])
     key, value = row["key"], row["value"]
     return ConsumerRecord(
         topic=row["topic"],
@@ -69,7 +71,7 @@ def unpark(row: Any) -> Record:
         checksum=None,
         serialized_key_size=len(key or b""),
         serialized_value_size=len(value or b""),
-        headers=tuple((name, base64.b64decode(text)) for name, text in headers),
+        headers=tuple((name, None if text is None else base64.b64decode(text)) for name, text in headers),
     )
 
 

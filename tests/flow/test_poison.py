@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from contracts.referral import ReferralSeen
-from services.kernel import operating
+from services.kernel import losing, operating
 from services.kernel.decision import Actor
 from services.kernel.ids import new_id
 from services.kernel.messages import Message
@@ -78,6 +78,20 @@ async def test_a_broken_trace_costs_nothing(
         await until(lambda: heard(runtime, 2))
 
         assert await reasons(runtime) == []
+
+
+async def test_what_cannot_be_an_event_is_not_counted_as_lost(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Who asks what a topic holds and the log does not is told of the event that stands beside it."""
+    poison = [change(a_message(BROKEN, 1, seen(1))) for change in QUARANTINED.values()]
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await publish(bootstrap, [*poison, a_message(BROKEN, 2, seen(2))], topic="samspil.consent.v1")
+
+        found = await losing.lost(runtime)
+
+    assert {(one["stream_id"], one["seq"]) for one in found} >= {(BROKEN, 2)}
+    assert all(one["seq"] in (1, 2) for one in found)
 
 
 def project_of(fault: Exception) -> Callable[[Tx, Sequence[Saved]], Any]:

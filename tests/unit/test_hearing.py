@@ -1,20 +1,26 @@
 """A record is an event of ours or it is not; which of the two is told without looking anything up."""
 
+import base64
+import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
+from pydantic import model_validator
 
 from contracts.consent import ConsentTicked
-from contracts.referral import ReferralSeen
+from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel.hearing import Hearing
 from services.kernel.messages import Message
+from services.kernel.parking import park, unpark
 from services.kernel.weighing import record_of_heard
 from tests.examples_poison import QUARANTINED, instead
 from tests.tally import ACTOR, START, TALLY, TENANT, a_message, a_record, case_id, seen
 
 HEARING = Hearing(TALLY)
 STREAM = case_id(1)
+READY = ReferralReady(referral_id=case_id(2), send_by=date(2026, 3, 9))
 
 
 def test_an_event_is_read_with_its_place_and_time() -> None:
@@ -97,6 +103,70 @@ def test_a_tick_that_cannot_be_read_is_set_apart() -> None:
 
     assert (heard, ticks) == ([], {})
     assert [reason for _, reason in unreadable] == ["body"]
+
+
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        {"traceparent": None, "dataschema": None},
+        {"sequence": 3},
+        {"urgent": True},
+        {"data": None, "data_base64": base64.b64encode(a_message(STREAM, 3, seen(3)).value).decode()},
+    ],
+    ids=["attributes that are null", "a number", "a truth", "a body in base64"],
+)
+def test_a_whole_may_be_spelt_in_every_way_that_the_format_knows(unusual: dict[str, object]) -> None:
+    """An attribute that is null is none; a number counts as its digits; a body may come as bytes."""
+    binary = a_message(STREAM, 3, seen(3))
+    whole = {name.removeprefix("ce_"): value.decode() for name, value in binary.headers if name[:3] == "ce_"}
+    spelt = {**whole, "data": json.loads(binary.value), **unusual}
+    if "data_base64" in unusual:
+        del spelt["data"]
+    message = Message(
+        binary.type,
+        binary.key,
+        json.dumps(spelt).encode(),
+        [("content-type", b"application/cloudevents+json")],
+    )
+
+    (heard,) = HEARING.read([a_record(message)]).heard
+
+    assert (heard.seq, heard.body, heard.traceparent) == (3, seen(3), "")
+
+
+def test_a_header_without_a_value_that_is_none_of_ours_is_kept_as_it_came() -> None:
+    """The event beside it is read, and waits with it where it must."""
+    message = a_message(STREAM, 3, seen(3))
+    strange: list[Any] = [*message.headers, ("x-sender", None)]
+    came = a_record(Message(message.type, message.key, message.value, strange))
+
+    (heard,) = HEARING.read([came]).heard
+    waits = park(came, "gap")
+    again = unpark(
+        {name: getattr(waits, name) for name in ("topic", "part", "place", "key", "headers", "value")}
+    )
+
+    assert again.headers == came.headers
+    assert heard.record is came
+
+
+class Broken(ReferralSeen):
+    """An event whose reader has a fault of its own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _break(cls, _said: object) -> object:
+        raise AttributeError
+
+
+def test_a_record_that_breaks_the_reader_takes_no_other_along() -> None:
+    """Whatever else was fetched with it would be passed over, and nobody would know."""
+    broken, good = a_record(a_message(STREAM, 1, seen(1))), a_record(a_message(STREAM, 1, READY))
+
+    batch = Hearing(replace(TALLY, hears=(Broken, ReferralReady))).read([broken, good])
+
+    assert [heard.body for heard in batch.heard] == [READY]
+    assert batch.unreadable == [(broken, "bug")]
 
 
 def test_only_so_many_kinds_are_remembered() -> None:
