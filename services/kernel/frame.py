@@ -16,7 +16,7 @@ from services.kernel import metrics
 from services.kernel.documented import Documented
 from services.kernel.languages import House
 from services.kernel.principals import Principals
-from services.kernel.problems import answer_problems, answer_to
+from services.kernel.problems import BodyUnreadable, answer_problems, answer_to
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
 
@@ -41,6 +41,7 @@ def application(services: Sequence[Service], version: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
+        redirect_slashes=False,  # it would lead to whatever server the request names
     )
     for service in services:
         app.include_router(service.routes, dependencies=[Depends(text_only)])
@@ -72,13 +73,27 @@ def serve_on(app: FastAPI, runtimes: Mapping[str, Runtime], principals: Principa
 
 
 async def text_only(request: Request) -> None:
-    """Refuse the character of the number 0, which is in no text and which the database cannot keep."""
+    """Refuse the character of the number 0, which is in no text and which the database cannot keep.
+
+    And what is not UTF-8, as JSON is between strangers (RFC 8259, 8.1): in UTF-16 it would be spelt otherwise.
+    """
+    body = await request.body()
+    if b"\0" in body or not _is_utf8(body):
+        raise BodyUnreadable
     places = {
-        "body": _NOTHING_IN_JSON.search(await request.body()),
+        "body": _NOTHING_IN_JSON.search(body),
         "query": b"%00" in request.scope["query_string"],
     }
     if faults := [{"type": "nul", "loc": (place,), "msg": _HINT} for place, found in places.items() if found]:
         raise RequestValidationError(faults)
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Frame:

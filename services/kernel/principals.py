@@ -39,6 +39,7 @@ class Claims(BaseModel):
     sub: UUID
     aud: str
     exp: int
+    nbf: int = 0
     role: str
     tenant: Tenant
     organisation_id: UUID | None = None
@@ -63,7 +64,7 @@ class Principals:
         now = int(datetime.now(UTC).timestamp())
         known = self._seen.get(token)
         if known is None:
-            known = self._verify(token)
+            known = self._verify(token, now)
             if len(self._seen) > 10_000:  # noqa: PLR2004  a bound, no more
                 self._seen.clear()
             self._seen[token] = known
@@ -71,13 +72,15 @@ class Principals:
             raise TokenInvalid("it has expired")
         return known[1]
 
-    def _verify(self, token: str) -> tuple[int, Actor]:
+    def _verify(self, token: str, now: int) -> tuple[int, Actor]:
         try:
             claims = Claims.model_validate(jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims)
-        except (JoseError, ValidationError, ValueError):
+        except (JoseError, ValidationError, ValueError, TypeError, RecursionError):  # a stranger wrote it
             raise TokenInvalid("its signature or its claims are not as agreed") from None
         if claims.aud != self._audience:
             raise TokenInvalid(f"its audience is not {self._audience}")
+        if claims.nbf - _LEEWAY_SECONDS > now:
+            raise TokenInvalid("its time has not come yet")
         if claims.role not in ROLES:
             raise TokenInvalid("its role is unknown")
         actor = Actor(

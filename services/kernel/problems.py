@@ -113,6 +113,8 @@ def _named(part: object) -> str:
 
 async def _http(request: Request, fault: Exception) -> JSONResponse:
     status = fault.status_code if isinstance(fault, HTTPException) else 500
+    if status == 400:  # noqa: PLR2004  HTTP's number; the framework's, of a body that its parser breaks on
+        return _problem(request, 400, BodyUnreadable)
     headers = fault.headers if isinstance(fault, HTTPException) else None
     if status == 405:  # noqa: PLR2004  HTTP's number
         headers = {"Allow": ", ".join(_methods_at(request))}

@@ -262,6 +262,8 @@ TOKENS: dict[str, Callable[[], str]] = {
     "of no municipality": lambda: a_token(tenant="44"),
     "of somebody without an id": lambda: a_token(sub="Karen"),
     "that never ends": lambda: a_token(exp=None),
+    "whose time has not come": lambda: a_token(nbf=int(time.time()) + 3600),
+    "whose head breaks the reader": lambda: "eyJhbGciOiJFZDI1NTE5IiwiY3JpdCI6NX0.e30.e30",
 }
 
 
@@ -350,8 +352,10 @@ async def test_an_unknown_address_is_said(site: Site) -> None:
     nowhere = await site.ask("GET", "/consent/nowhere")
     wrong = await site.ask("DELETE", f"/consent/tallies/{TALLY_ID}")
     both = await site.ask("OPTIONS", "/consent/tallies")
+    aside = await site.ask("POST", "/consent/tallies/", headers={"Host": "else.example"})
 
     assert (nowhere.status, nowhere.slug) == (404, "http-404")
+    assert (aside.status, aside.slug) == (404, "http-404")
     assert (wrong.status, wrong.slug, wrong.headers["allow"]) == (405, "http-405", "GET")
     assert (both.status, both.headers["allow"]) == (405, "GET, POST")
 
@@ -522,6 +526,29 @@ async def test_a_body_that_is_not_json_is_said(site: Site) -> None:
 
     assert (answer.status, answer.slug) == (400, "body-unreadable")
     assert "Karen" not in answer.text
+
+
+A_BODY = f'{{"referral_id": "{ACTOR}", "word": "Karen"}}'
+UNREADABLE = {
+    "not UTF-8": A_BODY.encode().replace(b"Karen", b"Karen \xff"),
+    "UTF-16": A_BODY.encode("utf-16"),
+    "UTF-16 without a mark": A_BODY.encode("utf-16-le"),
+    "UTF-32": A_BODY.encode("utf-32"),
+    "half a pair": A_BODY.encode().replace(b"Karen", b"\xed\xa0\x80"),
+    "too deep": b'{"word": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+    "a number without end": b'{"word": ' + b"1" * 5_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_a_body_that_cannot_be_read_is_said(site: Site, body: bytes) -> None:
+    """400 with the one name that it has, whatever the reader stumbles over."""
+    headers = {"Idempotency-Key": "1", "Content-Type": "application/json"}
+    answer = await site.ask("POST", "/consent/tallies", data=body, headers=headers)
+
+    assert (answer.status, answer.slug) == (400, "body-unreadable")
+    assert "Karen" not in answer.text
+    assert await site.events() == []
 
 
 async def test_wrong_fields_are_named_and_not_repeated(site: Site) -> None:
