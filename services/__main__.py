@@ -63,7 +63,12 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ServiceArgument = Annotated[str, typer.Argument(help=", ".join(SERVICES))]
-ParkedArgument = Annotated[int, typer.Argument(help="Its id, as `samspil parked list` shows it.")]
+_MOST: Final = 2**63 - 1
+"""The largest number that the database counts with."""
+
+ParkedArgument = Annotated[
+    int, typer.Argument(min=1, max=_MOST, help="Its id, as `samspil parked list` shows it.")
+]
 StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")]
 
 
@@ -168,7 +173,7 @@ def parked_list(
     stream: StreamOption = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
     older_than: Annotated[str | None, typer.Option(help="Only what waits for longer, as in 15m, 2h.")] = None,
-    most: Annotated[int, typer.Option(min=1, help="Of each service at most so many.")] = 1000,
+    most: Annotated[int, typer.Option(min=1, max=_MOST, help="Of each service at most so many.")] = 1000,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -196,7 +201,9 @@ def parked_show(
 @parked.command("replay")
 def parked_replay(
     service: ServiceArgument,
-    parked_id: Annotated[int | None, typer.Argument(help="Only this one, after those before it.")] = None,
+    parked_id: Annotated[
+        int | None, typer.Argument(min=1, max=_MOST, help="Only this one, after those before it.")
+    ] = None,
     stream: StreamOption = None,
     reason: Annotated[str | None, typer.Option(help="Only streams with this reason.")] = None,
     data: DataOption = None,
@@ -228,7 +235,7 @@ def parked_drop(
     as_json: JsonOption = False,
 ) -> None:
     """Give one parked event up for good, and let its stream go on; who and why lands in the trail."""
-    if tenant is not None and not (len(tenant) == 4 and tenant.isdecimal()):  # noqa: PLR2004  a municipality's code
+    if tenant is not None and not re.fullmatch("[0-9]{4}", tenant):
         raise typer.BadParameter("a municipality's four digits", param_hint="--tenant")
     done = _at(
         service,
@@ -262,8 +269,8 @@ def rebuild(service: ServiceArgument, data: DataOption = None, as_json: JsonOpti
 def resend(
     service: ServiceArgument,
     stream: StreamOption = None,
-    first: Annotated[int, typer.Option(min=1, help="From this sequence number on.")] = 1,
-    last: Annotated[int | None, typer.Option(min=1, help="Up to this sequence number.")] = None,
+    first: Annotated[int, typer.Option(min=1, max=_MOST, help="From this sequence number on.")] = 1,
+    last: Annotated[int | None, typer.Option(min=1, max=_MOST, help="Up to this sequence number.")] = None,
     since: Annotated[str | None, typer.Option(help="From this time on, ISO 8601.")] = None,
     until: Annotated[str | None, typer.Option(help="Before this time, ISO 8601.")] = None,
     data: DataOption = None,

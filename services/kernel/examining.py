@@ -9,7 +9,7 @@ import aiohttp
 from aiokafka.errors import KafkaError
 
 from contracts.model import ModelError, load_models, model_folder
-from services.kernel.database import connect
+from services.kernel.database import CONNECTION_FAULTS, connect
 from services.kernel.errors import No
 from services.kernel.migrations import missing_migrations
 from services.kernel.service import Service
@@ -58,11 +58,15 @@ async def ask_ready(url: str) -> list[tuple[str, str]]:
             session.get(f"{url.rstrip('/')}/ready") as answer,
         ):
             reasons: dict[str, dict[str, str]] = (await answer.json())["reasons"]
+        said = [
+            (f"{name} {part}", _advised(why))
+            for name, parts in reasons.items()
+            for part, why in parts.items()
+        ]
     except (aiohttp.ClientError, TimeoutError, OSError) as fault:
         return [("server", f"{url} does not answer ({type(fault).__name__}): is it running?")]
-    said = [
-        (f"{name} {part}", _advised(why)) for name, parts in reasons.items() for part, why in parts.items()
-    ]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return [("server", f"{url} answers, but not as Samspil does: is it the address of another server?")]
     return said or [("server", "")]
 
 
@@ -73,7 +77,7 @@ def _advised(why: str) -> str:
 async def _database(service: Service, settings: Settings) -> str:
     try:
         connection = await connect(settings.database.get_secret_value(), schema=service.name)
-    except (OSError, TimeoutError) as fault:
+    except CONNECTION_FAULTS as fault:
         return f"does not answer ({type(fault).__name__})"
     try:
         missing = await missing_migrations(connection, service)

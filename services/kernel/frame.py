@@ -75,7 +75,7 @@ def serve_on(app: FastAPI, runtimes: Mapping[str, Runtime], principals: Principa
 async def text_only(request: Request) -> None:
     """Refuse the character of the number 0, which is in no text and which the database cannot keep.
 
-    And what is not UTF-8, as JSON is between strangers (RFC 8259, 8.1): in UTF-16 it would be spelt otherwise.
+    And what is not UTF-8, as JSON between strangers is (RFC 8259, 8.1): in UTF-16 it is spelt otherwise.
     """
     body = await request.body()
     if b"\0" in body or not _is_utf8(body):

@@ -1,17 +1,34 @@
 """Settings of a process, from the environment (`SAMSPIL_…`), each also from a file (`SAMSPIL_…_FILE`)."""
 
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.kernel.errors import No
 
+_BROKER: Final = re.compile(r"\s*(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]]+)(:[0-9]{1,5})?\s*")
+
 
 class SettingsFault(No):
     """A setting is missing or cannot be used."""
+
+
+def _database(named: SecretStr) -> SecretStr:
+    """Refuse what is no connection string, without repeating it: it may hold a password."""
+    text = named.get_secret_value()
+    if text and not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("an address as in postgresql://user@host:5432/samspil")
+    return named
+
+
+def _brokers(named: str) -> str:
+    if named and not all(map(_BROKER.fullmatch, named.split(","))):
+        raise ValueError("addresses as in kafka-1:9092,kafka-2:9092")
+    return named
 
 
 class Settings(BaseSettings):
@@ -20,8 +37,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SAMSPIL_", frozen=True, extra="forbid")
 
     mode: Literal["production", "embedded", "test"] = "production"
-    database: SecretStr = SecretStr("")
-    bootstrap: str = ""
+    database: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("")
+    bootstrap: Annotated[str, AfterValidator(_brokers)] = ""
     broker: Literal["kafka", "embedded"] = "kafka"
     kafka_user: str = ""
     kafka_password: SecretStr = SecretStr("")

@@ -36,7 +36,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         hint = f" ({fault.hint})" if isinstance(fault, No) and fault.hint else ""
         err.print(f"samspil: {sentence}{hint}", style="red", markup=False, highlight=False)
         raise typer.Exit(3) from None
-    except (asyncpg.PostgresError, OSError) as fault:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as fault:
         err.print(
             f"samspil: {type(fault).__name__}: is the server there? `samspil doctor` tells more", style="red"
         )
@@ -51,9 +51,9 @@ def time_of(text: str | None, option: str) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter("a time as in 2026-11-22T10:00:00+01:00", param_hint=option) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def age_of(text: str | None, option: str) -> timedelta | None:

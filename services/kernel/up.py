@@ -28,7 +28,7 @@ from services.kernel.resending import refill
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
 from services.kernel.serving import app_of, door_of, running, serve, stop_on_signals
-from services.kernel.settings import Settings, read_settings
+from services.kernel.settings import Settings, SettingsFault, read_settings
 from services.kernel.tracing import set_up_tracing
 
 VIRTUAL_START: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
@@ -108,9 +108,10 @@ def _clock(folder: Path, *, virtual: bool) -> Clock:
 
 def write_whereabouts(folder: Path, settings: Settings) -> None:
     """Leave word, for the owner of the folder only, of how commands reach what runs on it."""
-    file = folder / _WHEREABOUTS
-    file.touch(mode=0o600)
-    file.write_text(
+    beside = folder / f"{_WHEREABOUTS}.new"
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600)
+    beside.write_text(
         json.dumps(
             {
                 "mode": "embedded",
@@ -123,14 +124,19 @@ def write_whereabouts(folder: Path, settings: Settings) -> None:
             }
         )
     )
+    beside.replace(folder / _WHEREABOUTS)
 
 
 def read_whereabouts(folder: Path) -> Settings:
-    """Return the settings of what runs, or last ran, on a folder; raise `NothingHere`."""
+    """Return the settings of what runs, or last ran, on a folder; raise `NothingHere` and `SettingsFault`."""
+    file = folder / _WHEREABOUTS
     try:
-        return read_settings(**json.loads((folder / _WHEREABOUTS).read_text()))
-    except FileNotFoundError:
+        return read_settings(**json.loads(file.read_text()))
+    except (FileNotFoundError, NotADirectoryError):
         raise NothingHere(f"samspil up --data {folder}") from None
+    except (OSError, ValueError, TypeError) as fault:
+        again = f"`samspil up --data {folder}` writes it anew"
+        raise SettingsFault(f"{file} cannot be read ({type(fault).__name__}): {again}") from None
 
 
 async def _watch(

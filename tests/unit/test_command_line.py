@@ -4,8 +4,10 @@ import re
 import socket
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -75,3 +77,82 @@ def test_a_server_that_was_not_named(words: tuple[str, ...], setting: str) -> No
 
     assert said.code == 3
     assert f"is named: set {setting}, or name a data folder" in _words(said.err)
+
+
+BEYOND = 2**63
+SOMEBODY = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("parked", "show", "referral", BEYOND),
+        ("parked", "show", "referral", 0),
+        ("parked", "replay", "referral", BEYOND),
+        ("parked", "follow", "referral", BEYOND, "--by", SOMEBODY),
+        ("parked", "drop", "referral", BEYOND, "--because", "untrue", "--by", SOMEBODY),
+        ("parked", "drop", "referral", 1, "--because", "untrue", "--by", SOMEBODY, "--tenant", "٠٤٤٠"),
+        ("parked", "list", "--most", BEYOND),
+        ("resend", "referral", "--first", BEYOND),
+        ("resend", "referral", "--last", BEYOND),
+        ("resend", "referral", "--since", "0001-01-01T00:00:00+14:00"),
+        ("resend", "referral", "--until", "9999-12-31T23:59:59-14:00"),
+    ],
+    ids=lambda words: " ".join(map(str, words)),
+)
+def test_what_the_database_could_not_take_is_wrong_use(words: tuple[object, ...]) -> None:
+    """It is said before anybody is asked, and no database is blamed for it."""
+    assert samspil(*words).code == 2
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"[]", b"\xff"])
+def test_a_word_of_a_server_that_cannot_be_read(tmp_path: Path, left: bytes) -> None:
+    """Whoever asks for what runs on a folder reads what is broken, and what writes it anew."""
+    (tmp_path / "server.json").write_bytes(left)
+
+    said = samspil("parked", "list", "--data", tmp_path)
+
+    assert said.code == 3
+    assert f"samspil up --data {tmp_path}" in _words(said.err).replace(" /", "/").replace(
+        "--data/", "--data /"
+    )
+
+
+def test_a_file_in_the_place_of_a_data_folder(tmp_path: Path) -> None:
+    """Nothing has run on it."""
+    file = tmp_path / "file"
+    file.touch()
+
+    said = samspil("doctor", "--data", file)
+
+    assert said.code == 3
+    assert "No server has run on this data folder yet" in _words(said.err)
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Answers everything with JSON that is not ours."""
+
+    said = b"{}"
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(self.said)
+
+    def log_message(self, *_said: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"{", b'{"reasons": ["x"]}', b'{"reasons": {"x": "y"}}'])
+def test_a_server_that_is_another(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    """Whoever asks at the address of another server is told so."""
+    monkeypatch.setattr(Stranger, "said", answer)
+    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        said = samspil("doctor", "--url", f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+    assert said.code == 1
+    assert "not as Samspil does" in _words(said.out)

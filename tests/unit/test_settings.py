@@ -85,6 +85,9 @@ def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("HORIZON_SECONDS", "0"),
         ("TICK_SECONDS", "often"),
         ("LOG_LEVEL", "loud"),
+        ("DATABASE", "hunter2"),
+        ("BOOTSTRAP", "kafka-1:nine"),
+        ("BOOTSTRAP", "kafka-1:9092,,kafka-2:9092"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -93,6 +96,24 @@ def test_a_setting_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, name
 
     with pytest.raises(SettingsFault, match=f"^SAMSPIL_{name}: "):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE", "postgresql://samspil@one:5432,two:5432/samspil?target_session_attrs=read-write"),
+        ("DATABASE", "postgres:///samspil?host=/run/postgresql"),
+        ("BOOTSTRAP", "kafka-1:9092,kafka-2:9092"),
+        ("BOOTSTRAP", "[::1]:9092"),
+    ],
+)
+def test_an_address_that_can_be_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Of one server or of several."""
+    monkeypatch.setenv(f"SAMSPIL_{name}", value)
+
+    settings = read_settings()
+
+    assert value in (settings.database.get_secret_value(), settings.bootstrap)
 
 
 def test_every_fault_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +128,7 @@ def test_every_fault_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fault_repeats_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was given is not in the error."""
     monkeypatch.setenv("SAMSPIL_PORT", "hunter2")
+    monkeypatch.setenv("SAMSPIL_DATABASE", "samspil:hunter2@localhost")
 
     with pytest.raises(SettingsFault) as said:
         read_settings()
