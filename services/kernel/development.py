@@ -83,8 +83,11 @@ class Issuer:
         """Use the key in a file, or make one."""
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch(mode=0o600)
-            file.write_text(json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
+            beside = file.with_suffix(".new")  # whole or not at all
+            beside.unlink(missing_ok=True)
+            beside.touch(mode=0o600)
+            beside.write_text(json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
+            beside.replace(file)
         self._key = OKPKey.import_key(json.loads(file.read_text()))
         self._audience = audience
 

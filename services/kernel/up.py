@@ -66,7 +66,7 @@ async def everything(
             partitions=_PARTITIONS,
             host=_LOOPBACK,
             port=port,
-            kek=folder / "keys" / "kek",
+            kek=_kek(folder),
             smtp_port=mail_port,
             smtp_tls=False,
             public_url=f"http://127.0.0.1:{port}",
@@ -74,7 +74,7 @@ async def everything(
         for service in services:
             await migrate(database.dsn, service)
         await refill([service.name for service in services], settings)
-        kms = FileKms(folder / "keys" / "kek", mode=settings.mode)
+        kms = FileKms(_kek(folder), mode=settings.mode)
         async with running(services, settings, clock=clock, kms=kms) as runtimes:
             write_whereabouts(folder, settings)
             watch = asyncio.create_task(_watch(database, broker, runtimes, settings))
@@ -106,6 +106,11 @@ def _clock(folder: Path, *, virtual: bool) -> Clock:
     return VirtualClock(folder / "clock", VIRTUAL_START) if virtual else SystemClock()
 
 
+def _kek(folder: Path) -> Path:
+    """Return where the key of a folder lies, from wherever it is asked: a new one would open nothing."""
+    return folder.absolute() / "keys" / "kek"
+
+
 def write_whereabouts(folder: Path, settings: Settings) -> None:
     """Leave word, for the owner of the folder only, of how commands reach what runs on it."""
     beside = folder / f"{_WHEREABOUTS}.new"
@@ -119,7 +124,6 @@ def write_whereabouts(folder: Path, settings: Settings) -> None:
                 "database": settings.database.get_secret_value(),
                 "bootstrap": settings.bootstrap,
                 "port": settings.port,
-                "kek": str(settings.kek),
                 "partitions": settings.partitions,
             }
         )
@@ -131,7 +135,7 @@ def read_whereabouts(folder: Path) -> Settings:
     """Return the settings of what runs, or last ran, on a folder; raise `NothingHere` and `SettingsFault`."""
     file = folder / _WHEREABOUTS
     try:
-        return read_settings(**json.loads(file.read_text()))
+        return read_settings(**{**json.loads(file.read_text()), "kek": _kek(folder)})
     except (FileNotFoundError, NotADirectoryError):
         raise NothingHere(f"samspil up --data {folder}") from None
     except (OSError, ValueError, TypeError) as fault:

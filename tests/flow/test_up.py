@@ -1,9 +1,11 @@
 """Everything in one process: what it takes from its surroundings, and what it does not."""
 
+from pathlib import Path
+
 import pytest
 
 from services.kernel.embedded_process import free_port
-from services.kernel.up import everything
+from services.kernel.up import everything, read_whereabouts
 from tests.servers import scratch_folder
 
 
@@ -17,3 +19,19 @@ async def test_the_embedded_server_answers_on_the_loopback_alone(monkeypatch: py
             host = settings.host
 
     assert host == "127.0.0.1"
+
+
+@pytest.mark.embedded
+async def test_a_folder_has_one_key_from_wherever_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A folder may be named from where the server was started: commands from elsewhere use the same key."""
+    with scratch_folder() as folder:
+        monkeypatch.chdir(folder)
+        async with everything((), Path("data"), port=free_port(), virtual=False) as (_, settings, _):
+            monkeypatch.chdir(tmp_path)
+            found = read_whereabouts(folder / "data")
+        key = (folder / "data" / "keys" / "kek").read_bytes()
+
+        assert found.kek == settings.kek == folder / "data" / "keys" / "kek"
+        assert found.kek.read_bytes() == key
