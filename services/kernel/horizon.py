@@ -28,17 +28,22 @@ class Horizon:
             return _always
         rows = await tx.fetch(_READ, _SOURCE, topic_of(_SOURCE))
         ticks: dict[int, datetime] = {row["part"]: row["at"] for row in rows}
-        oldest = wall() - self._reach
+        now = wall()
+        oldest, latest = now - self._reach, now + self._reach
 
         def fresh(row: Row) -> bool:
             at = ticks.get(partition_of(row.key.encode(), self._partitions))
-            return at is not None and at >= oldest and not row.parked
+            return at is not None and oldest <= at <= latest and not row.parked
 
         return fresh
 
     async def move(self, tx: Tx, ticks: dict[int, datetime]) -> None:
-        """Remember ticks, after all that stood before them was applied."""
-        await tx.execute(_MOVE, _SOURCE, list(ticks), list(ticks.values()))
+        """Remember ticks, after all that stood before them was applied.
+
+        A tick from the future was told by a clock that went wrong, and gives way to the next.
+        """
+        latest = wall() + self._reach
+        await tx.execute(_MOVE, _SOURCE, list(ticks), list(ticks.values()), latest)
 
 
 def _always(_row: Row) -> bool:
@@ -57,5 +62,6 @@ where source = $1
 _MOVE = """
 insert into horizon as old (source, part, at)
 select $1, part, at from unnest($2::integer[], $3::timestamptz[]) as t (part, at)
-on conflict (source, part) do update set at = greatest(old.at, excluded.at)
+on conflict (source, part) do update
+set at = case when old.at > $4 then excluded.at else greatest(old.at, excluded.at) end
 """

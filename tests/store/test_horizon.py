@@ -80,6 +80,16 @@ async def test_a_tick_that_comes_again_does_not_set_back(tx: Session) -> None:
     assert await known(tx)
 
 
+async def test_a_tick_from_the_future_opens_no_gate(tx: Session) -> None:
+    """A clock that was wrong for a while vouches for nothing, and the next tick takes its place."""
+    await HORIZON.move(tx, {PART: ago(1)})
+    await HORIZON.move(tx, {PART: ago(-3600)})
+    ahead = await known(tx)
+    await HORIZON.move(tx, {PART: ago(1)})
+
+    assert (ahead, await known(tx)) == (False, True)
+
+
 async def test_a_stream_with_events_that_wait_is_not_known(tx: Session) -> None:
     """What waits may be the loss of a consent."""
     await HORIZON.move(tx, {PART: ago(1)})
