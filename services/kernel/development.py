@@ -10,9 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Request
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.event import Tenant
+from services.kernel.bounds import Moment
 from services.kernel.checks import Checks, check_all
 from services.kernel.clock import Clock, VirtualClock
 from services.kernel.errors import No, NotAllowed, Refused
@@ -65,7 +66,7 @@ class Move(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    to: AwareDatetime
+    to: Moment
 
 
 class Names(BaseModel):

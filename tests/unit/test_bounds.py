@@ -6,6 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from services.kernel.bounds import Day, Moment
+from services.kernel.development import Move
 
 DAY: TypeAdapter[date] = TypeAdapter(Day)
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -38,3 +39,10 @@ def test_a_moment_that_utc_does_not_have_is_refused(moment: str) -> None:
     """It would be a bug in the database, and is a wrong field."""
     with pytest.raises(ValidationError):
         MOMENT.validate_python(moment)
+
+
+@pytest.mark.parametrize("to", [1_800_000_000, "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_a_clock_is_not_moved_where_nothing_can_be_reckoned(to: object) -> None:
+    """It could never be moved back."""
+    with pytest.raises(ValidationError):
+        Move.model_validate({"to": to})
