@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -12,10 +13,19 @@ from fastapi import Header, Request, Response
 from msgspec import Struct
 from pydantic import BaseModel
 
+from contracts.event import municipality_stream
 from contracts.model import CollaborationModel
 from contracts.model_parts import Language
 from services.kernel.decision import Actor, Look
-from services.kernel.errors import ConsentUnknown, KeyMissing, KeyReused, No, NotAllowed, VersionMissing
+from services.kernel.errors import (
+    ConsentUnknown,
+    KeyMissing,
+    KeyReused,
+    Missing,
+    No,
+    NotAllowed,
+    VersionMissing,
+)
 from services.kernel.fingerprints import unkeyed
 from services.kernel.ids import new_id
 from services.kernel.languages import language_of
@@ -29,6 +39,9 @@ from services.kernel.weighing import Asked, Note, Outcome
 _LONGEST_KEY: Final = 200
 _LONGEST_VERSION: Final = 18
 _PATIENCE_SECONDS: Final = 5.0
+_RECKONED: Final = 5
+"""The version of those ids that are made from a name (RFC 9562)."""
+
 T = TypeVar("T")
 
 
@@ -88,8 +101,10 @@ class Desk:
 
         `made` is the id of what the command makes within its stream. With `fresh` no version is needed.
         Raises the command's refusal, `NotAllowed` (which is noted in the trail), `Stale`, `VersionMissing`,
-        `KeyMissing` and `KeyReused`.
+        `KeyMissing`, `KeyReused`, and `Missing` where the stream is another municipality's own.
         """
+        if self._is_anothers(stream_id):
+            raise Missing
         key = self._key()
         request = await self._said()
         with self._span(command):
@@ -141,6 +156,11 @@ class Desk:
         async with self._connection() as tx:
             if set(stream_ids) - await self._runtime.step.surely(tx, list(set(stream_ids))):
                 raise ConsentUnknown
+
+    def _is_anothers(self, stream_id: UUID) -> bool:
+        """Return whether a stream is that of another municipality, which whoever came first could take."""
+        own = stream_id == municipality_stream(self.actor.tenant)
+        return stream_id.version == _RECKONED and not own and stream_id in _municipalities()
 
     def _connection(self) -> "PoolAcquireContext[Any]":
         """Return a connection; whoever gets none within a while is told to come again."""
@@ -236,6 +256,12 @@ class Desk:
 def looks_of(actor: Actor) -> UUID:
     """Return the stream of an actor's looks in one municipality."""
     return uuid5(NAMESPACE_URL, f"urn:samspil:looks:{actor.tenant}:{actor.id}")
+
+
+@lru_cache(maxsize=1)
+def _municipalities() -> frozenset[UUID]:
+    """Return the streams of all municipalities: anybody can reckon them from the codes."""
+    return frozenset(municipality_stream(f"{code:04}") for code in range(10_000))
 
 
 def at(service: str) -> Callable[..., Awaitable[Desk]]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import aiohttp
 import asyncpg
@@ -19,6 +19,7 @@ from joserfc.jwk import KeySet, OKPKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.consent import ConsentLost
+from contracts.event import municipality_stream
 from contracts.model import load_models, model_folder
 from services.kernel import database
 from services.kernel.clock import wall
@@ -345,6 +346,19 @@ async def test_another_municipality_sees_nothing(site: Site) -> None:
 
     assert [(answer.status, answer.slug) for answer in answers] == [(404, "missing")] * 3
     assert await site.types() == ["consent.given.v1"]
+
+
+async def test_another_municipality_is_not_forestalled(site: Site) -> None:
+    """Its own stream, whose id anybody can reckon, is taken by nobody else before it begins."""
+    others, own = municipality_stream("0461"), municipality_stream(TENANT)
+
+    taken = await site.count(str(others), None)
+    made_up = await site.count(str(uuid5(NAMESPACE_URL, "a tally")), None)
+    began = await site.count(str(others), None, token=a_token(tenant="0461"))
+
+    assert (taken.status, taken.slug) == (404, "missing")
+    assert (made_up.status, began.status) == (200, 200)
+    assert (await site.count(str(own), None)).status == 200
 
 
 async def test_an_unknown_address_is_said(site: Site) -> None:
