@@ -25,6 +25,9 @@ from services.kernel.embedded_process import free_port
 
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 60.0
+_MARK: Final = "demo"
+_MADE_UP: Final = (_MARK, "clock")
+"""Files of a folder in which time was moved, or was to be: nobody real is in it."""
 
 
 def main(
@@ -57,8 +60,7 @@ def main(
 @contextlib.contextmanager
 def _server(data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run a server on an empty folder while the block runs; yield its address and process."""
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True)
+    _empty(data)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "services", "up", "--data", str(data), "--port", str(port)]
@@ -70,6 +72,23 @@ def _server(data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGTERM)
             process.wait(_STOP_SECONDS)
+
+
+def _empty(data: Path) -> None:
+    """Empty a demo's folder, or make one; raise `typer.BadParameter` where anything else lies in it."""
+    try:
+        if data.exists() and any(data.iterdir()) and not any((data / name).exists() for name in _MADE_UP):
+            raise typer.BadParameter(
+                f"{data} holds something else than a demo, which would be deleted: name another folder",
+                param_hint="--data",
+            )
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(parents=True)
+        (data / _MARK).touch()
+    except OSError as fault:
+        raise typer.BadParameter(
+            f"{data}: {fault.strerror}: name another folder", param_hint="--data"
+        ) from None
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], data: Path) -> None:

@@ -14,7 +14,7 @@ from services.kernel.errors import No
 from services.kernel.migrations import missing_migrations
 from services.kernel.service import Service
 from services.kernel.serving import models_of
-from services.kernel.settings import Settings
+from services.kernel.settings import Settings, SettingsFault
 from services.kernel.topics import make_topics
 from services.kernel.wire import BrokerUnreachable, producer, started
 
@@ -23,11 +23,10 @@ _STOPPED: Final = "mend or go back to the earlier version, start the process aga
 
 async def examine(services: Sequence[Service], settings: Settings) -> list[tuple[str, str]]:
     """Return what is wrong with an installation, part by part; an empty text is a part that is well."""
-    models_of(settings)
     server = await ask_ready(f"http://127.0.0.1:{settings.port}") if settings.mode == "embedded" else []
     databases = [(f"database of {service.name}", await _database(service, settings)) for service in services]
     return [
-        ("models", ""),
+        ("models", _models(settings)),
         *databases,
         ("broker", await _broker(settings)),
         ("topics", await _topics(services, settings)),
@@ -72,6 +71,14 @@ async def ask_ready(url: str) -> list[tuple[str, str]]:
 
 def _advised(why: str) -> str:
     return f"{why}: {_STOPPED}" if why.startswith("stopped") else why
+
+
+def _models(settings: Settings) -> str:
+    try:
+        models_of(settings)
+    except SettingsFault as fault:
+        return fault.hint
+    return ""
 
 
 async def _database(service: Service, settings: Settings) -> str:

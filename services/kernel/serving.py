@@ -11,8 +11,9 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from joserfc.errors import JoseError
 
-from contracts.model import CollaborationModel, load_models, model_folder
+from contracts.model import CollaborationModel, ModelError, load_models, model_folder
 from services.kernel.clock import Clock
 from services.kernel.errors import No
 from services.kernel.frame import application, serve_on
@@ -33,8 +34,11 @@ class PortTaken(No):
 
 
 def models_of(settings: Settings) -> Mapping[str, CollaborationModel]:
-    """Return the installed collaboration models by their reference."""
-    return load_models(settings.models or model_folder())
+    """Return the installed collaboration models by their reference; raise `SettingsFault`."""
+    try:
+        return load_models(settings.models or model_folder())
+    except ModelError as fault:
+        raise SettingsFault(f"SAMSPIL_MODELS: {fault}") from None
 
 
 @asynccontextmanager
@@ -50,10 +54,16 @@ async def kms_of(settings: Settings) -> AsyncIterator[Kms]:
 
 
 def principals_of(settings: Settings) -> Principals:
-    """Return who verifies tokens."""
+    """Return who verifies tokens; raise `SettingsFault`."""
     if settings.issuer_keys is None:
         raise SettingsFault("SAMSPIL_ISSUER_KEYS: name the file with the issuer's public keys (JWKS)")
-    return Principals(read_keys(settings.issuer_keys), settings.audience)
+    try:
+        keys = read_keys(settings.issuer_keys)
+    except (OSError, ValueError, LookupError, TypeError, JoseError) as fault:
+        why = str(fault.strerror) if isinstance(fault, OSError) else "it holds no public keys (RFC 7517)"
+        hint = f"SAMSPIL_ISSUER_KEYS names {settings.issuer_keys}, which cannot be used: {why}"
+        raise SettingsFault(hint) from None
+    return Principals(keys, settings.audience)
 
 
 @asynccontextmanager

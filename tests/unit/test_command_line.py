@@ -47,6 +47,18 @@ def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
+def test_a_demo_empties_no_folder_but_its_own(tmp_path: Path) -> None:
+    """Whoever names a folder by mistake does not lose what lies in it."""
+    (tmp_path / "letter").write_text("mine")
+
+    demo = [sys.executable, "-m", "services.demo", "--cases", "1", "--data", str(tmp_path)]
+    said = subprocess.run(demo, capture_output=True, text=True, check=False)
+
+    assert said.returncode == 2
+    assert "name another folder" in _words(said.stderr)
+    assert (tmp_path / "letter").read_text() == "mine"
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     """The port is tried before the database and the broker are started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.kernel.serving import models_of, principals_of
 from services.kernel.settings import Settings, SettingsFault, read_settings
 
 
@@ -141,3 +142,22 @@ def test_a_setting_that_does_not_exist_is_refused() -> None:
     """A program cannot give what nobody reads."""
     with pytest.raises(SettingsFault, match="SAMSPIL_COLOUR"):
         read_settings(colour="blue")
+
+
+@pytest.mark.parametrize(
+    "held", [None, "{", "[]", '{"keys": []}', '{"keys": [{"kty": "none"}]}', '{"kty": "OKP"}', "\xff"]
+)
+def test_keys_of_a_sign_in_service_that_cannot_be_used_are_named(tmp_path: Path, held: str | None) -> None:
+    """A file that is missing, or holds no public keys, is said with its name."""
+    file = tmp_path / "issuer.json"
+    if held is not None:
+        file.write_text(held, encoding="latin-1")
+
+    with pytest.raises(SettingsFault, match=r"SAMSPIL_ISSUER_KEYS names .*issuer\.json"):
+        principals_of(Settings(issuer_keys=file))
+
+
+def test_a_folder_without_models_is_named(tmp_path: Path) -> None:
+    """Before anything is started."""
+    with pytest.raises(SettingsFault, match=r"SAMSPIL_MODELS: .*no collaboration model is here"):
+        models_of(Settings(models=tmp_path))
