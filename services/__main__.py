@@ -63,6 +63,9 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 ServiceArgument = Annotated[str, typer.Argument(help=", ".join(SERVICES))]
+_HERE: Final = Path(".samspil")
+"""Where `samspil up` keeps everything unless it is told otherwise."""
+
 _MOST: Final = 2**63 - 1
 """The largest number that the database counts with."""
 
@@ -90,7 +93,7 @@ def about(
 
 @app.command()
 def up(
-    data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = Path(".samspil"),
+    data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = _HERE,
     port: Annotated[int, typer.Option(help="Port on the loopback address.", min=1, max=65535)] = 8440,
     clock: Annotated[str, typer.Option(help="system, or virtual: time moves only when told to.")] = "system",
 ) -> None:
@@ -156,8 +159,7 @@ def doctor(
 ) -> None:
     """Say what is wrong with an installation, and what to do about it."""
     _must_be_address(url)
-    folder = data or (Path(".samspil") if Path(".samspil/server.json").exists() else None)
-    found = run_to_end(_examination(url, folder))
+    found = run_to_end(_examination(url, data))
     lines = [
         f"[{'red' if why else 'green'}]{'✗' if why else '✓'}[/] {part}{': ' + why if why else ''}"
         for part, why in found
@@ -325,6 +327,8 @@ async def _examination(url: str | None, folder: Path | None) -> list[tuple[str, 
     if url:
         return await examining.ask_ready(url)
     settings = _settings(folder)
+    if not settings.database.get_secret_value() and (_HERE / "server.json").exists():
+        settings = _settings(_HERE)
     if not settings.database.get_secret_value():
         return await examining.examine_installation()
     return await examining.examine(ALL, settings)

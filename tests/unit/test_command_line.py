@@ -168,3 +168,19 @@ def test_a_server_that_is_another(monkeypatch: pytest.MonkeyPatch, answer: bytes
 
     assert said.code == 1
     assert "not as Samspil does" in _words(said.out)
+
+
+def test_a_doctor_looks_at_what_is_named_and_not_at_what_lies_about(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Beside an embedded server's folder the settings of an installation count, where there are any."""
+    (tmp_path / ".samspil").mkdir()
+    (tmp_path / ".samspil" / "server.json").write_text("broken")
+    monkeypatch.chdir(tmp_path)
+    alone = samspil("doctor")
+    monkeypatch.setenv("SAMSPIL_DATABASE", "postgresql://nobody@127.0.0.1:1/samspil")
+
+    named = samspil("doctor")
+
+    assert (alone.code, named.code) == (3, 1)
+    assert "database of directory: does not answer" in _words(named.out)
