@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream.kafka import KafkaMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from services.kernel.hearing import Batch, Hearing
+from services.kernel.logs import log
 from services.kernel.messages import Message, record_of
 from services.kernel.wire import tidy
 
@@ -81,13 +82,21 @@ async def take(
     Few are taken at a time, read and let go of: they are many objects, and dear once they have left the
     processor's cache. Raises `KafkaError` where nothing could be taken.
     """
+    places = _places(consumer)
     while batch.count < most:
         try:
             found = await consumer.getmany(timeout_ms=wait_ms, max_records=min(_AT_ONCE, most - batch.count))
-        except KafkaError:
+        except ConsumerStoppedError:
+            raise
+        except Exception as fault:
+            _go_back(consumer, {**places, **batch.ends})
             if batch.count:
                 return  # what was taken is taken; who asks again is told again
-            raise
+            if isinstance(fault, KafkaError):
+                raise
+            # Whoever fetches goes on after faults of Kafka alone; this one says no more than its kind.
+            log.error("fetched_is_unreadable", kind=type(fault).__name__)
+            raise KafkaError(type(fault).__name__) from None
         if not found:
             return
         began = time.perf_counter()
@@ -96,6 +105,20 @@ async def take(
         del found, records
         batch.seconds += time.perf_counter() - began
         wait_ms = 0
+
+
+def _places(consumer: AIOKafkaConsumer) -> dict[tuple[str, int], int]:
+    """Return the places of the next records, as far as they are known."""
+    places = {partition: position_of(consumer, partition) for partition in consumer.assignment()}
+    return {partition: place for partition, place in places.items() if place is not None}
+
+
+def _go_back(consumer: AIOKafkaConsumer, places: Mapping[tuple[str, int], int]) -> None:
+    """Return to places: a fetch that breaks lets go of what it had in hand, also of other partitions."""
+    for name, place in places.items():
+        partition = TopicPartition(*name)
+        if partition in consumer.assignment() and position_of(consumer, partition) != place:
+            consumer.seek(partition, place)
 
 
 def is_behind(consumer: AIOKafkaConsumer) -> bool:

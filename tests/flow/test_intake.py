@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel import operating
@@ -374,6 +374,10 @@ async def test_nobody_is_deaf_between_two_fetches(
         """A consumer that never has anything."""
 
         asked = 0
+
+        def assignment(self) -> set[TopicPartition]:
+            """Nothing is known of its places."""
+            return set()
 
         async def getmany(self, *, timeout_ms: int, max_records: int | None) -> dict[object, list[object]]:
             """Return nothing."""

@@ -1,11 +1,12 @@
 """What has come is taken a little at a time, up to a bound, and nothing that was taken is forgotten."""
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError
 
 from services.kernel.hearing import Batch, Hearing
 from services.kernel.longpoll import take
@@ -14,6 +15,7 @@ from tests.tally import TALLY, a_message, a_record, case_id, seen
 
 HEARING = Hearing(TALLY)
 HERE = TopicPartition("samspil.referral.v1", 0)
+THERE = TopicPartition("samspil.consent.v1", 0)
 
 
 class Holding:
@@ -24,6 +26,10 @@ class Holding:
         self.left = [a_record(a_message(case_id(n), 1, seen(n))) for n in range(count)]
         self.asked: list[tuple[int, int]] = []
         self._fails_after = fails_after
+
+    def assignment(self) -> set[TopicPartition]:
+        """Nothing is known of its places."""
+        return set()
 
     async def getmany(
         self, *, timeout_ms: int, max_records: int
@@ -74,3 +80,48 @@ async def test_a_broker_that_is_lost_at_once_is_told() -> None:
     """There is nothing to go on with."""
     with pytest.raises(KafkaConnectionError):
         await taken_from(Holding(200, fails_after=0))
+
+
+class Breaking:
+    """A consumer of two partitions, which breaks on the second with the records of the first in hand."""
+
+    def __init__(self, fault: Exception) -> None:
+        """Hold one record in each partition."""
+        self.places = {HERE: 7, THERE: 3}
+        self.faults = [fault]
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=self))
+
+    def assignment(self) -> set[TopicPartition]:
+        """Return both partitions."""
+        return set(self.places)
+
+    def state_value(self, partition: TopicPartition) -> SimpleNamespace:
+        """Return where it is."""
+        return SimpleNamespace(position=self.places[partition], has_valid_position=True)
+
+    def seek(self, partition: TopicPartition, place: int) -> None:
+        """Go there."""
+        self.places[partition] = place
+
+    async def getmany(self, **_how: int) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Hand out the first partition's record where it stands before it."""
+        if self.places[HERE] > 7:
+            return {}
+        self.places[HERE] = 8
+        if self.faults:
+            raise self.faults.pop()
+        return {HERE: [a_record(a_message(case_id(1), 1, seen(1)))]}
+
+
+@pytest.mark.parametrize(
+    "fault", [CorruptRecordException(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "")], ids=repr
+)
+async def test_what_a_broken_fetch_had_in_hand_is_fetched_again(fault: Exception) -> None:
+    """A record that cannot be read costs no record of another partition, and those who fetch go on."""
+    consumer = Breaking(fault)
+
+    with pytest.raises(KafkaError):
+        await taken_from(consumer)
+
+    assert consumer.places == {HERE: 7, THERE: 3}
+    assert (await taken_from(consumer)).count == 1
