@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -171,6 +172,12 @@ def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
     )
 
 
+@lru_cache
+def kms_for(dsn: str) -> Kms:
+    """Return the key store that belongs to a database."""
+    return FileKms(Path(tempfile.mkdtemp()) / f"kek of {dsn.rpartition('/')[2]}", mode="test")
+
+
 @asynccontextmanager
 async def running(
     dsn: str,
@@ -188,7 +195,7 @@ async def running(
     await migrate(dsn, service)
     if bootstrap:
         await make_topics({"referral", service.name}, settings)
-    kms = kms or FileKms(Path(tempfile.mkdtemp()) / "kek", mode="test")
+    kms = kms or kms_for(dsn)
     runtime = Runtime(service, settings, clock=clock or SystemClock(), models=models or {}, kms=kms)
     await runtime.start(listen=bool(bootstrap))
     try:

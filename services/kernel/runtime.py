@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+import asyncpg
+
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.clock import Clock
@@ -62,7 +64,10 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, *, listen: bool = True) -> None:
-        """Open the database and start the loops; without `listen` only commands can be given."""
+        """Open the database and start the loops; without `listen` only commands can be given.
+
+        Raises `KeyStoreBroken`, with nothing left open, where the key store is not that of this database.
+        """
         dsn = self.settings.database.get_secret_value()
         recent = Recent(_REMEMBERED)
         self.pool = await open_pool(
@@ -74,7 +79,9 @@ class Runtime:
             partitions=self.settings.partitions,
             seconds=self.settings.horizon_seconds,
         )
-        known = Known(Keyring(self.service.name, self._kms), self.models, horizon, self.clock.now)
+        keyring = Keyring(self.service.name, self._kms)
+        await self._try_key_store(keyring)
+        known = Known(keyring, self.models, horizon, self.clock.now)
         self.relay = Relay(self.service, self.settings)
         self.step = Step(self.service, known, self._told, recent)
         self.timers = Timers(self.step, self.pool, self.clock)
@@ -84,6 +91,16 @@ class Runtime:
         self.intake: Intake | None = None
         if listen:
             await self.listen()
+
+    async def _try_key_store(self, keyring: Keyring) -> None:
+        try:
+            async with self.pool.acquire() as tx:
+                await keyring.try_one(tx)
+        except asyncpg.UndefinedTableError:  # nothing is prepared yet, as readiness tells
+            return
+        except BaseException:
+            self.pool.terminate()
+            raise
 
     def _told(self, committed: Sequence[tuple[int, Told]]) -> None:
         self.relay.tell(committed)

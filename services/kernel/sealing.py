@@ -1,6 +1,7 @@
 """Private values lie sealed with AES-256-GCM under a key per person, bound to the place they lie in."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from os import urandom
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from services.kernel.decision import Seal
 from services.kernel.errors import No
-from services.kernel.kms import Kms
+from services.kernel.kms import KeyStoreSilent, Kms
 from services.kernel.service import Tx
 
 _NONCE: Final = 12
@@ -77,6 +78,16 @@ class Keyring:
                 self.learn(opened)
         return keys
 
+    async def try_one(self, tx: Tx) -> None:
+        """Open one of the keys that lie here; raise `KeyStoreBroken` where another key store has wrapped it.
+
+        Whoever went on would wrap further keys by a store that opens none of the others.
+        """
+        row = await tx.fetchrow(_ONE_KEY)
+        if row is not None:
+            with contextlib.suppress(KeyStoreSilent):  # it is asked again when a key is needed
+                await self._kms.unwrap(row["tenant"], row["wrapped"], about=str(row["subject_id"]))
+
     async def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
         """Return a fresh key, and what must be stored for it."""
         key = AESGCM.generate_key(256)
@@ -132,6 +143,10 @@ _READ_KEYS = """
 select k.subject_id, k.tenant, k.wrapped
 from unnest($1::uuid[]) as w (subject_id) join data_keys k on k.subject_id = w.subject_id
 where k.destroyed_at is null
+"""
+
+_ONE_KEY: Final = """
+select subject_id, tenant, wrapped from data_keys where destroyed_at is null order by subject_id limit 1
 """
 
 _READ_BOXES = """

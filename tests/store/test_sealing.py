@@ -260,6 +260,19 @@ async def test_the_wrong_store_is_said(runtime: Runtime, tmp_path: Path) -> None
         await opened(runtime, FileKms(tmp_path / "another", mode="test"))
 
 
+async def test_nobody_begins_with_the_wrong_store(postgres_dsn: str, kms: FileKms, tmp_path: Path) -> None:
+    """A key store that was lost and made anew opens nothing: it must not wrap further keys beside the old."""
+    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
+        await apply(runtime, keep(WORD))
+
+    with pytest.raises(KeyStoreBroken, match="restore the key store"):
+        async with running(postgres_dsn, "", "none", kms=FileKms(tmp_path / "new", mode="test")):
+            pass
+
+    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
+        assert await opened(runtime, kms) == {"word": WORD}
+
+
 async def test_a_sealed_vault_changes_nothing(postgres_dsn: str) -> None:
     """While no key can be had a command fails and leaves nothing, not even in memory; later it succeeds."""
     async with (

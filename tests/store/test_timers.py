@@ -15,7 +15,7 @@ from services.kernel.clock import VirtualClock
 from services.kernel.database import connect
 from services.kernel.decision import Actor, Decision, Timer, TimerFired
 from services.kernel.ids import new_id
-from services.kernel.kms import FileKms, KeyStoreSilent
+from services.kernel.kms import FileKms, KeyStoreSilent, Kms
 from services.kernel.runtime import Runtime
 from services.kernel.serving import kms_of
 from services.kernel.timers import Timers
@@ -308,6 +308,22 @@ async def test_a_silent_key_store_costs_no_timer(postgres_dsn: str, clock: Virtu
     assert (waiting, total, len(fired)) == (3, 2, 2)
 
 
+class Changing:
+    """A key store that is exchanged while somebody uses it."""
+
+    def __init__(self, now: Kms) -> None:
+        """Begin with this one."""
+        self.now = now
+
+    async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
+        """Wrap by the one of now."""
+        return await self.now.wrap(tenant, key, about=about)
+
+    async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
+        """Unwrap by the one of now."""
+        return await self.now.unwrap(tenant, wrapped, about=about)
+
+
 async def test_the_wrong_key_store_costs_no_timer(
     postgres_dsn: str, clock: VirtualClock, tmp_path: Path
 ) -> None:
@@ -317,8 +333,9 @@ async def test_the_wrong_key_store_costs_no_timer(
     right = FileKms(tmp_path / "right", mode="test")
     async with waking(postgres_dsn, clock, fired, kms=right) as runtime:
         await apply(runtime, wake(1, new_id(), START, "private"))
-    wrong = FileKms(tmp_path / "wrong", mode="test")
-    async with waking(postgres_dsn, clock, fired, kms=wrong, service=opening) as runtime:
+    store = Changing(right)
+    async with waking(postgres_dsn, clock, fired, kms=store, service=opening) as runtime:
+        store.now = FileKms(tmp_path / "wrong", mode="test")
         await fire_all(runtime.timers)
         due = await runtime.timers.next_due()
     clock.move(START + timedelta(hours=2))
