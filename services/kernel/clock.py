@@ -1,5 +1,6 @@
 """What time it is: the system's clock, or in embedded mode one that can be moved."""
 
+import contextlib
 import os
 import time
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.kernel.errors import Refused
+from services.kernel.settings import SettingsFault
 
 
 class ClockBackwards(Refused):
@@ -33,9 +35,9 @@ class VirtualClock:
     """A clock that stands still until it is moved, and is kept in a file so that a restart keeps its time."""
 
     def __init__(self, file: Path, start: datetime) -> None:
-        """Go on from the file, or begin at `start`."""
+        """Go on from the file, or begin at `start`; raise `SettingsFault`."""
         self._file = file
-        self._now = datetime.fromisoformat(file.read_text()) if file.exists() else start
+        self._now = _read(file) if file.exists() else start
 
     def now(self) -> datetime:
         """Return the time, aware and in UTC."""
@@ -52,6 +54,16 @@ class VirtualClock:
             os.fsync(out.fileno())
         beside.replace(self._file)
         self._now = to
+
+
+def _read(file: Path) -> datetime:
+    with contextlib.suppress(ValueError):
+        kept = datetime.fromisoformat(file.read_text())
+        if kept.tzinfo is not None:
+            return kept
+    raise SettingsFault(
+        f"{file} holds no moment: write into it what time it was, as 2026-03-02T07:00:00+00:00"
+    )
 
 
 def wall() -> datetime:

@@ -9,7 +9,7 @@ from uuid import UUID
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from contracts.event import Tenant
 from services.kernel.decision import Actor
@@ -32,14 +32,14 @@ class TokenInvalid(No):
 
 
 class Claims(BaseModel):
-    """What a token must say of its bearer; further claims are passed over."""
+    """What a token must say of its bearer, as RFC 7519 spells it; further claims are passed over."""
 
     model_config = ConfigDict(extra="ignore")
 
     sub: UUID
-    aud: str
-    exp: int
-    nbf: int = 0
+    aud: str | tuple[str, ...]
+    exp: FiniteFloat
+    nbf: FiniteFloat = 0
     role: str
     tenant: Tenant
     organisation_id: UUID | None = None
@@ -54,14 +54,14 @@ class Principals:
         """Trust these keys for this audience."""
         self._keys = keys
         self._audience = audience
-        self._seen: dict[str, tuple[int, Actor]] = {}
+        self._seen: dict[str, tuple[float, Actor]] = {}
 
     def actor(self, authorization: str | None) -> Actor:
         """Return who bears the token; raise `TokenMissing` or `TokenInvalid`."""
         if not authorization or not authorization.lower().startswith("bearer "):
             raise TokenMissing
         token = authorization[7:].strip()
-        now = int(datetime.now(UTC).timestamp())
+        now = datetime.now(UTC).timestamp()
         known = self._seen.get(token)
         if known is None:
             known = self._verify(token, now)
@@ -72,12 +72,12 @@ class Principals:
             raise TokenInvalid("it has expired")
         return known[1]
 
-    def _verify(self, token: str, now: int) -> tuple[int, Actor]:
+    def _verify(self, token: str, now: float) -> tuple[float, Actor]:
         try:
             claims = Claims.model_validate(jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims)
         except (JoseError, ValidationError, ValueError, TypeError, RecursionError):  # a stranger wrote it
             raise TokenInvalid("its signature or its claims are not as agreed") from None
-        if claims.aud != self._audience:
+        if self._audience not in ((claims.aud,) if isinstance(claims.aud, str) else claims.aud):
             raise TokenInvalid(f"its audience is not {self._audience}")
         if claims.nbf - _LEEWAY_SECONDS > now:
             raise TokenInvalid("its time has not come yet")

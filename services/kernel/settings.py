@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.kernel.errors import No
 
+_HOST: Final = r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]/?@]*)(:[0-9]{1,5})?"
+_DATABASE: Final = re.compile(rf"postgres(ql)?://([^/?]*@)?{_HOST}(,{_HOST})*([/?].*)?")
 _BROKER: Final = re.compile(r"\s*(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]]+)(:[0-9]{1,5})?\s*")
 
 
@@ -20,7 +22,7 @@ class SettingsFault(No):
 def _database(named: SecretStr) -> SecretStr:
     """Refuse what is no connection string, without repeating it: it may hold a password."""
     text = named.get_secret_value()
-    if text and not text.startswith(("postgresql://", "postgres://")):
+    if text and not _DATABASE.fullmatch(text):
         raise ValueError("an address as in postgresql://user@host:5432/samspil")
     return named
 

@@ -256,6 +256,9 @@ TOKENS: dict[str, Callable[[], str]] = {
     "unsigned": lambda: "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.",
     "expired": lambda: a_token(exp=EXPIRED),
     "for another audience": lambda: a_token(aud="other"),
+    "for other audiences": lambda: a_token(aud=["other", "another"]),
+    "for nobody": lambda: a_token(aud=[]),
+    "that ends at no time": lambda: a_token(exp="soon"),
     "of the system": lambda: a_token(role="system"),
     "of an unknown role": lambda: a_token(role="mayor"),
     "without a role": lambda: a_token(role=None),
@@ -277,6 +280,17 @@ async def test_a_token_that_is_not_good_is_refused(site: Site, token: Callable[[
     assert (answer.status, answer.slug) == (401, "token-invalid")
     assert given not in answer.text
     assert await site.events() == []
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"aud": ["other", AUDIENCE]}, {"exp": time.time() + 600.5, "nbf": time.time() - 0.5}, {"nbf": 0}],
+)
+async def test_a_token_may_be_spelt_as_the_standard_allows(site: Site, claims: Mapping[str, Any]) -> None:
+    """Several audiences, and times between two seconds (RFC 7519, 2 and 4.1.3)."""
+    answer = await site.begin(token=a_token(**claims))
+
+    assert answer.status == 201
 
 
 async def test_a_good_token_is_good_until_it_ends(site: Site) -> None:

@@ -1,9 +1,11 @@
 """A process reads what it is told from its environment and from files, and says what is wrong with it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from services.kernel.clock import VirtualClock
 from services.kernel.serving import models_of, principals_of
 from services.kernel.settings import Settings, SettingsFault, read_settings
 
@@ -87,6 +89,7 @@ def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("TICK_SECONDS", "often"),
         ("LOG_LEVEL", "loud"),
         ("DATABASE", "hunter2"),
+        ("DATABASE", "postgresql://samspil@one:many/samspil"),
         ("BOOTSTRAP", "kafka-1:nine"),
         ("BOOTSTRAP", "kafka-1:9092,,kafka-2:9092"),
     ],
@@ -104,6 +107,7 @@ def test_a_setting_that_cannot_be_is_named(monkeypatch: pytest.MonkeyPatch, name
     [
         ("DATABASE", "postgresql://samspil@one:5432,two:5432/samspil?target_session_attrs=read-write"),
         ("DATABASE", "postgres:///samspil?host=/run/postgresql"),
+        ("DATABASE", "postgresql://samspil:a sign: @ or %2F@[::1]:5432"),
         ("BOOTSTRAP", "kafka-1:9092,kafka-2:9092"),
         ("BOOTSTRAP", "[::1]:9092"),
     ],
@@ -161,3 +165,15 @@ def test_a_folder_without_models_is_named(tmp_path: Path) -> None:
     """Before anything is started."""
     with pytest.raises(SettingsFault, match=r"SAMSPIL_MODELS: .*no collaboration model is here"):
         models_of(Settings(models=tmp_path))
+
+
+@pytest.mark.parametrize("held", ["", "soon", "2026-03-02T07:00:00", "2026-03-02T07:0"])
+def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path, held: str) -> None:
+    """The time of a folder is not guessed: deadlines have been reckoned by it."""
+    file = tmp_path / "clock"
+    file.write_text(held, encoding="utf-8")
+
+    with pytest.raises(SettingsFault, match="clock holds no moment"):
+        VirtualClock(file, datetime(2026, 1, 5, tzinfo=UTC))
+
+    assert file.read_text(encoding="utf-8") == held
