@@ -41,6 +41,7 @@ class Dropping:
     async def drop(self, tx: Tx, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None) -> UUID:
         """Give one parked event up, let its stream go on, and return the stream that tells of it.
 
+        The stream halts on while anything else of it is parked.
         Raises `Missing`, `NotFirst` and, for a message without a known stream, `WhoseTrail`.
         """
         outcome, told_in, stream_id = await self._dropped(
@@ -91,16 +92,22 @@ class Dropping:
         return looks_of(operator), operator.tenant
 
     async def _pass_by(self, tx: Tx, row: Any) -> None:
-        """Let the stream count the event as taken, where it waits for this one; raise `NotFirst`."""
+        """Let the stream count the event as taken, where it waits for this one; raise `NotFirst`.
+
+        Where it waits for one that is not here, nothing counts as taken: that one may still come, and so may
+        the true event of this number.
+        """
         if row["reason"] in _UNBOUND:
             return
-        last = await tx.fetchval(_LAST, row["stream_id"], row["source"])
+        stream_id, source, seq = row["stream_id"], row["source"], row["seq"]
+        last = await tx.fetchval(_LAST, stream_id, source)
         if last is None:
             return
-        if row["seq"] > last + 1:
-            raise NotFirst(f"it is number {row['seq']} of {row['source']}, and {last} was taken last")
-        if row["seq"] == last + 1:
-            await tx.execute(_GO_ON_BEHIND, row["stream_id"], row["source"], row["seq"], _mark(row))
+        earlier = await tx.fetchval(_EARLIER, stream_id, source, last, seq, _UNBOUND)
+        if earlier is not None:
+            raise NotFirst(f"it is number {seq} of {source}, and {last} was taken last; see {earlier}")
+        if seq == last + 1:
+            await tx.execute(_GO_ON_BEHIND, stream_id, source, seq, _mark(row))
 
     def _told(self, row: Any, stream_id: UUID, tenant: str, why: WhyDropped, operator: Actor) -> Asked:
         told = self._step.service.dropped
@@ -140,6 +147,12 @@ def _uuid(key: bytes | None) -> UUID | None:
 _LOCK: Final = "select tenant from streams where stream_id = $1 for no key update"
 
 _LAST: Final = "select coalesce((marks -> $2 ->> 0)::bigint, 0) from streams where stream_id = $1"
+
+_EARLIER: Final = """
+select id from parked_events
+where stream_id = $1 and source = $2 and seq > $3 and seq < $4 and reason <> all($5::text[])
+order by seq, id limit 1
+"""
 
 _GO_ON_BEHIND: Final = """
 update streams

@@ -136,6 +136,89 @@ async def test_only_the_first_of_a_stream_can_be_given_up(
     assert after == before
 
 
+async def halt(runtime: Runtime, stream: UUID) -> tuple[bool, str]:
+    """Return whether a stream halts, and what it counts as taken."""
+    row = await runtime.pool.fetchrow(
+        "select parked, marks::text as marks from streams where stream_id = $1", stream
+    )
+    assert row is not None
+    return row["parked"], row["marks"]
+
+
+async def test_what_waits_for_nothing_is_given_up_and_counts_as_not_heard(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """A number of a stream of which nothing was ever heard; the true events come later, and all are taken."""
+    forged = a_message(case_id(0), 5, seen(99), event_id=UUID(int=99))
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await publish(bootstrap, [forged])
+        alone = (await parked(runtime, 1))[0]
+        before = await halt(runtime, case_id(0))
+        done = await operating.drop_parked(runtime, alone["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
+        after, left = await halt(runtime, case_id(0)), await operating.list_parked(runtime)
+        await publish(bootstrap, [a_message(case_id(0), k, seen(k)) for k in range(1, 7)])
+        await until(lambda: _counted(runtime, 6))
+        told, found = await drops(runtime), await tallies(runtime)
+
+    assert alone["reason"] == "gap"
+    assert (before, after) == ((True, "{}"), (False, "{}"))
+    assert (left, done["left_in_stream"]) == ([], 0)
+    assert [(one["stream_id"], one["data"].sequence, one["data"].parked_as) for one in told] == [
+        (case_id(0), 5, "gap")
+    ]
+    assert found == {case_id(0): [str(seen(k).referral_id) for k in range(1, 7)]}
+
+
+async def test_the_halt_ends_when_nothing_of_the_stream_waits_any_more(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Of two that wait for what is not here the later is refused; another municipality's holds up neither."""
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await publish(
+            bootstrap,
+            [
+                a_message(case_id(0), 1, seen(1)),
+                *(a_message(case_id(0), k, seen(k)) for k in (4, 6)),
+                a_message(case_id(0), 3, seen(3), tenant="0461"),
+            ],
+        )
+        rows = {row["seq"]: row["id"] for row in await parked(runtime, 3)}
+        with pytest.raises(NotFirst, match=f"6 of referral, and 1 was taken last; see {rows[4]}"):
+            await operating.drop_parked(runtime, rows[6], why=UNTRUE, by=OPERATOR)
+        halts = []
+        for seq in (4, 6, 3):
+            await operating.drop_parked(runtime, rows[seq], why=UNTRUE, by=OPERATOR)
+            halts.append((await halt(runtime, case_id(0)))[0])
+        await publish(bootstrap, [a_message(case_id(0), k, seen(k)) for k in range(2, 7)])
+        await until(lambda: _counted(runtime, 6))
+        found = await tallies(runtime)
+
+    assert halts == [True, True, False]
+    assert found == {case_id(0): [str(seen(k).referral_id) for k in range(1, 7)]}
+
+
+async def test_who_gives_up_what_was_merely_early_sees_the_gap_and_can_mend_it(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """The late ones are taken, what follows waits again, and the one given up is taken when sent again."""
+    early = a_message(case_id(0), 3, seen(3))
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        await publish(bootstrap, [early])
+        row = (await parked(runtime, 1))[0]
+        await operating.drop_parked(runtime, row["id"], why=UNTRUE, by=OPERATOR)
+        await publish(bootstrap, [a_message(case_id(0), k, seen(k)) for k in (1, 2, 4)])
+        behind = await parked(runtime, 1)
+        halted = await halt(runtime, case_id(0))
+        await publish(bootstrap, [early])
+        await until(lambda: _counted(runtime, 4))
+        left, found = await parked(runtime, 0), await tallies(runtime)
+
+    assert [(one["seq"], one["reason"]) for one in behind] == [(4, "gap")]
+    assert halted[0] is True
+    assert left == []
+    assert found == {case_id(0): [str(seen(k).referral_id) for k in (1, 2, 3, 4)]}
+
+
 async def test_a_message_that_names_no_stream_is_told_of_where_it_belongs_best(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
