@@ -11,7 +11,9 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import typer
 import uvloop
+from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from services.kernel.embedded import FolderInUse, ServerFailed
@@ -23,6 +25,8 @@ out: Final = Console()
 err: Final = Console(stderr=True)
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_FRAME: Final = 3
+"""How many columns stand beside each cell of a table: a line, and a space on either side."""
 _AGE: Final = re.compile(r"([0-9]{1,6})([smhd])")
 
 
@@ -76,11 +80,38 @@ def show(value: Any, as_json: bool, lines: list[str]) -> None:  # noqa: FBT001  
 
 
 def show_rows(rows: list[dict[str, Any]], as_json: bool, nothing: str) -> None:  # noqa: FBT001  passed on
-    """Print rows as JSON, or as a table for people."""
+    """Print rows as JSON, or for people: as a table where it is wide enough, else each row as its pairs.
+
+    Nothing is cut, and no value is broken: ids are there to be typed again.
+    """
     if as_json or not rows:
         show(rows, as_json, [nothing])
         return
-    table = Table(*rows[0].keys())
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+    cells = [{name: str(value) for name, value in row.items()} for row in rows]
+    if _width(cells) > out.width:
+        for row in cells:
+            _print_pairs([f"{name}={value}" for name, value in row.items()])
+        return
+    table = Table(*cells[0])
+    for row in cells:
+        table.add_row(*map(escape, row.values()))
     out.print(table)
+
+
+def _width(cells: list[dict[str, str]]) -> int:
+    """Return how many columns of the terminal a table takes in which nothing is cut."""
+    widest = (max(map(cell_len, (name, *(row[name] for row in cells)))) for name in cells[0])
+    return 1 + sum(width + _FRAME for width in widest)
+
+
+def _print_pairs(pairs: list[str]) -> None:
+    """Print pairs on as few lines as hold them whole; a pair that no line holds stands alone."""
+    lines = pairs[:1]
+    for pair in pairs[1:]:
+        longer = f"{lines[-1]} {pair}"
+        if cell_len(longer) > out.width:
+            lines.append(f"  {pair}")
+        else:
+            lines[-1] = longer
+    for line in lines:
+        out.print(line, soft_wrap=True, markup=False, highlight=False)
