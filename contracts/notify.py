@@ -1,4 +1,4 @@
-"""Events of notices; the stream is the case, or the recipient for how they are reached."""
+"""Events of notices; the stream is the case, or how one municipality reaches one recipient."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -7,12 +7,13 @@ from contracts.event import AccessRefused, Code, Event, EventDropped, Looked
 
 
 class ContactRecorded(Event):
-    """It is on record how a person or organisation is reached; the stream is the recipient."""
+    """It is on record how a municipality reaches a recipient; the stream is of the two, and only of this."""
 
     type: ClassVar[str] = "notify.contact_recorded.v1"
 
     channel: Code
     language: Code
+    recipient_id: UUID | None = None
 
 
 class NoticeSent(Event):

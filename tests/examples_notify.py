@@ -38,7 +38,7 @@ from contracts.referral import (
     ReferralWithdrawn,
 )
 from services.kernel.decision import Actor, Effect, Given
-from services.notify.domain import State, decide
+from services.notify.domain import State, contact_of, decide
 from services.notify.domain_case import Case
 
 TENANT = "0440"
@@ -367,7 +367,7 @@ def a_mail(case: Case, notice_id: UUID) -> Effect:
     about = {
         "case_id": str(CASE),
         "notice_id": str(notice_id),
-        "recipient_id": str(notice.recipient_id),
+        "contact_id": str(contact_of(TENANT, notice.recipient_id)),
         "kind": case.news[notice.news_id].kind,
     }
     return Effect(notice_id, "mail", about)

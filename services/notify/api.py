@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from services.kernel.errors import Missing, NotAllowed
 from services.kernel.http import Desk, Done, at
 from services.notify import store
-from services.notify.domain import ADDRESS, Inbox, ReadNotice, RecordContact, inbox_of
+from services.notify.domain import ADDRESS, Inbox, ReadNotice, RecordContact, contact_of, inbox_of
 from services.notify.domain_case import rests_on_consent
 from services.notify.steps import TEXTS
 
@@ -51,8 +51,9 @@ class ContactBody(BaseModel):
 
 
 class ContactView(BaseModel):
-    """How a recipient is reached."""
+    """How a recipient is reached by the municipality; the trail tells of it under `id`."""
 
+    id: UUID
     language: str
     email: str | None
     version: int
@@ -120,16 +121,24 @@ async def read_notice(notice_id: UUID, desk: NotifyDesk) -> Done:
 
 @router.post("/contacts/{recipient_id}", status_code=201)
 async def record_contact(recipient_id: UUID, body: ContactBody, desk: NotifyDesk) -> Done:
-    """Keep the language and the address of a person, an organisation or a department."""
-    return await desk.do(recipient_id, RecordContact(body.language, body.email or ""), fresh=True)
+    """Keep the language and the address of a person, an organisation or a department.
+
+    Each municipality has its own of each; the trail tells of it under the answer's `id`.
+    """
+    command = RecordContact(recipient_id, body.language, body.email or "")
+    return await desk.do(contact_of(desk.actor.tenant, recipient_id), command, fresh=True)
 
 
 @router.get("/contacts/{recipient_id}")
 async def see_contact(recipient_id: UUID, desk: NotifyDesk) -> ContactView:
     """Show how a recipient is reached; the look is put on record."""
-    seen = await desk.look(recipient_id, what=("contact",), purpose="contact")
+    contact_id = contact_of(desk.actor.tenant, recipient_id)
+    seen = await desk.look(contact_id, what=("contact",), purpose="contact")
     return ContactView(
-        language=seen.state.language, email=seen.private.get(ADDRESS) or None, version=seen.version
+        id=contact_id,
+        language=seen.state.language,
+        email=seen.private.get(ADDRESS) or None,
+        version=seen.version,
     )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,7 +29,7 @@ ADDRESS = "email"
 
 
 class Recipient(Struct, frozen=True, tag="recipient", tag_field="kind"):
-    """How one person, organisation or department is reached; the address itself lies sealed."""
+    """How a person, organisation or department is reached by one municipality; the address lies sealed."""
 
     language: str
     has_address: bool
@@ -41,6 +41,7 @@ State = Case | Recipient
 class RecordContact(Struct, frozen=True):
     """Keep the language and, if there is one, the mail address of a recipient."""
 
+    recipient_id: UUID
     language: Literal["da", "nb", "en"]
     email: str = ""
 
@@ -64,6 +65,11 @@ class Inbox(Struct, frozen=True):
 
     recipient_id: UUID
     role: str
+
+
+def contact_of(tenant: str, recipient_id: UUID) -> UUID:
+    """Return the stream of how one municipality reaches a recipient; no case and no other has its id."""
+    return uuid5(NAMESPACE_URL, f"urn:samspil:contact:{tenant}:{recipient_id}")
 
 
 def decide(state: State | None, asked: object, given: Given) -> Decision:
@@ -116,7 +122,7 @@ def _may_keep(given: Given) -> bool:
     if given.actor.role in {"caseworker", "administrator"}:
         return True
     inbox = inbox_of(given.actor)
-    return inbox is not None and inbox.recipient_id == given.stream_id
+    return inbox is not None and contact_of(given.tenant, inbox.recipient_id) == given.stream_id
 
 
 def _is_theirs(case: Case, notice_id: UUID, inbox: Inbox | None) -> bool:
@@ -142,15 +148,15 @@ def _hear(case: Case, event: Event, given: Given) -> Decision:
             )
             for notice_id, notice in sent
         ),
-        effects=tuple(_mail(given.stream_id, notice_id, notice, after) for notice_id, notice in sent),
+        effects=tuple(_mail(given, notice_id, notice, after) for notice_id, notice in sent),
     )
 
 
-def _mail(case_id: UUID, notice_id: UUID, notice: Notice, case: Case) -> Effect:
+def _mail(given: Given, notice_id: UUID, notice: Notice, case: Case) -> Effect:
     about = {
-        "case_id": str(case_id),
+        "case_id": str(given.stream_id),
         "notice_id": str(notice_id),
-        "recipient_id": str(notice.recipient_id),
+        "contact_id": str(contact_of(given.tenant, notice.recipient_id)),
         "kind": case.news[notice.news_id].kind,
     }
     return Effect(key=notice_id, kind="mail", about=about)
@@ -210,7 +216,9 @@ def _record_contact(state: Recipient | None, asked: RecordContact, given: Given)
     after = Recipient(asked.language, bool(asked.email))
     if state == after and given.private.get(ADDRESS, "") == asked.email:
         return Decision(state)
-    recorded = ContactRecorded(channel="mail" if asked.email else "inbox", language=asked.language)
+    recorded = ContactRecorded(
+        channel="mail" if asked.email else "inbox", language=asked.language, recipient_id=asked.recipient_id
+    )
     return Decision(after, events=(recorded,), seals=(Seal(given.stream_id, ADDRESS, asked.email),))
 
 

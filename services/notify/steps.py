@@ -81,7 +81,8 @@ async def mail(effect: Effect, hands: Hands) -> NoteMail | None:
     news = case.news[notice.news_id]
     if rests_on_consent(role_of(news), news.kind) and not await hands.consents_known(case_id):
         raise ConsentUnknown
-    recipient, private = await hands.read(notice.recipient_id)
+    contact_id = effect.about.get("contact_id")  # not there where it was queued by an older version
+    recipient, private = await hands.read(UUID(contact_id)) if contact_id else (None, {})
     address = private.get(ADDRESS)
     if not isinstance(recipient, Recipient) or not isinstance(address, str) or not address:
         return NoteMail(notice_id, "inbox")

@@ -1,17 +1,37 @@
-"""An organisation's inbox is shut while consents are not known for sure; the family's is open."""
+"""Who sees which inbox while consents are not known for sure, and how each municipality reaches a person."""
 
+import json
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 
+from services.kernel.hearing import Hearing
+from services.kernel.ids import new_id
+from services.kernel.reading import Reading
 from services.kernel.runtime import Runtime
 from services.notify.app import SERVICE
+from services.notify.domain import contact_of
 from services.notify.domain_case import Case
 from services.notify.store import project
-from tests.examples_notify import CASE, MOTHER, ORGANISATION, TENANT, a_case, accepted, lost, sent, withdrawn
-from tests.store.test_http import Site, a_token, open_site, tick
+from tests.examples_notify import (
+    CASE,
+    COORDINATOR,
+    MOTHER,
+    ORGANISATION,
+    TENANT,
+    a_case,
+    accepted,
+    custody_recorded,
+    lost,
+    requested,
+    sent,
+    withdrawn,
+)
+from tests.store.test_http import Answer, Site, a_token, open_site, tick
 from tests.store.test_notify_store import saved
+from tests.tally import a_message, a_record
 
 A_STREAM = """
 insert into streams (stream_id, tenant, version, seq, marks, kind, state)
@@ -34,8 +54,27 @@ async def kinds(site: Site, **claims: Any) -> tuple[int, list[str]]:
     return answer.status, [notice["kind"] for notice in answer.body["notices"]]
 
 
-COORDINATOR = {"role": "coordinator", "organisation_id": str(ORGANISATION)}
+AS_COORDINATOR = {"role": "coordinator", "organisation_id": str(ORGANISATION)}
 GUARDIAN = {"role": "guardian", "sub": str(MOTHER)}
+ELSEWHERE = "0461"
+
+
+async def hear_request(runtime: Runtime, case_id: UUID, tenant: str) -> None:
+    """Let the service hear that the mother was asked for consent in a case."""
+    told = [
+        a_record(a_message(case_id, n, body, tenant=tenant), topic="samspil.consent.v1")
+        for n, body in enumerate((custody_recorded(MOTHER), requested()), 1)
+    ]
+    async with runtime.pool.acquire() as tx:
+        await runtime.step.apply(tx, Hearing(SERVICE).read(told).heard)
+
+
+async def reach(site: Site, recipient_id: UUID, body: dict[str, str] | None, **claims: Any) -> Answer:
+    """Record how a recipient is reached, or look."""
+    path, token = f"/notify/contacts/{recipient_id}", a_token(**claims)
+    if body is None:
+        return await site.ask("GET", path, token=token)
+    return await site.ask("POST", path, token=token, json=body, headers={"Idempotency-Key": str(new_id())})
 
 
 @pytest.mark.req("K3")
@@ -43,13 +82,13 @@ async def test_an_organisations_inbox_waits_for_fresh_word_of_consents(postgres_
     """Nobody is shown what a withdrawal on its way may have closed; who may know anyway is not held up."""
     async with open_site(postgres_dsn, SERVICE, horizon_seconds=60) as site:
         await keep(site.runtime, a_case(sent(), accepted()))
-        never = await kinds(site, **COORDINATOR)
+        never = await kinds(site, **AS_COORDINATOR)
         await tick(site.runtime, 90.0)
-        old, family = await kinds(site, **COORDINATOR), await kinds(site, **GUARDIAN)
+        old, family = await kinds(site, **AS_COORDINATOR), await kinds(site, **GUARDIAN)
         await tick(site.runtime, 1.0)
-        fresh = await kinds(site, **COORDINATOR)
+        fresh = await kinds(site, **AS_COORDINATOR)
         await site.runtime.pool.execute("update streams set parked = true")
-        halted = await kinds(site, **COORDINATOR)
+        halted = await kinds(site, **AS_COORDINATOR)
 
     assert never == old == halted == (503, ["consent-unknown"])
     assert fresh == (200, ["referral_sent"])
@@ -62,6 +101,69 @@ async def test_the_word_to_stop_is_shown_also_then(postgres_dsn: str) -> None:
     """An organisation that must stop reads so whatever is known of consents."""
     async with open_site(postgres_dsn, SERVICE, horizon_seconds=60) as site:
         await keep(site.runtime, a_case(sent(), accepted(), lost(), withdrawn()))
-        shown = await kinds(site, **COORDINATOR)
+        shown = await kinds(site, **AS_COORDINATOR)
 
     assert shown == (200, ["referral_withdrawn"])
+
+
+async def test_each_municipality_keeps_how_it_reaches_somebody_who_works_with_several(
+    postgres_dsn: str,
+) -> None:
+    """The same coordinator of the same organisation says it to both; neither sees or changes the other's."""
+    here = {**AS_COORDINATOR, "sub": str(COORDINATOR), "tenant": TENANT}
+    there = {**here, "tenant": ELSEWHERE}
+    async with open_site(postgres_dsn, SERVICE) as site:
+        said = [
+            await reach(site, ORGANISATION, {"language": language, "email": email}, **claims)
+            for claims, language, email in (
+                (here, "da", "here@example.org"),
+                (there, "nb", "there@example.org"),
+                (there, "nb", "new@example.org"),
+            )
+        ]
+        seen = [await reach(site, ORGANISATION, None, **claims) for claims in (here, there)]
+        nobodys = await reach(site, ORGANISATION, None, **{**here, "tenant": "0657"})
+        anothers = await reach(site, ORGANISATION, None, role="coordinator", organisation_id=str(CASE))
+        by_its_stream = await reach(site, contact_of(TENANT, ORGANISATION), None, tenant=ELSEWHERE)
+        told = [one for one in await site.events() if one[2] == "notify.contact_recorded.v1"]
+
+    own = [str(contact_of(tenant, ORGANISATION)) for tenant in (TENANT, ELSEWHERE)]
+    assert [one.status for one in said] == [201] * 3
+    assert [one.body for one in seen] == [
+        {"id": own[0], "language": "da", "email": "here@example.org", "version": 1},
+        {"id": own[1], "language": "nb", "email": "new@example.org", "version": 2},
+    ]
+    assert [one.status for one in (nobodys, anothers, by_its_stream)] == [404, 403, 404]
+    assert [(str(one[0]), one[3]["recipient_id"]) for one in told] == [
+        (stream, str(ORGANISATION)) for stream in (own[0], own[1], own[1])
+    ]
+
+
+async def test_a_mail_goes_to_the_address_that_the_cases_municipality_has(postgres_dsn: str) -> None:
+    """A mother with a case in each of two municipalities is reached by each as she has told it."""
+    cases = {TENANT: CASE, ELSEWHERE: new_id()}
+    found = {}
+    async with open_site(postgres_dsn, SERVICE) as site:
+        for tenant, case_id in cases.items():
+            how = {"language": "da", "email": f"of.{tenant}@example.org"}
+            await reach(site, MOTHER, how, **GUARDIAN, tenant=tenant)
+            await hear_request(site.runtime, case_id, tenant)
+        rows = await site.runtime.pool.fetch("select tenant, about::text as about from effects")
+        reading = Reading(site.runtime.step, site.runtime.pool, site.runtime.settings)
+        for row in rows:
+            _, private = await reading.read(UUID(json.loads(row["about"])["contact_id"]))
+            found[row["tenant"]] = private["email"]
+
+    assert found == {tenant: f"of.{tenant}@example.org" for tenant in cases}
+
+
+async def test_a_contact_under_the_id_of_a_case_leaves_the_case_its_notices(postgres_dsn: str) -> None:
+    """Whoever mistakes a case for a person, before or after it is known here, takes nothing from it."""
+    async with open_site(postgres_dsn, SERVICE) as site:
+        before = await reach(site, CASE, {"language": "da"})
+        await hear_request(site.runtime, CASE, TENANT)
+        after = await reach(site, CASE, {"language": "nb"})
+        inbox = await kinds(site, **GUARDIAN)
+
+    assert (before.status, after.status) == (201, 201)
+    assert inbox == (200, ["consent_requested"])

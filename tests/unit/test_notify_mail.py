@@ -12,17 +12,19 @@ from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from msgspec.structs import replace
 
 from contracts.model_parts import LANGUAGES
 from services.kernel.errors import ConsentUnknown
 from services.kernel.settings import Settings
-from services.notify.domain import ADDRESS, NoteMail, Recipient
+from services.notify.domain import ADDRESS, NoteMail, Recipient, contact_of
 from services.notify.domain_news import KINDS
 from services.notify.steps import LINK, TEXTS, MailNotTaken, mail
 from tests.examples_notify import (
     CASE,
     MOTHER,
     ORGANISATION,
+    TENANT,
     a_case,
     a_mail,
     accepted,
@@ -32,6 +34,7 @@ from tests.examples_notify import (
     withdrawn,
 )
 
+MOTHERS = contact_of(TENANT, MOTHER)
 ADDRESSED = "someone@example.org"
 DOOR = "https://samspil.example.dk/"
 
@@ -107,7 +110,7 @@ async def mailed(handler: Taken, language: str = "da", address: str = ADDRESSED)
     effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
     async with serving(handler) as port:
         reached = Recipient(language, bool(address))
-        return await mail(effect, Streams(port, {CASE: (case, {}), MOTHER: (reached, {ADDRESS: address})}))
+        return await mail(effect, Streams(port, {CASE: (case, {}), MOTHERS: (reached, {ADDRESS: address})}))
 
 
 async def test_a_mail_says_that_something_lies_in_the_inbox() -> None:
@@ -158,10 +161,12 @@ async def test_without_an_address_the_inbox_alone_is_used() -> None:
     emptied = await mailed(Taken(), address="")
     unknown = await mail(effect, Streams(1, {CASE: (case, {})}))
     erased = await mail(
-        effect, Streams(1, {CASE: (case, {}), MOTHER: (Recipient("da", has_address=True), {})})
+        effect, Streams(1, {CASE: (case, {}), MOTHERS: (Recipient("da", has_address=True), {})})
     )
+    about = {name: value for name, value in effect.about.items() if name != "contact_id"}
+    old = await mail(replace(effect, about=about), Streams(1, {CASE: (case, {})}))
 
-    assert emptied == unknown == erased == NoteMail(effect.key, "inbox")
+    assert emptied == unknown == erased == old == NoteMail(effect.key, "inbox")
 
 
 @pytest.mark.req("K3")
@@ -230,7 +235,7 @@ async def test_a_server_that_is_away_is_tried_again() -> None:
         pass
 
     with pytest.raises(OSError):  # noqa: PT011  any fault of the wire
-        await mail(effect, Streams(port, {CASE: (case, {}), MOTHER: reached}))
+        await mail(effect, Streams(port, {CASE: (case, {}), MOTHERS: reached}))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
