@@ -123,7 +123,7 @@ async def test_each_municipality_keeps_how_it_reaches_somebody_who_works_with_se
         ]
         seen = [await reach(site, ORGANISATION, None, **claims) for claims in (here, there)]
         nobodys = await reach(site, ORGANISATION, None, **{**here, "tenant": "0657"})
-        anothers = await reach(site, ORGANISATION, None, role="coordinator", organisation_id=str(CASE))
+        a_stranger = await reach(site, ORGANISATION, None, role="coordinator", organisation_id=str(CASE))
         by_its_stream = await reach(site, contact_of(TENANT, ORGANISATION), None, tenant=ELSEWHERE)
         told = [one for one in await site.events() if one[2] == "notify.contact_recorded.v1"]
 
@@ -133,7 +133,7 @@ async def test_each_municipality_keeps_how_it_reaches_somebody_who_works_with_se
         {"id": own[0], "language": "da", "email": "here@example.org", "version": 1},
         {"id": own[1], "language": "nb", "email": "new@example.org", "version": 2},
     ]
-    assert [one.status for one in (nobodys, anothers, by_its_stream)] == [404, 403, 404]
+    assert [one.status for one in (nobodys, a_stranger, by_its_stream)] == [404, 403, 404]
     assert [(str(one[0]), one[3]["recipient_id"]) for one in told] == [
         (stream, str(ORGANISATION)) for stream in (own[0], own[1], own[1])
     ]
