@@ -89,6 +89,10 @@ class MeetingAhead(Refused):
     """A meeting is put on record once it has been held."""
 
 
+class MeetingEarly(Refused):
+    """The start-up meeting is held once the organisation has said yes: write down the day of that meeting."""
+
+
 class GoalMissing(Refused):
     """An agreement needs at least one goal, in words that say what is aimed at."""
 

@@ -18,8 +18,10 @@ from contracts.agreement import (
 from contracts.referral import ReferralAccepted
 from services.agreement.domain_commands import (
     MEETING,
+    DurationMissing,
     HoldMeeting,
     MeetingAhead,
+    MeetingEarly,
     PartyAbsent,
     PartyUnknown,
     Propose,
@@ -77,6 +79,8 @@ def hold(case: Case, before: Invited, asked: HoldMeeting, given: Given) -> Decis
         raise PartyAbsent(", ".join(sorted(absent)))
     if asked.held_on > today_of(before, given):
         raise MeetingAhead
+    if asked.held_on < before.about.invited_on:
+        raise MeetingEarly(f"{before.about.invited_on}")
     told = MeetingHeld(
         agreement_id=asked.agreement_id,
         referral_id=before.about.referral_id,
@@ -140,6 +144,8 @@ def sign(case: Case, before: Proposed | InForce, asked: Sign, given: Given) -> D
     if any(one.party == asked.party for one in before.proposal.signed):
         return Decision(case)
     today = today_of(before, given)
+    if before.proposal.terms.ends_on <= today:
+        raise DurationMissing
     signed = (*before.proposal.signed, Signature(asked.party, given.actor.id, today))
     proposal = replace(before.proposal, signed=signed)
     told = AgreementSigned(agreement_id=asked.agreement_id, version=asked.version, party=asked.party)

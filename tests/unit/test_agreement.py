@@ -171,6 +171,7 @@ def test_a_held_meeting_is_put_on_record_with_those_who_came() -> None:
         ({"attended": ("caseworker", "organisation")}, no.PartyAbsent),
         ({"attended": ("family", "caseworker", "child")}, no.PartyAbsent),
         ({"held_on": TODAY + timedelta(days=1)}, no.MeetingAhead),
+        ({"held_on": TODAY - timedelta(days=1)}, no.MeetingEarly),
     ],
 )
 def test_no_meeting_counts_without_the_family(changes: dict[str, Any], refusal: type[Refused]) -> None:
@@ -279,6 +280,17 @@ def test_the_last_signature_brings_the_agreement_into_force() -> None:
         tell_in_force(),
     )
     assert {timer.kind: timer.due_at for timer in decision.timers} == due(an_in_force())
+
+
+@pytest.mark.req("N3")
+def test_what_is_over_before_the_last_name_does_not_come_into_force() -> None:
+    """A version whose last day has come is proposed anew, with days that lie ahead."""
+    case, late = a_case(a_proposed("municipality", "organisation")), NOW.replace(month=9, day=9)
+
+    with pytest.raises(no.DurationMissing):
+        decide(case, to_sign("family"), given(GUARDIAN, now=late))
+    further = to_propose(starts_on=ENDS, ends_on=ENDS + timedelta(days=90))
+    assert isinstance(after(decide(case, further, given(now=late))), Proposed)
 
 
 def test_a_signature_counts_once() -> None:
