@@ -107,7 +107,7 @@ def _begin(case: Case, event: AgreementInForce, given: Given) -> Decision:
     told: tuple[Event, ...]
     match before:
         case None:
-            first = first_day(plan, model)
+            first = first_day(plan, model, today_of(about, given))
             running, told = with_next(event.agreement_id, Running(about=about, plan=plan), first)
         case Running():
             day = next_day(today_of(about, given), plan, model)

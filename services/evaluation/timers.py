@@ -14,9 +14,12 @@ _ONE_DAY: Final = timedelta(days=1)
 _MONTHS_A_YEAR: Final = 12
 
 
-def first_day(plan: Plan, model: CollaborationModel) -> date:
-    """Return when the first evaluation of an agreement is held; every agreement has one."""
-    return next_day(plan.starts_on, plan, model) or plan.ends_on
+def first_day(plan: Plan, model: CollaborationModel, today: date) -> date:
+    """Return when the first evaluation of an agreement is held; every agreement has one.
+
+    Where the last name came after the first day, it counts from the day that brought it into force.
+    """
+    return next_day(max(plan.starts_on, today), plan, model) or plan.ends_on
 
 
 def next_day(since: date, plan: Plan, model: CollaborationModel) -> date | None:

@@ -96,14 +96,25 @@ def test_an_agreement_in_force_plans_its_first_evaluation() -> None:
 
 
 @pytest.mark.req("N12")
+def test_an_agreement_signed_late_is_first_evaluated_an_interval_after_the_last_name() -> None:
+    """Nobody is chased for a conversation that should have been held before the agreement was in force."""
+    late = in_force(starts_on=TODAY - timedelta(days=130))
+
+    decision = decide(a_case(), late, given())
+
+    assert decision.events == (tell_planned(),)
+
+
+@pytest.mark.req("N12")
 def test_evaluations_leave_time_for_their_ladder_before_the_end() -> None:
     """The last one is held so early that silence can still be chased; a short agreement has one as well."""
     plan = a_plan()
 
-    assert first_day(plan, KERTEMINDE) == DUE_ON
+    assert first_day(plan, KERTEMINDE, TODAY) == DUE_ON
     assert next_day(DUE_ON, plan, KERTEMINDE) == LAST_DAY
     assert next_day(LAST_DAY, plan, KERTEMINDE) is None
-    assert first_day(a_plan(ends_on=TODAY + timedelta(days=7)), KERTEMINDE) == TODAY + timedelta(days=7)
+    week = a_plan(ends_on=TODAY + timedelta(days=7))
+    assert first_day(week, KERTEMINDE, TODAY) == week.ends_on
     assert [months_after(date(2026, 8, 31), months) for months in (1, 6, 18)] == [
         date(2026, 9, 30),
         date(2027, 2, 28),
