@@ -7,7 +7,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from msgspec import Struct
 from msgspec.structs import replace
 
-from contracts import consent, referral
+from contracts import agreement, consent, referral
 from contracts.event import Event
 from contracts.notify import ContactLooked, ContactRecorded, MailDelivered, MailFailed, NoticeSent
 from services.kernel.decision import Actor, Decision, Effect, Given, Look, Seal
@@ -174,6 +174,7 @@ def _learn(case: Case, event: Event, at: datetime) -> Case:
             | referral.ReferralRecalled()
             | referral.ReferralWithdrawn()
             | referral.ReferralExpired()
+            | agreement.AgreementEnded()  # from here on the organisation may see the case nowhere else either
         ):
             return replace(case, over=case.over | {event.referral_id})
     return _learn_of_consent(case, event, at)

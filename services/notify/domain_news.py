@@ -17,12 +17,14 @@ _TOLD_WITH_THE_REFUSAL: Final = "refused"
 class Told(Struct, frozen=True):
     """One kind of news: which fields of the event tell it from others like it, and what each circle is shown.
 
-    The codes of a circle are an allow-list of its own: what is not named does not reach it.
+    The codes of a circle are an allow-list of its own: what is not named does not reach it. What may happen
+    `again` is told anew each time.
     """
 
     kind: str
     by: tuple[str, ...]
     to: Mapping[Circle, tuple[str, ...]]
+    again: bool = False
 
 
 class Ladder(Struct, frozen=True):
@@ -83,7 +85,7 @@ TOLD: Final[Mapping[type[Event], Told]] = {
     ),
     referral.CaseClosed: Told("case_closed", (), {"guardians": ()}),
     consent.ConsentRequested: Told(
-        "consent_requested", ("consent_id",), {"holder": ("consent_id", "referral_id")}
+        "consent_requested", ("consent_id",), {"holder": ("consent_id", "referral_id")}, again=True
     ),
     consent.ConsentRefused: Told("consent_refused", ("consent_id",), {"caseworker": ("referral_id",)}),
     consent.ConsentGranted: Told(
@@ -166,7 +168,8 @@ def news_of(case: Case, event: Event, case_id: UUID, at: datetime) -> Iterator[t
     for circle, codes in told.to.items():
         if circle == "organisation" and _was_never_sent(case, event):
             continue
-        name = "|".join((event.type, *(_text(getattr(event, field)) for field in told.by), circle))
+        by = (*(_text(getattr(event, field)) for field in told.by), *((_text(at),) if told.again else ()))
+        name = "|".join((event.type, *by, circle))
         shown = {code: _text(getattr(event, code)) for code in codes}
         yield uuid5(case_id, name), News(told.kind, circle, at, _about(event, circle), shown)
 

@@ -200,6 +200,29 @@ def test_after_a_withdrawal_an_organisation_sees_only_that_it_must_stop() -> Non
     assert seen == {"referral_withdrawn"}
 
 
+@pytest.mark.req("K3")
+def test_after_the_end_of_an_agreement_an_organisation_sees_only_that_it_ended() -> None:
+    """Nobody's consent was lost, but the case is shown to it nowhere else either."""
+    case = a_case(sent(), accepted(), meeting_invited(), in_force(), ended())
+
+    seen = {
+        case.news[notice.news_id].kind
+        for notice in case.notices.values()
+        if notice.recipient_id == ORGANISATION and is_visible(case, notice)
+    }
+    assert seen == {"agreement_ended"}
+
+
+def test_who_is_asked_again_is_told_again() -> None:
+    """A parent who was let go and is a holder once more must answer anew, and hears of it."""
+    asked_once = a_case()
+    again = decide(asked_once, requested(), given(now=at(20)))
+    repeated = decide(again.state, requested(), given(now=at(20)))
+
+    assert [notice.recipient_id for notice in again.events if isinstance(notice, NoticeSent)] == [MOTHER]
+    assert repeated.events == ()
+
+
 def test_the_reason_of_an_end_stays_with_the_municipality() -> None:
     """The organisation is told by when to delete, not why the family stopped."""
     case = a_case(sent(), recalled())
