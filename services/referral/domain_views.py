@@ -78,7 +78,7 @@ class HelpView(BaseModel):
 
 
 class ReferralView(BaseModel):
-    """One referral; need and goals where the reader may know them."""
+    """One referral; public help, need and goals where the reader may know them."""
 
     referral_id: UUID
     status: str
@@ -181,6 +181,7 @@ def case_view(case: Case, given: Given, version: int, private: Mapping[str, Any]
                 case.referrals[referral_id],
                 shared_facts(case, referral_id, given) if outside else parts,
                 private,
+                outside=outside,
             )
             for referral_id in shown
         ],
@@ -217,20 +218,29 @@ def _eligibility(case: Case, found: Eligibility, given: Given) -> EligibilityVie
 
 
 def _referral(
-    referral_id: UUID, referral: Referral, parts: frozenset[str], private: Mapping[str, Any]
+    referral_id: UUID,
+    referral: Referral,
+    parts: frozenset[str],
+    private: Mapping[str, Any],
+    *,
+    outside: bool,
 ) -> ReferralView:
     plan = referral.plan
+    scope = referral.scope if isinstance(referral, AwaitingConsent | Ready | Shared) else None
+    # K3: what public help a family has is no fact that was consented to, nor is a purpose that was not named
+    purposes = (scope.purpose,) if outside and scope else plan.purposes
+    public_help = () if outside else plan.public_help
     return ReferralView(
         referral_id=referral_id,
         status=str(referral.__struct_config__.tag),
         reason=reason_of(referral),
         organisation_id=plan.organisation_id,
         offer_id=plan.offer_id,
-        purposes=plan.purposes,
+        purposes=purposes,
         public_help=tuple(
-            HelpView(kind=help_.kind, department_id=help_.department_id) for help_ in plan.public_help
+            HelpView(kind=help_.kind, department_id=help_.department_id) for help_ in public_help
         ),
-        facts=referral.scope.facts if isinstance(referral, AwaitingConsent | Ready | Shared) else (),
+        facts=scope.facts if scope else (),
         due_on=due_of(referral),
         need=private.get(f"need:{referral_id}") if "need" in parts else None,
         goals=private.get(f"aim:{referral_id}") if "goals" in parts else None,

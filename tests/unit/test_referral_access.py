@@ -160,6 +160,7 @@ def test_a_coordinator_is_told_what_was_consented_to_and_no_more() -> None:
     assert [(one.need, one.goals) for one in sent.referrals] == [("a steady adult", "a friend to play with")]
     assert (sent.views, sent.eligibility) == (None, None)
     assert accepted.facts.contact == "mother, 12345678"
+    assert [(one.public_help, one.purposes) for one in accepted.referrals] == [((), ("networks",))]
     assert visible(a_case(a_sent(), a_consent()), here) == {
         STATUS, "first_name", "age_band", "need", "goals",
     }  # fmt: skip
