@@ -97,7 +97,8 @@ def also(state: State | None, asked: Asked) -> tuple[UUID, ...]:
         if referral is None:
             return ()
         plan = referral.plan
-        return (plan.organisation_id if isinstance(asked, SendReferral) else plan.offer_id,)
+        offer = () if isinstance(asked, SendReferral) else (plan.offer_id,)
+        return (*offer, plan.organisation_id) if isinstance(asked, SendReferral | AcceptReferral) else offer
     match asked:
         case OpenCase():
             return (asked.municipality_id,)

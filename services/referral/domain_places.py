@@ -20,16 +20,20 @@ from services.referral.domain_states import Municipality, Offer, Organisation, P
 
 
 def hear_directory(state: State | None, heard: Event) -> Decision:
-    """Remember who takes part, with what, under which model."""
+    """Remember who takes part, with what, under which model.
+
+    An administrator chooses the id of an organisation: one that is something else here, as a case, changes
+    nothing of it.
+    """
     match heard:
-        case ModelAdopted():
+        case ModelAdopted() if isinstance(state, Municipality | None):
             return Decision(Municipality(model=heard.model, model_version=heard.version))
-        case OrganisationJoined():
+        case OrganisationJoined() if isinstance(state, Organisation | None):
             return Decision(Organisation(joined=True, declaration_until=heard.declaration_until))
         case OrganisationLeft() if isinstance(state, Organisation):
             return Decision(replace(state, joined=False))
-        case OfferPublished():
-            return Decision(_offer(heard, state.taken if isinstance(state, Offer) else 0))
+        case OfferPublished() if isinstance(state, Offer | None):
+            return Decision(_offer(heard, state.taken if state else 0))
         case CapacityChanged() if isinstance(state, Offer):
             return Decision(replace(state, places=heard.places))
     return Decision(state)

@@ -11,7 +11,7 @@ from services.referral.domain_commands import DeclineReferral, RecallReferral
 from services.referral.domain_consent import expired
 from services.referral.domain_eligibility import known
 from services.referral.domain_places import releasing, taking
-from services.referral.domain_refusals import DeclarationExpired, OrganisationNotJoined
+from services.referral.domain_refusals import DeclarationExpired, NotEligible, OrganisationNotJoined
 from services.referral.domain_states import (
     Accepted,
     Asking,
@@ -33,8 +33,14 @@ from services.referral.timers import CLOCK, MOVE, reached
 
 
 def send(turn: Turn, ready: Ready) -> Decision:
-    """Ask the organisation, if the gate is open and it may be asked at all."""
+    """Ask the organisation, if the gate is open and it may be asked at all.
+
+    A serious concern that was found since the draft keeps the case away from volunteers too.
+    """
     turn.must_cover(ready)
+    eligibility = turn.case.eligibility
+    if eligibility is None or not eligibility.eligible:
+        raise NotEligible(" ".join(eligibility.reasons) if eligibility else "")
     plan = ready.plan
     _must_be_fit(turn.given.others.get(plan.organisation_id), turn.today)
     now, answer_by = turn.given.now, turn.due_in(turn.model.deadlines.answer)
@@ -62,10 +68,14 @@ def see(turn: Turn, sent: Sent) -> Decision:
 
 
 def accept(turn: Turn, asking: Asking) -> Decision:
-    """Take the case into the offer, and a place of it; two cannot take the last one."""
+    """Take the case into the offer, and a place of it; two cannot take the last one.
+
+    Whoever has left since it was sent, or whose declaration has run out, takes nobody new.
+    """
     turn.must_cover(asking)
     plan, now = asking.plan, turn.given.now
     places = taking(turn.referral_id, plan.offer_id, turn.given)
+    _must_be_fit(turn.given.others.get(plan.organisation_id), turn.today)
     meeting_by = turn.due_in(turn.model.deadlines.meeting)
     accepted = Accepted(
         plan=plan,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from contracts import referral as told
+from contracts.event import Event
 from services.kernel.decision import Decision
 from services.kernel.errors import ConsentUnknown, Refused, WrongMoment
 from services.referral import domain_refusals as no
@@ -45,6 +46,7 @@ from tests.examples_referral import (
     a_seen,
     a_sent,
     a_withdrawn,
+    adopted,
     an_accepted,
     an_awaiting,
     an_eligibility,
@@ -56,7 +58,9 @@ from tests.examples_referral import (
     given,
     granted,
     in_force,
+    joined,
     lost,
+    published,
     steps,
     to_assess,
     to_draft,
@@ -169,11 +173,49 @@ def test_only_an_organisation_in_good_standing_is_asked(organisation: Any, refus
         )
 
 
+@pytest.mark.req("K1")
+@pytest.mark.parametrize(
+    ("organisation", "refusal"),
+    [
+        (an_organisation(joined=False), no.OrganisationNotJoined),
+        (an_organisation(declaration_until=TODAY.replace(day=1)), no.DeclarationExpired),
+    ],
+)
+def test_who_has_left_meanwhile_takes_nobody_new(organisation: Any, refusal: type[Refused]) -> None:
+    """A referral that was sent before an organisation left can be declined, not accepted."""
+    case, asked = a_case(a_seen(), a_consent()), AcceptReferral(REFERRAL)
+    here = given(others={OFFER: an_offer(), ORGANISATION: organisation})
+
+    with pytest.raises(refusal):
+        decide(case, asked, here)
+    assert also(case, asked) == (OFFER, ORGANISATION)
+    assert after(decide(case, DeclineReferral(REFERRAL, "no_places"), here)) == a_declined()
+
+
+@pytest.mark.req("N5")
+def test_a_serious_concern_found_before_the_sending_stops_it() -> None:
+    """What is judged anew counts: nothing goes to volunteers that no longer meets the criteria."""
+    case = a_case(a_ready(), a_consent(), eligibility=an_eligibility(eligible=False))
+
+    with pytest.raises(no.NotEligible):
+        decide(case, SendReferral(REFERRAL), given())
+    assert after(decide(case, RecallReferral(REFERRAL, "need_changed"), given())).reason == "need_changed"
+
+
+@pytest.mark.parametrize("heard", [joined(), published(), adopted()])
+def test_what_the_directory_says_of_an_id_that_is_a_case_leaves_the_case_alone(heard: Event) -> None:
+    """Whoever lets an organisation in under the id of a case takes nothing from the case."""
+    case = a_case(a_sent(), a_consent())
+
+    assert decide(case, heard, given()) == Decision(case)
+
+
 def test_two_cannot_take_the_last_place() -> None:
     """Accepting takes a place of the offer; where none is free, it is refused."""
     case = a_case(a_seen(), a_consent())
 
-    decision = decide(case, AcceptReferral(REFERRAL), given(others={OFFER: an_offer(places=2, taken=1)}))
+    free = {OFFER: an_offer(places=2, taken=1), ORGANISATION: an_organisation()}
+    decision = decide(case, AcceptReferral(REFERRAL), given(others=free))
     full = decision.others[OFFER].state
 
     assert after(decision) == an_accepted()
