@@ -230,6 +230,8 @@ async def end(case_id: UUID, body: EndBody, desk: AgreementDesk) -> Done:
 async def read_mine(desk: AgreementDesk) -> list[WorkView]:
     """Return what waits for me, my department or my organisation, the most urgent first."""
     found = await desk.ask(store.mine, role=desk.actor.role, whose=whose(desk.actor), now=desk.now)
+    if desk.actor.role == "coordinator":
+        await desk.need_consents_known({row["case_id"] for row in found})
     return [WorkView(**row) for row in found]
 
 

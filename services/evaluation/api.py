@@ -156,6 +156,8 @@ async def conclude(case_id: UUID, evaluation_id: UUID, body: ConclusionBody, des
 async def read_mine(desk: EvaluationDesk) -> list[WorkView]:
     """Return what waits for me, my department or my organisation, the most urgent first."""
     found = await desk.ask(store.mine, role=desk.actor.role, whose=whose(desk.actor), now=desk.now)
+    if desk.actor.role == "coordinator":
+        await desk.need_consents_known({row["case_id"] for row in found})
     return [WorkView(**row) for row in found]
 
 

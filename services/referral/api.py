@@ -14,7 +14,7 @@ from services.kernel.errors import NotAllowed
 from services.kernel.http import Desk, Done, at
 from services.kernel.ids import new_id
 from services.referral import store
-from services.referral.domain_access import STATUS, visible
+from services.referral.domain_access import SHARED, STATUS, visible
 from services.referral.domain_case import DECLINED, HEARD, NOT_HEARD
 from services.referral.domain_commands import (
     AcceptReferral,
@@ -265,6 +265,7 @@ async def read_inbox(desk: ReferralDesk, after: UUID | None = None, limit: Limit
     rows = await desk.ask(
         store.inbox, organisation_id=desk.actor.organisation_id, now=desk.now, after=after, limit=limit
     )
+    await desk.need_consents_known({row["case_id"] for row in rows if row["status"] in SHARED})
     return [InboxLine(**row) for row in rows]
 
 

@@ -33,6 +33,9 @@ FULL: Final = frozenset({
 })  # fmt: skip
 """Every part of a case that is sealed."""
 
+SHARED: Final = frozenset({"sent", "seen", "accepted", "under_way"})
+"""The statuses in which an organisation may know of a referral, while a consent covers it."""
+
 # A child may speak without its parents (barnets lov § 5): its words are not theirs to read, nor theirs its.
 GUARDIANS: Final = FULL - {"child_view"}
 YOUNG_PERSONS: Final = FULL - {"family_view", "contact"}

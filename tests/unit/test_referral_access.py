@@ -7,7 +7,7 @@ import pytest
 
 from services.kernel.decision import Actor, Look
 from services.kernel.errors import ConsentUnknown
-from services.referral.domain_access import FULL, STATUS, allows, visible
+from services.referral.domain_access import FULL, SHARED, STATUS, allows, visible
 from services.referral.domain_commands import (
     AcceptReferral,
     CloseCase,
@@ -117,7 +117,7 @@ def test_nothing_may_be_asked_of_what_is_no_case() -> None:
 def test_a_coordinator_sees_a_referral_only_while_it_is_shared(referral: Referral) -> None:
     """Never before it is sent, never after it is over, never without a valid consent."""
     here = given(actor=COORDINATOR)
-    shared = str(referral.__struct_config__.tag) in {"sent", "seen", "accepted", "under_way"}
+    shared = str(referral.__struct_config__.tag) in SHARED
 
     assert allows(a_case(referral, a_consent()), LOOK, here) == shared
     assert allows(a_case(referral, a_consent()), SeeReferral(REFERRAL), here) == shared

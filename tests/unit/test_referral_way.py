@@ -27,6 +27,7 @@ from services.referral.domain_states import (
     Ready,
     Referral,
     Scope,
+    reason_of,
 )
 from tests.examples_referral import (
     CASE,
@@ -199,7 +200,7 @@ def test_a_serious_concern_found_before_the_sending_stops_it() -> None:
 
     with pytest.raises(no.NotEligible):
         decide(case, SendReferral(REFERRAL), given())
-    assert after(decide(case, RecallReferral(REFERRAL, "need_changed"), given())).reason == "need_changed"
+    assert reason_of(after(decide(case, RecallReferral(REFERRAL, "need_changed"), given()))) == "need_changed"
 
 
 @pytest.mark.parametrize("heard", [joined(), published(), adopted()])
