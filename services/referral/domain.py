@@ -28,7 +28,7 @@ from services.referral.domain_commands import (
     SeeReferral,
     SendReferral,
 )
-from services.referral.domain_consent import await_consent, hear_of_consent
+from services.referral.domain_consent import await_consent, hear_of_consent, is_asked
 from services.referral.domain_places import hear_directory
 from services.referral.domain_referral import (
     accept,
@@ -144,17 +144,18 @@ def _go_on(turn: Turn, referral: Referral, asked: OfReferral) -> Decision:  # no
             referral.delete_by and not referral.deleted_at
         ):
             return confirm_deletion(turn, referral)
-    if _is_so(referral, asked):
+    if _is_so(turn, referral, asked):
         return Decision(turn.case)
     raise WrongMoment(str(referral.__struct_config__.tag))
 
 
-def _is_so(referral: Referral, asked: OfReferral) -> bool:
+def _is_so(turn: Turn, referral: Referral, asked: OfReferral) -> bool:
     """Return whether a step was taken before."""
     match referral, asked:
+        case AwaitingConsent(), AwaitConsent():
+            return is_asked(turn, referral, asked)
         case (
-            (AwaitingConsent(), AwaitConsent())
-            | (Sent(), SendReferral())
+            (Sent(), SendReferral())
             | (Seen(), SeeReferral())
             | (Accepted(), AcceptReferral())
             | (Declined(), DeclineReferral())

@@ -67,6 +67,11 @@ def await_consent(turn: Turn, drafted: Drafted, asked: AwaitConsent) -> Decision
     return Decision(answer.state, asking.events + answer.events, asking.timers + answer.timers)
 
 
+def is_asked(turn: Turn, waiting: AwaitingConsent, asked: AwaitConsent) -> bool:
+    """Return whether just this is asked for already; other facts are another question, and never mixed in."""
+    return _scope(waiting.plan, asked, turn.model) == waiting.scope
+
+
 def hear_of_consent(state: Case | Expected, heard: Event, given: Given) -> Decision:
     """Remember what was said, and let the referral that it is about go on or stop."""
     match heard:

@@ -193,6 +193,17 @@ def test_who_has_left_meanwhile_takes_nobody_new(organisation: Any, refusal: typ
     assert after(decide(case, DeclineReferral(REFERRAL, "no_places"), here)) == a_declined()
 
 
+@pytest.mark.req("K3")
+def test_other_facts_cannot_be_asked_for_beside_those_that_are() -> None:
+    """Who asks for the same again changes nothing; who asks for more hears that it was not asked."""
+    waiting = a_case(an_awaiting())
+
+    assert decide(waiting, AwaitConsent(REFERRAL, ("contact", "goals")), given()) == Decision(waiting)
+    for asked in (("contact", "goals", "practical"), ("goals",)):
+        with pytest.raises(WrongMoment):
+            decide(waiting, AwaitConsent(REFERRAL, asked), given())
+
+
 @pytest.mark.req("N5")
 def test_a_serious_concern_found_before_the_sending_stops_it() -> None:
     """What is judged anew counts: nothing goes to volunteers that no longer meets the criteria."""
