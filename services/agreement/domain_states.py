@@ -178,6 +178,11 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
             return (*SIGNING, "young_person")
         return SIGNING
 
+    def standing(self, signed: tuple[Signature, ...]) -> tuple[Signature, ...]:
+        """Return the names that still count: custody may have passed from who signed for the family."""
+        speak = {"family": self.family, "young_person": (self.young_person_id,)}
+        return tuple(one for one in signed if one.by in speak.get(one.party, (one.by,)))
+
     def covers(self, referral_id: UUID, now: datetime) -> bool:
         """Return whether the facts of a referral may reach its organisation at a moment."""
         until = self.consents.get(referral_id)

@@ -134,25 +134,31 @@ def _worded(asked: Propose, version: int, case_id: UUID) -> tuple[Seal, ...]:
 
 
 def sign(case: Case, before: Proposed | InForce, asked: Sign, given: Given) -> Decision:
-    """Put one party's name under the version that lies ready; the last name brings it into force."""
+    """Put one party's name under the version that lies ready; the last name brings it into force.
+
+    Where a name that was waited for is needed no longer, any of the others said again does.
+    """
     if asked.party not in case.parties:
         raise PartyUnknown(asked.party)
     if isinstance(before, InForce) and asked.version == before.terms.version:
         return Decision(case)
     if before.proposal is None or asked.version != before.proposal.terms.version:
         raise VersionPast(f"version {_latest(before)}")
-    if any(one.party == asked.party for one in before.proposal.signed):
+    today, signed = today_of(before, given), case.standing(before.proposal.signed)
+    told: tuple[AgreementSigned, ...] = ()
+    if all(one.party != asked.party for one in signed):
+        signed = (*signed, Signature(asked.party, given.actor.id, today))
+        told = (AgreementSigned(agreement_id=asked.agreement_id, version=asked.version, party=asked.party),)
+    whole = {one.party for one in signed}.issuperset(case.parties)
+    if not told and not whole:
         return Decision(case)
-    today = today_of(before, given)
     if before.proposal.terms.ends_on <= today:
         raise DurationMissing
-    signed = (*before.proposal.signed, Signature(asked.party, given.actor.id, today))
     proposal = replace(before.proposal, signed=signed)
-    told = AgreementSigned(agreement_id=asked.agreement_id, version=asked.version, party=asked.party)
-    if not {one.party for one in signed}.issuperset(case.parties):
-        return turn(case, asked.agreement_id, replace(before, proposal=proposal), given, told)
+    if not whole:
+        return turn(case, asked.agreement_id, replace(before, proposal=proposal), given, *told)
     begun = _told_in_force(asked.agreement_id, before.about, proposal.terms)
-    return turn(case, asked.agreement_id, _in_force(before, proposal, today), given, told, begun)
+    return turn(case, asked.agreement_id, _in_force(before, proposal, today), given, *told, begun)
 
 
 def _in_force(before: Proposed | InForce, proposal: Proposal, today: date) -> InForce:

@@ -131,7 +131,7 @@ def _proposal_view(
 ) -> TermsView | None:
     if proposal is None:
         return None
-    return _terms_view(case, agreement_id, proposal.terms, proposal.signed, private)
+    return _terms_view(case, agreement_id, proposal.terms, case.standing(proposal.signed), private)
 
 
 def _terms_view(

@@ -74,9 +74,11 @@ def _adjustment(case: Case, agreement: InForce) -> tuple[_OpenEnd, ...]:
 
 
 def _unsigned(case: Case, proposal: Proposal, since: date) -> tuple[_OpenEnd, ...]:
-    signed = {one.party for one in proposal.signed}
+    signed = {one.party for one in case.standing(proposal.signed)}
     due = proposal.terms.starts_on
-    return tuple(("signature", party, since, due) for party in case.parties if party not in signed)
+    # where the last name is needed no longer, the municipality's said again brings it into force
+    missing = [party for party in case.parties if party not in signed] or ["municipality"]
+    return tuple(("signature", party, since, due) for party in missing)
 
 
 def _addressed(case: Case, agreement_id: UUID, agreement: Agreement, open_end: _OpenEnd) -> tuple[Wait, ...]:

@@ -23,6 +23,7 @@ from services.agreement.domain_states import (
     agreement_of,
     status_of,
 )
+from services.agreement.domain_waits import waits_of
 from services.agreement.timers import timers_of
 from services.kernel.decision import Decision, Timer
 from services.kernel.errors import Missing, Refused, WrongMoment
@@ -30,6 +31,7 @@ from tests.examples_agreement import (
     AGREEMENT,
     CASE,
     COORDINATOR,
+    DEPARTMENT,
     ENDS,
     GOAL,
     GUARDIAN,
@@ -280,6 +282,29 @@ def test_the_last_signature_brings_the_agreement_into_force() -> None:
         tell_in_force(),
     )
     assert {timer.kind: timer.due_at for timer in decision.timers} == due(an_in_force())
+
+
+def test_who_speaks_for_the_family_no_longer_has_not_signed_for_it() -> None:
+    """As the young person comes of age a guardian's name falls away, and theirs is asked for and counts."""
+    proposed = a_proposed("municipality", "organisation", "family")
+    of_age = a_case(proposed, guardians=(), young_person_id=YOUNG, quorum="young_person")
+
+    begun = after(decide(of_age, to_sign("family"), given(YOUNG_PERSON)))
+
+    assert [(wait.what, wait.whose) for wait in waits_of(of_age)] == [("signature", YOUNG)]
+    assert isinstance(begun, InForce)
+    assert [one.by for one in begun.signed if one.party == "family"] == [YOUNG]
+
+
+def test_an_agreement_is_not_held_up_by_a_name_that_is_needed_no_longer() -> None:
+    """Where custody shows that the young person need not sign, whoever has signed brings it into force."""
+    signed = a_case(a_proposed("municipality", "organisation", "family"), young_person_id=YOUNG)
+
+    decision = decide(signed, to_sign("municipality"), given())
+
+    assert [wait.whose for wait in waits_of(signed)] == [DEPARTMENT]
+    assert after(decision) == an_in_force()
+    assert decision.events == (tell_in_force(),)
 
 
 @pytest.mark.req("N3")
