@@ -28,7 +28,6 @@ from services.consent.domain_answers import (
 from services.consent.domain_custody import RecordCustody, check_age, record_custody
 from services.consent.domain_permission import expire, finish, lapse, wait
 from services.consent.domain_states import Case
-from services.consent.timers import looks_at_age
 from services.kernel.decision import Actor, Decision, Given, Look, TimerFired
 from services.kernel.errors import Missing, WrongMoment
 
@@ -114,7 +113,8 @@ def _hear(case: Case | None, event: Event, given: Given) -> Decision:
     if type(event) in _ENDS:  # looked up: a contract's class takes its time to say what is an instance of it
         return finish(Decision(case), event.referral_id, given.now)  # type: ignore[attr-defined]  # each of these names one
     if isinstance(event, CaseClosed):
-        decision = Decision(replace(case, closed=True), timers=(looks_at_age(given.stream_id, None),))
+        # the child grows up all the same: at eighteen nobody but they may look any more
+        decision = Decision(replace(case, closed=True))
         for referral_id in case.permissions:
             decision = finish(decision, referral_id, given.now)
         return decision

@@ -15,7 +15,7 @@ from services.consent.domain_quorum import age_on, months_after, next_check, quo
 from services.consent.domain_states import Case, Custody, Holder
 from services.consent.timers import LOCAL, looks_at_age
 from services.kernel.decision import Decision, Given, Seal
-from services.kernel.errors import Refused, WrongMoment
+from services.kernel.errors import Refused
 
 
 class NamedHolder(Struct, frozen=True):
@@ -58,9 +58,10 @@ class ModelMissing(Refused):
 
 
 def record_custody(case: Case, asked: RecordCustody, given: Given) -> Decision:
-    """Remember who must be asked, and hold every open permission against it."""
-    if case.closed:
-        raise WrongMoment("closed")
+    """Remember who must be asked, and hold every open permission against it.
+
+    In a closed case too: nobody is asked any more, but who holds custody may look, and who held it may not.
+    """
     persons = [holder.person_id for holder in asked.holders]
     if asked.young_person_id is not None:
         persons.append(asked.young_person_id)
@@ -117,7 +118,7 @@ def check_age(case: Case, given: Given) -> Decision:
     """
     custody = case.custody
     born = given.private.get(born_name(case, given.stream_id))
-    if custody is None or case.closed or born is None:
+    if custody is None or born is None:
         return Decision(case)
     today = LOCAL.today(given.now)
     model = given.models.get(case.model)

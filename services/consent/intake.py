@@ -22,5 +22,5 @@ HEARS: Final[tuple[type[Event], ...]] = (
     ReferralExpired,  # the same
     ReferralWithdrawn,  # the same
     ReferralClosed,  # what was given for it is used up
-    CaseClosed,  # nobody is asked any more, and the child's age no longer matters
+    CaseClosed,  # nobody is asked any more
 )

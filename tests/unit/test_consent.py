@@ -350,15 +350,34 @@ def test_a_referral_that_is_over_ends_its_questions_quietly(end: object, case: C
 
 
 def test_a_closed_case_asks_nobody_any_more() -> None:
-    """What is open ends with the case, the clock of the child's age stops, and custody is left as it is."""
+    """What is open ends with the case, and nothing is asked again."""
     decision = decide(a_case_with_questions(), CaseClosed(reason="goals_reached"), given(LATER))
 
     assert decision.state.closed
-    assert Timer("age", CASE, None) in decision.timers
     assert isinstance(permission_of(decision.state), Over)
-    with pytest.raises(WrongMoment):
-        decide(decision.state, custody(), given(LATER, a_caseworker()))
     assert decide(decision.state, a_consent_awaited(OTHER_REFERRAL), given(LATER)).state is decision.state
+
+
+def test_custody_can_pass_after_a_case_is_closed() -> None:
+    """Who holds it no longer must not go on looking at what the case holds; nobody is asked anew."""
+    closed = decide(a_case_with_questions(), CaseClosed(reason="goals_reached"), given(LATER)).state
+
+    passed = decide(closed, custody(the_mother()), given(LATER, a_caseworker()))
+
+    assert [event.holder_ids for event in passed.events if isinstance(event, CustodyRecorded)] == [(MOTHER,)]
+    assert kinds(passed.events) == ["custody_recorded"]
+
+
+def test_at_eighteen_the_parents_are_no_longer_named_in_a_closed_case_either() -> None:
+    """What the municipality holds of somebody of age is theirs alone to see."""
+    born = date(2008, 3, 10)
+    case = a_case(opened(), recorded(born=born, young=YOUNG_PERSON))
+    closed = decide(case, CaseClosed(reason="goals_reached"), given(LATER))
+
+    of_age = a_check(closed.state, born, date(2026, 3, 10))
+
+    assert not any(timer.kind == "age" for timer in closed.timers)
+    assert [event.holder_ids for event in of_age.events if isinstance(event, CustodyRecorded)] == [()]
 
 
 @pytest.mark.parametrize("event", HEARS)
