@@ -169,6 +169,8 @@ def _learn(case: Case, event: Event, at: datetime) -> Case:
             return replace(case, caseworker_id=event.caseworker_id, department_id=event.department_id)
         case referral.ReferralSent():
             return replace(case, sent=case.sent | {event.referral_id})
+        case agreement.MeetingInvited():
+            return replace(case, agreements={**case.agreements, event.agreement_id: event.referral_id})
         case (
             referral.ReferralDeclined()
             | referral.ReferralRecalled()

@@ -22,13 +22,14 @@ STOPS: Final = frozenset(
 
 
 class News(Struct, frozen=True):
-    """Something happened that one circle must hear of."""
+    """Something happened that one circle must hear of; `of` is the referral or agreement it belongs to."""
 
     kind: str
     circle: Circle
     at: datetime
     about: UUID | None
     codes: dict[str, str]
+    of: UUID | None = None
 
 
 class Notice(Struct, frozen=True):
@@ -69,7 +70,7 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
 
     Every field but `notices` is learned from one service's events alone, which come in order, or is a map
     to which each event adds what is its own; `notices` follow from the rest. So the order in which
-    the services are heard leaves no trace.
+    the services are heard leaves no trace. `agreements` names the referral that each grew out of.
     """
 
     caseworker_id: UUID | None = None
@@ -77,6 +78,7 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
     custody: tuple[Custody, ...] = ()
     requests: dict[UUID, Request] = {}
     shares: dict[UUID, Share] = {}
+    agreements: dict[UUID, UUID] = {}
     sent: frozenset[UUID] = frozenset()
     over: frozenset[UUID] = frozenset()
     news: dict[UUID, News] = {}
@@ -116,11 +118,16 @@ def inform(case: Case) -> tuple[Case, tuple[UUID, ...]]:
     return replace(case, notices={**kept, **fresh}), tuple(fresh)
 
 
-def is_open_to(case: Case, organisation_id: UUID) -> bool:
-    """Return whether consent lets an organisation know of any referral that has not been stopped."""
+def is_open_to(case: Case, organisation_id: UUID, of: UUID | None) -> bool:
+    """Return whether consent lets an organisation know of a referral, or of what grew out of it.
+
+    Where it is not known of which, any that has not been stopped will do.
+    """
+    referral_id = case.agreements.get(of, of) if of else None
     return any(
-        share.is_open and share.organisation_id == organisation_id and referral_id not in case.over
-        for referral_id, share in case.shares.items()
+        share.is_open and share.organisation_id == organisation_id and at not in case.over
+        for at, share in case.shares.items()
+        if at == referral_id or referral_id not in case.shares
     )
 
 
@@ -128,7 +135,7 @@ def is_visible(case: Case, notice: Notice) -> bool:
     """Return whether the recipient of a notice still is a party who may read it."""
     news = case.news[notice.news_id]
     if news.circle == "organisation":
-        return news.kind in STOPS or is_open_to(case, notice.recipient_id)
+        return news.kind in STOPS or is_open_to(case, notice.recipient_id, news.of)
     if news.circle in FAMILY:
         return bool(case.custody) and notice.recipient_id in case.custody[-1].person_ids
     return True

@@ -171,7 +171,7 @@ def news_of(case: Case, event: Event, case_id: UUID, at: datetime) -> Iterator[t
         by = (*(_text(getattr(event, field)) for field in told.by), *((_text(at),) if told.again else ()))
         name = "|".join((event.type, *by, circle))
         shown = {code: _text(getattr(event, code)) for code in codes}
-        yield uuid5(case_id, name), News(told.kind, circle, at, _about(event, circle), shown)
+        yield uuid5(case_id, name), News(told.kind, circle, at, _about(event, circle), shown, _of(event))
 
 
 def _told(event: Event) -> Told | None:
@@ -217,6 +217,11 @@ def _about(event: Event, circle: Circle) -> UUID | None:
             found = getattr(event, "referral_id", None)
         case _:
             return None
+    return found if isinstance(found, UUID) else None
+
+
+def _of(event: Event) -> UUID | None:
+    found = getattr(event, "referral_id", None) or getattr(event, "agreement_id", None)
     return found if isinstance(found, UUID) else None
 
 

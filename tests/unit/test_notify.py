@@ -201,6 +201,20 @@ def test_after_a_withdrawal_an_organisation_sees_only_that_it_must_stop() -> Non
 
 
 @pytest.mark.req("K3")
+def test_a_consent_for_a_second_referral_opens_nothing_of_the_first() -> None:
+    """What an organisation was told of a referral that was stopped stays away, whatever it is asked later."""
+    first = (sent(), accepted(), meeting_invited(), in_force(), planned(), lost(), withdrawn())
+    case = a_case(*first, granted(OTHER_REFERRAL))
+
+    seen = {
+        case.news[notice.news_id].kind
+        for notice in case.notices.values()
+        if notice.recipient_id == ORGANISATION and is_visible(case, notice)
+    }
+    assert seen == {"referral_withdrawn"}
+
+
+@pytest.mark.req("K3")
 def test_after_the_end_of_an_agreement_an_organisation_sees_only_that_it_ended() -> None:
     """Nobody's consent was lost, but the case is shown to it nowhere else either."""
     case = a_case(sent(), accepted(), meeting_invited(), in_force(), ended())
