@@ -11,7 +11,7 @@ SEED ?= 1
 PORT ?= 8440
 DATA ?= .samspil
 BROKER ?= embedded
-WORKERS ?= 2
+WORKERS ?= 3
 FAULTS ?= 1000
 
 .DEFAULT_GOAL := help

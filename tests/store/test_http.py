@@ -282,15 +282,16 @@ async def test_a_token_that_is_not_good_is_refused(site: Site, token: Callable[[
     assert await site.events() == []
 
 
-@pytest.mark.parametrize(
-    "claims",
-    [{"aud": ["other", AUDIENCE]}, {"exp": time.time() + 600.5, "nbf": time.time() - 0.5}, {"nbf": 0}],
-)
-async def test_a_token_may_be_spelt_as_the_standard_allows(site: Site, claims: Mapping[str, Any]) -> None:
+async def test_a_token_may_be_spelt_as_the_standard_allows(site: Site) -> None:
     """Several audiences, and times between two seconds (RFC 7519, 2 and 4.1.3)."""
-    answer = await site.begin(token=a_token(**claims))
+    now = time.time()
+    tokens = [
+        a_token(aud=["other", AUDIENCE]),
+        a_token(exp=now + 300.5, nbf=now - 0.5),
+        a_token(nbf=0),
+    ]
 
-    assert answer.status == 201
+    assert [(await site.begin(token=token)).status for token in tokens] == [201] * 3
 
 
 async def test_a_good_token_is_good_until_it_ends(site: Site) -> None:
