@@ -1,7 +1,6 @@
 """Private values lie sealed with AES-256-GCM under a key per person, bound to the place they lie in."""
 
 import asyncio
-import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from os import urandom
@@ -15,7 +14,7 @@ from msgspec import Struct
 
 from services.kernel.decision import Seal
 from services.kernel.errors import No
-from services.kernel.kms import KeyStoreSilent, Kms
+from services.kernel.kms import KeyStoreBroken, KeyStoreSilent, Kms
 from services.kernel.service import Tx
 
 _NONCE: Final = 12
@@ -79,14 +78,23 @@ class Keyring:
         return keys
 
     async def try_one(self, tx: Tx) -> None:
-        """Open one of the keys that lie here; raise `KeyStoreBroken` where another key store has wrapped it.
+        """Open one of the keys that lie here; raise `KeyStoreBroken` where another key store wrapped them.
 
-        Whoever went on would wrap further keys by a store that opens none of the others.
+        Whoever went on would wrap further keys by a store that opens none of the others. Of each municipality
+        one is tried, until one opens: the store may have let go of a municipality for good.
         """
-        row = await tx.fetchrow(_ONE_KEY)
-        if row is not None:
-            with contextlib.suppress(KeyStoreSilent):  # it is asked again when a key is needed
-                await self._kms.unwrap(row["tenant"], row["wrapped"], about=str(row["subject_id"]))
+        broken = None
+        for subject, tenant, wrapped in await tx.fetch(_ONE_KEY_EACH):
+            try:
+                await self._kms.unwrap(tenant, wrapped, about=str(subject))
+            except KeyStoreBroken as fault:
+                broken = fault
+            except KeyStoreSilent:  # it is asked again when a key is needed
+                return
+            else:
+                return
+        if broken is not None:
+            raise broken
 
     async def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
         """Return a fresh key, and what must be stored for it."""
@@ -145,8 +153,9 @@ from unnest($1::uuid[]) as w (subject_id) join data_keys k on k.subject_id = w.s
 where k.destroyed_at is null
 """
 
-_ONE_KEY: Final = """
-select subject_id, tenant, wrapped from data_keys where destroyed_at is null order by subject_id limit 1
+_ONE_KEY_EACH: Final = """
+select distinct on (tenant) subject_id, tenant, wrapped from data_keys
+where destroyed_at is null order by tenant, subject_id limit 20
 """
 
 _READ_BOXES = """

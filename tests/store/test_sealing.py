@@ -273,6 +273,22 @@ async def test_nobody_begins_with_the_wrong_store(postgres_dsn: str, kms: FileKm
         assert await opened(runtime, kms) == {"word": WORD}
 
 
+async def test_a_municipality_whose_keys_are_gone_keeps_nobody_from_beginning(
+    postgres_dsn: str, kms: FileKms
+) -> None:
+    """A key store may let go of one for good; what the others have sealed opens as before."""
+    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
+        await apply(runtime, keep(WORD))
+        await runtime.pool.execute(
+            "insert into data_keys (subject_id, tenant, wrapped) values ($1, '0101', $2)",
+            new_id(),
+            bytes(60),
+        )
+
+    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
+        assert await opened(runtime, kms) == {"word": WORD}
+
+
 async def test_a_sealed_vault_changes_nothing(postgres_dsn: str) -> None:
     """While no key can be had a command fails and leaves nothing, not even in memory; later it succeeds."""
     async with (
