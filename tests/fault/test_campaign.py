@@ -11,13 +11,13 @@ from tests.servers import scratch_folder
     ("broker", "seed"), [("embedded", 1), pytest.param("kafka", 2, marks=pytest.mark.kafka)]
 )
 async def test_a_short_campaign_loses_doubles_and_disorders_nothing(broker: Kind, seed: int) -> None:
-    """Twenty-five faults, each amid work, leave every ledger as it should be.
+    """Fifty faults, each amid work, leave every ledger as it should be.
 
     How soon all has come to rest is the machine's affair; what does not come to rest at all is a finding.
     """
     with scratch_folder() as folder:
-        result = await campaign(broker, seed, 25, folder)
+        result = await campaign(broker, seed, 50, folder)
 
     assert result.findings == [], table(result)
-    assert result.faults.total() == 25
+    assert result.faults.total() == 50
     assert result.events > 200
