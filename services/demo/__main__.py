@@ -25,9 +25,11 @@ from services.kernel.embedded_process import free_port
 
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 60.0
-_MARK: Final = "demo"
-_MADE_UP: Final = (_MARK, "clock")
-"""Files of a folder in which time was moved, or was to be: nobody real is in it."""
+_MARK: Final = ".samspil-demo"
+"""The file by which a folder is known for a demo's."""
+
+_BY_A_MOVED_CLOCK: Final = ("clock", "postgres", "mail")
+"""What a server whose time can be moved keeps in its folder: nobody real is in it."""
 
 
 def main(
@@ -77,7 +79,7 @@ def _server(data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 def _empty(data: Path) -> None:
     """Empty a demo's folder, or make one; raise `typer.BadParameter` where anything else lies in it."""
     try:
-        if data.exists() and any(data.iterdir()) and not any((data / name).exists() for name in _MADE_UP):
+        if data.exists() and any(data.iterdir()) and not _is_made_up(data):
             raise typer.BadParameter(
                 f"{data} holds something else than a demo, which would be deleted: name another folder",
                 param_hint="--data",
@@ -89,6 +91,10 @@ def _empty(data: Path) -> None:
         raise typer.BadParameter(
             f"{data}: {fault.strerror}: name another folder", param_hint="--data"
         ) from None
+
+
+def _is_made_up(data: Path) -> bool:
+    return (data / _MARK).is_file() or all((data / name).exists() for name in _BY_A_MOVED_CLOCK)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], data: Path) -> None:

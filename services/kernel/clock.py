@@ -1,13 +1,13 @@
 """What time it is: the system's clock, or in embedded mode one that can be moved."""
 
 import contextlib
-import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from services.kernel.errors import Refused
+from services.kernel.files import write_whole
 from services.kernel.settings import SettingsFault
 
 
@@ -47,12 +47,7 @@ class VirtualClock:
         """Set the time, durably; raise `ClockBackwards` where it lies in the past."""
         if to < self._now:
             raise ClockBackwards(f"it is {self._now.isoformat()}")
-        beside = self._file.with_suffix(".new")
-        with beside.open("w") as out:
-            out.write(to.isoformat())
-            out.flush()
-            os.fsync(out.fileno())
-        beside.replace(self._file)
+        write_whole(self._file, to.isoformat())
         self._now = to
 
 

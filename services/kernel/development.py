@@ -17,6 +17,7 @@ from services.kernel.bounds import Moment
 from services.kernel.checks import Checks, check_all
 from services.kernel.clock import Clock, VirtualClock
 from services.kernel.errors import No, NotAllowed, Refused
+from services.kernel.files import write_whole
 from services.kernel.leaks import Leak, find_leaks
 from services.kernel.principals import ROLES
 from services.kernel.runtime import Runtime
@@ -84,11 +85,7 @@ class Issuer:
         """Use the key in a file, or make one."""
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            beside = file.with_suffix(".new")  # whole or not at all
-            beside.unlink(missing_ok=True)
-            beside.touch(mode=0o600)
-            beside.write_text(json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
-            beside.replace(file)
+            write_whole(file, json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
         self._key = OKPKey.import_key(json.loads(file.read_text()))
         self._audience = audience
 

@@ -18,6 +18,7 @@ from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.development import Issuer, development_routes
 from services.kernel.embedded import Broker, Postgres, ServerFailed
 from services.kernel.errors import No
+from services.kernel.files import write_whole
 from services.kernel.frame import serve_on
 from services.kernel.kms import FileKms
 from services.kernel.logs import log
@@ -113,22 +114,15 @@ def _kek(folder: Path) -> Path:
 
 def write_whereabouts(folder: Path, settings: Settings) -> None:
     """Leave word, for the owner of the folder only, of how commands reach what runs on it."""
-    beside = folder / f"{_WHEREABOUTS}.new"
-    beside.unlink(missing_ok=True)
-    beside.touch(mode=0o600)
-    beside.write_text(
-        json.dumps(
-            {
-                "mode": "embedded",
-                "broker": "embedded",
-                "database": settings.database.get_secret_value(),
-                "bootstrap": settings.bootstrap,
-                "port": settings.port,
-                "partitions": settings.partitions,
-            }
-        )
-    )
-    beside.replace(folder / _WHEREABOUTS)
+    whereabouts = {
+        "mode": "embedded",
+        "broker": "embedded",
+        "database": settings.database.get_secret_value(),
+        "bootstrap": settings.bootstrap,
+        "port": settings.port,
+        "partitions": settings.partitions,
+    }
+    write_whole(folder / _WHEREABOUTS, json.dumps(whereabouts))
 
 
 def read_whereabouts(folder: Path) -> Settings:

@@ -50,6 +50,8 @@ def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_a_demo_empties_no_folder_but_its_own(tmp_path: Path) -> None:
     """Whoever names a folder by mistake does not lose what lies in it."""
     (tmp_path / "letter").write_text("mine")
+    (tmp_path / "clock").write_text("an hour glass")
+    (tmp_path / "demo").mkdir()
 
     demo = [sys.executable, "-m", "services.demo", "--cases", "1", "--data", str(tmp_path)]
     said = subprocess.run(demo, capture_output=True, text=True, check=False)
