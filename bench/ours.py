@@ -52,7 +52,7 @@ class Ours:
         """Make schemas and topics, begin to listen, and warm up."""
         set_up_tracing(_NO_COLLECTOR, 0.0)
         settings = Settings(
-            mode="test",
+            mode="production" if kafka else "embedded",  # one process on a broker of its own, as `samspil up`
             database=SecretStr(dsn),
             bootstrap=bootstrap,
             broker="kafka" if kafka else "embedded",

@@ -279,13 +279,15 @@ def resend(
     as_json: JsonOption = False,
 ) -> None:
     """Send events from the log again; whoever has them passes them by."""
-    span = {"since": time_of(since, "--since"), "until": time_of(until, "--until")}
+    begins, ends = time_of(since, "--since"), time_of(until, "--until")
     if last is not None and last < first:
         raise typer.BadParameter("not below --first", param_hint="--last")
 
     async def work(runtime: Any) -> int:
         async with runtime.pool.acquire() as tx:
-            return await resending.resend(tx, stream_id=stream, first_seq=first, last_seq=last, **span)
+            return await resending.resend(
+                tx, stream_id=stream, since=begins, until=ends, first_seq=first, last_seq=last
+            )
 
     count = _at(service, data, work)
     show({"queued": count}, as_json, [f"{count} events queued"])

@@ -2,7 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+Place = tuple[str, int]
+"""A topic and its partition."""
+
+
+class Bell:
+    """News of the topics that somebody hears: `rung` whenever there is more, `ends` is how far they reach."""
+
+    def __init__(self) -> None:
+        """Begin without news."""
+        self.rung: Final = asyncio.Event()
+        self.ends: Final[dict[Place, int]] = {}
 
 
 class Bells:
@@ -10,25 +23,26 @@ class Bells:
 
     def __init__(self) -> None:
         """Begin with nobody waiting."""
-        self._of: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+        self._of: defaultdict[str, list[Bell]] = defaultdict(list)
 
-    def hang(self, topics: Iterable[str]) -> asyncio.Event:
-        """Return an event that is set whenever something was sent to one of the topics."""
-        bell = asyncio.Event()
+    def hang(self, topics: Iterable[str]) -> Bell:
+        """Return a bell that is rung whenever something was sent to one of the topics."""
+        bell = Bell()
         for topic in topics:
             self._of[topic].append(bell)
         return bell
 
-    def take_down(self, bell: asyncio.Event) -> None:
+    def take_down(self, bell: Bell) -> None:
         """Ring a bell no more."""
         for hung in self._of.values():
             if bell in hung:
                 hung.remove(bell)
 
-    def ring(self, topic: str) -> None:
-        """Tell all who hear a topic that the broker has more of it."""
+    def ring(self, topic: str, reached: Mapping[int, int]) -> None:
+        """Tell all who hear a topic that the broker has more of it, up to a place in each partition."""
         for bell in self._of[topic]:
-            bell.set()
+            bell.ends.update({(topic, partition): end for partition, end in reached.items()})
+            bell.rung.set()
 
 
 BELLS = Bells()

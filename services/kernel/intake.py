@@ -112,7 +112,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self.commit()
         if self.bell is not None:
             BELLS.take_down(self.bell)
-            self.bell.set()
+            self.bell.rung.set()
         await self._broker.stop()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:

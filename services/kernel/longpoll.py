@@ -11,6 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream.kafka import KafkaMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
+from services.kernel.bell import Bell
 from services.kernel.hearing import Batch, Hearing
 from services.kernel.logs import log
 from services.kernel.messages import Message, record_of
@@ -25,7 +26,7 @@ _REST_SECONDS: Final = 5.0
 class Hearer(Protocol):
     """Whom a subscriber fetches for; with a bell everything it hears is sent by its own process."""
 
-    bell: asyncio.Event | None
+    bell: Bell | None
     hearing: Hearing
     more: bool
     polled_at: float
@@ -54,7 +55,7 @@ class LongPoll(BatchSubscriber):
         return (batch,) if batch.count else ()
 
     async def _take_when_rung(
-        self, consumer: AIOKafkaConsumer, intake: "Hearer", bell: asyncio.Event, batch: Batch
+        self, consumer: AIOKafkaConsumer, intake: "Hearer", bell: Bell, batch: Batch
     ) -> None:
         """Fetch while there is more, and then nothing until a relay of this process rings, or for a while.
 
@@ -63,13 +64,13 @@ class LongPoll(BatchSubscriber):
         if not intake.more:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REST_SECONDS):
-                    await bell.wait()
-        bell.clear()
+                    await bell.rung.wait()
+        bell.rung.clear()
         consumer.resume(*consumer.assignment())
         await take(
             consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_BRIEFLY_MS
         )
-        intake.more = is_behind(consumer)
+        intake.more = is_behind(consumer, bell.ends)
         if not intake.more:
             consumer.pause(*consumer.assignment())
 
@@ -121,12 +122,16 @@ def _go_back(consumer: AIOKafkaConsumer, places: Mapping[tuple[str, int], int]) 
             consumer.seek(partition, place)
 
 
-def is_behind(consumer: AIOKafkaConsumer) -> bool:
-    """Return whether the broker was seen to hold more than was fetched."""
-    return any(
-        (consumer.highwater(partition) or 0) > (position_of(consumer, partition) or 0)
-        for partition in consumer.assignment()
-    )
+def is_behind(consumer: AIOKafkaConsumer, ends: Mapping[tuple[str, int], int]) -> bool:
+    """Return whether the broker holds more than was fetched, or has not said; `ends` are known to be there.
+
+    A fetch that takes longer than it is waited for has found nothing so far, which says nothing.
+    """
+    for partition in consumer.assignment():
+        place, high = position_of(consumer, partition), consumer.highwater(partition)
+        if place is None or high is None or place < max(high, ends.get(partition, 0)):
+            return True
+    return False
 
 
 def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:

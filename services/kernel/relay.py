@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import zlib
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -26,6 +26,7 @@ from services.kernel.histories import Fork, dated, enter, forks
 from services.kernel.ids import new_id
 from services.kernel.logs import log
 from services.kernel.messages import Meta, Told
+from services.kernel.outgoing import Outgoing
 from services.kernel.partitions import key_in, partition_of
 from services.kernel.service import Service
 from services.kernel.settings import Settings
@@ -35,7 +36,6 @@ _decode_meta = msgspec.json.Decoder(Meta).decode
 
 _ROWS: Final = 500
 _EVENTS: Final = 2_000
-_REMEMBERED: Final = 50_000
 _POLL_SECONDS: Final = 0.5
 _POLL_ALONE_SECONDS: Final = 2.5
 """Whatever this process commits wakes its relay; what an operator queues from outside may wait a moment."""
@@ -79,7 +79,7 @@ class Relay:
         self._topic = topic_of(service.name)
         self._seconds = metrics.RELAY_SECONDS.labels(service.name)
         self._sent = metrics.SENT.labels(service.name)
-        self._memory: OrderedDict[int, Told] = OrderedDict()
+        self._outgoing = Outgoing()
         self._forks: Sequence[Fork] = ()
         self._kick = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -87,14 +87,18 @@ class Relay:
         self.leads = False
         self.sender: AIOKafkaProducer | None = None
         self.reached: dict[int, int] = {}
+        self.batches = 0
         self._alive_at = 0.0
 
     def tell(self, committed: Sequence[tuple[int, Told]]) -> None:
-        """Take events from memory that were just committed, and wake up."""
-        self._memory.update(committed)
-        while len(self._memory) > _REMEMBERED:
-            self._memory.popitem(last=False)
+        """Take events from memory that one transaction has just committed, and wake up."""
+        self._outgoing.put(committed, fresh=self.leads)
         self._kick.set()
+
+    def forget_broker(self) -> None:
+        """Know no more how far the topic reaches and how many batches lie there: another broker begins."""
+        self.reached.clear()
+        self.batches = 0
 
     def works(self) -> bool:
         """Return whether this relay, leading or standing by, has come round lately."""
@@ -125,6 +129,7 @@ class Relay:
 
     def _lose(self) -> None:
         self.leads, self.sender = False, None
+        self._outgoing.begin()
         metrics.LEADER.labels(self._service.name).set(0)
 
     async def _lead(self) -> None:
@@ -159,9 +164,16 @@ class Relay:
             session.terminate() if session.is_closed() else await session.close(timeout=5)
 
     async def _rounds(self, session: Session, sender: AIOKafkaProducer) -> None:
-        """Read, send, and strike off at the next reading; where much is left, read on while it is sent."""
+        """Send what may go at once, read what else there is, send it, and strike off at the next reading.
+
+        Where much is left, read on while it is sent.
+        """
         sent = _NOTHING
         while True:
+            fresh = self._at_once()
+            if fresh.events:
+                await self._publish(sender, fresh)
+                sent = sent.with_(fresh)
             found, sent = await self._read(session, sent, _NOTHING), _NOTHING
             whole = not found.full
             while found.full:
@@ -189,6 +201,17 @@ class Relay:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
+    def _at_once(self) -> Portion:
+        """Return what was just committed here and may be sent before it is read."""
+        first_ids: list[int] = []
+        counts: list[int] = []
+        events: list[Told] = []
+        for committed in self._outgoing.take_next(_EVENTS):
+            first_ids.append(committed[0][0])
+            counts.append(len(committed))
+            events += [self._dated(*one) for one in committed]
+        return Portion(first_ids, counts, events, full=False, asked_at=_NOTHING.asked_at)
+
     async def _read(self, session: Session, sent: Portion, under_way: Portion) -> Portion:
         """Strike off what was acknowledged, and return what comes next behind what is under way."""
         self._kick.clear()
@@ -209,20 +232,24 @@ class Relay:
         crash_point("publish.before")
         await self._send(sender, portion.events)
         crash_point("publish.after")
-        BELLS.ring(self._topic)
+        BELLS.ring(self._topic, self.reached)
+        self._outgoing.note(portion.events)
         self._seconds.observe(time.perf_counter() - started_at)
         self._sent.inc(len(portion.events))
         self._alive_at = time.monotonic()
         crash_point("delete.before")
 
+    def _dated(self, log_id: int, told: Told) -> Told:
+        return dated(told, log_id, self._forks) if self._forks else told
+
     async def _events(self, session: Session, rows: Sequence[asyncpg.Record]) -> list[Told]:
         """Return the events of pending rows in order, from memory or, where unknown there, from the log."""
         ids = [log_id for row in rows for log_id in row["ids"]]
-        take = self._memory.pop
+        take = self._outgoing.take
         found: dict[int, Told] = {}
         unknown: list[int] = []
         for log_id in ids:
-            told = take(log_id, None)
+            told = take(log_id)
             if told is None:
                 unknown.append(log_id)
             else:
@@ -232,7 +259,7 @@ class Relay:
             logged = await session.fetch(_LOGGED, unknown, days[0], days[-1])
             found.update({row[0]: from_log(row) for row in logged})
         if self._forks:
-            return [dated(found[log_id], log_id, self._forks) for log_id in ids]
+            return [self._dated(log_id, found[log_id]) for log_id in ids]
         return [found[log_id] for log_id in ids]
 
     async def _send(self, sender: AIOKafkaProducer, events: Sequence[Told]) -> None:
@@ -268,6 +295,7 @@ class Relay:
         count = batch.record_count()
         done = await (await sender.send_batch(batch, self._topic, partition=partition))
         self.reached[partition] = done.offset + count
+        self.batches += 1
         crash_point("publish.between")
 
     async def _tick(self, sender: AIOKafkaProducer, at: datetime) -> None:
@@ -279,13 +307,15 @@ class Relay:
         count = self._settings.partitions
         cause = str(new_id())
         meta = Meta(at, str(SYSTEM), "system", cause, cause)
+        ticks: list[Told] = []
         for partition in range(count):
             body = kind(partition=partition, at=at)
             subject = key_in(partition, count, self._service.name)
-            tick = Told(str(new_id()), subject, 0, "0000", kind.type, meta, body.model_dump_json().encode())
-            async with asyncio.timeout(_ACK_SECONDS):
-                await self._send_lane(sender, partition, [tick])
-        BELLS.ring(self._topic)
+            ticks.append(
+                Told(str(new_id()), subject, 0, "0000", kind.type, meta, body.model_dump_json().encode())
+            )
+        await self._send(sender, ticks)
+        BELLS.ring(self._topic, self.reached)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

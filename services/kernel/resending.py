@@ -22,31 +22,33 @@ async def resend(
     until: datetime | None = None,
     first_seq: int = 1,
     last_seq: int | None = None,
+    latest: int | None = None,
 ) -> int:
     """Queue what the log holds, all of it or a part, and return how many events; twice is harmless.
 
     Every event goes out with the id and sequence that it had, so that whoever has it already passes it by.
+    `latest` asks for about so many, the last of the log.
     """
     count: int = await tx.fetchval(
-        _RESEND, stream_id, since, until, first_seq, last_seq, timeout=_PATIENCE_SECONDS
+        _RESEND, stream_id, since, until, first_seq, last_seq, latest, timeout=_PATIENCE_SECONDS
     )
     return count
 
 
-async def refill(services: Iterable[str], settings: Settings) -> None:
-    """Queue all that the logs hold, and make the topics of a broker that has begun empty.
+async def refill(services: Iterable[str], settings: Settings, *, latest: int | None = None) -> None:
+    """Queue all that the logs hold, or the latest of it, and make the topics of a broker that is empty.
 
     Nobody may be using the broker yet: the embedded one makes a topic, of its own size, for whoever asks.
     """
     names = list(services)
-    await asyncio.gather(*(_queue_all(name, settings) for name in names))
+    await asyncio.gather(*(_queue(name, settings, latest) for name in names))
     await make_topics(names, settings)
 
 
-async def _queue_all(name: str, settings: Settings) -> None:
+async def _queue(name: str, settings: Settings, latest: int | None) -> None:
     session = await connect(settings.database.get_secret_value(), schema=name)
     try:
-        await resend(session)
+        await resend(session, latest=latest)
     finally:
         await session.close()
 
@@ -59,6 +61,7 @@ with wanted as (
     and ($2::timestamptz is null or (meta ->> 0)::timestamptz >= $2)
     and ($3::timestamptz is null or (meta ->> 0)::timestamptz < $3)
     and seq >= $4 and ($5::bigint is null or seq <= $5)
+    and ($6::bigint is null or id > (select max(id) from event_log) - $6)
 ), queued as (
   insert into pending as old (first_id, created_on, ids)
   select min(id), min(created_on), array_agg(id order by id) from wanted group by portion, created_on

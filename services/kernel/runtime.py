@@ -126,8 +126,12 @@ class Runtime:
     async def let_go(self) -> None:
         """Turn away from the broker, for another to take its place; commands go on meanwhile."""
         await self._end_measures()
-        await asyncio.gather(self._end("intake", cancel=True), self._end("relay", cancel=True))
-        self.relay.reached.clear()
+        await asyncio.gather(self._end("intake", cancel=True), self.fall_silent())
+        self.relay.forget_broker()
+
+    async def fall_silent(self) -> None:
+        """Send nothing more; what was sent is still heard."""
+        await self._end("relay", cancel=True)
 
     def take_hold(self) -> None:
         """Turn to the broker."""

@@ -15,6 +15,7 @@ from services.kernel.runtime import Runtime
 
 _LOOK_SECONDS: Final = 0.002
 _SETTLE_SECONDS: Final = 60.0
+_HEAR_SECONDS: Final = 5.0
 
 Place = tuple[str, int]
 """A topic and its partition."""
@@ -65,6 +66,16 @@ async def _fire_all(runtime: Runtime) -> None:
 
 def _is_due(runtimes: Mapping[str, Runtime], row: asyncpg.Record) -> bool:
     return row["due_at"] is not None and row["due_at"] <= runtimes[row["service"]].clock.now()
+
+
+async def hear_out(runtimes: Mapping[str, Runtime]) -> bool:
+    """Wait, within bounds, until all that was sent here was taken; return whether it is."""
+    deadline = time.monotonic() + _HEAR_SECONDS
+    while time.monotonic() < deadline:
+        if _taken(runtimes, _sent(runtimes)):
+            return True
+        await asyncio.sleep(_LOOK_SECONDS)
+    return False
 
 
 def _sent(runtimes: Mapping[str, Runtime]) -> dict[Place, int]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +17,7 @@ from services.kernel.messages import Told
 from services.kernel.sealing import Box, NewKey
 from services.kernel.service import Sent, Tx
 
-Write = tuple[str, Sequence[Sequence[Any]]]
+Write = tuple[str, Sequence[Any]]
 """A statement and its columns, each with one value a row."""
 
 Marks = dict[str, tuple[int, str]]
@@ -213,29 +214,55 @@ async def save(
     Raises `asyncpg.SerializationError` (40001), with nothing saved, where any stream has moved on since it
     was read, and `asyncpg.UniqueViolationError` where the command's key was stored meanwhile.
     """
-    statement, columns = beside or ("", ())
-    ids = await tx.fetchval(
-        _saving(statement),
-        *_streams(sorted(page.written, key=_place)),  # everybody locks in one order
-        *_events(page),
-        *_columns(page.timers, 5),
-        *_columns(page.effects, 5),
-        *_boxes(boxes),
-        *_new_keys(new_keys),
-        *_parked(parked),
-        *_key(key),
-        *columns,
-    )
+    parts = [*_parts(page, boxes, new_keys), *_besides(parked, key)]
+    if beside is not None:
+        parts.append((_beside(beside[0]), beside[1]))
+    statement = _saving(tuple([text for text, _ in parts]))
+    ids = await tx.fetchval(statement, *chain.from_iterable([columns for _, columns in parts]))
     return list(zip(ids or (), page.told, strict=True))
 
 
+def _parts(page: Page, boxes: Sequence[Box], new_keys: Sequence[NewKey]) -> Iterable[Write]:
+    yield _MOVED, _streams(sorted(page.written, key=_place))  # everybody locks in one order
+    if new_keys:
+        yield _KEYED, _new_keys(new_keys)
+    if page.told:
+        yield _LOGGED, _events(page)
+    if page.timers:
+        yield _TIMED, _columns(page.timers)
+    if page.effects:
+        yield _CAUSED, _columns(page.effects)
+    if boxes:
+        yield _BOXED, _boxes(boxes)
+
+
+def _besides(parked: Sequence[Parked], key: Key | None) -> Iterable[Write]:
+    if parked:
+        yield _SET_ASIDE, _parked(parked)
+    if key is not None:
+        yield _ANSWERED, [key.tenant, key.actor, key.key, key.fingerprint, key.answer]
+
+
+@lru_cache(maxsize=1024)
+def _saving(parts: Sequence[str]) -> str:
+    """Return the statement that saves what there is; the parameters of each part follow those before it."""
+    numbered: list[str] = []
+    count = 0
+    for part in parts:
+        numbered.append(_numbered_from(count, part))
+        count += max(int(number) for number in _PARAMETER.findall(part))
+    checked = _ALL_MOVED + (_ALL_KEYED if _KEYED in parts else "")
+    ids = "(select ids from queued)" if _LOGGED in parts else "null::bigint[]"
+    return f"with {', '.join(numbered)}\nselect case when {checked} then {ids} else array[conflict()] end"
+
+
+def _numbered_from(count: int, part: str) -> str:
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + count}", part)
+
+
 @lru_cache(maxsize=256)
-def _saving(beside: str) -> str:
-    """Return the statement that saves, with another beside it whose parameters follow its own."""
-    if not beside:
-        return _SAVE + _SAVED
-    numbered = _PARAMETER.sub(lambda found: f"${int(found[1]) + _COUNT}", beside)
-    return f"{_SAVE}, beside as (\n{numbered}\n){_SAVED}"
+def _beside(statement: str) -> str:
+    return f"beside as (\n{statement}\n)"
 
 
 def _streams(written: Sequence[Written]) -> tuple[str, ...]:
@@ -263,8 +290,6 @@ def _write(row: Row) -> Written:
 
 def _events(page: Page) -> tuple[str, ...]:
     told = page.told
-    if not told:
-        return ("",) * 7
     return (
         _join([one.event_id for one in told]),
         _join([one.key for one in told]),
@@ -281,24 +306,18 @@ def _spelt(time: datetime | None) -> str:
 
 
 def _boxes(boxes: Sequence[Box]) -> tuple[str, ...]:
-    return _columns([(one.stream_id, one.subject, one.name, one.tenant, _hex(one.box)) for one in boxes], 5)
+    return _columns([(one.stream_id, one.subject, one.name, one.tenant, _hex(one.box)) for one in boxes])
 
 
 def _new_keys(keys: Sequence[NewKey]) -> tuple[str, ...]:
-    return _columns(sorted((str(key.subject), key.tenant, _hex(key.wrapped)) for key in keys), 3)
+    return _columns(sorted((str(key.subject), key.tenant, _hex(key.wrapped)) for key in keys))
 
 
 def _parked(parked: Sequence[Parked]) -> tuple[list[Any], ...]:
     return tuple([getattr(one, name) for one in parked] for name in Parked.__struct_fields__)
 
 
-def _key(key: Key | None) -> tuple[Any, ...]:
-    return (None,) * 5 if key is None else (key.tenant, key.actor, key.key, key.fingerprint, key.answer)
-
-
-def _columns(values: Sequence[tuple[str, ...]], count: int) -> tuple[str, ...]:
-    if not values:
-        return ("",) * count
+def _columns(values: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(map(_join, zip(*values, strict=True)))
 
 
@@ -325,11 +344,10 @@ from unnest(of($1)::uuid[]) with ordinality as w (stream_id, n)
 join streams s on s.stream_id = w.stream_id
 """
 
-# The last select counts the streams before anything beside them is written, and undoes all where a stream or
-# a data key was not ours to write. Ids of the log are allocated here, hence after the previous commit of each
-# stream was read.
-_SAVE: Final = """
-with moved as (
+# The parts of the one statement that saves, each where a batch has something for it: an empty one costs
+# PostgreSQL some ten microseconds. The last select counts the streams before anything beside them is written,
+# and undoes all where a stream or a data key was not ours to write.
+_MOVED: Final = """moved as (
   insert into streams as old (stream_id, tenant, version, seq, parked, marks, kind, state)
   select * from unnest(of($1)::uuid[], of($2)::text[], of($3)::bigint[], of($4)::bigint[],
                        of($5)::boolean[], of($6)::jsonb[], of($7), of($8))
@@ -338,11 +356,24 @@ with moved as (
       marks = excluded.marks, kind = excluded.kind, state = excluded.state, changed_at = now()
   where old.version = excluded.version - 1 and old.tenant = excluded.tenant
   returning 1
-), logged as (
+)"""
+_ALL_MOVED: Final = "(select count(*) from moved) = cardinality(of($1))"
+
+_KEYED: Final = """keyed as (
+  insert into data_keys (subject_id, tenant, wrapped)
+  select * from unnest(of($1)::uuid[], of($2)::text[], of($3)::bytea[])
+  on conflict (subject_id) do nothing
+  returning 1
+)"""
+_ALL_KEYED: Final = " and (select count(*) from keyed) = cardinality(of($9))"
+"""Keys come right behind the eight columns of the streams."""
+
+# Ids of the log are allocated here, hence after the previous commit of each stream was read.
+_LOGGED: Final = """logged as (
   insert into event_log (event_id, stream_id, seq, tenant, type, meta, data)
   select event_id, stream_id, seq, tenant, type, meta, data
-  from unnest(of($9)::uuid[], of($10)::uuid[], of($11)::bigint[], of($12)::text[], of($13)::text[],
-              of($14)::json[], of($15)::json[])
+  from unnest(of($1)::uuid[], of($2)::uuid[], of($3)::bigint[], of($4)::text[], of($5)::text[],
+              of($6)::json[], of($7)::json[])
        with ordinality as e (event_id, stream_id, seq, tenant, type, meta, data, n)
   order by n
   returning id
@@ -350,9 +381,11 @@ with moved as (
   insert into pending (first_id, ids)
   select min(id), array_agg(id order by id) from logged having count(*) > 0
   returning ids
-), woken as (
-  select * from unnest(of($16)::uuid[], of($17)::text[], of($18)::uuid[], of($19)::text[],
-                       of($20)::timestamptz[]) as t (stream_id, kind, ref, tenant, due_at)
+)"""
+
+_TIMED: Final = """woken as (
+  select * from unnest(of($1)::uuid[], of($2)::text[], of($3)::uuid[], of($4)::text[],
+                       of($5)::timestamptz[]) as t (stream_id, kind, ref, tenant, due_at)
 ), silenced as (
   delete from timers using woken w
   where w.due_at is null
@@ -361,37 +394,29 @@ with moved as (
   insert into timers (stream_id, kind, ref, tenant, due_at)
   select stream_id, kind, ref, tenant, due_at from woken where due_at is not null
   on conflict (stream_id, kind, ref) do update set due_at = excluded.due_at
-), set_effects as (
+)"""
+
+_CAUSED: Final = """set_effects as (
   insert into effects (key, stream_id, tenant, kind, about)
-  select * from unnest(of($21)::uuid[], of($22)::uuid[], of($23)::text[], of($24)::text[], of($25)::json[])
+  select * from unnest(of($1)::uuid[], of($2)::uuid[], of($3)::text[], of($4)::text[], of($5)::json[])
   on conflict (key) do nothing
-), boxed as (
+)"""
+
+_BOXED: Final = """boxed as (
   insert into sealed (stream_id, subject_id, name, tenant, box)
-  select * from unnest(of($26)::uuid[], of($27)::uuid[], of($28)::text[], of($29)::text[], of($30)::bytea[])
+  select * from unnest(of($1)::uuid[], of($2)::uuid[], of($3)::text[], of($4)::text[], of($5)::bytea[])
   on conflict (stream_id, subject_id, name) do update set box = excluded.box
-), keyed as (
-  insert into data_keys (subject_id, tenant, wrapped)
-  select * from unnest(of($31)::uuid[], of($32)::text[], of($33)::bytea[])
-  on conflict (subject_id) do nothing
-  returning 1
-), set_aside as (
+)"""
+
+_SET_ASIDE: Final = """set_aside as (
   insert into parked_events (tenant, stream_id, source, seq, event_id, type, topic, part, place, key, headers,
                              value, reason, detail)
-  select * from unnest($34::text[], $35::uuid[], $36::text[], $37::bigint[], $38::uuid[], $39::text[],
-                       $40::text[], $41::integer[], $42::bigint[], $43::bytea[], $44::json[], $45::bytea[],
-                       $46::text[], $47::text[])
+  select * from unnest($1::text[], $2::uuid[], $3::text[], $4::bigint[], $5::uuid[], $6::text[],
+                       $7::text[], $8::integer[], $9::bigint[], $10::bytea[], $11::json[], $12::bytea[],
+                       $13::text[], $14::text[])
   on conflict do nothing
-), answered as (
-  insert into command_keys (tenant, actor, key, fingerprint, answer)
-  select $48, $49, $50, $51, $52 where $50::text is not null
 )"""
-_COUNT: Final = 52
 
-_SAVED: Final = """
-select case
-  when (select count(*) from moved) = cardinality(of($1))
-   and (select count(*) from keyed) = cardinality(of($31))
-  then (select ids from queued)
-  else array[conflict()]
-end
-"""
+_ANSWERED: Final = """answered as (
+  insert into command_keys (tenant, actor, key, fingerprint, answer) values ($1, $2, $3, $4, $5)
+)"""

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError
 
 from services.kernel.hearing import Batch, Hearing
-from services.kernel.longpoll import take
+from services.kernel.longpoll import is_behind, take
 from services.kernel.messages import Record
 from tests.tally import TALLY, a_message, a_record, case_id, seen
 
@@ -125,3 +125,45 @@ async def test_what_a_broken_fetch_had_in_hand_is_fetched_again(fault: Exception
 
     assert consumer.places == {HERE: 7, THERE: 3}
     assert (await taken_from(consumer)).count == 1
+
+
+class Standing:
+    """A consumer that stands at a place, and was told how far its partition reaches."""
+
+    def __init__(self, place: int | None, high: int | None) -> None:
+        """Stand where it is known."""
+        self._high = high
+        state = SimpleNamespace(position=place, has_valid_position=place is not None)
+        assignment = SimpleNamespace(state_value=lambda _: state)
+        self._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
+
+    def assignment(self) -> set[TopicPartition]:
+        """One partition."""
+        return {HERE}
+
+    def highwater(self, _: TopicPartition) -> int | None:
+        """How far it reaches, by the last fetch that was answered."""
+        return self._high
+
+
+@pytest.mark.parametrize(
+    ("place", "high", "told", "behind"),
+    [
+        (None, None, None, True),  # nobody has said where to begin
+        (0, None, None, True),  # no fetch was answered yet
+        (7, 7, None, False),
+        (7, 7, 7, False),
+        (7, 9, None, True),
+        (7, 7, 9, True),  # it was rung, and the fetch since then was not answered in time
+    ],
+)
+def test_nobody_rests_before_all_was_fetched(
+    place: int | None,
+    high: int | None,
+    told: int | None,
+    behind: bool,  # noqa: FBT001  what is expected
+) -> None:
+    """A fetch that was not answered in time says nothing; what a relay of this process has sent is there."""
+    consumer: Any = Standing(place, high)
+
+    assert is_behind(consumer, {} if told is None else {HERE: told}) is behind

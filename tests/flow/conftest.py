@@ -1,0 +1,21 @@
+"""Servers of a test's own."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from services.kernel.embedded import broker as embedded_broker
+from tests.apache_kafka import apache_kafka as kafka_cluster
+from tests.relaying import Fallible
+from tests.servers import running as in_its_own_loop
+from tests.servers import scratch_folder
+
+
+@pytest.fixture
+def fallible(broker_kind: str) -> Iterator[Fallible]:
+    """Run a broker of the test's own, which may be killed."""
+    with scratch_folder() as folder:
+        server: Any = kafka_cluster if broker_kind == "kafka" else embedded_broker
+        with in_its_own_loop(server(folder / "broker")) as running_:
+            yield running_

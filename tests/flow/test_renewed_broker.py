@@ -1,0 +1,100 @@
+"""The embedded broker is emptied before its topics are too long to be read, and nothing is lost by it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from services.kernel import settling, up
+from services.kernel.embedded_process import free_port
+from services.kernel.runtime import Runtime
+from services.kernel.up import everything
+from tests.relaying import LISTENER, Load, Reader, all_counted, all_sent, counted, load, reading
+from tests.servers import scratch_folder
+from tests.tally import TALLY, case_id, tallies
+from tests.waiting import under_way, until
+
+pytestmark = pytest.mark.embedded
+
+EVERY = {case_id(n) for n in range(5)}
+
+
+@asynccontextmanager
+async def tally_and_listener() -> AsyncIterator[tuple[Runtime, Runtime, str]]:
+    """Run both as `samspil up` does, and say where their broker is."""
+    with scratch_folder() as folder:
+        async with everything((TALLY, LISTENER), folder, port=free_port(), virtual=False) as (
+            them,
+            settings,
+            _,
+        ):
+            yield them["consent"], them["agreement"], settings.bootstrap
+
+
+async def all_there(bootstrap: str, each: int) -> Reader:
+    """Return who has read the topic as it is now, once it holds the last event of each stream."""
+    async with reading(bootstrap, partitions=1) as reader:
+        await reader.read_until(
+            lambda: {stream_id for stream_id, place, _ in reader.lines if place == each} == EVERY
+        )
+    return reader
+
+
+async def test_a_broker_is_emptied_once_it_holds_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a load that goes on all is heard once and in order; the latest of it lies there again."""
+    monkeypatch.setattr(up, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+    monkeypatch.setattr(up, "_LATEST", 50)
+    async with tally_and_listener() as (sender, listener, bootstrap):
+        async with under_way(Load(sender, 5)) as load:
+            for _ in range(3):
+                await until(lambda: is_full(sender))
+                await until(lambda: rests(sender))
+            each = await load.end()
+        await until(lambda: counted(listener, 5 * each))
+        await until(lambda: all_sent(sender))
+        await until(lambda: rests(sender))
+        found = await tallies(listener)
+        reader = await all_there(bootstrap, each)
+        parked = await listener.pool.fetchval("select count(*) from parked_events")
+
+    assert found == all_counted(5, each)
+    assert parked == 0
+    assert 45 <= len(reader.ids()) < 5 * each
+
+
+async def is_full(runtime: Runtime) -> bool:
+    """Return whether the broker holds more than it should."""
+    return runtime.relay.batches > 20
+
+
+async def rests(runtime: Runtime) -> bool:
+    """Return whether the broker holds little and somebody leads."""
+    return runtime.relay.leads and runtime.relay.batches <= 20
+
+
+async def test_where_somebody_does_not_listen_a_broker_is_filled_with_all_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a consumer has not taken is there again when it comes back."""
+    monkeypatch.setattr(settling, "_HEAR_SECONDS", 0.2)
+    async with tally_and_listener() as (sender, listener, bootstrap):
+        await until(lambda: listens(listener))
+        assert listener.intake is not None
+        listener.intake.stopped_by = "too-many-parked"
+        await load(sender, 5, 60)
+        await until(lambda: all_sent(sender))
+        monkeypatch.setattr(up, "_LATEST", 50)
+        monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+        await until(lambda: counted(listener, 300))
+        monkeypatch.setattr(up, "_MOST_BATCHES", 10_000)
+        found = await tallies(listener)
+        reader = await all_there(bootstrap, 60)
+
+    assert found == all_counted(5, 60)
+    assert len(reader.ids()) == 300
+
+
+async def listens(runtime: Runtime) -> bool:
+    """Return whether a consumer listens."""
+    return runtime.intake is not None and runtime.intake.joined
