@@ -1,6 +1,7 @@
 """What a topic holds and its service's log does not: said, heard perhaps, and lost by the database since."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -77,9 +78,17 @@ def _told(record: Record) -> dict[str, Any] | None:
             "seq": seq,
             "event_id": as_uuid(event_id),
             "type": shown_type(found["ce_type"].decode()),
-            "time": found["ce_time"].decode(),
+            "time": _time(found["ce_time"]),
         }
     except (Poison, KeyError, ValueError):
+        return None
+
+
+def _time(spelt: bytes) -> datetime | None:
+    """Return when an event says that it happened; nothing where it says something else."""
+    try:
+        return datetime.fromisoformat(spelt.decode())
+    except ValueError:
         return None
 
 

@@ -70,7 +70,7 @@ _NOTHING: Final = Portion((), (), (), full=False, asked_at=datetime.min)  # noqa
 
 
 class Relay:
-    """Reads pending ids, sends their events, and deletes only what the broker has acknowledged."""
+    """Sends what was committed, in order, and strikes off only what the broker has acknowledged."""
 
     def __init__(self, service: Service, settings: Settings) -> None:
         """Relay for one service; nothing is opened before `run`."""

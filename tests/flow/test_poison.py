@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -92,6 +93,7 @@ async def test_what_cannot_be_an_event_is_not_counted_as_lost(
 
     assert {(one["stream_id"], one["seq"]) for one in found} >= {(BROKEN, 2)}
     assert all(one["seq"] in (1, 2) for one in found)
+    assert {type(one["time"]) for one in found} == {datetime, type(None)}  # never what a stranger wrote
 
 
 def project_of(fault: Exception) -> Callable[[Tx, Sequence[Saved]], Any]:
