@@ -22,7 +22,7 @@ from services.kernel.recent import Recent
 from services.kernel.sealing import Box, Keyring, NewKey
 from services.kernel.service import Saved, Service, Tx, nothing_else
 from services.kernel.streams import Key, Row, Written, read, read_written, row_of, save
-from services.kernel.weighing import Asked, Entangled, Heard, Outcome, Weighing
+from services.kernel.weighing import Asked, Entangled, Heard, Note, Outcome, Weighing
 
 RETRIES: Final = 12
 _AT_ONCE: Final = 64
@@ -149,7 +149,7 @@ class Step:
         ids = [asked.stream_id for asked in batch if type(asked.body) in opens] if opens else []
         if ids:
             outcome.opened = await self.known.keyring.open_streams(tx, ids)
-        if any(type(asked) is Asked for asked in batch):
+        if any(map(_decides, batch)):
             outcome.known = await self.known.horizon.known(tx)
         if len(batch) <= at_once:
             await self._decide(tx, batch, stored, outcome)
@@ -189,7 +189,7 @@ class Step:
 
     async def _read(self, tx: Tx, batch: Sequence[Asked]) -> dict[UUID, Written]:
         ids = dict.fromkeys(asked.stream_id for asked in batch)
-        if not isinstance(batch[0], Heard):  # whoever asks is answered by what is so now
+        if _decides(batch[0]):  # whoever asks is answered by what is so now
             self._recent.drop(ids)
             return {one.stream_id: one for one in await read_written(tx, list(ids))}
         stored = self._recent.take(ids)
@@ -254,6 +254,11 @@ class Step:
                 await tx.execute(statement, *columns)
             crash_point("commit.before")
         crash_point("commit.after")
+
+
+def _decides(asked: Asked) -> bool:
+    """Return whether an input is decided by what is so now: a note changes nothing, events count in turn."""
+    return type(asked) is Asked and type(asked.body) is not Note
 
 
 def _in_several(batch: Sequence[Asked], at_once: int) -> set[UUID]:

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 import pytest
 
+from contracts.consent import ConsentLooked
 from services.kernel.decision import Actor
 from services.kernel.hearing import Hearing
+from services.kernel.ids import new_id
 from services.kernel.recent import Recent
 from services.kernel.replay import Replay
 from services.kernel.runtime import Runtime
 from services.kernel.streams import Page, Written, save
-from services.kernel.weighing import Asked, Heard, Outcome
+from services.kernel.weighing import Asked, Heard, Note, Outcome
 from tests.tally import (
     ACTOR,
     START,
@@ -27,6 +29,7 @@ from tests.tally import (
 )
 
 STREAM = case_id(1)
+LOOKS = case_id(9)
 HEARING = Hearing(TALLY)
 
 
@@ -149,3 +152,39 @@ def test_what_began_before_everything_was_forgotten_is_not_kept() -> None:
 def a_stream(n: int) -> Written:
     """Return a stream that was just saved."""
     return Written(case_id(n), str(case_id(n)), TENANT, 1, 0, "{}", "tally", '{"kind":"tally"}')
+
+
+def looked(n: int) -> Asked:
+    """Return the note of a look, which goes into the stream of whoever looked."""
+    cause = str(new_id())
+    event = ConsentLooked(case_id=case_id(n), what=("status",), purpose="test")
+    return Asked(LOOKS, TENANT, Note(event), Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
+
+
+async def told_of(runtime: Runtime) -> list[tuple[int, str]]:
+    """Return the looks in the log by number, with the cases that were looked at."""
+    rows = await runtime.pool.fetch(
+        "select seq, data ->> 'case_id' as seen from event_log where stream_id = $1 order by seq", LOOKS
+    )
+    return [(row["seq"], row["seen"]) for row in rows]
+
+
+async def test_a_look_that_is_noted_waits_for_no_reading(one: Runtime) -> None:
+    """It changes nothing and is decided by nothing: its stream is in mind, and consents are not asked for."""
+    statements: list[str] = []
+    async with one.pool.acquire() as tx:
+        await one.step.apply(tx, [looked(1)])
+        with tx.query_logger(lambda said: statements.append(said.query)):
+            await one.step.apply(tx, [looked(2)])
+
+    assert len(statements) == 1
+    assert await told_of(one) == [(1, str(case_id(1))), (2, str(case_id(2)))]
+
+
+async def test_looks_at_two_processes_count_on(one: Runtime, two: Runtime) -> None:
+    """What one has in mind of a stream the other has moved on: it is read, and the look counts behind."""
+    for n, process in enumerate((one, two, one, one, two)):
+        async with process.pool.acquire() as tx:
+            await process.step.apply(tx, [looked(n)])
+
+    assert await told_of(one) == [(n + 1, str(case_id(n))) for n in range(5)]
