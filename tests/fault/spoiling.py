@@ -20,6 +20,7 @@ from tests.tally import a_message, publish, seen
 from tests.waiting import until
 
 _ECHOED: Final = 200
+_REWIND_SECONDS: Final = 60.0
 NEW: Final = "unknown type"
 """What is no poison but only newer than its reader: it counts, and is passed by."""
 
@@ -72,7 +73,10 @@ async def rewound(stage: Stage, random: Random) -> None:
 
 
 async def _rewind(bootstrap: str, group: str, topics: Sequence[str]) -> None:
-    """Join a group as its only member, and leave it at the beginning of its topics."""
+    """Join a group as its only member, and leave it at the beginning of its topics.
+
+    Raises `TimeoutError` where the broker lets nobody in any more.
+    """
     places = {TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS)}
     consumer = AIOKafkaConsumer(
         *topics,
@@ -85,9 +89,13 @@ async def _rewind(bootstrap: str, group: str, topics: Sequence[str]) -> None:
     async def alone() -> bool:
         return bool(consumer.assignment() == places)
 
-    async with consumer:
-        await until(alone, what=f"{group} to be left")
-        await consumer.commit(dict.fromkeys(places, 0))
+    try:
+        async with asyncio.timeout(_REWIND_SECONDS):
+            await consumer.start()
+            await until(alone, what=f"{group} to be left")
+            await consumer.commit(dict.fromkeys(places, 0))
+    finally:
+        await consumer.stop()
 
 
 def _other_source(good: Message) -> Message:
