@@ -17,7 +17,8 @@ class Outgoing:
     """Events by their log ids, transactions not yet sent, and how far each stream was sent.
 
     An event that goes on from what was sent of its stream can have nothing before it, whoever else writes; it
-    needs no reading. How far that was is known only of what one leader itself has sent, since `begin`.
+    needs no reading. All is known of one lead only, since `begin`: a database that takes this one's place may
+    lack what was told, and gives its log ids to other events.
     """
 
     def __init__(self) -> None:
@@ -27,17 +28,18 @@ class Outgoing:
         self._sent: OrderedDict[str, int] = OrderedDict()
 
     def begin(self) -> None:
-        """Let nothing pass unread until it is known again how far its stream was sent."""
+        """Know nothing again."""
+        self._events.clear()
         self._fresh.clear()
         self._sent.clear()
 
-    def put(self, committed: Sequence[Committed], *, fresh: bool) -> None:
-        """Take what one transaction has committed, in its order; `fresh` where it may be sent at once."""
+    def put(self, committed: Sequence[Committed]) -> None:
+        """Take what one transaction has committed, in its order."""
         events = self._events
         events.update(committed)
         while len(events) > _REMEMBERED:
             events.popitem(last=False)
-        if fresh and committed:
+        if committed:
             self._fresh.append([log_id for log_id, _ in committed])
 
     def take(self, log_id: int) -> Told | None:

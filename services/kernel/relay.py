@@ -91,8 +91,12 @@ class Relay:
         self._alive_at = 0.0
 
     def tell(self, committed: Sequence[tuple[int, Told]]) -> None:
-        """Take events from memory that one transaction has just committed, and wake up."""
-        self._outgoing.put(committed, fresh=self.leads)
+        """Take events from memory that one transaction has just committed, and wake up.
+
+        Who does not lead keeps none: they are another's to send.
+        """
+        if self.leads:
+            self._outgoing.put(committed)
         self._kick.set()
 
     def forget_broker(self) -> None:

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from services.kernel import database, losing, operating
+from services.kernel.database import CONNECTION_FAULTS
 from services.kernel.decision import Actor
 from services.kernel.embedded import postgres
 from services.kernel.embedded_process import free_port
@@ -18,6 +20,7 @@ from services.kernel.ids import new_id
 from services.kernel.resending import resend
 from services.kernel.runtime import Runtime
 from services.kernel.weighing import Asked
+from tests import relaying
 from tests.fault.brokers import Kind
 from tests.fault.campaign import evidence_of
 from tests.fault.chain import CHAIN, Count
@@ -25,12 +28,14 @@ from tests.fault.ledger import examine
 from tests.fault.load import Load
 from tests.fault.stage import Stage, stage
 from tests.fault.standby import Standby, ask, standby
+from tests.relaying import reading
 from tests.servers import scratch_folder
-from tests.tally import ACTOR, START, TENANT, case_id, running, tallies
+from tests.tally import ACTOR, START, TALLY, TENANT, case_id, running, tallies
 from tests.waiting import under_way, until
 
 CASE = case_id(0)
 SEQ = "select seq from referral.streams"
+QUIET = replace(TALLY, ticks=None)
 
 
 @asynccontextmanager
@@ -193,6 +198,52 @@ async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
     assert done == {"stream": CASE, "applied": lost + 1, "left_in_stream": 0}
     assert followed[CASE] == before[CASE] + told[3:]
     assert left == []
+
+
+async def test_what_was_lost_is_not_sent_in_the_place_of_what_has_its_number_now(
+    bootstrap: str, broker_kind: str
+) -> None:
+    """Who stood by told of events that the standby never had; later it leads, and sends what the log has."""
+    async with AsyncExitStack() as stack:
+        two, dsn = await stack.enter_async_context(a_pair(stack.enter_context(scratch_folder())))
+        one = await stack.enter_async_context(running(dsn, bootstrap, broker_kind, QUIET))
+        await until(lambda: leads(one))
+        other = await stack.enter_async_context(running(dsn, bootstrap, broker_kind, QUIET))
+        topic = await stack.enter_async_context(reading(bootstrap))
+        await relaying.load(other, 1, 3)
+        await two.catch_up()
+        two.wire.mood = "black"
+        await relaying.load(other, 1, 80, first=4)
+        await topic.read_until(lambda: len(topic.ids()) == 83)
+        topic.lines.clear()
+        await two.first.kill()
+        await two.promote()
+        await until(lambda: again_works(one))
+        await relaying.load(one, 1, 80, first=200)
+        await until(lambda: sent(one))
+        await one.stop()
+        await until(lambda: leads(other))
+        async with other.pool.acquire() as tx:
+            await resend(tx)
+        await until(lambda: sent(other))
+        logged = {row["id"] for row in await other.pool.fetch("select event_id::text as id from event_log")}
+        await topic.read_until(lambda: len(topic.lines) >= 2 * len(logged) - 3)
+
+    assert topic.ids() == logged
+
+
+async def leads(runtime: Runtime) -> bool:
+    """Return whether this process relays."""
+    return runtime.relay.leads
+
+
+async def again_works(runtime: Runtime) -> bool:
+    """Return whether a command is carried out by a database that can be written."""
+    try:
+        await relaying.load(runtime, 1, 1, first=100)
+    except CONNECTION_FAULTS:
+        return False
+    return True
 
 
 async def unasked_of(source: Runtime) -> int:
