@@ -84,6 +84,7 @@ class Relay:
         self._kick = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ticked = 0.0
+        self._doubts = self._answered = 0
         self.leads = False
         self.sender: AIOKafkaProducer | None = None
         self.reached: dict[int, int] = {}
@@ -98,6 +99,10 @@ class Relay:
         if self.leads:
             self._outgoing.put(committed)
         self._kick.set()
+
+    def doubt(self) -> None:
+        """Send nothing unread until the session has answered again: another database may be there by now."""
+        self._doubts += 1
 
     def forget_broker(self) -> None:
         """Know no more how far the topic reaches and how many batches lie there: another broker begins."""
@@ -207,6 +212,8 @@ class Relay:
 
     def _at_once(self) -> Portion:
         """Return what was just committed here and may be sent before it is read."""
+        if self._answered != self._doubts:
+            return _NOTHING
         first_ids: list[int] = []
         counts: list[int] = []
         events: list[Told] = []
@@ -219,8 +226,9 @@ class Relay:
     async def _read(self, session: Session, sent: Portion, under_way: Portion) -> Portion:
         """Strike off what was acknowledged, and return what comes next behind what is under way."""
         self._kick.clear()
-        asked_at = wall()
+        asked_at, doubts = wall(), self._doubts
         rows = await session.fetch(NEXT, sent.first_ids, sent.counts, _ROWS, under_way.first_ids)
+        self._answered = doubts
         crash_point("delete.after")
         few = _portion(rows)
         return Portion(

@@ -70,8 +70,14 @@ class Runtime:
         """
         dsn = self.settings.database.get_secret_value()
         recent = Recent(_REMEMBERED)
+        self.relay = Relay(self.service, self.settings)
+
+        def connected() -> None:
+            recent.forget()
+            self.relay.doubt()
+
         self.pool = await open_pool(
-            dsn, schema=self.service.name, size=self.settings.pool, on_connect=recent.forget
+            dsn, schema=self.service.name, size=self.settings.pool, on_connect=connected
         )
         needed = "consent" in self.service.sources and not self.service.hears_all
         horizon = Horizon(
@@ -82,7 +88,6 @@ class Runtime:
         keyring = Keyring(self.service.name, self._kms)
         await self._try_key_store(keyring)
         known = Known(keyring, self.models, horizon, self.clock.now)
-        self.relay = Relay(self.service, self.settings)
         self.step = Step(self.service, known, self._told, recent)
         self.timers = Timers(self.step, self.pool, self.clock)
         self.effects = Effects(self.step, self.pool, self.clock, self.settings)

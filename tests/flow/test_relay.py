@@ -18,6 +18,7 @@ from services.kernel import runtime as runtimes
 from services.kernel.resending import resend
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
+from services.kernel.settling import settle
 from tests.apache_kafka import ApacheKafka
 from tests.relaying import (
     LISTENER,
@@ -138,6 +139,37 @@ async def test_what_another_has_written_meanwhile_goes_first(
     assert reader.firsts() == {case_id(0): [1, 2, 3, 4, 5], case_id(1): [1, 2, 3, 4]}
 
 
+async def test_what_another_history_tells_is_not_sent_before_it_is_known(
+    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool has reached the database that took over; that the relay's session is dead is not known yet."""
+    monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
+    service: Service = replace(TALLY, ticks=None)
+    async with (
+        running(postgres_dsn, bootstrap, broker_kind, service) as runtime,
+        running(postgres_dsn, bootstrap, broker_kind, LISTENER) as listener,
+    ):
+        await load(runtime, 1, 3)
+        await until(lambda: counted(listener, 3))
+        await until(lambda: all_sent(runtime))
+        with standing_still(pid := await at_rest(runtime)):
+            await runtime.pool.execute(ANOTHER_HISTORY)
+            await runtime.pool.expire_connections()
+            await load(runtime, 1, 1, first=4)
+            await runtime.pool.execute("select pg_terminate_backend($1)", pid)
+        settled = await settle({"consent": runtime, "agreement": listener})
+        found = await tallies(listener)
+        parked = await listener.pool.fetchval("select array_agg(reason) from parked_events")
+
+    assert settled
+    assert parked is None
+    assert found == all_counted(1, 4)
+
+
+ANOTHER_HISTORY = """
+insert into histories (cluster, timeline, first_id, began)
+select cluster, 'FFFFFFFF', nextval('event_log_id'), began + 1 from histories
+"""
 RESTING = """
 select pid from pg_stat_activity
 where pid in (select pid from pg_locks where locktype = 'advisory') and state = 'idle'
