@@ -132,14 +132,14 @@ class Runtime:
         """Turn away from the broker, for another to take its place; commands go on meanwhile."""
         await self._end_measures()
         await asyncio.gather(self._end("intake", cancel=True), self.fall_silent())
-        self.relay.forget_broker()
 
     async def fall_silent(self) -> None:
         """Send nothing more; what was sent is still heard."""
         await self._end("relay", cancel=True)
 
     def take_hold(self) -> None:
-        """Turn to the broker."""
+        """Turn to a broker. Until now what was sent to the last one and not heard was still to be heard."""
+        self.relay.forget_broker()
         self._keep("measures", self._measure)
         self._keep("relay", self.relay.run)
         if self.service.hears or self.service.hears_all:

@@ -1,5 +1,6 @@
 """The embedded broker is emptied before its topics are too long to be read, and nothing is lost by it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -93,6 +94,24 @@ async def test_where_somebody_does_not_listen_a_broker_is_filled_with_all_there_
 
     assert found == all_counted(5, 60)
     assert len(reader.ids()) == 300
+
+
+async def test_nothing_is_settled_while_a_broker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent and not heard is still to be heard: no clock may move on before."""
+    monkeypatch.setattr(settling, "_HEAR_SECONDS", 0.2)
+    async with tally_and_listener() as (sender, listener, _):
+        await until(lambda: listens(listener))
+        assert listener.intake is not None
+        listener.intake.stopped_by = "too-many-parked"
+        await load(sender, 5, 60)
+        await until(lambda: all_sent(sender))
+        waiting = asyncio.create_task(settling.settle({"consent": sender, "agreement": listener}))
+        monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+        settled = await waiting
+        found = await tallies(listener)
+
+    assert settled
+    assert found == all_counted(5, 60)
 
 
 async def listens(runtime: Runtime) -> bool:
