@@ -27,7 +27,7 @@ async def resend(
     """Queue what the log holds, all of it or a part, and return how many events; twice is harmless.
 
     Every event goes out with the id and sequence that it had, so that whoever has it already passes it by.
-    `latest` asks for about so many, the last of the log.
+    `latest` asks for so many, the last of the log, which is not read any further back.
     """
     count: int = await tx.fetchval(
         _RESEND, stream_id, since, until, first_seq, last_seq, latest, timeout=_PATIENCE_SECONDS
@@ -54,14 +54,18 @@ async def _queue(name: str, settings: Settings, latest: int | None) -> None:
 
 
 _RESEND: Final = """
-with wanted as (
+with before as (
+  select created_on, id from event_log where $6::bigint is not null
+  order by created_on desc, id desc offset $6 limit 1
+), wanted as (
   select id, created_on, (row_number() over (order by id) - 1) / 500 as portion
   from event_log
   where ($1::uuid is null or stream_id = $1)
     and ($2::timestamptz is null or (meta ->> 0)::timestamptz >= $2)
     and ($3::timestamptz is null or (meta ->> 0)::timestamptz < $3)
     and seq >= $4 and ($5::bigint is null or seq <= $5)
-    and ($6::bigint is null or id > (select max(id) from event_log) - $6)
+    and created_on >= coalesce((select created_on from before), '-infinity')
+    and id > coalesce((select id from before), 0)
 ), queued as (
   insert into pending as old (first_id, created_on, ids)
   select min(id), min(created_on), array_agg(id order by id) from wanted group by portion, created_on
