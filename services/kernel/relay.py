@@ -42,6 +42,7 @@ _POLL_ALONE_SECONDS: Final = 2.5
 
 _ACK_SECONDS: Final = 20.0
 _LEAD_LASTS: Final = "25s"
+_LEAVE_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 1.0
 _ALIVE_SECONDS: Final = 30.0
 
@@ -170,7 +171,7 @@ class Relay:
             finally:
                 await _close(sender)
         finally:
-            session.terminate() if session.is_closed() else await session.close(timeout=5)
+            await _leave(session)
 
     async def _rounds(self, session: Session, sender: AIOKafkaProducer) -> None:
         """Send what may go at once, read what else there is, send it, and strike off at the next reading.
@@ -337,9 +338,18 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
+async def _leave(session: Session) -> None:
+    """End a session; that it does not end in time must not take the place of an order to end."""
+    if session.is_closed():
+        session.terminate()
+        return
+    with contextlib.suppress(*CONNECTION_FAULTS):
+        await session.close(timeout=_LEAVE_SECONDS)
+
+
 async def _close(sender: AIOKafkaProducer) -> None:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_LEAVE_SECONDS):
             await sender.stop()
     except (TimeoutError, KafkaError):
         log.warning("producer_left_open")

@@ -179,14 +179,14 @@ where pid in (select pid from pg_locks where locktype = 'advisory') and state = 
 
 async def at_rest(runtime: Runtime) -> int:
     """Return the process of the relay's session, once the relay waits to be told of something."""
+    found: list[int] = []
 
     async def rests() -> bool:
-        found = await runtime.pool.fetchval(RESTING)
-        return found is not None and runtime.relay.leads and not runtime.relay._kick.is_set()
+        found[:] = [row["pid"] for row in await runtime.pool.fetch(RESTING)]
+        return bool(found) and runtime.relay.leads and not runtime.relay._kick.is_set()
 
     await until(rests)
-    found: int = await runtime.pool.fetchval(RESTING)
-    return found
+    return found[0]
 
 
 @contextmanager
@@ -279,6 +279,21 @@ async def test_who_is_stopped_leaves_the_lead_at_once(
             assert two.relay.leads
 
     assert reader.firsts() == in_order(5, 8)
+
+
+async def test_who_is_told_to_be_silent_is_silent_also_where_the_database_is(
+    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that does not end in time takes nobody's order to end away: two would relay at once."""
+    monkeypatch.setattr(relay, "_LEAVE_SECONDS", 0.2)
+    monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
+    async with running(postgres_dsn, bootstrap, broker_kind, replace(TALLY, ticks=None)) as runtime:
+        with standing_still(await at_rest(runtime)):
+            await runtime.fall_silent()
+            left = [task for task in asyncio.all_tasks() if task.get_name() == "relay"]
+        runtime.take_hold()
+
+    assert left == []
 
 
 # Sending again
