@@ -34,6 +34,10 @@ class Broker:
         """Say whether the broker runs."""
         return self._child.alive()
 
+    def trim_log(self) -> None:
+        """Set the broker's log aside where it has grown long."""
+        self._child.trim_log()
+
     async def start(self) -> None:
         """Start the broker and wait until it takes connections; raises `ServerFailed` when it does not."""
         program = _program()

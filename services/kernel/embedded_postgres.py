@@ -66,6 +66,10 @@ class Postgres:
         """Say whether the server runs."""
         return self._child.alive()
 
+    def trim_log(self) -> None:
+        """Set the server's log aside where it has grown long."""
+        self._child.trim_log()
+
     def database(self, name: str) -> str:
         """Return the connection string of the database `name` for the superuser."""
         password = (self._folder / "password").read_text().strip()

@@ -67,8 +67,7 @@ class Child:
 
     def launch(self, argv: Sequence[str], *, env: Mapping[str, str], account: Account | None = None) -> None:
         """Start the program with its output in the log file, as `account` where one is given."""
-        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
+        self.trim_log()
         prefix = stepping_down(account, self._last_signal)
         if prefix:
             argv, account = [*prefix, *argv], None
@@ -86,6 +85,13 @@ class Child:
                 preexec_fn=_leash(self._last_signal),  # noqa: PLW1509 - only async-signal-safe calls in it
             )
         self._pid_file.write_text(f"{self._popen.pid} {time.time()}\n")
+
+    def trim_log(self) -> None:
+        """Set a log aside that has grown long; a program that runs goes on at the beginning of the file."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.log.stat().st_size > LOG_LIMIT_BYTES:
+                shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+                os.truncate(self.log, 0)
 
     async def wait(self) -> int:
         """Wait until the program has ended, and return its exit code (negative: the signal that ended it)."""

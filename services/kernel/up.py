@@ -147,10 +147,12 @@ def read_whereabouts(folder: Path) -> Settings:
 async def _watch(
     database: Postgres, broker: Broker, runtimes: dict[str, Runtime], settings: Settings
 ) -> None:
-    """Start again what has ended by itself; an empty broker is refilled from the log."""
+    """Start again what has ended by itself, an empty broker refilled; no log of a server grows for ever."""
     while True:
         await asyncio.sleep(_WATCH_SECONDS)
         try:
+            database.trim_log()
+            broker.trim_log()
             if not database.alive():
                 log.error("database_ended")
                 await database.start()

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from services.kernel import embedded_process, up
 from services.kernel.embedded_process import free_port
 from services.kernel.up import everything, read_whereabouts
 from tests.servers import scratch_folder
+from tests.tally import TALLY
+from tests.waiting import until
 
 
 @pytest.mark.embedded
@@ -35,3 +39,28 @@ async def test_a_folder_has_one_key_from_wherever_it_is_asked(
 
         assert found.kek == settings.kek == folder / "data" / "keys" / "kek"
         assert found.kek.read_bytes() == key
+
+
+@pytest.mark.embedded
+async def test_the_log_of_a_server_that_runs_for_long_stays_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL notes every conflict of two writers; what is long is set aside, and only once."""
+    monkeypatch.setattr(embedded_process, "LOG_LIMIT_BYTES", 20_000)
+    monkeypatch.setattr(up, "_WATCH_SECONDS", 0.02)
+    with scratch_folder() as folder:
+        log, aside = (folder / "postgres" / f"postgres.{end}" for end in ("log", "log.1"))
+        async with everything((TALLY,), folder, port=free_port(), virtual=False) as (them, _, _):
+
+            async def conflict_until_aside(before: bytes) -> None:
+                async def happens() -> bool:
+                    with pytest.raises(asyncpg.SerializationError):
+                        await them["consent"].pool.execute("select conflict()")
+                    return aside.exists() and aside.read_bytes() != before
+
+                await until(happens)
+
+            await conflict_until_aside(b"")
+            await conflict_until_aside(aside.read_bytes())
+
+            assert log.stat().st_size < 20_000
+            assert b"moved on" in aside.read_bytes()
+            assert b"\0" not in log.read_bytes()
