@@ -69,13 +69,23 @@ def _is_due(runtimes: Mapping[str, Runtime], row: asyncpg.Record) -> bool:
 
 
 async def hear_out(runtimes: Mapping[str, Runtime]) -> bool:
-    """Wait, within bounds, until all that was sent here was taken; return whether it is."""
+    """Wait until all that was sent here was taken, as long as anybody gets on; return whether it is."""
+    places: Mapping[str, Mapping[Place, int]] = {}
     deadline = time.monotonic() + _HEAR_SECONDS
     while time.monotonic() < deadline:
         if _taken(runtimes, _sent(runtimes)):
             return True
+        if places != (places := _places(runtimes)):
+            deadline = time.monotonic() + _HEAR_SECONDS
         await asyncio.sleep(_LOOK_SECONDS)
     return False
+
+
+def _places(runtimes: Mapping[str, Runtime]) -> dict[str, Mapping[Place, int]]:
+    """Return how far each consumer of this process has come."""
+    return {
+        name: dict(runtime.intake.taken) for name, runtime in runtimes.items() if runtime.intake is not None
+    }
 
 
 def _sent(runtimes: Mapping[str, Runtime]) -> dict[Place, int]:

@@ -1,18 +1,36 @@
 """The embedded broker is emptied before its topics are too long to be read, and nothing is lost by it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from services.kernel import settling, up
+from services.kernel import intake, settling, up
+from services.kernel.decision import Decision
 from services.kernel.embedded_process import free_port
 from services.kernel.runtime import Runtime
+from services.kernel.service import Service
 from services.kernel.up import everything
-from tests.relaying import LISTENER, Load, Reader, all_counted, all_sent, counted, load, reading
+from tests.relaying import (
+    LISTENER,
+    Load,
+    Reader,
+    all_counted,
+    all_sent,
+    apply,
+    count,
+    counted,
+    hear,
+    load,
+    reading,
+    total,
+)
 from tests.servers import scratch_folder
-from tests.tally import TALLY, case_id, tallies
+from tests.tally import TALLY, Tally, case_id, tallies
 from tests.waiting import under_way, until
 
 pytestmark = pytest.mark.embedded
@@ -21,10 +39,10 @@ EVERY = {case_id(n) for n in range(5)}
 
 
 @asynccontextmanager
-async def tally_and_listener() -> AsyncIterator[tuple[Runtime, Runtime, str]]:
+async def tally_and_listener(listener: Service = LISTENER) -> AsyncIterator[tuple[Runtime, Runtime, str]]:
     """Run both as `samspil up` does, and say where their broker is."""
     with scratch_folder() as folder:
-        async with everything((TALLY, LISTENER), folder, port=free_port(), virtual=False) as (
+        async with everything((TALLY, listener), folder, port=free_port(), virtual=False) as (
             them,
             settings,
             _,
@@ -94,6 +112,24 @@ async def test_where_somebody_does_not_listen_a_broker_is_filled_with_all_there_
 
     assert found == all_counted(5, 60)
     assert len(reader.ids()) == 300
+
+
+async def test_who_is_slow_is_waited_for_while_it_gets_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a broker would be filled with all there is before the slow one is through, again and again."""
+    monkeypatch.setattr(settling, "_HEAR_SECONDS", 1.0)
+    monkeypatch.setattr(intake, "_MOST", 64)
+
+    def slowly(tally: Tally | None, asked: Any, given: Any) -> Decision:
+        time.sleep(0.005)
+        return hear(tally, asked, given)
+
+    async with tally_and_listener(replace(LISTENER, decide=slowly)) as (sender, listener, _):
+        await apply(sender, *(count(n, k) for k in range(200) for n in range(5)))
+        await until(lambda: all_sent(sender))
+        taken = await settling.hear_out({"consent": sender, "agreement": listener})
+        found = await total(listener)
+
+    assert (taken, found) == (True, 1_000)
 
 
 async def test_nothing_is_settled_while_a_broker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
