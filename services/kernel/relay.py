@@ -7,6 +7,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -348,11 +349,20 @@ async def _leave(session: Session) -> None:
 
 
 async def _close(sender: AIOKafkaProducer) -> None:
+    """Stop a producer; what it cannot deliver in time is given up, since all of it is still pending.
+
+    A producer that is left tries for ever, and would send to a broker that has taken the place of its own.
+    """
     try:
         async with asyncio.timeout(_LEAVE_SECONDS):
             await sender.stop()
     except (TimeoutError, KafkaError):
-        log.warning("producer_left_open")
+        log.warning("producer_given_up")
+        held = sender._message_accumulator  # noqa: SLF001  it has no other way
+        for batch in (*chain.from_iterable(held._batches.values()), *held._pending_batches):  # noqa: SLF001
+            batch.future.cancel()
+        sender._sender.sender_task.cancel()  # noqa: SLF001  the same
+        await sender.client.close()
 
 
 def _portion(rows: Sequence[asyncpg.Record]) -> Sequence[asyncpg.Record]:

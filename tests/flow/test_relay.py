@@ -19,6 +19,7 @@ from services.kernel.resending import resend
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
 from services.kernel.settling import settle
+from services.kernel.wire import is_open
 from tests.apache_kafka import ApacheKafka
 from tests.relaying import (
     LISTENER,
@@ -294,6 +295,39 @@ async def test_who_is_told_to_be_silent_is_silent_also_where_the_database_is(
         runtime.take_hold()
 
     assert left == []
+
+
+async def test_who_leaves_a_broker_that_is_silent_leaves_nothing_open(
+    postgres_dsn: str, fallible: Fallible, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A producer that cannot be stopped in time is closed: else each fall of a broker leaves one for good."""
+    monkeypatch.setattr(relay, "_LEAVE_SECONDS", 0.2)
+    monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1e9)
+    pid = fallible.nodes[0].child.pid if isinstance(fallible, ApacheKafka) else fallible.pid
+    async with running(postgres_dsn, fallible.bootstrap, broker_kind) as runtime:
+        await load(runtime, 1, 1)
+        await until(lambda: all_sent(runtime))
+        sender = runtime.relay.sender
+        assert sender is not None
+        with standing_still(pid):
+            await load(runtime, 1, 1, first=2)
+            await until(lambda: in_flight(sender))
+            await runtime.fall_silent()
+            left = is_open(sender.client)
+            await until(lambda: ended(sender))
+        runtime.take_hold()
+
+    assert not left
+
+
+async def in_flight(sender: Any) -> bool:
+    """Return whether a producer waits for an answer."""
+    return bool(sender._sender._in_flight)
+
+
+async def ended(sender: Any) -> bool:
+    """Return whether a producer sends nothing more."""
+    return bool(sender._sender.sender_task.done())
 
 
 # Sending again
