@@ -28,7 +28,7 @@ from services.kernel.step import Step
 from services.kernel.streams import Page, save
 from services.kernel.tracing import batch_span
 from services.kernel.weighing import Heard, Outcome
-from services.kernel.wire import faststream_broker, subscriber_options
+from services.kernel.wire import faststream_broker, is_open, subscriber_options
 
 _MOST: Final = 1_000
 _WORTH_TWO: Final = 64
@@ -113,7 +113,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if self.bell is not None:
             BELLS.take_down(self.bell)
             self.bell.rung.set()
-        await self._broker.stop()
+        consumer = self.consumer
+        try:
+            await self._broker.stop()
+        finally:
+            # aiokafka stops half where a fetch waits to be tried again: its end is taken for an order to us.
+            if consumer is not None and is_open(consumer._client):  # noqa: SLF001  it has no other way
+                await consumer._client.close()  # noqa: SLF001  the same
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Let the batch under way end before another member takes over, and leave it our place."""

@@ -320,6 +320,30 @@ async def test_who_leaves_a_broker_that_is_silent_leaves_nothing_open(
     assert not left
 
 
+async def test_who_turns_from_a_broker_that_has_gone_leaves_nothing_open(
+    postgres_dsn: str, fallible: Fallible, broker_kind: str
+) -> None:
+    """Also where a fetch waits to be tried again."""
+    async with running(postgres_dsn, fallible.bootstrap, broker_kind, LISTENER) as runtime:
+        await until(lambda: green(runtime))
+        assert runtime.intake is not None
+        consumer: Any = runtime.intake.consumer
+        await fallible.kill()
+        await until(lambda: tries_again(consumer))
+        await runtime.let_go()
+        left = is_open(consumer._client)
+        await fallible.start()
+        runtime.take_hold()
+
+    assert not left
+
+
+async def tries_again(consumer: Any) -> bool:
+    """Return whether a fetch waits to be tried again."""
+    fetches = [task.get_coro().cr_await for task in consumer._fetcher._pending_tasks]
+    return any(getattr(waits, "__name__", "") == "sleep" for waits in fetches)
+
+
 async def in_flight(sender: Any) -> bool:
     """Return whether a producer waits for an answer."""
     return bool(sender._sender._in_flight)
