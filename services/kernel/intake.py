@@ -98,7 +98,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def start(self) -> None:
         """Begin to listen."""
-        metrics.STOPPED.labels(self._name).set(0)
+        metrics.STOPPED.labels(self._name).set(self.stopped_by is not None)
         try:
             await self._broker.start()
         except BaseException:

@@ -120,8 +120,9 @@ class Runtime:
         self._keep("housekeeping", self._keep_house)
 
     async def _take_in(self) -> None:
+        stopped_by = self.intake.stopped_by if self.intake else None  # another broker makes nothing good
         self.intake = Intake(self.step, self.pool, self.settings)
-        metrics.STOPPED.labels(self.service.name).set(0)
+        self.intake.stopped_by = stopped_by
         try:
             await self.intake.start()
             await self.intake.keep_place()

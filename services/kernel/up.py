@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
 from services.kernel import embedded
 from services.kernel.clock import Clock, SystemClock, VirtualClock
+from services.kernel.database import CONNECTION_FAULTS
 from services.kernel.development import Issuer, development_routes
 from services.kernel.embedded import Broker, Postgres, ServerFailed
 from services.kernel.errors import No
@@ -38,7 +38,7 @@ _WATCH_SECONDS: Final = 0.5
 _PARTITIONS: Final = 1
 """One process shares no work with another, and each further partition is polled for nothing."""
 
-_FAILURES: Final = (No, OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILURES: Final = (No, ServerFailed, KafkaError, *CONNECTION_FAULTS)
 _LOOPBACK: Final = "127.0.0.1"
 """Whatever the environment says: here tokens are given to whoever asks."""
 
@@ -159,16 +159,9 @@ async def _watch(
             if not broker.alive():
                 log.error("broker_ended")
                 await replace_broker(broker, runtimes.values(), settings)
-            elif max(runtime.relay.batches for runtime in runtimes.values()) > _MOST_BATCHES:
+            elif any(runtime.relay.batches > _MOST_BATCHES for runtime in runtimes.values()):
                 await renew_broker(broker, runtimes, settings)
-        except (
-            No,
-            ServerFailed,
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            KafkaError,
-        ) as fault:
+        except _FAILURES as fault:
             log.error("restart_failed", kind=type(fault).__name__)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -92,26 +93,55 @@ async def rests(runtime: Runtime) -> bool:
     return runtime.relay.leads and runtime.relay.batches <= 20
 
 
-async def test_where_somebody_does_not_listen_a_broker_is_filled_with_all_there_is(
+@asynccontextmanager
+async def held_up(runtime: Runtime) -> AsyncIterator[None]:
+    """Let a stranger hold what a service writes while the block runs: it takes nothing."""
+    async with runtime.pool.acquire() as stranger, stranger.transaction():
+        await stranger.execute("lock table streams in exclusive mode")
+        yield
+
+
+async def test_where_somebody_takes_nothing_a_broker_is_filled_with_all_there_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What a consumer has not taken is there again when it comes back."""
+    """What a consumer has not taken is there again when it can."""
     monkeypatch.setattr(settling, "_HEAR_SECONDS", 0.2)
+    monkeypatch.setattr(up, "_LATEST", 50)
     async with tally_and_listener() as (sender, listener, bootstrap):
         await until(lambda: listens(listener))
-        assert listener.intake is not None
-        listener.intake.stopped_by = "too-many-parked"
-        await load(sender, 5, 60)
-        await until(lambda: all_sent(sender))
-        monkeypatch.setattr(up, "_LATEST", 50)
-        monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+        async with held_up(listener):
+            await load(sender, 5, 60)
+            await until(lambda: all_sent(sender))
+            monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+            await until(lambda: rests(sender))
+            monkeypatch.setattr(up, "_MOST_BATCHES", 10_000)
         await until(lambda: counted(listener, 300))
-        monkeypatch.setattr(up, "_MOST_BATCHES", 10_000)
         found = await tallies(listener)
         reader = await all_there(bootstrap, 60)
 
     assert found == all_counted(5, 60)
     assert len(reader.ids()) == 300
+
+
+async def test_who_has_stopped_stays_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer that has set too much aside is not begun again by another broker."""
+    monkeypatch.setattr(settling, "_HEAR_SECONDS", 0.2)
+    async with tally_and_listener() as (sender, listener, _):
+        await until(lambda: listens(listener))
+        assert listener.intake is not None
+        listener.intake.stopped_by = "too-many-parked"
+        await load(sender, 5, 60)
+        await until(lambda: all_sent(sender))
+        before = listener.intake
+        monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+        await until(lambda: rests(sender))
+        await until(lambda: listens(listener))
+        red = await listener.why_not_ready()
+        found = await tallies(listener)
+
+    assert listener.intake is not before
+    assert red["intake"] == "stopped: too-many-parked"
+    assert found == {}
 
 
 async def test_who_is_slow_is_waited_for_while_it_gets_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,18 +166,21 @@ async def test_nothing_is_settled_while_a_broker_is_replaced(monkeypatch: pytest
     """What was sent and not heard is still to be heard: no clock may move on before."""
     monkeypatch.setattr(settling, "_HEAR_SECONDS", 0.2)
     async with tally_and_listener() as (sender, listener, _):
-        await until(lambda: listens(listener))
-        assert listener.intake is not None
-        listener.intake.stopped_by = "too-many-parked"
-        await load(sender, 5, 60)
-        await until(lambda: all_sent(sender))
-        waiting = asyncio.create_task(settling.settle({"consent": sender, "agreement": listener}))
-        monkeypatch.setattr(up, "_MOST_BATCHES", 20)
-        settled = await waiting
-        found = await tallies(listener)
 
-    assert settled
-    assert found == all_counted(5, 60)
+        async def settled() -> tuple[bool, dict[UUID, list[str]]]:
+            rest = await settling.settle({"consent": sender, "agreement": listener})
+            return rest, await tallies(listener)
+
+        await until(lambda: listens(listener))
+        async with held_up(listener):
+            await load(sender, 5, 60)
+            await until(lambda: all_sent(sender))
+            waiting = asyncio.create_task(settled())
+            monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+            await until(lambda: rests(sender))
+        found = await waiting
+
+    assert found == (True, all_counted(5, 60))
 
 
 async def listens(runtime: Runtime) -> bool:
