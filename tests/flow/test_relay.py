@@ -15,6 +15,7 @@ import pytest
 
 from services.kernel import relay
 from services.kernel import runtime as runtimes
+from services.kernel.longpoll import position_of
 from services.kernel.resending import resend
 from services.kernel.runtime import Runtime
 from services.kernel.service import Service
@@ -324,10 +325,15 @@ async def test_who_turns_from_a_broker_that_has_gone_leaves_nothing_open(
     postgres_dsn: str, fallible: Fallible, broker_kind: str
 ) -> None:
     """Also where a fetch waits to be tried again."""
-    async with running(postgres_dsn, fallible.bootstrap, broker_kind, LISTENER) as runtime:
+    async with (
+        running(postgres_dsn, fallible.bootstrap, broker_kind),
+        running(postgres_dsn, fallible.bootstrap, broker_kind, LISTENER) as runtime,
+    ):
         await until(lambda: green(runtime))
         assert runtime.intake is not None
         consumer: Any = runtime.intake.consumer
+        consumer._fetcher._retry_backoff = 3_600.0
+        await until(lambda: knows_its_places(consumer))
         await fallible.kill()
         await until(lambda: tries_again(consumer))
         await runtime.let_go()
@@ -336,6 +342,12 @@ async def test_who_turns_from_a_broker_that_has_gone_leaves_nothing_open(
         runtime.take_hold()
 
     assert not left
+
+
+async def knows_its_places(consumer: Any) -> bool:
+    """Return whether a consumer has begun to fetch."""
+    places = [position_of(consumer, partition) for partition in consumer.assignment()]
+    return bool(places) and None not in places
 
 
 async def tries_again(consumer: Any) -> bool:
