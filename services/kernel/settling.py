@@ -10,15 +10,13 @@ from typing import Final
 import asyncpg
 
 from contracts.event import topic_of
+from services.kernel.bell import Place
 from services.kernel.clock import VirtualClock
 from services.kernel.runtime import Runtime
 
 _LOOK_SECONDS: Final = 0.002
 _SETTLE_SECONDS: Final = 60.0
 _HEAR_SECONDS: Final = 5.0
-
-Place = tuple[str, int]
-"""A topic and its partition."""
 
 
 async def move_clock(clock: VirtualClock, runtimes: Mapping[str, Runtime], to: datetime) -> bool:
