@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP) ## play a year of Kerteminde (CASES=300 SEED=1; ARGS=--keep leaves it running)
-	$(BIN)/python -m services.demo --cases $(CASES) --seed $(SEED) $(ARGS)
+	$(BIN)/python -m demo --cases $(CASES) --seed $(SEED) $(ARGS)
 
 up: $(STAMP) ## run everything in one process (DATA=.samspil PORT=8440)
 	$(BIN)/samspil up --data $(DATA) --port $(PORT)
@@ -42,8 +42,8 @@ check: $(STAMP) ## lint, types, walls, and that generated files are current
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.publish --check
-	$(BIN)/python -m services.openapi --check
-	$(BIN)/python -m services.catalogue --check
+	$(BIN)/python -m services.publish.openapi --check
+	$(BIN)/python -m services.publish.translations --check
 	$(BIN)/codespell
 	$(MAKE) --no-print-directory lock-check
 
@@ -59,8 +59,8 @@ bench: $(STAMP) ## measure the event path against a hand-written floor (BROKER=e
 
 publish: $(STAMP) ## write the published schemas, AsyncAPI and OpenAPI, and renew the catalogues
 	$(BIN)/python -m contracts.publish
-	$(BIN)/python -m services.openapi
-	$(BIN)/python -m services.catalogue
+	$(BIN)/python -m services.publish.openapi
+	$(BIN)/python -m services.publish.translations
 
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal
 lock: $(STAMP) ## renew the lock files after a change of pyproject.toml

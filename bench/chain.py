@@ -21,8 +21,8 @@ from contracts.consent import ConsentRequested, CustodyRecorded
 from contracts.referral import CaseOpened, ConsentAwaited, ReferralRecalled, ViewsNoted
 from services.consent.app import SERVICE as CONSENT
 from services.consent.domain_custody import NamedHolder, RecordCustody
-from services.kernel.decision import Actor, Decision, Given
-from services.kernel.service import Service
+from services.kernel.decider.decision import Actor, Decision, Given
+from services.kernel.decider.service import Service
 from services.referral.app import SERVICE as REFERRAL
 from services.referral.domain_commands import AwaitConsent, NoteViews, RecallReferral, View
 from services.referral.domain_states import AwaitingConsent

@@ -21,7 +21,7 @@ from bench.figures import HEADING, median_line, run_line, spread
 from bench.load import Run
 from bench.servers import servers
 from bench.stock import fill, settle_tables
-from services.kernel.embedded import broker
+from services.kernel.embedded.servers import broker
 from tests.servers import scratch_folder
 
 _SIZES: Final = (10_000, 100_000, 1_000_000)

@@ -9,9 +9,9 @@ from bench.chain import BORN, CHAIN, PERSON, TENANT, custody_of
 from contracts.directory import ModelAdopted, OfferPublished, OrganisationJoined
 from contracts.event import Event, municipality_stream
 from services.kernel.ids import new_id, new_ids
-from services.kernel.messages import Meta
-from services.kernel.runtime import Runtime
-from services.kernel.weighing import Asked, Heard
+from services.kernel.kafka.cloudevents import Meta
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked, Heard
 from services.referral.domain_commands import (
     AssessEligibility,
     Child,

@@ -20,14 +20,14 @@ from bench.load import InvalidRunError, Latency, Meter, Run, arrivals
 from bench.opening import Opening
 from contracts.model import load_models, model_folder
 from services.kernel.clock import SystemClock
-from services.kernel.kms import FileKms
-from services.kernel.migrations import migrate
-from services.kernel.runtime import Runtime
-from services.kernel.serving import settle_garbage
+from services.kernel.http.server import settle_garbage
+from services.kernel.kafka.topics import make_topics
+from services.kernel.postgres.migrations import migrate
+from services.kernel.privacy.key_store import FileKms
+from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.topics import make_topics
+from services.kernel.streams.handler import Asked, Outcome
 from services.kernel.tracing import set_up_tracing
-from services.kernel.weighing import Asked, Outcome
 
 _WARM_UP_CASES: Final = 200
 _STALLED_SECONDS: Final = 60.0

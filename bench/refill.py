@@ -31,16 +31,16 @@ from bench.processor import seconds_of
 from bench.servers import servers
 from bench.stock import fill
 from contracts.event import topic_of
-from services.kernel.database import connect
-from services.kernel.embedded import broker
-from services.kernel.messages import Message
-from services.kernel.partitions import partition_of
-from services.kernel.relay import Relay, from_log
-from services.kernel.resending import refill
-from services.kernel.serving import settle_garbage
+from services.kernel.embedded.servers import broker
+from services.kernel.http.server import settle_garbage
+from services.kernel.kafka.clients import producer
+from services.kernel.kafka.cloudevents import Message
+from services.kernel.kafka.partitioner import partition_of
+from services.kernel.kafka.topics import make_topics
+from services.kernel.outbox.relay import Relay, from_log
+from services.kernel.outbox.republish import refill
+from services.kernel.postgres.connections import connect
 from services.kernel.settings import Settings
-from services.kernel.topics import make_topics
-from services.kernel.wire import producer
 
 _LOOK_SECONDS: Final = 0.002
 _DAYS: Final = 3

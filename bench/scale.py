@@ -34,15 +34,15 @@ from bench.stock import fill
 from contracts.event import SERVICES
 from services.audit.app import SERVICE as AUDIT
 from services.kernel.clock import SystemClock
-from services.kernel.database import Session, connect
-from services.kernel.embedded import broker
-from services.kernel.intake import Intake
-from services.kernel.kms import FileKms
-from services.kernel.migrations import migrate
-from services.kernel.runtime import Runtime
-from services.kernel.serving import settle_garbage
+from services.kernel.consumer.consumer import Intake
+from services.kernel.embedded.servers import broker
+from services.kernel.http.server import settle_garbage
+from services.kernel.kafka.topics import make_topics
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
+from services.kernel.privacy.key_store import FileKms
+from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.topics import make_topics
 from tests.servers import scratch_folder
 
 _MEMBERS: Final = (1, 2, 4)

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from services.kernel.embedded import broker, postgres
+from services.kernel.embedded.servers import broker, postgres
 from tests.apache_kafka import apache_kafka
 from tests.servers import scratch_folder
 

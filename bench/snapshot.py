@@ -20,9 +20,9 @@ from bench.asking import command
 from bench.chain import CHAIN
 from bench.load import InvalidRunError
 from bench.servers import servers
-from services.kernel.database import Session, connect
-from services.kernel.migrations import migrate
-from services.kernel.relay import NEXT
+from services.kernel.outbox.relay import NEXT
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
 
 _LOOKS: Final = 21
 _AT_ONCE: Final = 20

@@ -22,8 +22,8 @@ from bench.asking import command
 from bench.load import InvalidRunError
 from bench.stock import fill
 from contracts.event import SERVICES
-from services.kernel.embedded import postgres
-from services.kernel.embedded_process import free_port
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.servers import postgres
 from tests.servers import scratch_folder
 
 _LOOK_SECONDS: Final = 0.05
@@ -38,7 +38,7 @@ SENT: Final = re.compile(r"^samspil_events_sent_total\{[^}]*\} (\S+)$", re.MULTI
 def up(data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run a server on a folder while the block runs; yield its address and process."""
     port = free_port()
-    ours = [sys.executable, "-m", "services", "up", "--data", str(data), "--port", str(port)]
+    ours = [sys.executable, "-m", "services.cli", "up", "--data", str(data), "--port", str(port)]
     process = subprocess.Popen([*ours, "--clock", "virtual"])  # noqa: S603  ourselves
     try:
         yield f"http://127.0.0.1:{port}", process
@@ -97,7 +97,7 @@ def measure(data: Path, events: int = 0) -> None:
 
 def stock(data: Path, events: int) -> int:
     """Put about so many events into a folder: a short demo, and its tables many times over; say how many."""
-    demo = [sys.executable, "-m", "services.demo", "--cases", str(_DEMO_CASES), "--data", str(data)]
+    demo = [sys.executable, "-m", "demo", "--cases", str(_DEMO_CASES), "--data", str(data)]
     subprocess.run(demo, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  ourselves
     began = time.monotonic()
     count = asyncio.run(_stock(data, events))

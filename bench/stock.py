@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 
 from bench.load import InvalidRunError
-from services.kernel.database import Session, connect
+from services.kernel.postgres.connections import Session, connect
 
 _LEFT: Final = (
     "migrations", "pending", "horizon", "parked_events", "command_keys", "effects",

@@ -13,7 +13,7 @@ from deploy.principals import grant, service_named, what_services_hear
 from deploy.roles import lay_roles, logins_of
 from deploy.topics import PartitionsAreFixed, TopicRefused, lay_topics
 from services.kernel.errors import No
-from services.kernel.migrations import migrate
+from services.kernel.postgres.migrations import migrate
 
 
 async def prepare(secrets: Path, kafka: KafkaAccess, *, partitions: int, replication: int) -> None:

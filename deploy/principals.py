@@ -24,8 +24,8 @@ from confluent_kafka.admin import (
 
 from contracts.event import SERVICES, topic_of
 from deploy.kafka_access import KafkaAccess, NoAccess
-from services.kernel.hearing import Hearing
-from services.kernel.service import Service
+from services.kernel.consumer.decoding import Hearing
+from services.kernel.decider.service import Service
 
 _ITERATIONS = 8192
 _SECONDS = 30.0

@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from services.__main__ import app
+from services.cli.main import app
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from services.kernel.embedded import Postgres
+from services.kernel.embedded.servers import Postgres
 from tests.apache_kafka import ApacheKafka, missing_for_kafka
 from tests.node_tools import node_tools_folder
 from tests.prometheus_tools import missing_for_prometheus, to_be_fetched

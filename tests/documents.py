@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from typer.main import get_command
 
-from services.__main__ import app
-from services.kernel import problems
+from services.cli.main import app
 from services.kernel.clock import ClockBackwards
 from services.kernel.errors import No, Refused
+from services.kernel.http import problems
 
 ROOT: Final = Path(__file__).parents[1]
 FILES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -107,7 +107,7 @@ def answers() -> set[tuple[int, str]]:
     """Return status and name of every no, as the table of statuses or the place that answers it has them."""
     found = {(status_of(kind), kind.slug()) for kind in kinds_of(No)}
     names = {kind.__name__: kind.slug() for kind in kinds_of(No)}
-    said = re.findall(r"\b_problem\(request, (\d{3}), (\w+)", text_of("services/kernel/problems.py"))
+    said = re.findall(r"\b_problem\(request, (\d{3}), (\w+)", text_of("services/kernel/http/problems.py"))
     return (
         found
         | {(int(status), names[kind]) for status, kind in said}

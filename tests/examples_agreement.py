@@ -37,7 +37,7 @@ from services.agreement.domain_states import (
     Update,
     agreement_of,
 )
-from services.kernel.decision import Actor, Given, TimerFired
+from services.kernel.decider.decision import Actor, Given, TimerFired
 
 TENANT: Final = "0440"
 CASE: Final = UUID(int=0xCA5E)

@@ -6,9 +6,9 @@ from uuid import UUID
 from contracts.consent import ConsentAccessRefused
 from contracts.event import Event, service_of
 from contracts.referral import CaseLooked, CaseOpened, ViewsNoted
-from services.kernel.decision import Actor, Given
-from services.kernel.messages import Meta
-from services.kernel.service import Saved, Sent
+from services.kernel.decider.decision import Actor, Given
+from services.kernel.decider.service import Saved, Sent
+from services.kernel.kafka.cloudevents import Meta
 
 TENANT = "0440"
 CASE = UUID("0198d000-0000-7000-8000-000000000001")

@@ -15,7 +15,7 @@ from services.consent.domain import decide
 from services.consent.domain_answers import GiveConsent, RefuseConsent, WithdrawConsent
 from services.consent.domain_custody import NamedHolder, RecordCustody
 from services.consent.domain_states import Case, Minuted, Permission, status_of
-from services.kernel.decision import Actor, Decision, Given, TimerFired
+from services.kernel.decider.decision import Actor, Decision, Given, TimerFired
 
 TENANT = "0440"
 CASE = UUID("0198d000-0000-7000-8000-000000000001")

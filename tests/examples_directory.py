@@ -16,7 +16,7 @@ from services.directory.domain_commands import (
     RegisterDepartment,
 )
 from services.directory.domain_states import Joined, Municipality, Offer, Organisation
-from services.kernel.decision import Actor, Given
+from services.kernel.decider.decision import Actor, Given
 
 TENANT = "0440"
 MUNICIPALITY = municipality_stream(TENANT)

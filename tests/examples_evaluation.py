@@ -30,7 +30,7 @@ from services.evaluation.domain_states import (
     Voice,
     evaluation_of,
 )
-from services.kernel.decision import Actor, Given, TimerFired
+from services.kernel.decider.decision import Actor, Given, TimerFired
 
 TENANT: Final = "0440"
 CASE: Final = UUID(int=0xCA5E)

@@ -37,7 +37,7 @@ from contracts.referral import (
     ReferralSent,
     ReferralWithdrawn,
 )
-from services.kernel.decision import Actor, Effect, Given
+from services.kernel.decider.decision import Actor, Effect, Given
 from services.notify.domain import State, contact_of, decide
 from services.notify.domain_case import Case
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from services.kernel.messages import Message
-from services.kernel.streams import Parked
+from services.kernel.kafka.cloudevents import Message
+from services.kernel.streams.store import Parked
 from tests.tally import TENANT, case_id
 
 

@@ -10,7 +10,7 @@ from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.directory import CapacityChanged, ModelAdopted, OfferPublished, OrganisationJoined
 from contracts.event import Event, municipality_stream
 from contracts.model import CollaborationModel, load_model, model_folder
-from services.kernel.decision import Actor, Given
+from services.kernel.decider.decision import Actor, Given
 from services.referral.domain_commands import (
     AcceptReferral,
     AssessEligibility,

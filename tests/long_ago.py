@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.event import topic_of
 from services.kernel.ids import new_id
-from services.kernel.messages import Meta
-from services.kernel.resending import resend
-from services.kernel.runtime import Runtime
+from services.kernel.kafka.cloudevents import Meta
+from services.kernel.outbox.republish import resend
+from services.kernel.runtime.runtime import Runtime
 from tests.tally import START, TENANT
 from tests.waiting import until
 

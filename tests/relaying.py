@@ -11,12 +11,12 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.consent import ConsentGiven, ConsentTicked
-from services.kernel.database import Session, connect
-from services.kernel.decision import Actor, Decision
-from services.kernel.embedded import Broker
+from services.kernel.decider.decision import Actor, Decision
+from services.kernel.embedded.servers import Broker
 from services.kernel.ids import new_id
-from services.kernel.runtime import Runtime
-from services.kernel.weighing import Asked
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests.apache_kafka import ApacheKafka
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, tallies
 from tests.waiting import until

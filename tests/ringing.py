@@ -9,11 +9,11 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
-from services.kernel.decision import Actor, Decision, Effect, Seal
+from services.kernel.decider.decision import Actor, Decision, Effect, Seal
+from services.kernel.decider.service import Hands
 from services.kernel.ids import new_id
-from services.kernel.runtime import Runtime
-from services.kernel.service import Hands
-from services.kernel.weighing import Asked
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.kernel.embedded import Broker, Postgres, broker, postgres
+from services.kernel.embedded.servers import Broker, Postgres, broker, postgres
 from tests.apache_kafka import ApacheKafka, apache_kafka
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")

@@ -26,16 +26,16 @@ from contracts.event import Event
 from contracts.model import CollaborationModel
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel.clock import Clock, SystemClock
-from services.kernel.decision import Decision, Given, Seal, Timer, TimerFired
+from services.kernel.decider.decision import Decision, Given, Seal, Timer, TimerFired
+from services.kernel.decider.service import Service
 from services.kernel.errors import Refused
 from services.kernel.ids import as_uuid
-from services.kernel.kms import FileKms, Kms
-from services.kernel.messages import Message, Meta, Record, message_of
-from services.kernel.migrations import migrate
-from services.kernel.runtime import Runtime
-from services.kernel.service import Service
+from services.kernel.kafka.cloudevents import Message, Meta, Record, message_of
+from services.kernel.kafka.topics import make_topics
+from services.kernel.postgres.migrations import migrate
+from services.kernel.privacy.key_store import FileKms, Kms
+from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.topics import make_topics
 
 TENANT = "0440"
 ORGANISATION = UUID("0199a000-0000-7000-8000-000000000001")

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from services.kernel.embedded_process import free_port
+from services.kernel.embedded.child_process import free_port
 from tests.waiting import until
 
 
@@ -24,7 +24,7 @@ class Server:
 
     def start(self) -> None:
         """Start the process; it answers some time later."""
-        command = [sys.executable, "-m", "services", "up", "--data", str(self.folder), "--clock", "virtual"]
+        command = [sys.executable, "-m", "services.cli", "up", "--data", str(self.folder), "--clock", "virtual"]
         self._process = subprocess.Popen([*command, "--port", str(self.port)])
 
     def end(self, how: signal.Signals) -> None:

@@ -16,13 +16,13 @@ import yaml
 from pydantic import SecretStr
 
 from contracts.event import SERVICES
-from services.kernel.development import Bearer, Issuer
-from services.kernel.embedded import Broker, Postgres, broker, postgres
-from services.kernel.embedded_process import Child, free_port
-from services.kernel.messages import Message
-from services.kernel.migrations import migrate
+from services.kernel.embedded.child_process import Child, free_port
+from services.kernel.embedded.development_api import Bearer, Issuer
+from services.kernel.embedded.servers import Broker, Postgres, broker, postgres
+from services.kernel.kafka.cloudevents import Message
+from services.kernel.kafka.topics import make_topics
+from services.kernel.postgres.migrations import migrate
 from services.kernel.settings import Settings
-from services.kernel.topics import make_topics
 from services.notify.app import SERVICE as NOTIFY
 from services.referral.app import SERVICE as REFERRAL
 from tests.documents import ROOT
@@ -98,7 +98,7 @@ class Installation:
             "parked_limit": "20",
         } | more
         self._children[name].launch(
-            [sys.executable, "-m", "services", "run", name],
+            [sys.executable, "-m", "services.cli", "run", name],
             env={f"SAMSPIL_{key.upper()}": value for key, value in settings.items()},
         )
         await until(lambda: self._ready(name), seconds=60, what=f"{name} to be ready")

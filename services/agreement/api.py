@@ -22,10 +22,10 @@ from services.agreement.domain_commands import (
 )
 from services.agreement.domain_states import Case, Party, Payer, Trend
 from services.agreement.domain_views import AgreementView, view_of
-from services.kernel.bounds import Day
-from services.kernel.decision import Actor
+from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotAllowed
-from services.kernel.http import Desk, Done, at
+from services.kernel.http.fields import Day
+from services.kernel.http.requests import Desk, Done, at
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/agreement", tags=["agreement"])

@@ -10,7 +10,7 @@ from services.agreement.domain_access import allows
 from services.agreement.domain_states import Case
 from services.agreement.intake import HEARS
 from services.agreement.store import project
-from services.kernel.service import Service
+from services.kernel.decider.service import Service
 
 SERVICE: Final = Service(
     name="agreement",

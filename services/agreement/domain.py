@@ -38,9 +38,9 @@ from services.agreement.domain_states import (
 from services.agreement.domain_steps import chase, hold, invite, propose, report, sign
 from services.agreement.domain_turns import end, model_of, turn
 from services.agreement.timers import END, PROGRESS, timers_of
-from services.kernel.decision import Decision, Given, TimerFired
+from services.kernel.decider.decision import Decision, Given, TimerFired
+from services.kernel.decider.escalation import AUTOMATIC, awaited
 from services.kernel.errors import Missing, WrongMoment
-from services.kernel.ladder import AUTOMATIC, awaited
 
 _ENDING: Final = ("stop", "complete")
 

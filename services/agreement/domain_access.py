@@ -10,7 +10,7 @@ from services.agreement.domain_states import (
     Case,
     Ended,
 )
-from services.kernel.decision import Actor, Given, Look
+from services.kernel.decider.decision import Actor, Given, Look
 from services.kernel.errors import ConsentUnknown
 
 

@@ -45,9 +45,9 @@ from services.agreement.domain_states import (
 )
 from services.agreement.domain_terms import outlines, settled
 from services.agreement.domain_turns import end, model_of, today_of, turn
-from services.kernel.calendar import calendar_of
-from services.kernel.decision import Decision, Given, Seal
-from services.kernel.ladder import AUTOMATIC
+from services.kernel.decider.decision import Decision, Given, Seal
+from services.kernel.decider.escalation import AUTOMATIC
+from services.kernel.decider.working_days import calendar_of
 
 
 def invite(case: Case, event: ReferralAccepted, given: Given) -> Decision:

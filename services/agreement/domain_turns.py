@@ -10,9 +10,9 @@ from contracts.event import Event
 from contracts.model import CollaborationModel
 from services.agreement.domain_states import Agreement, Case, Cause, Ended, InForce, Invited, Met, Proposed
 from services.agreement.timers import timers_of
-from services.kernel.calendar import calendar_of
-from services.kernel.decision import Decision, Given
-from services.kernel.ladder import turned
+from services.kernel.decider.decision import Decision, Given
+from services.kernel.decider.escalation import turned
+from services.kernel.decider.working_days import calendar_of
 
 
 def end(case: Case, agreement_id: UUID, cause: Cause, given: Given) -> Decision:

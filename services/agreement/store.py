@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.agreement.domain_states import Agreement, Case, Ended, InForce, Invited, status_of
 from services.agreement.domain_waits import waits_of
-from services.kernel.service import Saved, Tx
+from services.kernel.decider.service import Saved, Tx
 
 LEAST_SHOWN: Final = 5
 """How many cases a group must hold before its outcome is told: with fewer a child could be known."""

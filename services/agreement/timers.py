@@ -6,9 +6,9 @@ from uuid import UUID
 
 from contracts.model import CollaborationModel
 from services.agreement.domain_states import Agreement, InForce, Invited
-from services.kernel.calendar import calendar_of
-from services.kernel.decision import Timer
-from services.kernel.ladder import DUE, rungs_of
+from services.kernel.decider.decision import Timer
+from services.kernel.decider.escalation import DUE, rungs_of
+from services.kernel.decider.working_days import calendar_of
 
 MEETING: Final = "meeting"
 PROGRESS: Final = "progress"

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from contracts.event import municipality_stream
 from services.audit import store
-from services.kernel.bounds import Moment
-from services.kernel.http import Desk, at
+from services.kernel.http.fields import Moment
+from services.kernel.http.requests import Desk, at
 
 router: Final = APIRouter(prefix="/audit", tags=["audit"])
 

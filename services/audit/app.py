@@ -8,7 +8,7 @@ from services.audit.api import router
 from services.audit.domain import Trail, allows, decide
 from services.audit.intake import HEARS
 from services.audit.store import project
-from services.kernel.service import Service
+from services.kernel.decider.service import Service
 
 SERVICE: Final = Service(
     name="audit",

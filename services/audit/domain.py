@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from contracts.event import Event
-from services.kernel.decision import Decision, Given, Look
+from services.kernel.decider.decision import Decision, Given, Look
 from services.kernel.errors import WrongMoment
 
 PARTS: Final = frozenset({"trail", "search", "by_actor", "by_type", "by_time"})

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.event import AccessRefused, EventDropped, Looked
-from services.kernel.service import Saved, Sent, Tx
+from services.kernel.decider.service import Saved, Sent, Tx
 
 Place = tuple[datetime, UUID]
 """Where a page begins: after this time and event id."""

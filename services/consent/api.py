@@ -14,9 +14,9 @@ from services.consent.domain_receipt import Receipt, receipt_of
 from services.consent.domain_states import Case, Minuted
 from services.consent.domain_views import CaseView, MineView, case_view, mine
 from services.consent.store import cases_of
-from services.kernel.bounds import Day
 from services.kernel.errors import Missing
-from services.kernel.http import Desk, Done, at
+from services.kernel.http.fields import Day
+from services.kernel.http.requests import Desk, Done, at
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/consent", tags=["consent"])

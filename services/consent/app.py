@@ -9,8 +9,8 @@ from services.consent.domain import allows, decide
 from services.consent.domain_states import Case
 from services.consent.intake import HEARS
 from services.consent.store import project
-from services.kernel.decision import TimerFired
-from services.kernel.service import Service
+from services.kernel.decider.decision import TimerFired
+from services.kernel.decider.service import Service
 
 SERVICE: Final = Service(
     name="consent",

@@ -28,7 +28,7 @@ from services.consent.domain_answers import (
 from services.consent.domain_custody import RecordCustody, check_age, record_custody
 from services.consent.domain_permission import expire, finish, lapse, wait
 from services.consent.domain_states import Case
-from services.kernel.decision import Actor, Decision, Given, Look, TimerFired
+from services.kernel.decider.decision import Actor, Decision, Given, Look, TimerFired
 from services.kernel.errors import Missing, WrongMoment
 
 _ENDS: Final[frozenset[type[Event]]] = frozenset(

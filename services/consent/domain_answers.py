@@ -13,7 +13,7 @@ from services.consent.domain_permission import grant_by_all, lose, with_consent
 from services.consent.domain_quorum import months_after
 from services.consent.domain_states import Answer, Case, Minuted, Question, Requested, in_language, status_of
 from services.consent.timers import expires, expires_no_more
-from services.kernel.decision import Decision, Given
+from services.kernel.decider.decision import Decision, Given
 from services.kernel.errors import Missing, Refused, WrongMoment
 
 

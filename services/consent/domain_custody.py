@@ -14,7 +14,7 @@ from services.consent.domain_permission import review
 from services.consent.domain_quorum import age_on, months_after, next_check, quorum_of
 from services.consent.domain_states import Case, Custody, Holder
 from services.consent.timers import LOCAL, looks_at_age
-from services.kernel.decision import Decision, Given, Seal
+from services.kernel.decider.decision import Decision, Given, Seal
 from services.kernel.errors import Refused
 
 

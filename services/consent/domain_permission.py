@@ -28,8 +28,8 @@ from services.consent.domain_states import (
     Scope,
 )
 from services.consent.timers import expires_no_more, lapses, lapses_no_more
-from services.kernel import decision as kernel
-from services.kernel.decision import Decision, Timer
+from services.kernel.decider import decision as kernel
+from services.kernel.decider.decision import Decision, Timer
 
 
 def more(

@@ -8,7 +8,7 @@ import msgspec
 
 from contracts.consent import CustodyRecorded
 from services.consent.domain_states import Case
-from services.kernel.service import Saved, Tx
+from services.kernel.decider.service import Saved, Tx
 
 _case_of: Final = msgspec.json.Decoder(Case).decode
 

@@ -5,8 +5,8 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.kernel.calendar import Calendar
-from services.kernel.decision import Timer
+from services.kernel.decider.decision import Timer
+from services.kernel.decider.working_days import Calendar
 
 LAPSE: Final = "lapse"
 EXPIRY: Final = "expiry"

@@ -27,9 +27,9 @@ from services.directory.domain_views import (
     organisation_view,
 )
 from services.directory.store import offers, organisations
-from services.kernel.bounds import Day
 from services.kernel.errors import Missing
-from services.kernel.http import Desk, Done, at
+from services.kernel.http.fields import Day
+from services.kernel.http.requests import Desk, Done, at
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/directory", tags=["directory"])

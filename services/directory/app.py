@@ -9,7 +9,7 @@ from services.directory.api import router
 from services.directory.domain import allows, also, decide
 from services.directory.domain_states import State
 from services.directory.store import project
-from services.kernel.service import Service
+from services.kernel.decider.service import Service
 
 SERVICE: Final = Service(
     name="directory",

@@ -43,8 +43,8 @@ from services.directory.domain_states import (
     State,
     adopted,
 )
-from services.kernel.calendar import Calendar
-from services.kernel.decision import Decision, Given, Look
+from services.kernel.decider.decision import Decision, Given, Look
+from services.kernel.decider.working_days import Calendar
 from services.kernel.errors import Missing, WrongMoment
 
 # Only the local day is asked of it; Oslo keeps the same clock as Copenhagen.

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.directory.domain_states import Joined, Left, Offer, Organisation
-from services.kernel.service import Saved, Tx
+from services.kernel.decider.service import Saved, Tx
 
 _LAST_LETTERS: Final = str.maketrans({"æ": "{", "ä": "{", "ø": "|", "ö": "|", "å": "}"})
 

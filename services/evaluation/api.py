@@ -13,9 +13,9 @@ from services.evaluation.domain_commands import Conclude, HearVoice, TakeMeasure
 from services.evaluation.domain_outcome import LEAST_SHOWN, told
 from services.evaluation.domain_states import Answer, Attainment, Choice, Moment, Voice
 from services.evaluation.domain_views import CollaborationView, collaborations_for
-from services.kernel.decision import Actor
+from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotAllowed
-from services.kernel.http import Desk, Done, at
+from services.kernel.http.requests import Desk, Done, at
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/evaluation", tags=["evaluation"])

@@ -11,7 +11,7 @@ from services.evaluation.domain_commands import HearVoice, TakeMeasurement
 from services.evaluation.domain_states import Case
 from services.evaluation.intake import HEARS
 from services.evaluation.store import project
-from services.kernel.service import Service
+from services.kernel.decider.service import Service
 
 SERVICE: Final = Service(
     name="evaluation",

@@ -37,9 +37,9 @@ from services.evaluation.domain_turns import (
     with_next,
 )
 from services.evaluation.timers import first_day, months_after, next_day, timers_of
-from services.kernel.decision import Decision, Given, TimerFired
+from services.kernel.decider.decision import Decision, Given, TimerFired
+from services.kernel.decider.escalation import AUTOMATIC, DUE, awaited
 from services.kernel.errors import Missing, WrongMoment
-from services.kernel.ladder import AUTOMATIC, DUE, awaited
 
 
 def decide(state: Case | None, asked: Any, given: Given) -> Decision:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.evaluation.domain_commands import Conclude, HearVoice, TakeMeasurement
 from services.evaluation.domain_states import Case, Collaboration, Running, Spoken
-from services.kernel.decision import Actor, Given, Look
+from services.kernel.decider.decision import Actor, Given, Look
 from services.kernel.errors import ConsentUnknown
 
 

@@ -12,7 +12,7 @@ from services.evaluation.domain_commands import AfterTooEarly, StartPast, TakeMe
 from services.evaluation.domain_outcome import changes, check_scores
 from services.evaluation.domain_states import Case, Change, Collaboration, Measured, Moment, Over
 from services.evaluation.domain_turns import model_of, today_of, turn
-from services.kernel.decision import Decision, Given, Seal
+from services.kernel.decider.decision import Decision, Given, Seal
 
 _LATER: Final[tuple[Moment, ...]] = ("end", "after")
 _EARLY: Final = timedelta(days=30)

@@ -20,7 +20,7 @@ from services.evaluation.domain_commands import (
 from services.evaluation.domain_states import NEEDED, Concluded, Open, Spoken
 from services.evaluation.domain_turns import Place, model_of, today_of, turn, with_evaluation, with_next
 from services.evaluation.timers import next_day
-from services.kernel.decision import Decision, Given, Seal
+from services.kernel.decider.decision import Decision, Given, Seal
 
 
 def hear_voice(place: Place, evaluation: Open, asked: HearVoice, given: Given) -> Decision:

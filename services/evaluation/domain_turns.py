@@ -20,9 +20,9 @@ from services.evaluation.domain_states import (
     evaluation_of,
 )
 from services.evaluation.timers import timers_of
-from services.kernel.calendar import calendar_of
-from services.kernel.decision import Decision, Given
-from services.kernel.ladder import turned
+from services.kernel.decider.decision import Decision, Given
+from services.kernel.decider.escalation import turned
+from services.kernel.decider.working_days import calendar_of
 
 
 class Place(Struct, frozen=True):

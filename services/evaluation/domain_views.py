@@ -23,7 +23,7 @@ from services.evaluation.domain_states import (
     Spoken,
     status_of,
 )
-from services.kernel.decision import Actor
+from services.kernel.decider.decision import Actor
 
 _Private: TypeAlias = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from services.evaluation.domain_outcome import Tally
 from services.evaluation.domain_states import Case, Change, Collaboration, Moment, Over
 from services.evaluation.domain_waits import waits_of
-from services.kernel.service import Saved, Tx
+from services.kernel.decider.service import Saved, Tx
 
 _Row = tuple[Any, ...]
 

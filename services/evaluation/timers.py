@@ -6,9 +6,9 @@ from uuid import UUID
 
 from contracts.model import CollaborationModel
 from services.evaluation.domain_states import Collaboration, Due, Evaluation, Plan, Planned, Running
-from services.kernel.calendar import calendar_of
-from services.kernel.decision import Timer
-from services.kernel.ladder import DUE, REMINDER, rungs_of
+from services.kernel.decider.decision import Timer
+from services.kernel.decider.escalation import DUE, REMINDER, rungs_of
+from services.kernel.decider.working_days import calendar_of
 
 _ONE_DAY: Final = timedelta(days=1)
 _MONTHS_A_YEAR: Final = 12

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from services.kernel.atomic_files import write_whole
 from services.kernel.errors import Refused
-from services.kernel.files import write_whole
 from services.kernel.settings import SettingsFault
 
 

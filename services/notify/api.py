@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.kernel.errors import Missing, NotAllowed
-from services.kernel.http import Desk, Done, at
+from services.kernel.http.requests import Desk, Done, at
 from services.notify import store
 from services.notify.domain import ADDRESS, Inbox, ReadNotice, RecordContact, contact_of, inbox_of
 from services.notify.domain_case import rests_on_consent

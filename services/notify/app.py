@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.notify import ContactLooked, NotifyAccessRefused, NotifyEventDropped
-from services.kernel.service import Service
+from services.kernel.decider.service import Service
 from services.notify.api import router
 from services.notify.domain import RecordContact, State, allows, decide
 from services.notify.intake import HEARS

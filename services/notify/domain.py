@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from contracts import agreement, consent, referral
 from contracts.event import Event
 from contracts.notify import ContactLooked, ContactRecorded, MailDelivered, MailFailed, NoticeSent
-from services.kernel.decision import Actor, Decision, Effect, Given, Look, Seal
+from services.kernel.decider.decision import Actor, Decision, Effect, Given, Look, Seal
 from services.kernel.errors import Missing, WrongMoment
 from services.notify.domain_case import (
     Case,

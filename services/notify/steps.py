@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from contracts.model_parts import LANGUAGES
-from services.kernel.decision import Effect
+from services.kernel.decider.decision import Effect
+from services.kernel.decider.service import Hands
 from services.kernel.errors import ConsentUnknown
-from services.kernel.service import Hands
 from services.kernel.settings import Settings
 from services.notify.domain import ADDRESS, NoteMail, Recipient
 from services.notify.domain_case import Case, is_visible, rests_on_consent, role_of

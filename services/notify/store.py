@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.kernel.service import Saved, Tx
+from services.kernel.decider.service import Saved, Tx
 from services.notify.domain_case import Case, is_visible, role_of
 
 _Notice = tuple[str, UUID, UUID, UUID, str, str, datetime, str, str, datetime | None, bool]

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from contracts.event import Code, Tenant, municipality_stream
-from services.kernel.bounds import Day
-from services.kernel.decision import Given
+from services.kernel.decider.decision import Given
 from services.kernel.errors import NotAllowed
-from services.kernel.http import Desk, Done, at
+from services.kernel.http.fields import Day
+from services.kernel.http.requests import Desk, Done, at
 from services.kernel.ids import new_id
 from services.referral import store
 from services.referral.domain_access import SHARED, STATUS, visible

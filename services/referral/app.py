@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.referral import CaseAccessRefused, CaseEventDropped, CaseLooked
-from services.kernel.service import Service
+from services.kernel.decider.service import Service
 from services.referral.api import router
 from services.referral.domain import also, decide
 from services.referral.domain_access import allows

@@ -8,7 +8,7 @@ from msgspec import Struct
 from contracts.agreement import AgreementEnded, AgreementInForce
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.event import Event
-from services.kernel.decision import Decision, Given, TimerFired
+from services.kernel.decider.decision import Decision, Given, TimerFired
 from services.kernel.errors import Missing, WrongMoment
 from services.referral.domain_case import assess, close, draft, note_views, open_case
 from services.referral.domain_commands import (

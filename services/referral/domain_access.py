@@ -4,7 +4,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from contracts.model_parts import by_code
-from services.kernel.decision import Actor, Given, Look
+from services.kernel.decider.decision import Actor, Given, Look
 from services.kernel.errors import ConsentUnknown
 from services.referral.domain_commands import (
     AcceptReferral,

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from contracts import referral as told
 from contracts.model import CollaborationModel
-from services.kernel.decision import Decision, Given, Seal
+from services.kernel.decider.decision import Decision, Given, Seal
 from services.kernel.errors import WrongMoment
 from services.referral import domain_refusals as no
 from services.referral.domain_commands import (

@@ -10,7 +10,7 @@ from contracts import referral as told
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.event import Event
 from contracts.model import CollaborationModel
-from services.kernel.decision import Decision, Given
+from services.kernel.decider.decision import Decision, Given
 from services.referral.domain_commands import AwaitConsent
 from services.referral.domain_eligibility import known
 from services.referral.domain_places import releasing

@@ -6,8 +6,8 @@ from typing import Final
 
 from contracts.model import CollaborationModel
 from contracts.model_parts import Criterion, Word, by_code
-from services.kernel.calendar import calendar_of
-from services.kernel.decision import Given
+from services.kernel.decider.decision import Given
+from services.kernel.decider.working_days import calendar_of
 from services.referral.domain_commands import AssessEligibility
 from services.referral.domain_refusals import AnswerMissing, ChildErased, CodeUnknown, OfferUnknown
 from services.referral.domain_states import Offer

@@ -14,7 +14,7 @@ from contracts.directory import (
 )
 from contracts.event import Event
 from contracts.referral import PlaceReleased, PlaceTaken
-from services.kernel.decision import Decision, Given
+from services.kernel.decider.decision import Decision, Given
 from services.referral.domain_refusals import NoPlaceFree, OfferUnknown
 from services.referral.domain_states import Municipality, Offer, Organisation, Placed, Referral, State
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from contracts import referral as told
 from contracts.agreement import AgreementEnded
-from services.kernel.decision import Decision, Timer, TimerFired
+from services.kernel.decider.decision import Decision, Timer, TimerFired
 from services.referral.domain_commands import DeclineReferral, RecallReferral
 from services.referral.domain_consent import expired
 from services.referral.domain_eligibility import known

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from contracts.event import Event
 from contracts.model import CollaborationModel
-from services.kernel.calendar import Calendar, calendar_of
-from services.kernel.decision import Decision, Given
+from services.kernel.decider.decision import Decision, Given
+from services.kernel.decider.working_days import Calendar, calendar_of
 from services.kernel.errors import ConsentUnknown
 from services.referral.domain_refusals import ConsentMissing
 from services.referral.domain_states import AwaitingConsent, Case, Granted, Ready, Referral, Shared

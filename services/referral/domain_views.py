@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.model_parts import Text
-from services.kernel.calendar import calendar_of
-from services.kernel.decision import Given
+from services.kernel.decider.decision import Given
+from services.kernel.decider.working_days import calendar_of
 from services.referral.domain_access import shared_facts, shared_with, visible
 from services.referral.domain_eligibility import age_band
 from services.referral.domain_states import (

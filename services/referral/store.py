@@ -7,7 +7,7 @@ from uuid import UUID
 
 from contracts import referral as told
 from contracts.event import Event
-from services.kernel.service import Saved, Tx
+from services.kernel.decider.service import Saved, Tx
 from services.referral.domain_past import STEPS, Past, pasts_of
 from services.referral.domain_states import (
     Accepted,

@@ -8,8 +8,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from contracts.model import CollaborationModel
-from services.kernel.calendar import Calendar, calendar_of
-from services.kernel.decision import Timer
+from services.kernel.decider.decision import Timer
+from services.kernel.decider.working_days import Calendar, calendar_of
 from services.referral.domain_states import AwaitingConsent, Ready, Recalled, Referral, Seen, Sent, Withdrawn
 
 CLOCK: Final = "clock"

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
-from services.kernel.embedded_broker import Broker
-from services.kernel.embedded_process import free_port
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.kafka_broker import Broker
 from tests.apache_kafka import ApacheKafka, Node
 from tests.fault.proxy import Proxy, proxy
 

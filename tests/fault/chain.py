@@ -15,9 +15,9 @@ from contracts.agreement import AgreementAccessRefused, AgreementLooked
 from contracts.consent import ConsentAccessRefused, ConsentGiven, ConsentLooked, ConsentTicked
 from contracts.notify import ContactLooked, MailDelivered, NotifyAccessRefused
 from contracts.referral import CaseAccessRefused, CaseLooked, ReferralReady, ReferralSeen
-from services.kernel.decision import Decision, Effect, Given, Timer, TimerFired
-from services.kernel.http import Desk, Done, at
-from services.kernel.service import Hands, Service
+from services.kernel.decider.decision import Decision, Effect, Given, Timer, TimerFired
+from services.kernel.decider.service import Hands, Service
+from services.kernel.http.requests import Desk, Done, at
 
 ORGANISATION: Final = uuid5(NAMESPACE_URL, "an organisation")
 NOWHERE: Final = Path("no-such-folder")

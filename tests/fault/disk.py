@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
-from services.kernel.embedded import Postgres
+from services.kernel.embedded.servers import Postgres
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from typing import Final
 
 import uvloop
 
-from services.kernel.crash import VARIABLE
-from services.kernel.logs import set_up_logs
-from services.kernel.serving import run_services
+from services.kernel.crash_points import VARIABLE
+from services.kernel.http.server import run_services
+from services.kernel.logging import set_up_logs
 from services.kernel.settings import read_settings
 from tests.fault.chain import CHAIN, JumpingClock
 

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from contracts.event import topic_of
 from contracts.referral import ReferralReady
-from services.kernel.database import connect
-from services.kernel.messages import Message
-from services.kernel.resending import resend
+from services.kernel.kafka.cloudevents import Message
+from services.kernel.outbox.republish import resend
+from services.kernel.postgres.connections import connect
 from tests.examples_poison import QUARANTINED, instead
 from tests.fault.ledger import HEARS, SPOKEN
 from tests.fault.stage import PARTITIONS, Stage

@@ -11,15 +11,15 @@ from uuid import UUID
 import asyncpg
 
 from contracts.event import topic_of
-from services.kernel.database import connect
-from services.kernel.development import Bearer, Issuer
-from services.kernel.embedded import Postgres, postgres
-from services.kernel.embedded_process import free_port, free_ports
-from services.kernel.migrations import migrate
-from services.kernel.postbox import postbox
-from services.kernel.resending import resend
-from services.kernel.topics import make_topics
-from services.kernel.wire import BrokerUnreachable
+from services.kernel.embedded.child_process import free_port, free_ports
+from services.kernel.embedded.development_api import Bearer, Issuer
+from services.kernel.embedded.mail_server import postbox
+from services.kernel.embedded.servers import Postgres, postgres
+from services.kernel.kafka.clients import BrokerUnreachable
+from services.kernel.kafka.topics import make_topics
+from services.kernel.outbox.republish import resend
+from services.kernel.postgres.connections import connect
+from services.kernel.postgres.migrations import migrate
 from tests.fault.brokers import Brokers, Kind, brokers
 from tests.fault.chain import CHAIN
 from tests.fault.disk import move_log_to, move_to, small_disk

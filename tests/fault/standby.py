@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from services.kernel.embedded import Postgres, postgres
-from services.kernel.embedded_cluster import bundled_programs, give, run_program, unprivileged
-from services.kernel.embedded_process import free_port
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.postgres_data import bundled_programs, give, run_program, unprivileged
+from services.kernel.embedded.servers import Postgres, postgres
 from tests.fault.proxy import Proxy, proxy
 from tests.waiting import until
 

@@ -9,17 +9,19 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel import database, losing, operating
-from services.kernel.database import CONNECTION_FAULTS
-from services.kernel.decision import Actor
-from services.kernel.embedded import postgres
-from services.kernel.embedded_process import free_port
-from services.kernel.following import NoDivergence
-from services.kernel.histories import enter
+from services.kernel.decider.decision import Actor
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.servers import postgres
 from services.kernel.ids import new_id
-from services.kernel.resending import resend
-from services.kernel.runtime import Runtime
-from services.kernel.weighing import Asked
+from services.kernel.operations import missing_events as losing
+from services.kernel.operations import parked_events as operating
+from services.kernel.operations.accept_source import NoDivergence
+from services.kernel.outbox.republish import resend
+from services.kernel.postgres import connections as database
+from services.kernel.postgres.connections import CONNECTION_FAULTS
+from services.kernel.postgres.timelines import enter
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests import relaying
 from tests.fault.brokers import Kind
 from tests.fault.campaign import evidence_of

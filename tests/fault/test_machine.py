@@ -18,14 +18,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from contracts.event import Event
 from contracts.referral import ReferralReady
-from services.kernel import crash, operating
-from services.kernel.decision import Actor, Decision
-from services.kernel.embedded import Postgres
+from services.kernel import crash_points as crash
+from services.kernel.consumer.consumer import Intake
+from services.kernel.decider.decision import Actor, Decision
+from services.kernel.embedded.servers import Postgres
 from services.kernel.ids import new_id
-from services.kernel.intake import Intake
-from services.kernel.kms import FileKms
-from services.kernel.runtime import Runtime
-from services.kernel.weighing import Asked
+from services.kernel.operations import parked_events as operating
+from services.kernel.privacy.key_store import FileKms
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests.servers import drop_database, fresh_database
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, a_message, case_id, decide, running, seen, tallies
 
@@ -140,7 +141,7 @@ class Machine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 5), point=st.sampled_from(POINTS), times=st.integers(1, 3))
     def take_and_crash(self, count: int, point: str, times: int) -> None:
         """Die while taking them, begin anew, and take them again, since the place was not kept."""
-        with patch("services.kernel.crash.os.kill", side_effect=Crashed):
+        with patch("services.kernel.crash_points.os.kill", side_effect=Crashed):
             crash._armed[point] = times
             try:
                 self._take(count)

@@ -9,11 +9,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.kernel.development import Issuer
-from services.kernel.embedded_process import free_port
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.development_api import Issuer
+from services.kernel.embedded.mail_server import postbox
 from services.kernel.ids import new_id
-from services.kernel.migrations import migrate
-from services.kernel.postbox import postbox
+from services.kernel.postgres.migrations import migrate
 from tests.fault.chain import CHAIN
 from tests.fault.ledger import read_mails
 from tests.fault.members import Member

@@ -10,17 +10,19 @@ from threading import Barrier
 import asyncpg
 import pytest
 
-from services.kernel import database, relay, serving
-from services.kernel import wire as wire_to_broker
 from services.kernel.clock import SystemClock
-from services.kernel.decision import Actor
-from services.kernel.embedded import Broker, Postgres
-from services.kernel.embedded import broker as embedded_broker
-from services.kernel.embedded_process import free_port
+from services.kernel.decider.decision import Actor
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.servers import Broker, Postgres
+from services.kernel.embedded.servers import broker as embedded_broker
+from services.kernel.http import server as serving
 from services.kernel.ids import new_id
-from services.kernel.kms import FileKms
-from services.kernel.runtime import Runtime
-from services.kernel.weighing import Asked
+from services.kernel.kafka import clients as wire_to_broker
+from services.kernel.outbox import relay
+from services.kernel.postgres import connections as database
+from services.kernel.privacy.key_store import FileKms
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests.fault.proxy import Proxy
 from tests.fault.proxy import proxy as a_proxy
 from tests.servers import a_postgres, drop_database, fresh_database, scratch_folder

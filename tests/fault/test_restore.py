@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from services.kernel import losing, operating
-from services.kernel.embedded import postgres
-from services.kernel.embedded_cluster import give, unprivileged
-from services.kernel.embedded_process import free_port
-from services.kernel.resending import resend
-from services.kernel.service import Service
+from services.kernel.decider.service import Service
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.postgres_data import give, unprivileged
+from services.kernel.embedded.servers import postgres
+from services.kernel.operations import missing_events as losing
+from services.kernel.operations import parked_events as operating
+from services.kernel.outbox.republish import resend
 from services.kernel.settings import Settings
 from tests.fault.chain import CHAIN
 from tests.fault.standby import ask, copy

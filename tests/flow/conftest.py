@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.kernel.embedded import broker as embedded_broker
+from services.kernel.embedded.servers import broker as embedded_broker
 from tests.apache_kafka import apache_kafka as kafka_cluster
 from tests.relaying import Fallible
 from tests.servers import running as in_its_own_loop

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.kernel import losing, operating
 from services.kernel.ids import new_id
+from services.kernel.operations import missing_events as losing
+from services.kernel.operations import parked_events as operating
 from services.referral.app import SERVICE as REFERRAL
 from tests.examples_notify import MOTHER, custody_recorded, requested
 from tests.servers import running, scratch_folder

@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 from joserfc.jwk import KeySet, OKPKey
 
-from services.kernel import operating
-from services.kernel.frame import serve_on
-from services.kernel.principals import Principals
-from services.kernel.runtime import Runtime
-from services.kernel.service import Service
-from services.kernel.serving import app_of, door_of, serve
+from services.kernel.decider.service import Service
+from services.kernel.http.application import serve_on
+from services.kernel.http.authentication import Principals
+from services.kernel.http.server import app_of, door_of, serve
+from services.kernel.operations import parked_events as operating
+from services.kernel.runtime.runtime import Runtime
 from tests.command_line import samspil
 from tests.tally import TALLY, a_message, case_id, publish, running, seen, tallies
 from tests.waiting import until

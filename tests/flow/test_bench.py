@@ -10,8 +10,8 @@ from aiokafka import TopicPartition
 
 from bench.load import InvalidRunError
 from bench.refill import Lanes, Reached, bare, filled
-from services.kernel.embedded import postgres
-from services.kernel.embedded_process import free_port
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.servers import postgres
 from services.kernel.settings import Settings
 from tests.servers import scratch_folder
 from tests.tally import a_message, case_id, seen

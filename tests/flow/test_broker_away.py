@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel import metrics, relay
-from services.kernel import runtime as runtimes
-from services.kernel.embedded import Broker
-from services.kernel.runtime import Runtime
-from services.kernel.up import replace_broker
+from services.kernel import metrics
+from services.kernel.embedded.servers import Broker
+from services.kernel.embedded.up import replace_broker
+from services.kernel.outbox import relay
+from services.kernel.runtime import runtime as runtimes
+from services.kernel.runtime.runtime import Runtime
 from tests.relaying import (
     LISTENER,
     Fallible,
@@ -140,7 +141,7 @@ async def test_a_broker_that_is_away_shows_also_when_nothing_is_to_be_sent(
 CHILD = """
 import asyncio, sys
 from pathlib import Path
-from services.kernel.logs import set_up_logs
+from services.kernel.logging import set_up_logs
 from tests.tally import running
 
 async def main(dsn, bootstrap, kind, log):

@@ -8,8 +8,8 @@ import pytest
 import uvloop
 from rich.console import Console
 
-from services.demo.play import play
-from services.demo.report import Report
+from demo.play import play
+from demo.report import Report
 from tests.servers import scratch_folder
 from tests.up import Server
 

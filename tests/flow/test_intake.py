@@ -8,10 +8,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.referral import ReferralReady, ReferralSeen
-from services.kernel import operating
-from services.kernel.longpoll import LongPoll
-from services.kernel.messages import Message
-from services.kernel.runtime import Runtime
+from services.kernel.consumer.faststream_subscriber import LongPoll
+from services.kernel.kafka.cloudevents import Message
+from services.kernel.operations import parked_events as operating
+from services.kernel.runtime.runtime import Runtime
 from tests.tally import a_message, case_id, publish, running, seen, tallies
 from tests.waiting import until
 
@@ -316,7 +316,7 @@ async def test_replay_after_mending_applies_in_order_and_twice_is_harmless(
     """What was parked by a bug goes on in order once the rule is mended."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from services.kernel.decision import Decision  # noqa: PLC0415
+    from services.kernel.decider.decision import Decision  # noqa: PLC0415
     from tests.tally import TALLY, decide  # noqa: PLC0415
 
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:

@@ -3,10 +3,10 @@
 import asyncpg
 
 from services.kernel import metrics
-from services.kernel.migrations import migrate
-from services.kernel.partitions import partition_of
-from services.kernel.runtime import Runtime
-from services.kernel.topics import make_topics
+from services.kernel.kafka.partitioner import partition_of
+from services.kernel.kafka.topics import make_topics
+from services.kernel.postgres.migrations import migrate
+from services.kernel.runtime.runtime import Runtime
 from tests.tally import TALLY, a_message, case_id, publish, running, seen, settings_for, tallies
 from tests.waiting import until
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel.embedded_process import free_port
+from services.kernel.embedded.child_process import free_port
 from tests.servers import scratch_folder
 from tests.waiting import until
 
@@ -41,7 +41,7 @@ def url() -> Iterator[str]:
     with scratch_folder() as folder:
         port = str(free_port())
         server = subprocess.Popen(
-            [sys.executable, "-m", "services", "up", "--data", str(folder / "data"), "--port", port]
+            [sys.executable, "-m", "services.cli", "up", "--data", str(folder / "data"), "--port", port]
         )
         try:
             asyncio.run(ready(f"http://127.0.0.1:{port}"))

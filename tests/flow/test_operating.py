@@ -13,12 +13,12 @@ import uvloop
 from rich.console import Console
 
 from contracts.event import SERVICES
-from services.__main__ import SERVICES_BY_NAME
-from services.demo.play import play
-from services.demo.report import Report
-from services.kernel import operating
-from services.kernel.rebuilding import rebuild
-from services.kernel.up import read_whereabouts
+from demo.play import play
+from demo.report import Report
+from services.kernel.embedded.up import read_whereabouts
+from services.kernel.operations import parked_events as operating
+from services.kernel.operations.rebuild_projections import rebuild
+from services.registry import SERVICES_BY_NAME
 from tests.command_line import samspil
 from tests.servers import scratch_folder
 from tests.tables import PASSING, in_order, tables_of

@@ -11,14 +11,15 @@ import pytest
 from contracts.event import SERVICES, WhyDropped
 from contracts.referral import ReferralReady
 from services.audit.app import SERVICE as AUDIT
-from services.kernel import messages, operating
-from services.kernel.decision import Actor
-from services.kernel.dropping import NotFirst, WhoseTrail
+from services.kernel.decider.decision import Actor
 from services.kernel.errors import Missing
-from services.kernel.http import looks_of
-from services.kernel.messages import Message
-from services.kernel.runtime import Runtime
-from services.kernel.topics import make_topics
+from services.kernel.http.requests import looks_of
+from services.kernel.kafka import cloudevents as messages
+from services.kernel.kafka.cloudevents import Message
+from services.kernel.kafka.topics import make_topics
+from services.kernel.operations import parked_events as operating
+from services.kernel.operations.discard import NotFirst, WhoseTrail
+from services.kernel.runtime.runtime import Runtime
 from tests.tables import tables_of
 from tests.tally import TENANT, a_message, case_id, publish, running, seen, settings_for, tallies
 from tests.waiting import until

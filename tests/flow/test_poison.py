@@ -10,13 +10,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from contracts.referral import ReferralSeen
-from services.kernel import losing, operating
-from services.kernel.decision import Actor
+from services.kernel.decider.decision import Actor
+from services.kernel.decider.service import Saved, Tx
 from services.kernel.ids import new_id
-from services.kernel.messages import Message
-from services.kernel.runtime import Runtime
-from services.kernel.service import Saved, Tx
-from services.kernel.weighing import Asked
+from services.kernel.kafka.cloudevents import Message
+from services.kernel.operations import missing_events as losing
+from services.kernel.operations import parked_events as operating
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests.examples_poison import QUARANTINED
 from tests.tally import (
     ACTOR,

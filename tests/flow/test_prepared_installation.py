@@ -17,26 +17,26 @@ from structlog.testing import capture_logs
 
 from contracts.event import SERVICES, topic_of
 from contracts.model import load_models, model_folder
+from demo.play import play
 from deploy.kafka_access import KafkaAccess
 from deploy.prepare import prepare
 from deploy.principals import service_named, user_of
 from deploy.roles import logins_of
-from services.__main__ import SERVICES_BY_NAME
-from services.demo.play import play
 from services.kernel.clock import Clock, SystemClock, VirtualClock
-from services.kernel.development import Issuer, development_routes
-from services.kernel.embedded import postgres
-from services.kernel.embedded_process import free_port
-from services.kernel.frame import serve_on
-from services.kernel.kms import FileKms
-from services.kernel.operating import at_hand
-from services.kernel.postbox import postbox
-from services.kernel.principals import Principals
-from services.kernel.rebuilding import rebuild
-from services.kernel.runtime import Runtime
-from services.kernel.serving import app_of, door_of, serve
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.development_api import Issuer, development_routes
+from services.kernel.embedded.mail_server import postbox
+from services.kernel.embedded.servers import postgres
+from services.kernel.embedded.up import VIRTUAL_START
+from services.kernel.http.application import serve_on
+from services.kernel.http.authentication import Principals
+from services.kernel.http.server import app_of, door_of, serve
+from services.kernel.operations.parked_events import at_hand
+from services.kernel.operations.rebuild_projections import rebuild
+from services.kernel.privacy.key_store import FileKms
+from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.up import VIRTUAL_START
+from services.registry import SERVICES_BY_NAME
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
 from tests.long_ago import hear_all, relaying, say_long_ago

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from services.kernel import relay
-from services.kernel import runtime as runtimes
-from services.kernel.longpoll import position_of
-from services.kernel.resending import resend
-from services.kernel.runtime import Runtime
-from services.kernel.service import Service
-from services.kernel.settling import settle
-from services.kernel.wire import is_open
+from services.kernel.consumer.faststream_subscriber import position_of
+from services.kernel.decider.service import Service
+from services.kernel.embedded.quiescence import settle
+from services.kernel.kafka.clients import is_open
+from services.kernel.outbox import relay
+from services.kernel.outbox.republish import resend
+from services.kernel.runtime import runtime as runtimes
+from services.kernel.runtime.runtime import Runtime
 from tests.apache_kafka import ApacheKafka
 from tests.relaying import (
     LISTENER,

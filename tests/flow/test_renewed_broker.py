@@ -10,13 +10,15 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel import intake, settling, up
-from services.kernel.decision import Decision
-from services.kernel.embedded_process import free_port
-from services.kernel.intake import Intake
-from services.kernel.runtime import Runtime
-from services.kernel.service import Service
-from services.kernel.up import everything
+from services.kernel.consumer import consumer as intake
+from services.kernel.consumer.consumer import Intake
+from services.kernel.decider.decision import Decision
+from services.kernel.decider.service import Service
+from services.kernel.embedded import quiescence as settling
+from services.kernel.embedded import up
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.up import everything
+from services.kernel.runtime.runtime import Runtime
 from tests.relaying import (
     LISTENER,
     Load,

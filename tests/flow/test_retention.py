@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from services.kernel.database import connect
-from services.kernel.decision import Actor
+from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
-from services.kernel.resending import resend
-from services.kernel.runtime import Runtime
-from services.kernel.weighing import Asked
+from services.kernel.outbox.republish import resend
+from services.kernel.postgres.connections import connect
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests.long_ago import hear_all, nothing_pending
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until

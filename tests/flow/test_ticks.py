@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.kernel.runtime import Runtime
-from services.kernel.streams import fresh
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.store import fresh
 from tests.relaying import LISTENER, Load, all_counted, apply, count, counted, reading
 from tests.tally import TENANT, case_id, running, tallies
 from tests.waiting import under_way, until

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from rich.console import Console
 
-from services.demo.play import play
-from services.kernel.embedded_process import Child, free_port
+from demo.play import play
+from services.kernel.embedded.child_process import Child, free_port
 from tests.collector import Span, collector
 from tests.servers import scratch_folder
 from tests.waiting import until
@@ -25,7 +25,7 @@ async def a_traced_year() -> Sequence[Span]:
     with scratch_folder() as folder:
         async with collector() as collecting:
             server = Child("samspil", folder, last_signal=SIGKILL)
-            argv = [sys.executable, "-m", "services", "up", "--data", str(folder / "data")]
+            argv = [sys.executable, "-m", "services.cli", "up", "--data", str(folder / "data")]
             server.launch(
                 [*argv, "--clock", "virtual", "--port", str(port)],
                 env={**os.environ, "SAMSPIL_OTLP": collecting.url, "SAMSPIL_TRACED_SHARE": "1"},

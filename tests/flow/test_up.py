@@ -5,9 +5,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from services.kernel import embedded_process, up
-from services.kernel.embedded_process import free_port
-from services.kernel.up import everything, read_whereabouts
+from services.kernel.embedded import child_process as embedded_process
+from services.kernel.embedded import up
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.up import everything, read_whereabouts
 from tests.servers import scratch_folder
 from tests.tally import TALLY
 from tests.waiting import until

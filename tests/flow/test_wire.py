@@ -9,9 +9,9 @@ import pytest
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.metadata import MetadataRequest
 
-from services.kernel.intake import Intake
+from services.kernel.consumer.consumer import Intake
+from services.kernel.kafka.clients import admin, consumer, producer, started
 from services.kernel.settings import Settings
-from services.kernel.wire import admin, consumer, producer, started
 from tests.tally import running, settings_for
 
 CLIENTS: dict[str, Callable[[Settings], Any]] = {"producer": producer, "consumer": consumer, "admin": admin}

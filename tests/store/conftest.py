@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.kernel.embedded import Postgres
+from services.kernel.embedded.servers import Postgres
 from tests.servers import DEBIAN_15, a_postgres
 
 SERVERS = {"postgres-18": None} | ({"postgres-15": DEBIAN_15} if DEBIAN_15.exists() else {})

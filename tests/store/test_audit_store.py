@@ -9,8 +9,8 @@ import pytest
 
 from services.audit.app import SERVICE
 from services.audit.store import BEGINNING, END, figures, project, search, trail_of
-from services.kernel.database import Session, connect
-from services.kernel.migrations import migrate
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
 from tests.examples_audit import (
     CASE,
     CASEWORKER,

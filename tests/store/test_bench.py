@@ -8,14 +8,14 @@ import pytest
 from bench.load import InvalidRunError
 from bench.snapshot import churn, look
 from bench.stock import fill
-from services.kernel.database import Session, connect
-from services.kernel.decision import Actor
-from services.kernel.hearing import Hearing
+from services.kernel.consumer.decoding import Hearing
+from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
-from services.kernel.migrations import migrate
-from services.kernel.relay import from_log
-from services.kernel.runtime import Runtime
-from services.kernel.weighing import Asked
+from services.kernel.outbox.relay import from_log
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests.fault.chain import CHAIN, Count
 from tests.tally import ACTOR, START, TALLY, TENANT, a_record, case_id, running
 

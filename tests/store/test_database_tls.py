@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from deploy.credentials import make_credentials
-from services.kernel.embedded import Postgres, postgres
-from services.kernel.embedded_cluster import give, unprivileged
-from services.kernel.embedded_process import free_port
+from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.postgres_data import give, unprivileged
+from services.kernel.embedded.servers import Postgres, postgres
 from tests.servers import DEBIAN_15, scratch_folder
 
 pytestmark = pytest.mark.skipif(not DEBIAN_15.exists(), reason="Debian's PostgreSQL 15 is not installed")

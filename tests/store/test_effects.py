@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 
 from services.kernel import metrics
-from services.kernel.decision import Decision, Effect
+from services.kernel.decider.decision import Decision, Effect
+from services.kernel.decider.service import Hands
 from services.kernel.errors import WrongMoment
-from services.kernel.runtime import Runtime
-from services.kernel.service import Hands
+from services.kernel.runtime.runtime import Runtime
 from tests.ringing import Bell, Rung, begun, count, lease_ends, ringing, rows, rule, seen
 from tests.tally import Tally, case_id
 from tests.waiting import until

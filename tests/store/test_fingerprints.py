@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel.fingerprints import Fingerprints, key_id, unkeyed
-from services.kernel.kms import FileKms, KeyStoreSilent
-from services.kernel.runtime import Runtime
-from services.kernel.serving import kms_of
+from services.kernel.http.server import kms_of
+from services.kernel.privacy.key_store import FileKms, KeyStoreSilent
+from services.kernel.privacy.request_digests import Fingerprints, key_id, unkeyed
+from services.kernel.runtime.runtime import Runtime
 from tests.tally import TENANT, running
 from tests.transit import transit
 

@@ -8,12 +8,12 @@ import pytest
 
 from contracts.event import WhyDropped
 from services.kernel.clock import wall
-from services.kernel.database import Session, connect
-from services.kernel.dropping import Dropping
-from services.kernel.horizon import Horizon
-from services.kernel.migrations import migrate
-from services.kernel.partitions import partition_of
-from services.kernel.streams import Page, Row, fresh, save
+from services.kernel.kafka.partitioner import partition_of
+from services.kernel.operations.discard import Dropping
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
+from services.kernel.streams.consent_watermark import Horizon
+from services.kernel.streams.store import Page, Row, fresh, save
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, TALLY, TENANT, case_id, running
 

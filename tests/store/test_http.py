@@ -21,18 +21,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.consent import ConsentLost
 from contracts.event import municipality_stream
 from contracts.model import load_models, model_folder
-from services.kernel import database
 from services.kernel.clock import wall
-from services.kernel.embedded import postgres
+from services.kernel.decider.service import Service, Tx
+from services.kernel.embedded.servers import postgres
 from services.kernel.errors import ConsentUnknown
-from services.kernel.fingerprints import unkeyed
-from services.kernel.frame import LARGEST_BODY, serve_on
-from services.kernel.http import Desk, Done, at, looks_of
+from services.kernel.http.application import LARGEST_BODY, serve_on
+from services.kernel.http.authentication import Principals
+from services.kernel.http.requests import Desk, Done, at, looks_of
+from services.kernel.http.server import app_of, door_of, serve
 from services.kernel.ids import new_id
-from services.kernel.principals import Principals
-from services.kernel.runtime import Runtime
-from services.kernel.service import Service, Tx
-from services.kernel.serving import app_of, door_of, serve
+from services.kernel.postgres import connections as database
+from services.kernel.privacy.request_digests import unkeyed
+from services.kernel.runtime.runtime import Runtime
 from tests.servers import scratch_folder
 from tests.tally import ACTOR, TALLY, TENANT, Count, running
 from tests.waiting import until

@@ -7,8 +7,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.kernel import leases
-from services.kernel.runtime import Runtime
+from services.kernel.effects import leases
+from services.kernel.runtime.runtime import Runtime
 from tests.ringing import Bell, begun, count, lease_ends, ringing, rows, seen
 from tests.waiting import until
 

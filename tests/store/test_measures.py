@@ -8,12 +8,13 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from services.kernel import examining, metrics
+from services.kernel import metrics
 from services.kernel.clock import wall
-from services.kernel.decision import Effect
-from services.kernel.histories import asked, latest
-from services.kernel.runtime import Runtime
-from services.kernel.service import Hands
+from services.kernel.decider.decision import Effect
+from services.kernel.decider.service import Hands
+from services.kernel.operations import doctor as examining
+from services.kernel.postgres.timelines import asked, latest
+from services.kernel.runtime.runtime import Runtime
 from tests.tally import START, TALLY, running
 from tests.waiting import until
 

@@ -11,9 +11,10 @@ import pytest
 from msgspec import Struct
 
 from deploy.roles import lay_roles, logins_of
-from services.kernel import migrations
-from services.kernel.database import Session, connect
-from services.kernel.migrations import (
+from services.kernel.decider.service import Service
+from services.kernel.postgres import migrations
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import (
     DAYS_AHEAD,
     KERNEL_SCHEMA,
     EditedMigration,
@@ -22,8 +23,7 @@ from services.kernel.migrations import (
     migrate,
     missing_migrations,
 )
-from services.kernel.service import Service
-from services.kernel.streams import read
+from services.kernel.streams.store import read
 from tests.tally import TALLY, TENANT, case_id
 from tests.waiting import until
 

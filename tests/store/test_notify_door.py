@@ -7,10 +7,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.kernel.hearing import Hearing
+from services.kernel.consumer.decoding import Hearing
+from services.kernel.effects.context import Reading
 from services.kernel.ids import new_id
-from services.kernel.reading import Reading
-from services.kernel.runtime import Runtime
+from services.kernel.runtime.runtime import Runtime
 from services.notify.app import SERVICE
 from services.notify.domain import contact_of
 from services.notify.domain_case import Case

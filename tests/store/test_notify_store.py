@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.event import Event
-from services.kernel.database import Session, connect
-from services.kernel.migrations import migrate
-from services.kernel.service import Saved
+from services.kernel.decider.service import Saved
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
 from services.notify.app import SERVICE
 from services.notify.domain import Recipient
 from services.notify.domain_case import Case

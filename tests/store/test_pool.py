@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
-from services.kernel import database
-from services.kernel.database import Pool, open_pool
+from services.kernel.postgres import connections as database
+from services.kernel.postgres.connections import Pool, open_pool
 from tests.waiting import until
 
 ASLEEP = (

@@ -6,14 +6,14 @@ import asyncpg
 import pytest
 
 from contracts.consent import ConsentLooked
-from services.kernel.decision import Actor
-from services.kernel.hearing import Hearing
+from services.kernel.consumer.decoding import Hearing
+from services.kernel.consumer.redelivery import Replay
+from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
-from services.kernel.recent import Recent
-from services.kernel.replay import Replay
-from services.kernel.runtime import Runtime
-from services.kernel.streams import Page, Written, save
-from services.kernel.weighing import Asked, Heard, Note, Outcome
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.cache import Recent
+from services.kernel.streams.handler import Asked, Heard, Note, Outcome
+from services.kernel.streams.store import Page, Written, save
 from tests.tally import (
     ACTOR,
     START,

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from services.kernel import resending
-from services.kernel.database import Session, connect
-from services.kernel.migrations import migrate
-from services.kernel.resending import resend
+from services.kernel.outbox import republish as resending
+from services.kernel.outbox.republish import resend
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
 from tests.tally import TALLY
 
 EVENTS = """

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from services.kernel.database import Session, connect
-from services.kernel.migrations import migrate
-from services.kernel.resending import resend
+from services.kernel.outbox.republish import resend
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
 from tests.tally import TALLY, case_id
 from tests.waiting import until
 

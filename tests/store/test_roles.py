@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     Connection = asyncpg.Connection
 
-KERNEL_SCHEMA = Path(__file__).parents[2] / "services" / "kernel" / "schema"
+KERNEL_SCHEMA = Path(__file__).parents[2] / "services" / "kernel" / "postgres" / "schema"
 SERVICES = ("referral", "consent")
 PASSWORDS = {role: f"pass-{role}" for service in SERVICES for role in logins_of(service)}
 AN_EVENT = """

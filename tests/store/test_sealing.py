@@ -9,14 +9,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.kernel.decision import Actor, Decision, Seal
+from services.kernel.decider.decision import Actor, Decision, Seal
+from services.kernel.decider.service import Tx
+from services.kernel.http.server import kms_of
 from services.kernel.ids import new_id
-from services.kernel.kms import FileKms, KeyStoreBroken, KeyStoreSilent, KeyStoreUnfit
-from services.kernel.runtime import Runtime
-from services.kernel.sealing import Keyring, SealBroken
-from services.kernel.service import Tx
-from services.kernel.serving import kms_of
-from services.kernel.weighing import Asked, Outcome
+from services.kernel.privacy.encryption import Keyring, SealBroken
+from services.kernel.privacy.key_store import FileKms, KeyStoreBroken, KeyStoreSilent, KeyStoreUnfit
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked, Outcome
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.transit import transit
 

@@ -11,15 +11,15 @@ import asyncpg
 import psutil
 import pytest
 
-from services.kernel.embedded import FolderInUse, Postgres, ServerFailed, postgres
-from services.kernel.embedded_process import Child, free_port
+from services.kernel.embedded.child_process import Child, free_port
+from services.kernel.embedded.servers import FolderInUse, Postgres, ServerFailed, postgres
 from tests.listening import listening_addresses
 from tests.servers import scratch_folder
 
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from services.kernel.embedded import postgres
+from services.kernel.embedded.servers import postgres
 
 async def main() -> None:
     async with postgres(Path(sys.argv[1])) as server:
@@ -32,7 +32,7 @@ asyncio.run(main())
 DEAF_OWNER = """
 import signal, sys, time
 from pathlib import Path
-from services.kernel.embedded_process import Child
+from services.kernel.embedded.child_process import Child
 
 Path(sys.argv[1]).mkdir()
 child = Child("deaf", Path(sys.argv[1]), last_signal=signal.SIGCONT)  # a death signal that changes nothing

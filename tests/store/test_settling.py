@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from services.kernel.clock import VirtualClock
-from services.kernel.decision import Actor, Decision, Given, TimerFired
+from services.kernel.decider.decision import Actor, Decision, Given, TimerFired
+from services.kernel.embedded.quiescence import move_clock, settle
 from services.kernel.ids import new_id
-from services.kernel.runtime import Runtime
-from services.kernel.settling import move_clock, settle
-from services.kernel.weighing import Asked
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Asked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 
 HOUR = timedelta(hours=1)

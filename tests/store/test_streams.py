@@ -14,18 +14,18 @@ import pytest
 from msgspec import Struct
 
 from contracts.consent import ConsentGiven
-from services.kernel.database import Session, connect
-from services.kernel.decision import Actor, Decision, Effect, Seal, Timer
+from services.kernel.decider.decision import Actor, Decision, Effect, Seal, Timer
+from services.kernel.decider.service import Sent
 from services.kernel.ids import new_id
-from services.kernel.kms import FileKms
-from services.kernel.messages import Meta, Told
-from services.kernel.migrations import migrate
-from services.kernel.relay import from_log
-from services.kernel.sealing import Box, Keyring, NewKey
-from services.kernel.service import Sent
-from services.kernel.step import Step
-from services.kernel.streams import Key, Page, Row, Write, fresh, read, save
-from services.kernel.weighing import Asked, Outcome
+from services.kernel.kafka.cloudevents import Meta, Told
+from services.kernel.outbox.relay import from_log
+from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.migrations import migrate
+from services.kernel.privacy.encryption import Box, Keyring, NewKey
+from services.kernel.privacy.key_store import FileKms
+from services.kernel.streams.handler import Asked, Outcome
+from services.kernel.streams.processor import Step
+from services.kernel.streams.store import Key, Page, Row, Write, fresh, read, save
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until

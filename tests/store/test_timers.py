@@ -12,14 +12,14 @@ from uuid import UUID
 import pytest
 
 from services.kernel.clock import VirtualClock
-from services.kernel.database import connect
-from services.kernel.decision import Actor, Decision, Timer, TimerFired
+from services.kernel.decider.decision import Actor, Decision, Timer, TimerFired
+from services.kernel.http.server import kms_of
 from services.kernel.ids import new_id
-from services.kernel.kms import FileKms, KeyStoreSilent, Kms
-from services.kernel.runtime import Runtime
-from services.kernel.serving import kms_of
-from services.kernel.timers import Timers
-from services.kernel.weighing import Asked
+from services.kernel.postgres.connections import connect
+from services.kernel.privacy.key_store import FileKms, KeyStoreSilent, Kms
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.scheduling.timers import Timers
+from services.kernel.streams.handler import Asked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 from tests.transit import transit
 

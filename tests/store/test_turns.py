@@ -10,13 +10,13 @@ from uuid import UUID
 import pytest
 
 from contracts.referral import ReferralReady
-from services.kernel.decision import Decision, Given
-from services.kernel.hearing import Hearing
-from services.kernel.messages import Record
-from services.kernel.parking import unpark
-from services.kernel.runtime import Runtime
-from services.kernel.service import Saved, Tx
-from services.kernel.weighing import Heard, Outcome
+from services.kernel.consumer.decoding import Hearing
+from services.kernel.decider.decision import Decision, Given
+from services.kernel.decider.service import Saved, Tx
+from services.kernel.kafka.cloudevents import Record
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import Heard, Outcome
+from services.kernel.streams.parked import unpark
 from tests.tally import TALLY, Tally, a_message, a_record, case_id, running, seen, tallies
 from tests.tally import decide as decide_alone
 

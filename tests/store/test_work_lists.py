@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from services.agreement.app import SERVICE as AGREEMENT
 from services.evaluation.app import SERVICE as EVALUATION
 from services.kernel.clock import VirtualClock
-from services.kernel.service import Saved, Service
+from services.kernel.decider.service import Saved, Service
 from services.referral.app import SERVICE as REFERRAL
 from services.referral.domain_states import Case
 from tests import examples_agreement as agreement

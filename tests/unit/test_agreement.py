@@ -25,7 +25,7 @@ from services.agreement.domain_states import (
 )
 from services.agreement.domain_waits import waits_of
 from services.agreement.timers import timers_of
-from services.kernel.decision import Decision, Timer
+from services.kernel.decider.decision import Decision, Timer
 from services.kernel.errors import Missing, Refused, WrongMoment
 from tests.examples_agreement import (
     AGREEMENT,

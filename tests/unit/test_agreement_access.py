@@ -17,7 +17,7 @@ from services.agreement.domain_views import view_of
 from services.agreement.domain_waits import Wait, waits_of
 from services.agreement.intake import HEARS
 from services.agreement.store import LEAST_SHOWN
-from services.kernel.decision import Actor, Look
+from services.kernel.decider.decision import Actor, Look
 from services.kernel.errors import ConsentUnknown, NotAllowed
 from tests.examples_agreement import (
     AGREEMENT,

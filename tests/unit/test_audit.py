@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from contracts.event import SERVICES, AccessRefused, EventDropped, Looked, Ticked, WhyDropped, service_of
 from contracts.registry import EVENTS
-from services.__main__ import ALL
 from services.audit.domain import Trail, allows, decide
 from services.audit.intake import HEARS
-from services.kernel.decision import Actor, Decision, Look, TimerFired
+from services.kernel.decider.decision import Actor, Decision, Look, TimerFired
+from services.kernel.decider.service import Service
 from services.kernel.errors import WrongMoment
-from services.kernel.service import Service
+from services.registry import ALL
 from tests.examples_audit import (
     CASE,
     CASEWORKER,

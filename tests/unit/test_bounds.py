@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from services.kernel.bounds import Day, Moment
-from services.kernel.development import Move
+from services.kernel.embedded.development_api import Move
+from services.kernel.http.fields import Day, Moment
 
 DAY: TypeAdapter[date] = TypeAdapter(Day)
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)

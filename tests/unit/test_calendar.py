@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.calendar import Calendar
+from services.kernel.decider.working_days import Calendar
 
 DENMARK = Calendar(country="dk", closed=("06-05", "12-24", "12-31"), timezone="Europe/Copenhagen")
 NORWAY = Calendar(country="no", closed=(), timezone="Europe/Oslo")

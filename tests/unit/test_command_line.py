@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from services.kernel.serving import PortTaken, door_of
+from services.kernel.http.server import PortTaken, door_of
 from tests.command_line import samspil
 
 
@@ -53,7 +53,7 @@ def test_a_demo_empties_no_folder_but_its_own(tmp_path: Path) -> None:
     (tmp_path / "clock").write_text("an hour glass")
     (tmp_path / "demo").mkdir()
 
-    demo = [sys.executable, "-m", "services.demo", "--cases", "1", "--data", str(tmp_path)]
+    demo = [sys.executable, "-m", "demo", "--cases", "1", "--data", str(tmp_path)]
     said = subprocess.run(demo, capture_output=True, text=True, check=False)
 
     assert said.returncode == 2
@@ -65,7 +65,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     """The port is tried before the database and the broker are started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        up = [sys.executable, "-m", "services", "up", "--data", str(tmp_path), "--port", port]
+        up = [sys.executable, "-m", "services.cli", "up", "--data", str(tmp_path), "--port", port]
         said = subprocess.run(up, capture_output=True, text=True, check=False)
 
     assert said.returncode == 3

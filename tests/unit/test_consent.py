@@ -30,8 +30,8 @@ from services.consent.domain_receipt import receipt_of
 from services.consent.domain_states import Awaited, Case, Granted, Lost, Over
 from services.consent.domain_views import case_view, mine
 from services.consent.intake import HEARS
-from services.kernel.calendar import Calendar
-from services.kernel.decision import Actor, Decision, Look, Timer, TimerFired
+from services.kernel.decider.decision import Actor, Decision, Look, Timer, TimerFired
+from services.kernel.decider.working_days import Calendar
 from services.kernel.errors import Missing, WrongMoment
 from tests.examples_consent import (
     ANSWERED_AT,

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel.crash import VARIABLE, CrashRefused, arm_crash, crash_point
+from services.kernel.crash_points import VARIABLE, CrashRefused, arm_crash, crash_point
 from tests.fault.faults import POINTS
 
 ROOT = Path(__file__).parents[2]
 PASS = """
-from services.kernel.crash import arm_crash, crash_point
+from services.kernel.crash_points import arm_crash, crash_point
 arm_crash("test")
 for n in range(5):
     crash_point("publish.before")
@@ -60,7 +60,7 @@ def test_production_refuses_to_be_armed(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_campaign_tries_every_point_there_is() -> None:
     """Each point that stands in the code is struck in some service, and no other is named."""
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services" / "kernel").glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services" / "kernel").rglob("*.py"))
     there = set(re.findall(r'crash_point\("([a-z.]+)"\)', code))
 
     assert there == {point for points in POINTS.values() for point in points}

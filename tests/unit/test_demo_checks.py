@@ -4,10 +4,10 @@ from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.demo.ledger import CaseBook, Deed, ReferralBook
-from services.demo.report import Report
-from services.demo.verify import Findings
-from services.demo.verify_case import CaseViews, differences, missing_in_trail
+from demo.ledger import CaseBook, Deed, ReferralBook
+from demo.report import Report
+from demo.verify import Findings
+from demo.verify_case import CaseViews, differences, missing_in_trail
 
 DAY = date(2026, 3, 2)
 CASEWORKER = uuid4()

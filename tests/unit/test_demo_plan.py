@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.demo.ledger import Deed, Ledger
-from services.demo.plan import OF_AGE, YOUNG, CasePlan, throw_plan, throw_plans
+from demo.ledger import Deed, Ledger
+from demo.plan import OF_AGE, YOUNG, CasePlan, throw_plan, throw_plans
 
 START = date(2026, 1, 5)
 

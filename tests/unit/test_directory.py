@@ -31,7 +31,7 @@ from services.directory.domain_commands import (
 from services.directory.domain_states import Joined, Left, Municipality, Organisation, Period, State, adopted
 from services.directory.domain_views import AdoptedModel, organisation_view
 from services.directory.store import sorts_as
-from services.kernel.decision import Actor, Look
+from services.kernel.decider.decision import Actor, Look
 from services.kernel.errors import Missing, WrongMoment
 from tests.examples_directory import (
     A_YEAR_ON,

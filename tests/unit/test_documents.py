@@ -10,11 +10,11 @@ import yaml
 from typer.testing import CliRunner
 
 from contracts.event import SERVICES
-from services.__main__ import app
+from services.cli.main import app
 from services.kernel import metrics
 from services.kernel.errors import Poison, Refused
-from services.kernel.parking import WAITING
 from services.kernel.settings import Settings
+from services.kernel.streams.parked import WAITING
 from tests.documents import (
     FILES,
     ROOT,

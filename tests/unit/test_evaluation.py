@@ -25,7 +25,7 @@ from services.evaluation.domain_states import (
     status_of,
 )
 from services.evaluation.timers import first_day, months_after, next_day, timers_of
-from services.kernel.decision import Decision, Seal
+from services.kernel.decider.decision import Decision, Seal
 from services.kernel.errors import Missing, Refused, WrongMoment
 from tests.examples_evaluation import (
     AGREEMENT,

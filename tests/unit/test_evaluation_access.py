@@ -16,7 +16,7 @@ from services.evaluation.domain_states import Case, Spoken
 from services.evaluation.domain_views import CollaborationView, collaborations_for
 from services.evaluation.domain_waits import Wait, waits_of
 from services.evaluation.intake import HEARS
-from services.kernel.decision import Actor, Look
+from services.kernel.decider.decision import Actor, Look
 from services.kernel.errors import ConsentUnknown, NotAllowed
 from tests.examples_evaluation import (
     AGREEMENT,

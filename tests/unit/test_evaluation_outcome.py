@@ -15,9 +15,9 @@ from services.evaluation.domain_outcome import LEAST_SHOWN, Tally, changes, wils
 from services.evaluation.domain_outcome import told as tell
 from services.evaluation.domain_states import Case, Change, Measured
 from services.evaluation.store import outcome_rows
-from services.kernel.decision import Decision, Seal
+from services.kernel.decider.decision import Decision, Seal
+from services.kernel.decider.service import Saved
 from services.kernel.errors import Refused
-from services.kernel.service import Saved
 from tests.examples_evaluation import (
     AGREEMENT,
     CASE,

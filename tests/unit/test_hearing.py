@@ -11,10 +11,10 @@ from pydantic import model_validator
 
 from contracts.consent import ConsentTicked
 from contracts.referral import ReferralReady, ReferralSeen
-from services.kernel.hearing import Hearing
-from services.kernel.messages import Message
-from services.kernel.parking import park, unpark
-from services.kernel.weighing import record_of_heard
+from services.kernel.consumer.decoding import Hearing
+from services.kernel.kafka.cloudevents import Message
+from services.kernel.streams.handler import record_of_heard
+from services.kernel.streams.parked import park, unpark
 from tests.examples_poison import QUARANTINED, instead
 from tests.tally import ACTOR, START, TALLY, TENANT, a_message, a_record, case_id, seen
 

@@ -6,11 +6,11 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
-from services.kernel.hearing import Hearing
-from services.kernel.histories import dated
-from services.kernel.messages import Told
-from services.kernel.streams import fresh
-from services.kernel.weighing import Outcome, Weighing, marked_as
+from services.kernel.consumer.decoding import Hearing
+from services.kernel.kafka.cloudevents import Told
+from services.kernel.postgres.timelines import dated
+from services.kernel.streams.handler import Outcome, Weighing, marked_as
+from services.kernel.streams.store import fresh
 from tests.tally import TALLY, TENANT, a_message, a_record, case_id, seen
 
 STREAM = case_id(1)

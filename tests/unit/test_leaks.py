@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel.leaks import _in_files, _Search
+from services.kernel.embedded.leak_scan import _in_files, _Search
 
 WORDS = ("Qyæbradro", "Zyxflegni Vzukvomle")
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from services.kernel import logs
-from services.kernel.logs import OncePerCause, set_up_logs
+from services.kernel import logging as logs
+from services.kernel.logging import OncePerCause, set_up_logs
 
 
 def ours(level: int, **said: object) -> logging.LogRecord:

@@ -8,9 +8,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError
 
-from services.kernel.hearing import Batch, Hearing
-from services.kernel.longpoll import is_behind, take
-from services.kernel.messages import Record
+from services.kernel.consumer.decoding import Batch, Hearing
+from services.kernel.consumer.faststream_subscriber import is_behind, take
+from services.kernel.kafka.cloudevents import Record
 from tests.tally import TALLY, a_message, a_record, case_id, seen
 
 HEARING = Hearing(TALLY)

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.notify import ContactLooked, ContactRecorded, MailDelivered, MailFailed
-from services.kernel.decision import Actor, Decision, Given, Look, Seal
+from services.kernel.decider.decision import Actor, Decision, Given, Look, Seal
 from services.kernel.errors import Missing, No, WrongMoment
 from services.notify.domain import NoteMail, ReadNotice, Recipient, RecordContact, allows, contact_of, decide
 from services.notify.domain_case import Case

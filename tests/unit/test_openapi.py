@@ -6,7 +6,7 @@ from typing import Any
 
 from openapi_spec_validator import validate
 
-from services.openapi import FILE, document
+from services.publish.openapi import FILE, document
 from tests.documents import answers
 
 

@@ -7,7 +7,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kernel.partitions import key_in, partition_of
+from services.kernel.kafka.partitioner import key_in, partition_of
 
 # From the tests of Apache Kafka's own client (UtilsTest.testMurmur2), as unsigned 31-bit numbers.
 OF_KAFKA = {

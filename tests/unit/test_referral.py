@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from contracts import referral as told
-from services.kernel.decision import Decision, TimerFired
+from services.kernel.decider.decision import Decision, TimerFired
 from services.kernel.errors import Missing, Refused, WrongMoment
 from services.referral import domain_refusals as no
 from services.referral.domain import also, decide

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel.decision import Actor, Look
+from services.kernel.decider.decision import Actor, Look
 from services.kernel.errors import ConsentUnknown
 from services.referral.domain_access import FULL, SHARED, STATUS, allows, visible
 from services.referral.domain_commands import (

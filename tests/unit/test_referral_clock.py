@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from contracts import referral as told
-from services.kernel.decision import Decision, Timer, TimerFired
+from services.kernel.decider.decision import Decision, Timer, TimerFired
 from services.referral.domain import decide
 from services.referral.domain_commands import AcceptReferral, ConfirmDeletion, SeeReferral
 from services.referral.domain_states import Referral

@@ -6,7 +6,7 @@ import pytest
 
 from contracts import referral as told
 from contracts.event import Event
-from services.kernel.decision import Decision
+from services.kernel.decider.decision import Decision
 from services.kernel.errors import ConsentUnknown, Refused, WrongMoment
 from services.referral import domain_refusals as no
 from services.referral.domain import also, decide

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.kernel.clock import VirtualClock
-from services.kernel.serving import models_of, principals_of
+from services.kernel.http.server import models_of, principals_of
 from services.kernel.settings import Settings, SettingsFault, read_settings
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel import terminal
+from services.cli import terminal
 
 LONGEST = 2**63 - 1
 STREAM = UUID("0199a000-0000-7000-8000-000000000010")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel.database import passes
-from services.kernel.embedded_process import free_port
-from services.kernel.kms import FileKms, KeyStoreBroken, KeyStoreSilent, KeyStoreUnfit, Kms
-from services.kernel.serving import kms_of
+from services.kernel.embedded.child_process import free_port
+from services.kernel.http.server import kms_of
+from services.kernel.postgres.connections import passes
+from services.kernel.privacy.key_store import FileKms, KeyStoreBroken, KeyStoreSilent, KeyStoreUnfit, Kms
+from services.kernel.privacy.vault import VaultKms, vault
 from services.kernel.settings import Settings, SettingsFault
-from services.kernel.vault import VaultKms, vault
 from tests.transit import PREFIX, TOKEN, Transit, transit
 
 TENANT = "0440"

@@ -9,11 +9,11 @@ from babel.messages.catalog import Catalog
 
 from contracts.model import load_models, model_folder
 from contracts.model_parts import Language
-from services.catalogue import faults, main, read, renewed, sentences
 from services.kernel.errors import No, NotAllowed
-from services.kernel.languages import House, liked
-from services.kernel.problems import OTHER_TITLE, TITLES
-from services.kernel.words import FOLDER, TRANSLATED, context_of, said_in
+from services.kernel.http.content_language import House, liked
+from services.kernel.http.problems import OTHER_TITLE, TITLES
+from services.kernel.http.translations import FOLDER, TRANSLATED, context_of, said_in
+from services.publish.translations import faults, main, read, renewed, sentences
 from tests.documents import kinds_of
 
 MODEL = next(iter(load_models(model_folder()).values()))

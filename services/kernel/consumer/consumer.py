@@ -1,0 +1,314 @@
+"""Hear events in batches: PostgreSQL commits first, Kafka's offsets follow about once a second."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaMessage
+
+from contracts.event import topic_of
+from services.kernel import metrics
+from services.kernel.consumer.circuit_breaker import Flood, TooManyParked
+from services.kernel.consumer.decoding import Batch, Hearing
+from services.kernel.consumer.faststream_subscriber import LongPoll, position_of, undecoded, unparsed
+from services.kernel.consumer.redelivery import Replay
+from services.kernel.crash_points import crash_point
+from services.kernel.errors import No
+from services.kernel.kafka.clients import faststream_broker, is_open, subscriber_options
+from services.kernel.kafka.wakeups import BELLS
+from services.kernel.logging import log
+from services.kernel.postgres.connections import Pool, lacks, passes
+from services.kernel.privacy.key_store import KeyStoreBroken
+from services.kernel.settings import Settings
+from services.kernel.streams.handler import Heard, Outcome
+from services.kernel.streams.parked import WAITING, park
+from services.kernel.streams.processor import Step
+from services.kernel.streams.store import Page, save
+from services.kernel.tracing import batch_span
+
+_MOST: Final = 1_000
+_WORTH_TWO: Final = 64
+_COMMIT_SECONDS: Final = 1.0
+_DEADLINE_SECONDS: Final = 5.0
+_SILENT_SECONDS: Final = 30.0
+
+
+class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Takes what one service hears into its streams, exactly once in effect."""
+
+    def __init__(self, step: Step, pool: Pool, settings: Settings) -> None:
+        """Make the subscriber; nothing is opened before `start`."""
+        self._name = step.service.name
+        self._step = step
+        self._pool = pool
+        self.hearing = Hearing(step.service)
+        self._replay = Replay(step)
+        self._flood = Flood(settings.parked_limit, settings.parked_seconds)
+        # It comes back empty, and a place on a topic that is gone would pass over events of the new one.
+        self._forgetful = settings.broker == "embedded"
+        self._size = metrics.BATCH_SIZE.labels(self._name)
+        self._read, self._applied = (metrics.BATCH_SECONDS.labels(self._name, at) for at in ("read", "apply"))
+        self._heard = [metrics.HEARD.labels(self._name, how) for how in ("applied", "duplicate", "refused")]
+        self._done: dict[TopicPartition, int] = {}
+        self.taken: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        self.more = True
+        self._committed_at = 0.0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._stopping = asyncio.Event()
+        self.stopped_by: str | None = None
+        self.failures = 0
+        self.polled_at = time.monotonic()
+        self._joined = False
+        self._broker = faststream_broker(settings)
+        self._alone = settings.alone
+        self.topics = sorted(topic_of(source) for source in self.hearing.sources)
+        # In one process all that is heard was sent by its own relays, so nobody need ask to learn of it.
+        self.bell = BELLS.hang(self.topics) if settings.mode == "embedded" else None
+        self._subscriber = self._broker.subscriber(
+            *self.topics,
+            group_id=None if self._alone else f"samspil.{self._name}",
+            batch=True,
+            max_records=_MOST,
+            ack_policy=AckPolicy.MANUAL,
+            listener=self,
+            parser=unparsed,
+            decoder=undecoded,
+            **subscriber_options(settings),
+        )
+        self._subscriber.__class__ = LongPoll
+        self._subscriber(self._handle)
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """The consumer, while it runs."""
+        return self._subscriber.consumer
+
+    @property
+    def joined(self) -> bool:
+        """Whether its place is known: alone it is in no group, and reads all there is."""
+        if self.consumer is None:
+            return False
+        return bool(self.consumer.assignment()) if self._alone else self._joined
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        metrics.STOPPED.labels(self._name).set(self.stopped_by is not None)
+        try:
+            await self._broker.start()
+        except BaseException:
+            await self._broker.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Finish the batch under way, commit offsets, leave the group."""
+        self._stopping.set()
+        await self._quiet.wait()
+        await self.commit()
+        if self.bell is not None:
+            BELLS.take_down(self.bell)
+            self.bell.rung.set()
+        consumer = self.consumer
+        try:
+            await self._broker.stop()
+        finally:
+            # aiokafka stops half where a fetch waits to be tried again: its end is taken for an order to us.
+            if consumer is not None and is_open(consumer._client):  # noqa: SLF001  it has no other way
+                await consumer._client.close()  # noqa: SLF001  the same
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Let the batch under way end before another member takes over, and leave it our place."""
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS * 4):
+                await self._quiet.wait()
+        except TimeoutError:
+            log.warning("rebalance_overtook_a_batch", service=self._name)
+        await self.commit()
+        for partition in revoked:
+            self._done.pop(partition, None)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Take note; a member without partitions stands by."""
+        self._joined = True
+        log.info("partitions_assigned", service=self._name, count=len(list(assigned)))
+
+    def why_not_ready(self) -> dict[str, str]:
+        """Return what keeps this consumer from hearing, by part."""
+        if self.stopped_by is not None:
+            return {"intake": f"stopped: {self.stopped_by}"}
+        if not self.joined:
+            return {"intake": "has not joined its group"}
+        if time.monotonic() - self.polled_at > _SILENT_SECONDS:
+            return {"intake": "has not asked the broker lately"}
+        return {}
+
+    async def commit(self) -> None:
+        """Commit the offsets of what the database holds; a failure costs only repetition."""
+        done, self._done = self._done, {}
+        self._committed_at = time.monotonic()
+        if not done or self.consumer is None or self._forgetful:
+            return
+        try:
+            crash_point("offsets.before")
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                await self.consumer.commit(done)
+            crash_point("offsets.after")
+        except (KafkaError, TimeoutError, ValueError) as fault:
+            log.warning("offsets_not_committed", service=self._name, kind=type(fault).__name__)
+
+    async def keep_place(self) -> None:
+        """Commit offsets and measure the lag, once a second, for as long as the task lives."""
+        while True:
+            await asyncio.sleep(_COMMIT_SECONDS)
+            if time.monotonic() - self._committed_at >= _COMMIT_SECONDS:
+                await self.commit()
+            self._measure_lag()
+
+    async def look_ahead(self) -> None:
+        """Ask how far the topics reach: who is stuck with a batch fetches nothing that would tell."""
+        consumer = self.consumer
+        if consumer is None or not consumer.assignment():
+            return
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                self._ends = await consumer.end_offsets(consumer.assignment())
+        except (KafkaError, TimeoutError) as fault:
+            log.warning("ends_not_told", service=self._name, kind=type(fault).__name__)
+
+    def _measure_lag(self) -> None:
+        consumer = self.consumer
+        if consumer is None:
+            return
+        lag: dict[str, int] = {topic_of(source): 0 for source in self.hearing.sources}
+        for partition in consumer.assignment():
+            high = consumer.highwater(partition)
+            place = consumer.last_stable_offset(partition) if high is None else high
+            place = max(place or 0, self._ends.get(partition, 0))
+            position = position_of(consumer, partition)
+            if position is not None:
+                lag[partition.topic] += max(0, place - position)
+        for topic, behind in lag.items():
+            metrics.LAG.labels(self._name, topic).set(behind)
+
+    async def _handle(self, message: KafkaMessage) -> None:
+        """Take one batch; never raise, never let go of a batch that is not in the database."""
+        batch: Batch = message.raw_message[0]
+        message.raw_message = ()  # FastStream's message refers to itself and lives until the collector comes
+        self._quiet.clear()
+        self._read.observe(batch.seconds)
+        try:
+            pause, left = 0.05, batch.halves() if batch.count >= _WORTH_TWO else [batch]
+            while not self._stopping.is_set():
+                left = await self._left_over(left)
+                if not left:
+                    self._note(batch)
+                    return
+                await self._wait(pause)
+                pause = min(pause * 2, 5.0)
+        finally:
+            self._quiet.set()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    async def _left_over(self, lanes: Sequence[Batch]) -> Sequence[Batch]:
+        """Return the lanes of a batch that are not in the database: they must be tried again."""
+        if self.stopped_by is not None:
+            return lanes
+        if len(lanes) == 1:
+            ends: Sequence[BaseException | None] = [await self._tried(lanes[0])]
+        else:
+            ends = await asyncio.gather(*map(self._tried, lanes), return_exceptions=True)
+        for end in ends:
+            if end is not None:
+                self._say(end)
+        left = [lane for lane, end in zip(lanes, ends, strict=True) if end is not None]
+        if not left:
+            metrics.DATABASE_UP.labels(self._name).set(1)
+        return left
+
+    def _say(self, fault: BaseException) -> None:
+        """Tell why a lane could not be taken; what is no fault but an end is raised."""
+        if not isinstance(fault, Exception):
+            raise fault
+        if isinstance(fault, TooManyParked):
+            self.stopped_by = fault.slug()
+            metrics.STOPPED.labels(self._name).set(1)
+            log.error("intake_stopped", service=self._name, reason=fault.slug(), hint=fault.hint)
+            return
+        if passes(fault) and not isinstance(fault, No):
+            metrics.DATABASE_UP.labels(self._name).set(0)
+        self.failures += 1
+        log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
+
+    async def _tried(self, lane: Batch) -> Exception | None:
+        """Take a lane of a batch; return what it failed of."""
+        try:
+            async with self._pool.acquire(timeout=_DEADLINE_SECONDS) as tx:
+                await self._take(tx, lane)
+        except Exception as fault:  # noqa: BLE001  whatever it is, the lane is tried again or the intake stops
+            return fault
+        return None
+
+    async def _take(self, tx: Any, lane: Batch) -> None:
+        began = time.perf_counter()
+        heard, ticks, unreadable = lane.heard, lane.ticks, lane.unreadable
+        self._flood.refuse_unreadable(len(unreadable), lane.count, len(heard))
+        with batch_span(self._name, heard):
+            if unreadable:
+                await save(tx, Page(), parked=[park(record, reason) for record, reason in unreadable])
+                self._flood.count_unreadable(len(unreadable), len(heard))
+                self._count_parked(reason for _, reason in unreadable)
+            if heard:
+                await self._apply(tx, heard)
+            if ticks:
+                await self._step.known.horizon.move(tx, ticks)
+        self._size.observe(lane.count)
+        self._applied.observe(time.perf_counter() - began)
+
+    async def _apply(self, tx: Any, heard: list[Heard]) -> None:
+        """Apply events; where a batch cannot be saved or read for good, find the event that is to blame."""
+        try:
+            outcome = await self._step.apply(tx, heard, guard=self._flood.refuse_outcome)
+        except Exception as fault:
+            if passes(fault) or lacks(fault) or isinstance(fault, TooManyParked | KeyStoreBroken):
+                raise
+            if len(heard) == 1:
+                heard[0].poison, heard[0].body = "bug", None
+                outcome = await self._step.apply(tx, heard, guard=self._flood.refuse_outcome)
+            else:
+                middle = len(heard) // 2
+                await self._apply(tx, heard[:middle])
+                await self._apply(tx, heard[middle:])
+                return
+        self._count(outcome)
+        healing = {at.stream_id for at in outcome.parked if at.reason in WAITING and at.stream_id}
+        for stream_id in healing:
+            await self._replay.heal(tx, stream_id)
+
+    def _count(self, outcome: Outcome) -> None:
+        self._flood.count_outcome(outcome)
+        for heard, count in zip(
+            self._heard, (outcome.applied, outcome.duplicates, outcome.refused), strict=True
+        ):
+            heard.inc(count)
+        self._count_parked(at.reason for at in outcome.parked)
+
+    def _count_parked(self, reasons: Iterable[str]) -> None:
+        for reason in reasons:
+            metrics.PARKED.labels(self._name, reason).inc()
+            log.warning("event_parked", service=self._name, reason=reason)
+
+    def _note(self, batch: Batch) -> None:
+        done = {TopicPartition(*place): end for place, end in batch.ends.items()}
+        self._done.update(done)
+        self.taken.update(done)

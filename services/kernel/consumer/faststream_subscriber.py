@@ -1,0 +1,155 @@
+"""Fetch in batches, unread and undecoded, and wait for the first of what comes."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faststream.kafka import KafkaMessage
+from faststream.kafka.subscriber.usecase import BatchSubscriber
+
+from services.kernel.consumer.decoding import Batch, Hearing
+from services.kernel.kafka.clients import tidy
+from services.kernel.kafka.cloudevents import Message, record_of
+from services.kernel.kafka.wakeups import Bell
+from services.kernel.logging import log
+
+_AT_ONCE: Final = 64
+_LISTEN_MS: Final = 1_000
+_LISTEN_BRIEFLY_MS: Final = 50
+_REST_SECONDS: Final = 5.0
+
+
+class Hearer(Protocol):
+    """Whom a subscriber fetches for; with a bell everything it hears is sent by its own process."""
+
+    bell: Bell | None
+    hearing: Hearing
+    more: bool
+    polled_at: float
+
+
+class LongPoll(BatchSubscriber):
+    """FastStream's batch subscriber without its deaf pause after an empty fetch (see DECISIONS)."""
+
+    __slots__ = ()
+
+    @property
+    def builder(self) -> Callable[..., AIOKafkaConsumer]:
+        """Make a consumer that leaves nothing open where its start is cancelled."""
+        build = super().builder
+        return lambda **how: tidy(build(**how))
+
+    async def get_msg(self, consumer: AIOKafkaConsumer) -> Any:
+        """Return what has come, waiting for the first of it."""
+        intake = cast("Hearer", self._listener)
+        batch = Batch()
+        if intake.bell is None:
+            await take(consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_MS)
+        else:
+            await self._take_when_rung(consumer, intake, intake.bell, batch)
+        intake.polled_at = time.monotonic()
+        return (batch,) if batch.count else ()
+
+    async def _take_when_rung(
+        self, consumer: AIOKafkaConsumer, intake: "Hearer", bell: Bell, batch: Batch
+    ) -> None:
+        """Fetch while there is more, and then nothing until a relay of this process rings, or for a while.
+
+        Whatever is sent during a fetch rings after the bell was silenced.
+        """
+        if not intake.more:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REST_SECONDS):
+                    await bell.rung.wait()
+        bell.rung.clear()
+        consumer.resume(*consumer.assignment())
+        await take(
+            consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_BRIEFLY_MS
+        )
+        intake.more = is_behind(consumer, bell.ends)
+        if not intake.more:
+            consumer.pause(*consumer.assignment())
+
+
+async def take(
+    consumer: AIOKafkaConsumer, hearing: Hearing, batch: Batch, *, most: int, wait_ms: int
+) -> None:
+    """Read into a batch what has come, up to so many records, waiting for the first of them.
+
+    Few are taken at a time, read and let go of: they are many objects, and dear once they have left the
+    processor's cache. Raises `KafkaError` where nothing could be taken.
+    """
+    places = _places(consumer)
+    while batch.count < most:
+        try:
+            found = await consumer.getmany(timeout_ms=wait_ms, max_records=min(_AT_ONCE, most - batch.count))
+        except ConsumerStoppedError:
+            raise
+        except Exception as fault:
+            _go_back(consumer, {**places, **batch.ends})
+            if batch.count:
+                return  # what was taken is taken; who asks again is told again
+            if isinstance(fault, KafkaError):
+                raise
+            # Whoever fetches goes on after faults of Kafka alone; this one says no more than its kind.
+            log.error("fetched_is_unreadable", kind=type(fault).__name__)
+            raise KafkaError(type(fault).__name__) from None
+        if not found:
+            return
+        began = time.perf_counter()
+        for records in found.values():
+            hearing.read(records, batch)
+        del found, records
+        batch.seconds += time.perf_counter() - began
+        wait_ms = 0
+
+
+def _places(consumer: AIOKafkaConsumer) -> dict[tuple[str, int], int]:
+    """Return the places of the next records, as far as they are known."""
+    places = {partition: position_of(consumer, partition) for partition in consumer.assignment()}
+    return {partition: place for partition, place in places.items() if place is not None}
+
+
+def _go_back(consumer: AIOKafkaConsumer, places: Mapping[tuple[str, int], int]) -> None:
+    """Return to places: a fetch that breaks lets go of what it had in hand, also of other partitions."""
+    for name, place in places.items():
+        partition = TopicPartition(*name)
+        if partition in consumer.assignment() and position_of(consumer, partition) != place:
+            consumer.seek(partition, place)
+
+
+def is_behind(consumer: AIOKafkaConsumer, ends: Mapping[tuple[str, int], int]) -> bool:
+    """Return whether the broker holds more than was fetched, or has not said; `ends` are known to be there.
+
+    A fetch that takes longer than it is waited for has found nothing so far, which says nothing.
+    """
+    for partition in consumer.assignment():
+        place, high = position_of(consumer, partition), consumer.highwater(partition)
+        if place is None or high is None or place < max(high, ends.get(partition, 0)):
+            return True
+    return False
+
+
+def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """Return the place of the next record that will be taken; nothing while it is not known yet."""
+    state = consumer._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001  the public call waits
+    return state.position if state is not None and state.has_valid_position else None
+
+
+async def unparsed(taken: tuple[Batch], original: Any) -> KafkaMessage:
+    """Let FastStream wrap a batch without reading it: one bad header must not keep it from us."""
+    (batch,) = taken
+    (topic, partition), end = next(iter(batch.ends.items()))
+    bare = record_of((topic, partition, end - 1), b"", Message("", b"", b"", []))
+    message: KafkaMessage = await original((bare,))
+    message.raw_message = taken
+    return message
+
+
+async def undecoded(message: KafkaMessage) -> Any:
+    """Leave the bodies to us."""
+    return message

@@ -1,0 +1,138 @@
+"""Take parked events up again, in order, through the same path as the first time."""
+
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from services.kernel import metrics
+from services.kernel.consumer.decoding import Hearing
+from services.kernel.decider.service import Tx
+from services.kernel.postgres.connections import lacks, passes
+from services.kernel.privacy.key_store import KeyStoreBroken
+from services.kernel.streams.handler import Heard, Outcome
+from services.kernel.streams.parked import WAITING, unpark
+from services.kernel.streams.processor import RETRIES, Step
+
+_PORTION: Final = 200
+
+
+class Replay:
+    """Replays what one service has parked."""
+
+    def __init__(self, step: Step) -> None:
+        """Replay through the service's own step."""
+        self._step = step
+        self._hearing = Hearing(step.service)
+
+    async def heal(self, tx: Tx, stream_id: UUID) -> int:
+        """Take up what only waited for an earlier event; return how many events were applied."""
+        return await self.drain(tx, stream_id, poison=False)
+
+    async def drain(self, tx: Tx, stream_id: UUID, *, poison: bool = True) -> int:
+        """Apply a stream's parked events in order while they can be; return how many were.
+
+        With `poison` those are tried again too that could not be read or applied the first time. The stream
+        flows again once none is left.
+        """
+        applied = 0
+        progress = True
+        while progress:
+            progress = False
+            for source in await tx.fetch(_SOURCES, stream_id):
+                done = await self._drain_source(tx, stream_id, source["source"], poison=poison)
+                applied += done
+                progress = progress or done > 0
+        await tx.execute(RELEASE, stream_id)
+        return applied
+
+    async def take_up(self, tx: Tx, row: Any) -> int:
+        """Apply one parked event, those before it first, and then what only waited; return how many."""
+        if row["stream_id"] is None:
+            return await self._readmit(tx, row)
+        applied = 0
+        for before in await tx.fetch(_UP_TO, row["stream_id"], row["source"], row["seq"], row["id"]):
+            if not await self._take_up(tx, before):
+                break
+            applied += 1
+        return applied + await self.heal(tx, row["stream_id"])
+
+    async def _drain_source(self, tx: Tx, stream_id: UUID, source: str, *, poison: bool) -> int:
+        rows = await tx.fetch(_PARKED, stream_id, source, _PORTION)
+        done = 0
+        for row in rows:
+            if not poison and row["reason"] not in WAITING:
+                break
+            if not await self._take_up(tx, row):
+                break
+            done += 1
+        return done
+
+    async def _take_up(self, tx: Tx, row: Any) -> bool:
+        """Apply one event and delete its row in one transaction; return whether it was applied."""
+        heard = self._hearing.read([unpark(row)]).heard
+        if not heard:
+            await tx.execute(_TRIED, row["id"], row["reason"])
+            return False
+        outcome = await self._applied(tx, row, heard[0], keep_parked=False)
+        return outcome is not None and not outcome.parked
+
+    async def _readmit(self, tx: Tx, row: Any) -> int:
+        """Hear again what could not be read: a reader that was mended may know its stream and its place."""
+        heard = self._hearing.read([unpark(row)]).heard
+        if not heard:
+            await tx.execute(_TRIED, row["id"], row["reason"])
+            return 0
+        outcome = await self._applied(tx, row, heard[0], keep_parked=True)
+        if outcome is None:
+            return 0
+        return int(not outcome.parked) + await self.heal(tx, heard[0].stream_id)
+
+    async def _applied(self, tx: Tx, row: Any, event: Heard, *, keep_parked: bool) -> Outcome | None:
+        """Apply one event, again where another writer was faster; None where the service breaks on it."""
+        event.again = True
+        for attempt in range(RETRIES):
+            try:
+                outcome = await self._once(tx, row, event, keep_parked=keep_parked)
+            except asyncpg.SerializationError:
+                if attempt + 1 == RETRIES or tx.is_in_transaction():
+                    raise
+                await self._step.pause(attempt)
+            except Exception as fault:
+                if passes(fault) or lacks(fault) or isinstance(fault, KeyStoreBroken):
+                    raise
+                await tx.execute(_TRIED, row["id"], "bug")
+                return None
+            else:
+                self._step.tell(outcome)
+                return outcome
+        raise AssertionError
+
+    async def _once(self, tx: Tx, row: Any, event: Heard, *, keep_parked: bool) -> Outcome:
+        async with tx.transaction():
+            outcome = await self._step.once(tx, [event], keep_parked=keep_parked)
+            if outcome.parked and not keep_parked:
+                await tx.execute(_TRIED, row["id"], outcome.parked[0].reason)
+            else:
+                await tx.execute("delete from parked_events where id = $1", row["id"])
+        if not outcome.parked:
+            metrics.HEARD.labels(self._step.service.name, "replayed").inc()
+        return outcome
+
+
+_SOURCES: Final = "select distinct source from parked_events where stream_id = $1 order by source"
+
+_PARKED: Final = """
+select * from parked_events where stream_id = $1 and source = $2 order by seq, id limit $3
+"""
+
+_UP_TO: Final = """
+select * from parked_events where stream_id = $1 and source = $2 and (seq, id) <= ($3, $4) order by seq, id
+"""
+
+_TRIED: Final = "update parked_events set attempts = attempts + 1, reason = $2 where id = $1"
+
+RELEASE: Final = """
+update streams set parked = false, version = version + 1
+where stream_id = $1 and parked and not exists (select from parked_events where stream_id = $1)
+"""

@@ -1,0 +1,147 @@
+"""A service is a value: its rules, what it hears, what it answers, what it keeps."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from uuid import UUID
+
+from asyncpg import Connection
+from asyncpg.pool import PoolConnectionProxy
+from fastapi import APIRouter
+from msgspec import Struct
+
+from contracts.event import AccessRefused, Event, EventDropped, Looked, Ticked, service_of
+from services.kernel.decider.decision import Decide, Effect, Given
+from services.kernel.ids import as_uuid
+from services.kernel.kafka.cloudevents import Meta
+from services.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    Tx: TypeAlias = Connection[Any] | PoolConnectionProxy[Any]
+else:  # generic in the stubs only
+    Tx = Connection | PoolConnectionProxy
+"""An open connection; every statement on it is part of the transaction that its owner began."""
+
+
+class Saved(Struct, frozen=True, gc=False):
+    """One stream as it was just saved, for a service's own tables; who hears all learns what was heard."""
+
+    stream_id: UUID
+    tenant: str
+    version: int
+    before: Any
+    state: Any
+    events: tuple["Sent", ...]
+    heard: tuple["Sent", ...]
+
+
+class Sent(Struct, frozen=True, gc=False):
+    """One event with its place, time and actor, as it stands in the log or was heard."""
+
+    event_id: UUID
+    source: str
+    seq: int
+    type: str
+    body: Event | None
+    meta: Meta
+
+    @property
+    def time(self) -> datetime:
+        """When it happened."""
+        return self.meta.time
+
+    @property
+    def actor(self) -> UUID:
+        """Who did it."""
+        return as_uuid(self.meta.actor)
+
+    @property
+    def role(self) -> str:
+        """In which role."""
+        return self.meta.role
+
+    @property
+    def correlation(self) -> UUID:
+        """The command that all of this began with."""
+        return as_uuid(self.meta.correlation)
+
+    @property
+    def causation(self) -> UUID:
+        """The command or event that this follows from."""
+        return as_uuid(self.meta.causation)
+
+
+Project = Callable[[Tx, Sequence[Saved]], Awaitable[None]]
+"""Write what queries need, in the transaction that saves the streams, by `execute` alone.
+
+Each argument of a statement is a column with one value a row. Of a large batch some streams come at a time:
+what the same statement writes for all of them is written at once, in the order of the statements.
+"""
+
+
+class Hands(Protocol):
+    """What a side effect may reach for while it is performed, outside every transaction."""
+
+    settings: Settings
+
+    async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
+        """Return a stream's state (None where there is none) and its opened private values by name."""
+        ...
+
+    async def consents_known(self, stream_id: UUID) -> bool:
+        """Return whether what this service remembers of a stream's consents is fresh and whole."""
+        ...
+
+
+Perform = Callable[[Effect, Hands], Awaitable[Any]]
+"""Do one thing in the world; return the input that tells the stream how it went, or None.
+
+Raises whatever went wrong: it is tried again with a growing pause, under the same key.
+"""
+
+
+def nothing_else(_state: Any, _asked: Any) -> tuple[UUID, ...]:
+    """Name no further stream."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """One stage of the collaboration.
+
+    `state` is the type of a stream's document, a msgspec struct or a tagged union of them. `allows` says
+    whether `given.actor` may take a step or a `Look`; refused is the default. `also` names the further
+    streams of this service that a decision needs. `opens` lists the inputs for which private texts are
+    unsealed. `project` writes the service's own tables. `perform` does side effects by their kind. `dropped`
+    tells of an event that was given up; whoever hears anything has it. `rebuild` writes the own tables anew
+    from whole streams, each with its state and all its events; `tables` names them in the order in which
+    `project` writes them, each with the column that holds the stream. `hearers` names the services that hear
+    this one, where whoever runs it knows them all.
+    """
+
+    name: str
+    state: Any
+    decide: Decide
+    hears: tuple[type[Event], ...]
+    allows: Callable[[Any, Any, Given], bool]
+    looked: type[Looked]
+    refused: type[AccessRefused]
+    routes: APIRouter
+    schema: Path
+    also: Callable[[Any, Any], tuple[UUID, ...]] = nothing_else
+    opens: frozenset[type] = frozenset()
+    project: Project | None = None
+    perform: Mapping[str, Perform] = field(default_factory=dict)
+    ticks: type[Ticked] | None = None
+    dropped: type[EventDropped] | None = None
+    rebuild: Project | None = None
+    tables: Mapping[str, str] = field(default_factory=dict)
+    hears_all: bool = False
+    hearers: frozenset[str] | None = None
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The services whose topics this one reads."""
+        return frozenset(service_of(event.type) for event in self.hears)

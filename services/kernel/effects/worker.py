@@ -1,0 +1,118 @@
+"""What is done in the world after a commit: at least once, always under the same key."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from services.kernel import metrics
+from services.kernel.clock import Clock
+from services.kernel.crash_points import crash_point
+from services.kernel.decider.decision import Effect
+from services.kernel.effects.completion import Marking
+from services.kernel.effects.context import Reading
+from services.kernel.effects.leases import Leases
+from services.kernel.logging import log
+from services.kernel.postgres.connections import Pool, passes
+from services.kernel.settings import Settings
+from services.kernel.streams.processor import Step
+
+_PORTION: Final = 20
+_LOOK_SECONDS: Final = 1.0
+_LONGEST: Final = timedelta(hours=6)
+_PATIENCE_SECONDS: Final = 30.0
+
+
+class Effects:
+    """Performs the effects of one service.
+
+    A lease keeps two workers from doing the same at once. Nobody begins on a lease that has run out, and what
+    is done is kept in mind, under its lease, until it is marked: only who dies or is cut off for longer than
+    a lease leaves a deed for another to repeat.
+    """
+
+    def __init__(self, step: Step, pool: Pool, clock: Clock, settings: Settings) -> None:
+        """Perform by the service's table."""
+        self._pool = pool
+        self._perform = step.service.perform
+        self._name = step.service.name
+        self._leases = Leases(pool, self._name)
+        self._marking = Marking(step, pool, clock, self._leases)
+        self._hands = Reading(step, pool, settings)
+        self._kick = asyncio.Event()
+        if self._perform:
+            self._looked = metrics.EFFECTS_LOOKED.labels(self._name)
+            self._looked.set_to_current_time()
+
+    def wake(self) -> None:
+        """Look at once: something was committed."""
+        self._kick.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Perform until stopped."""
+        while not stopping.is_set():
+            self._kick.clear()
+            try:
+                done = await self.perform()
+                self._looked.set_to_current_time()
+            except Exception as fault:
+                self._leases.trouble()
+                if not passes(fault):
+                    raise
+                log.warning("effects_failed", service=self._name, kind=type(fault).__name__)
+                done = 0
+            if done < _PORTION:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._kick.wait()
+
+    async def perform(self) -> int:
+        """Perform one portion of what waits; return how many there were."""
+        if not self._perform:
+            return 0
+        async with self._leases.renewed():
+            await self._marking.again()
+            rows = await self._leases.take(_PORTION)
+            ends = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
+        for end in ends:
+            if end is not None:
+                raise end
+        return len(rows)
+
+    async def waiting(self) -> int:
+        """Return how many effects have not been done and were not tried in vain."""
+        found: int = await self._pool.fetchval(
+            "select count(*) from effects where done_at is null and attempts <= 1"
+        )
+        return found
+
+    async def _do(self, row: asyncpg.Record) -> None:
+        try:
+            await self._attempt(row)
+        finally:
+            if not self._marking.knows(row["key"]):
+                self._leases.drop(row["key"])
+
+    async def _attempt(self, row: asyncpg.Record) -> None:
+        about = msgspec.json.decode(row["about"], type=dict[str, str])
+        effect = Effect(row["key"], row["kind"], about)
+        if not self._marking.knows(effect.key) and not self._leases.lasts(effect.key):
+            log.warning("lease_lost", service=self._name, effect=effect.kind)  # this process has slept
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                crash_point("perform.before")
+                if not self._marking.knows(effect.key):
+                    self._marking.keep(row, await self._perform[effect.kind](effect, self._hands))
+        except Exception as fault:  # noqa: BLE001  whatever went wrong out there, it is tried again
+            metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
+            log.warning("effect_retried", service=self._name, effect=effect.kind, kind=type(fault).__name__)
+            pause = min(timedelta(seconds=5 * 2 ** min(row["attempts"], 20)), _LONGEST)
+            await self._leases.give_back(effect.key, pause)
+            return
+        crash_point("perform.after")
+        # Where it cannot be marked now, it is remembered as done, and only the mark is tried again.
+        await self._marking.mark(effect.key)

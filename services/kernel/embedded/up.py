@@ -1,0 +1,197 @@
+"""Everything in one process, from PyPI alone: database, broker, mail server, and all the services."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from aiokafka.errors import KafkaError
+from pydantic import SecretStr
+
+from services.kernel.atomic_files import write_whole
+from services.kernel.clock import Clock, SystemClock, VirtualClock
+from services.kernel.decider.service import Service
+from services.kernel.embedded import servers as embedded
+from services.kernel.embedded.development_api import Issuer, development_routes
+from services.kernel.embedded.mail_server import postbox
+from services.kernel.embedded.quiescence import hear_out
+from services.kernel.embedded.servers import Broker, Postgres, ServerFailed
+from services.kernel.errors import No
+from services.kernel.http.application import serve_on
+from services.kernel.http.authentication import Principals
+from services.kernel.http.server import app_of, door_of, running, serve, stop_on_signals
+from services.kernel.logging import log
+from services.kernel.outbox.republish import refill
+from services.kernel.postgres.connections import CONNECTION_FAULTS
+from services.kernel.postgres.migrations import migrate
+from services.kernel.privacy.key_store import FileKms
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.settings import Settings, SettingsFault, read_settings
+from services.kernel.tracing import set_up_tracing
+
+VIRTUAL_START: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
+_WATCH_SECONDS: Final = 0.5
+_PARTITIONS: Final = 1
+"""One process shares no work with another, and each further partition is polled for nothing."""
+
+_FAILURES: Final = (No, ServerFailed, KafkaError, *CONNECTION_FAULTS)
+_LOOPBACK: Final = "127.0.0.1"
+"""Whatever the environment says: here tokens are given to whoever asks."""
+
+_MOST_BATCHES: Final = 4_000
+"""At each fetch the embedded broker looks through every batch of a topic: 0.6 µs each (see DECISIONS)."""
+
+_LATEST: Final = 2_000
+"""How many events of each service a broker that was emptied holds again, for those who read from outside."""
+
+_WHEREABOUTS: Final = "server.json"
+
+
+class NothingHere(No):
+    """No server has run on this data folder yet: start one."""
+
+
+@asynccontextmanager
+async def everything(
+    services: Sequence[Service], folder: Path, *, port: int, virtual: bool
+) -> AsyncIterator[tuple[dict[str, Runtime], Settings, Clock]]:
+    """Run database, broker, mail server and services on the data of a folder while the block runs."""
+    clock = _clock(folder, virtual=virtual)
+    async with (
+        embedded.postgres(folder / "postgres") as database,
+        embedded.broker(folder / "broker") as broker,
+        postbox(folder / "mail") as mail_port,
+    ):
+        settings = read_settings(
+            mode="embedded",
+            database=SecretStr(database.dsn),
+            bootstrap=broker.bootstrap,
+            broker="embedded",
+            partitions=_PARTITIONS,
+            host=_LOOPBACK,
+            port=port,
+            kek=_kek(folder),
+            smtp_port=mail_port,
+            smtp_tls=False,
+            public_url=f"http://127.0.0.1:{port}",
+        )
+        for service in services:
+            await migrate(database.dsn, service)
+        await refill([service.name for service in services], settings)
+        kms = FileKms(_kek(folder), mode=settings.mode)
+        async with running(services, settings, clock=clock, kms=kms) as runtimes:
+            write_whereabouts(folder, settings)
+            watch = asyncio.create_task(_watch(database, broker, runtimes, settings))
+            try:
+                yield runtimes, settings, clock
+            finally:
+                watch.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watch
+
+
+async def up(services: Sequence[Service], folder: Path, *, port: int, virtual: bool) -> None:
+    """Serve everything on one loopback port until a signal comes."""
+    stopping = stop_on_signals()
+    with door_of(_LOOPBACK, port) as door:
+        async with everything(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
+            set_up_tracing(settings.otlp, settings.traced_share)
+            issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
+            app = app_of(services)
+            serve_on(app, runtimes, Principals(issuer.public, settings.audience))
+            app.include_router(development_routes(settings, runtimes, clock, issuer, folder))
+            log.info("serving", services=sorted(runtimes), port=port, virtual=virtual)
+            await serve(app, door, stopping=stopping)
+    log.info("stopped")
+
+
+def _clock(folder: Path, *, virtual: bool) -> Clock:
+    folder.mkdir(parents=True, exist_ok=True)
+    return VirtualClock(folder / "clock", VIRTUAL_START) if virtual else SystemClock()
+
+
+def _kek(folder: Path) -> Path:
+    """Return where the key of a folder lies, from wherever it is asked: a new one would open nothing."""
+    return folder.absolute() / "keys" / "kek"
+
+
+def write_whereabouts(folder: Path, settings: Settings) -> None:
+    """Leave word, for the owner of the folder only, of how commands reach what runs on it."""
+    whereabouts = {
+        "mode": "embedded",
+        "broker": "embedded",
+        "database": settings.database.get_secret_value(),
+        "bootstrap": settings.bootstrap,
+        "port": settings.port,
+        "partitions": settings.partitions,
+    }
+    write_whole(folder / _WHEREABOUTS, json.dumps(whereabouts))
+
+
+def read_whereabouts(folder: Path) -> Settings:
+    """Return the settings of what runs, or last ran, on a folder; raise `NothingHere` and `SettingsFault`."""
+    file = folder / _WHEREABOUTS
+    try:
+        return read_settings(**{**json.loads(file.read_text()), "kek": _kek(folder)})
+    except (FileNotFoundError, NotADirectoryError):
+        raise NothingHere(f"samspil up --data {folder}") from None
+    except (OSError, ValueError, TypeError) as fault:
+        again = f"`samspil up --data {folder}` writes it anew"
+        raise SettingsFault(f"{file} cannot be read ({type(fault).__name__}): {again}") from None
+
+
+async def _watch(
+    database: Postgres, broker: Broker, runtimes: dict[str, Runtime], settings: Settings
+) -> None:
+    """Start again what has ended by itself, an empty broker refilled; no log of a server grows for ever."""
+    while True:
+        await asyncio.sleep(_WATCH_SECONDS)
+        try:
+            database.trim_log()
+            broker.trim_log()
+            if not database.alive():
+                log.error("database_ended")
+                await database.start()
+            if not broker.alive():
+                log.error("broker_ended")
+                await replace_broker(broker, runtimes.values(), settings)
+            elif any(runtime.relay.batches > _MOST_BATCHES for runtime in runtimes.values()):
+                await renew_broker(broker, runtimes, settings)
+        except _FAILURES as fault:
+            log.error("restart_failed", kind=type(fault).__name__)
+
+
+async def renew_broker(broker: Broker, runtimes: Mapping[str, Runtime], settings: Settings) -> None:
+    """Empty an embedded broker whose topics have grown dear to read, once all that it holds was taken.
+
+    Whatever is committed meanwhile waits in the database. Where somebody does not take what was sent, it is
+    filled with all there is.
+    """
+    await asyncio.gather(*(runtime.fall_silent() for runtime in runtimes.values()))
+    taken = await hear_out(runtimes)
+    log.info("broker_renewed", taken=taken)
+    await asyncio.gather(*(runtime.let_go() for runtime in runtimes.values()))
+    await broker.kill()
+    await replace_broker(broker, runtimes.values(), settings, latest=_LATEST if taken else None)
+
+
+async def replace_broker(
+    broker: Broker, runtimes: Collection[Runtime], settings: Settings, *, latest: int | None = None
+) -> None:
+    """Start an embedded broker that has ended, and fill it before anybody turns to it.
+
+    It is filled with all that the logs hold, or with the latest events of each.
+    """
+    await asyncio.gather(*(runtime.let_go() for runtime in runtimes))
+    await broker.start()
+    try:
+        await refill([runtime.service.name for runtime in runtimes], settings, latest=latest)
+    except BaseException:
+        await broker.kill()  # half filled it would pass for whole
+        raise
+    for runtime in runtimes:
+        runtime.take_hold()

@@ -1,0 +1,173 @@
+"""Every no as problem details (RFC 9457): the one file that knows HTTP's numbers."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from services.kernel import metrics
+from services.kernel.clock import ClockBackwards
+from services.kernel.errors import (
+    ConsentUnknown,
+    KeyMissing,
+    KeyReused,
+    Missing,
+    No,
+    NotAllowed,
+    Refused,
+    Stale,
+    VersionMissing,
+)
+from services.kernel.http.authentication import TokenInvalid, TokenMissing
+from services.kernel.http.content_language import language_of
+from services.kernel.http.translations import context_of, said_in
+from services.kernel.logging import log
+from services.kernel.postgres.connections import passes
+from services.kernel.privacy.encryption import SealBroken
+from services.kernel.privacy.key_store import KeyStoreBroken, KeyStoreSilent
+
+_STATUS: Final[Mapping[type[No], int]] = {
+    TokenMissing: 401,
+    TokenInvalid: 401,
+    NotAllowed: 403,
+    Missing: 404,
+    Stale: 412,
+    VersionMissing: 428,
+    KeyMissing: 400,
+    KeyReused: 422,
+    ConsentUnknown: 503,
+    ClockBackwards: 409,
+    KeyStoreSilent: 503,
+    KeyStoreBroken: 500,
+    SealBroken: 500,
+    Refused: 409,
+    No: 400,
+}
+MEDIA: Final = "application/problem+json"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}|\[key\]")
+TITLES: Final = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "This body is larger than is taken here.",
+}
+OTHER_TITLE: Final = "This cannot be done."
+
+
+class BodyUnreadable(No):
+    """The body is not JSON: send an object, with the content type application/json."""
+
+
+class BodyNotUnderstood(No):
+    """Some fields are missing or are not as agreed: see `errors`."""
+
+
+class TryLater(No):
+    """Something that we need does not answer: try again with the same Idempotency-Key."""
+
+
+class Bug(No):
+    """This should not have happened: nothing was changed; it was noted without what you sent."""
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Let an application answer every no with a problem document; `Frame` answers the rest."""
+    app.add_exception_handler(No, _no)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _no(request: Request, fault: Exception) -> JSONResponse:
+    no = fault if isinstance(fault, No) else Bug()
+    kind = type(no)
+    status = next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
+    metrics.REFUSED.labels("http", no.slug()).inc()
+    headers = {}
+    if status == 401:  # noqa: PLR2004  HTTP's number
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:  # noqa: PLR2004  HTTP's number
+        headers["Retry-After"] = "5"
+    return _problem(request, status, kind, {"detail": no.hint}, headers)
+
+
+async def _not_understood(request: Request, fault: Exception) -> JSONResponse:
+    faults = fault.errors() if isinstance(fault, RequestValidationError) else []
+    if any(entry["type"] == "json_invalid" for entry in faults):
+        return _problem(request, 400, BodyUnreadable)
+    errors = [
+        {"at": "/".join(map(_named, entry["loc"])), "what": entry["type"], "hint": entry["msg"]}
+        for entry in faults
+    ]
+    return _problem(request, 422, BodyNotUnderstood, {"errors": errors})
+
+
+def _named(part: object) -> str:
+    """Return a part of a place; a key that is no name of a field was made up, and may hold anything."""
+    return str(part) if isinstance(part, int) or _NAME.fullmatch(str(part)) else "?"
+
+
+async def _http(request: Request, fault: Exception) -> JSONResponse:
+    status = fault.status_code if isinstance(fault, HTTPException) else 500
+    if status == 400:  # noqa: PLR2004  HTTP's number; the framework's, of a body that its parser breaks on
+        return _problem(request, 400, BodyUnreadable)
+    headers = fault.headers if isinstance(fault, HTTPException) else None
+    if status == 405:  # noqa: PLR2004  HTTP's number
+        headers = {"Allow": ", ".join(_methods_at(request))}
+    return _document(request, status, f"http-{status}", title_of(status), {}, headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return all methods that an address takes (RFC 9110, 10.2.1); each of its calls knows its own only."""
+    routes = request.app.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+
+
+def title_of(status: int) -> tuple[str, str]:
+    """Return the sentence of an answer that HTTP itself gives, after its name in the catalogues."""
+    return (f"kernel/http-{status}", TITLES[status]) if status in TITLES else ("kernel/http", OTHER_TITLE)
+
+
+def answer_to(request: Request, fault: Exception) -> JSONResponse:
+    """Return the answer to what no rule foresaw: a wire that broke, or a bug."""
+    if passes(fault):
+        log.warning("request_failed", kind=type(fault).__name__)
+        return _problem(request, 503, TryLater, headers={"Retry-After": "1"})
+    metrics.BUGS.labels("http", type(fault).__name__).inc()
+    log.error("request_broke", kind=type(fault).__name__)
+    return _problem(request, 500, Bug)
+
+
+def _problem(
+    request: Request,
+    status: int,
+    kind: type[No],
+    more: Mapping[str, Any] = MappingProxyType({}),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return the problem document of a kind of no."""
+    return _document(request, status, kind.slug(), (context_of(kind), kind.sentence()), more, headers)
+
+
+def _document(
+    request: Request,
+    status: int,
+    slug: str,
+    said: tuple[str, str],
+    more: Mapping[str, Any],
+    headers: Mapping[str, str] | None,
+) -> JSONResponse:
+    """Return a problem document in the language of the request; it repeats nothing that was sent."""
+    title, language = said_in(language_of(request), *said)
+    body = {"type": f"urn:samspil:problem:{slug}", "title": title, "status": status}
+    body.update({name: value for name, value in more.items() if value})
+    spoken = {"Content-Language": language, "Vary": "Accept-Language"}
+    return JSONResponse(body, status, headers={**(headers or {}), **spoken}, media_type=MEDIA)

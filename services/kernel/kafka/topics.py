@@ -1,0 +1,47 @@
+"""The topics: one a service, made on purpose and never by accident."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka.admin import NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from contracts.event import topic_of
+from services.kernel.errors import No
+from services.kernel.kafka.clients import BrokerUnreachable, admin, started
+from services.kernel.settings import Settings
+
+
+class TopicUnfit(No):
+    """A topic has another number of partitions than is set: drain it, and move to a new topic version."""
+
+
+async def make_topics(
+    services: Iterable[str], settings: Settings, *, replication: int = 1, only_look: bool = False
+) -> list[str]:
+    """Make the topics that are missing (or `only_look`) and return their names.
+
+    Raises `TopicUnfit` where a topic has another number of partitions, and `BrokerUnreachable`.
+    """
+    asking = await started(admin(settings), settings)
+    try:
+        wanted = [topic_of(service) for service in services]
+        there = set(await asking.list_topics())
+        fresh = [topic for topic in wanted if topic not in there]
+        if fresh and not only_look:
+            made: Any = await asking.create_topics(
+                [NewTopic(topic, settings.partitions, replication) for topic in fresh]
+            )
+            for name, code, *_ in made.topic_errors:
+                if code and for_code(code) is not TopicAlreadyExistsError:
+                    raise BrokerUnreachable(f"topic {name} could not be made ({for_code(code).__name__})")
+        known = [topic for topic in wanted if topic in there]
+        for described in await asking.describe_topics(known) if known else []:
+            count = len(described["partitions"])
+            if count != settings.partitions:
+                raise TopicUnfit(
+                    f"{described['topic']} has {count}, SAMSPIL_PARTITIONS is {settings.partitions}"
+                )
+    finally:
+        await asking.close()
+    return fresh

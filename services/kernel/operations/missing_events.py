@@ -1,0 +1,101 @@
+"""What a topic holds and its service's log does not: said, heard perhaps, and lost by the database since."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from contracts.event import topic_of
+from services.kernel.errors import Poison
+from services.kernel.ids import as_uuid
+from services.kernel.kafka.clients import BrokerUnreachable, consumer, started
+from services.kernel.kafka.cloudevents import Record, attributes_of
+from services.kernel.postgres.timelines import asked, latest
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.parked import shown_type
+
+_PORTION: Final = 500
+_ASK_MS: Final = 500
+_LARGEST_NUMBER: Final = 2**63 - 1
+_COUNTED: Final = ("ce_id", "ce_subject", "ce_sequence")
+
+
+async def lost(runtime: Runtime) -> list[dict[str, Any]]:
+    """Return the events of a service's topic that its log does not know: place, stream, number, type, time.
+
+    Reads the whole topic and joins no group. What an older log no longer holds is not lost: a stream whose
+    log begins later is looked at from there on. That it was asked is noted (`HistoryBegun` ends). Raises
+    `BrokerUnreachable`.
+    """
+    settings = runtime.settings
+    reading = await started(consumer(settings, auto_offset_reset="earliest"), settings)
+    try:
+        begun = await latest(runtime.pool)
+        found = await _read(reading, runtime)
+    except KafkaError as fault:
+        raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
+    finally:
+        await reading.stop()
+    await asked(runtime.pool, begun)
+    return found
+
+
+async def _read(reading: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, Any]]:
+    topic = topic_of(runtime.service.name)
+    places = [TopicPartition(topic, part) for part in range(runtime.settings.partitions)]
+    reading.assign(places)
+    ends = await reading.end_offsets(places)
+    found: list[dict[str, Any]] = []
+    while any([await reading.position(place) < ends[place] for place in places]):
+        batches = await reading.getmany(timeout_ms=_ASK_MS, max_records=_PORTION)
+        for records in batches.values():
+            found += await _missing(runtime, records)
+    return found
+
+
+async def _missing(runtime: Runtime, records: Sequence[Record]) -> list[dict[str, Any]]:
+    told = [one for record in records if (one := _told(record))]
+    keys = [[one[name] for one in told] for name in ("stream_id", "seq", "event_id")]
+    rows = await runtime.pool.fetch(_UNKNOWN, *keys)
+    unknown = {row["n"] for row in rows}
+    return [one for n, one in enumerate(told, 1) if n in unknown]
+
+
+def _told(record: Record) -> dict[str, Any] | None:
+    """Return where an event stands; nothing for a tick and for what cannot be read."""
+    try:
+        found, _ = attributes_of(record)
+        event_id, stream, counted = (found[name].decode() for name in _COUNTED)
+        seq = int(counted)
+        if not 1 <= seq <= _LARGEST_NUMBER:
+            return None
+        return {
+            "part": record.partition,
+            "place": record.offset,
+            "stream_id": as_uuid(stream),
+            "seq": seq,
+            "event_id": as_uuid(event_id),
+            "type": shown_type(found["ce_type"].decode()),
+            "time": _time(found["ce_time"]),
+        }
+    except (Poison, KeyError, ValueError):
+        return None
+
+
+def _time(spelt: bytes) -> datetime | None:
+    """Return when an event says that it happened; nothing where it says something else."""
+    try:
+        return datetime.fromisoformat(spelt.decode())
+    except ValueError:
+        return None
+
+
+_UNKNOWN: Final = """
+select w.n
+from unnest($1::uuid[], $2::bigint[], $3::uuid[]) with ordinality as w (stream_id, seq, event_id, n)
+where not exists (
+  select from event_log e where e.stream_id = w.stream_id and e.seq = w.seq and e.event_id = w.event_id
+) and w.seq >= coalesce((select min(e.seq) from event_log e where e.stream_id = w.stream_id), 1)
+"""

@@ -1,0 +1,160 @@
+"""What an operator does from the command line: look, replay, drop, rebuild; never a body is shown."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from contracts.event import WhyDropped
+from services.kernel.clock import SystemClock
+from services.kernel.consumer.redelivery import Replay
+from services.kernel.decider.service import Service
+from services.kernel.errors import Missing, No
+from services.kernel.http.server import kms_of, models_of
+from services.kernel.operations.accept_source import Following
+from services.kernel.operations.discard import Dropping
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.settings import Settings
+from services.kernel.streams.parked import shown_type
+
+
+class NoDatabase(No):
+    """No database is named: set SAMSPIL_DATABASE, or name a data folder with --data."""
+
+
+class DatabaseUnreachable(No):
+    """The database does not answer: check its address and the credentials."""
+
+
+@asynccontextmanager
+async def at_hand(service: Service, settings: Settings) -> AsyncIterator[Runtime]:
+    """Open a service's database without running the service."""
+    if not settings.database.get_secret_value():
+        raise NoDatabase
+    async with kms_of(settings) as kms:
+        runtime = Runtime(service, settings, clock=SystemClock(), models=models_of(settings), kms=kms)
+        try:
+            await runtime.start(listen=False)
+        except OSError as fault:
+            raise DatabaseUnreachable(type(fault).__name__) from None
+        try:
+            yield runtime
+        finally:
+            await runtime.pool.close()
+
+
+async def list_parked(
+    runtime: Runtime,
+    *,
+    stream_id: UUID | None = None,
+    reason: str | None = None,
+    older_than: timedelta | None = None,
+    most: int = 1000,
+) -> list[dict[str, Any]]:
+    """Return what is parked, oldest first: service, stream, place, type, reason, age; never a body."""
+    rows = await runtime.pool.fetch(_LIST, stream_id, reason, older_than or timedelta(), most)
+    return [_shown(runtime, row) for row in rows]
+
+
+async def show_parked(runtime: Runtime, parked_id: int) -> dict[str, Any]:
+    """Return one parked event's place, type and history, and what waits behind it; raise `Missing`."""
+    row = await runtime.pool.fetchrow(_SHOW, parked_id)
+    if row is None:
+        raise Missing(f"nothing is parked under {parked_id}")
+    return _shown(runtime, row)
+
+
+async def replay_parked(
+    runtime: Runtime,
+    *,
+    parked_id: int | None = None,
+    stream_id: UUID | None = None,
+    reason: str | None = None,
+) -> dict[str, int]:
+    """Replay one event, one stream, the streams with a reason, or all, in order; say what became of them.
+
+    `left` counts what still waits of what was to be taken up. Raises `Missing` where there is no such event.
+    """
+    replay = Replay(runtime.step)
+    async with runtime.pool.acquire() as tx:
+        if parked_id is not None:
+            row = await tx.fetchrow("select * from parked_events where id = $1", parked_id)
+            if row is None:
+                raise Missing(f"nothing is parked under {parked_id}")
+            applied = await replay.take_up(tx, row)
+            left = await tx.fetchval("select count(*) from parked_events where id = $1", parked_id)
+            return {"streams": int(row["stream_id"] is not None), "applied": applied, "left": left}
+        apart = await tx.fetch(_APART, reason) if stream_id is None else []
+        applied = sum([await replay.take_up(tx, row) for row in apart])
+        streams = [row["stream_id"] for row in await tx.fetch(_STREAMS, stream_id, reason)]
+        for stream in streams:
+            applied += await replay.drain(tx, stream)
+        left = await tx.fetchval(_LEFT, streams, [row["id"] for row in apart])
+    return {"streams": len(streams), "applied": applied, "left": left}
+
+
+async def drop_parked(
+    runtime: Runtime, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None = None
+) -> dict[str, Any]:
+    """Give one parked event up for a reason that lands in the trail; say which stream tells of it.
+
+    `by` is the random id of the person who decides; `tenant` is needed for a message whose stream is unknown.
+    Raises `Missing`, and what `Dropping.drop` raises.
+    """
+    async with runtime.pool.acquire() as tx:
+        dropping = Dropping(runtime.step, runtime.clock)
+        told_in = await dropping.drop(tx, parked_id, why=why, by=by, tenant=tenant)
+        waiting = await tx.fetchval("select count(*) from parked_events where stream_id = $1", told_in)
+    return {"dropped": parked_id, "why": why, "told_in": told_in, "left_in_stream": waiting}
+
+
+async def follow_source(runtime: Runtime, parked_id: int, *, by: UUID) -> dict[str, Any]:
+    """Hold what a source says now for true where its histories diverge; say what became of what waited.
+
+    Raises `Missing`, and what `Following.follow` raises.
+    """
+    async with runtime.pool.acquire() as tx:
+        stream_id, applied = await Following(runtime.step, runtime.clock).follow(tx, parked_id, by=by)
+        left = await tx.fetchval("select count(*) from parked_events where stream_id = $1", stream_id)
+    return {"stream": stream_id, "applied": applied, "left_in_stream": left}
+
+
+def _shown(runtime: Runtime, row: Any) -> dict[str, Any]:
+    return {"service": runtime.service.name, **dict(row), "type": shown_type(row["type"])}
+
+
+_LIST: Final = """
+select id, stream_id, source, seq, type, reason, attempts, parked_at,
+       extract(epoch from now() - parked_at)::bigint as age_seconds
+from parked_events
+where ($1::uuid is null or stream_id = $1) and ($2::text is null or reason = $2)
+  and parked_at <= now() - $3::interval
+order by parked_at, id limit $4
+"""
+
+_SHOW: Final = """
+select p.id, p.tenant, p.stream_id, p.source, p.seq, p.event_id, p.type, p.topic, p.part, p.place, p.reason,
+       p.attempts, p.parked_at, extract(epoch from now() - p.parked_at)::bigint as age_seconds,
+       octet_length(p.value) as bytes,
+       (select (s.marks -> p.source ->> 0)::bigint from streams s
+        where s.stream_id = p.stream_id) as taken_last,
+       (select count(*) from parked_events w
+        where w.stream_id = p.stream_id and w.id <> p.id) as waiting_with_it
+from parked_events p where p.id = $1
+"""
+
+_APART: Final = """
+select * from parked_events where stream_id is null and ($1::text is null or reason = $1)
+order by topic, part, place
+"""
+
+_STREAMS: Final = """
+select stream_id from parked_events
+where stream_id is not null and ($1::uuid is null or stream_id = $1)
+group by stream_id having $2::text is null or bool_or(reason = $2) order by min(id)
+"""
+
+_LEFT: Final = """
+select count(*) from parked_events where stream_id = any($1::uuid[]) or id = any($2::bigint[])
+"""

@@ -1,0 +1,76 @@
+"""Queue events from the log again: an empty broker fills up, and a consumer that missed some catches up."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from services.kernel.decider.service import Tx
+from services.kernel.kafka.topics import make_topics
+from services.kernel.postgres.connections import connect
+from services.kernel.settings import Settings
+
+_PATIENCE_SECONDS: Final = 600.0
+
+
+async def resend(
+    tx: Tx,
+    *,
+    stream_id: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    first_seq: int = 1,
+    last_seq: int | None = None,
+    latest: int | None = None,
+) -> int:
+    """Queue what the log holds, all of it or a part, and return how many events; twice is harmless.
+
+    Every event goes out with the id and sequence that it had, so that whoever has it already passes it by.
+    `latest` asks for so many, the last of the log, which is not read any further back.
+    """
+    count: int = await tx.fetchval(
+        _RESEND, stream_id, since, until, first_seq, last_seq, latest, timeout=_PATIENCE_SECONDS
+    )
+    return count
+
+
+async def refill(services: Iterable[str], settings: Settings, *, latest: int | None = None) -> None:
+    """Queue all that the logs hold, or the latest of it, and make the topics of a broker that is empty.
+
+    Nobody may be using the broker yet: the embedded one makes a topic, of its own size, for whoever asks.
+    """
+    names = list(services)
+    await asyncio.gather(*(_queue(name, settings, latest) for name in names))
+    await make_topics(names, settings)
+
+
+async def _queue(name: str, settings: Settings, latest: int | None) -> None:
+    session = await connect(settings.database.get_secret_value(), schema=name)
+    try:
+        await resend(session, latest=latest)
+    finally:
+        await session.close()
+
+
+_RESEND: Final = """
+with before as (
+  select created_on, id from event_log where $6::bigint is not null
+  order by created_on desc, id desc offset $6 limit 1
+), wanted as (
+  select id, created_on, (row_number() over (order by id) - 1) / 500 as portion
+  from event_log
+  where ($1::uuid is null or stream_id = $1)
+    and ($2::timestamptz is null or (meta ->> 0)::timestamptz >= $2)
+    and ($3::timestamptz is null or (meta ->> 0)::timestamptz < $3)
+    and seq >= $4 and ($5::bigint is null or seq <= $5)
+    and created_on >= coalesce((select created_on from before), '-infinity')
+    and id > coalesce((select id from before), 0)
+), queued as (
+  insert into pending as old (first_id, created_on, ids)
+  select min(id), min(created_on), array_agg(id order by id) from wanted group by portion, created_on
+  on conflict (first_id) do update
+  set ids = array(select distinct unnest(old.ids || excluded.ids) order by 1)
+)
+select count(*) from wanted
+"""

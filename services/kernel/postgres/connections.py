@@ -1,0 +1,169 @@
+"""Connections to PostgreSQL, and which of its errors pass by themselves."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolAcquireContext
+
+from services.kernel.postgres.timelines import enter
+
+if TYPE_CHECKING:
+    Session: TypeAlias = asyncpg.Connection[Any]
+    Pool: TypeAlias = asyncpg.Pool[Any]
+    _Lending: TypeAlias = PoolAcquireContext[Any]
+else:  # generic in the stubs only
+    Session = asyncpg.Connection
+    Pool = asyncpg.Pool
+    _Lending = PoolAcquireContext
+
+CONNECTION_FAULTS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # such as: of several servers none can be written just now
+)
+"""What asking a database may raise, whether it passes by itself or not."""
+
+PATIENCE_SECONDS: Final = 12.0
+"""How long an answer of the database is waited for, and a connection to ask over."""
+
+_LONGEST_STATEMENT: Final = "30s"
+_PASSING_CLASSES: Final = ("08", "53", "58")
+_CONFLICTS: Final = ("40001", "40P01", "55P03")
+_RESTARTS: Final = ("57P01", "57P02", "57P03", "25006")
+_TIME_UP: Final = ("57014", "57P05", "25P03", "25P04")
+_PASSING: Final = frozenset({*_CONFLICTS, *_RESTARTS, *_TIME_UP})
+_LACKING: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501"})
+
+
+class Bare(asyncpg.Connection):
+    """A connection whose return to the pool costs no round trip: nothing here sets session state.
+
+    A statement that is not waited for any longer is never cancelled, its connection is dropped: a commit that
+    waits for a standby would be carried out by a cancel, and be seen and sent though the standby does not
+    have it.
+    """
+
+    def _cancel_current_command(self, *_waiters: Any) -> None:
+        asyncio.get_running_loop().call_soon(self.terminate)
+
+    def get_reset_query(self) -> str:
+        """Return no statement."""
+        return ""
+
+
+class _Lent(_Lending):
+    """A connection while it is lent. Who is told to end while it is asked something does end.
+
+    Once the connection is dropped the driver can neither roll back nor return it, says so by a fault of its
+    own, and that would take the place of the order to end: whoever goes on after faults would go on.
+    """
+
+    async def __aenter__(self) -> Any:
+        try:
+            return await super().__aenter__()
+        except CONNECTION_FAULTS as fault:
+            _end_if_told_to(fault)
+            raise
+
+    async def __aexit__(self, *exc: object) -> None:
+        try:
+            await super().__aexit__(*exc)
+        except CONNECTION_FAULTS as late:  # it was dropped already; what it has answered stands
+            _end_if_told_to(late)
+        if isinstance(exc[1], CONNECTION_FAULTS):
+            _end_if_told_to(exc[1])
+
+
+class _Bounded(Pool):
+    """A pool whose connections nobody waits for without end."""
+
+    def acquire(self, *, timeout: float | None = None) -> _Lent:
+        return _Lent(self, PATIENCE_SECONDS if timeout is None else timeout)
+
+
+def _end_if_told_to(fault: BaseException) -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from fault
+
+
+def _session(schema: str) -> dict[str, str]:
+    # One generic plan by index for each prepared statement: a plan made while a table was empty must not
+    # stay, and a plan must not depend on the size of a batch.
+    return {
+        "search_path": schema,
+        "application_name": f"samspil {schema}",
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "jit": "off",
+        "statement_timeout": _LONGEST_STATEMENT,
+        # Whoever vanishes without a word, or sleeps, must not keep locks for as long as TCP is patient.
+        "idle_in_transaction_session_timeout": "20s",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "25000",
+    }
+
+
+async def connect(dsn: str, *, schema: str, patience: float | None = None, **more: str) -> Session:
+    """Open one connection outside the pool, for work that must not share its session.
+
+    An answer is waited for as many seconds as `patience` says, and for ever without it.
+    """
+    return await asyncpg.connect(
+        dsn,
+        server_settings={**_session(schema), "statement_timeout": "0", **more},
+        command_timeout=patience,
+        timeout=10,
+    )
+
+
+async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[], None]) -> Pool:
+    """Open a pool whose unqualified names are those of one service; `on_connect` learns of each session."""
+
+    async def begin(session: Any) -> None:
+        try:
+            await enter(session)
+        except BaseException:
+            session.terminate()  # else the pool takes its leave, which on a dead wire lasts
+            raise
+        on_connect()
+
+    return await _Bounded(
+        dsn,
+        init=begin,
+        min_size=1,
+        max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300,
+        loop=asyncio.get_running_loop(),
+        connection_class=Bare,
+        record_class=asyncpg.Record,
+        server_settings=_session(schema),
+        command_timeout=PATIENCE_SECONDS,  # a wire may swallow an answer
+        timeout=10,
+    )
+
+
+def passes(fault: BaseException) -> bool:
+    """Return whether the same statement may succeed later.
+
+    The wire, a restart, a conflict, a full or broken disk, and a time that was up behind a stranger's lock.
+    """
+    if isinstance(fault, asyncpg.PostgresError):
+        state = fault.sqlstate or ""
+        return state in _PASSING or state[:2] in _PASSING_CLASSES
+    return isinstance(fault, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+
+
+def lacks(fault: BaseException) -> bool:
+    """Return whether the database has no such table, column, function or right, whatever it was asked about.
+
+    An installation that is not ready says nothing about the event that met it first.
+    """
+    return isinstance(fault, asyncpg.PostgresError) and fault.sqlstate in _LACKING

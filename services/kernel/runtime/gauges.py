@@ -1,0 +1,102 @@
+"""What one service holds, counted every few seconds for the operator; no count looks at more than a bound."""
+
+import asyncio
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from services.kernel import metrics
+from services.kernel.clock import wall
+from services.kernel.decider.service import Service
+from services.kernel.errors import Poison
+from services.kernel.postgres.connections import Pool
+from services.kernel.streams.parked import WAITING
+
+_PATIENCE_SECONDS: Final = 4.0
+_MOST: Final = 10_000
+"""What is more than so many rows is shown as so many: an alarm has rung long before."""
+
+_OUTCOMES: Final = ("done", "retried")
+
+
+class Measures:
+    """The numbers of one service that only its database knows."""
+
+    def __init__(self, service: Service, pool: Pool, *, ticking: int) -> None:
+        """Begin with every number at nothing: what is not there cannot raise an alarm.
+
+        `ticking` is how many partitions of consent's topic this service must hear ticks from.
+        """
+        self._name = service.name
+        self._pool = pool
+        self._ticking = ticking
+        self._began = wall()
+        self._reasons = {*Poison.reasons, *WAITING} - {"refused"}
+        self._kinds = set(service.perform)
+        for gauge in (metrics.LEADER, metrics.STOPPED, metrics.DATABASE_UP, metrics.READY):
+            gauge.labels(self._name).set(0)
+        metrics.MEASURED.labels(self._name).set_to_current_time()
+        metrics.RELAY_FAILURES.labels(self._name)
+        for reason in self._reasons:
+            metrics.PARKED.labels(self._name, reason)
+        for kind, outcome in ((kind, outcome) for kind in self._kinds for outcome in _OUTCOMES):
+            metrics.EFFECTS.labels(self._name, kind, outcome)
+
+    async def take(self, now: datetime) -> None:
+        """Measure once; `now` is the time by which deadlines run. Raises what the database raises."""
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            row: Any = await self._pool.fetchrow(_MEASURES, now, _MOST)
+        name = self._name
+        metrics.PENDING.labels(name).set(row["pending"])
+        metrics.PENDING_AGE.labels(name).set(row["pending_age"])
+        metrics.PARKED_AGE.labels(name).set(row["parked_age"])
+        metrics.TIMERS_DUE.labels(name).set(row["due"])
+        metrics.TIMERS_LATE.labels(name).set(row["late"])
+        metrics.HISTORIES_UNASKED.labels(name).set(row["unasked"])
+        metrics.OLDEST_TRANSACTION.labels(name).set(row["oldest_transaction"])
+        self._by_reason(msgspec.json.decode(row["parked"], type=dict[str, int]))
+        self._by_kind(msgspec.json.decode(row["effects"], type=dict[str, tuple[int, int, float]]))
+        if self._ticking:
+            self._horizon(row["parts"], row["tick"])
+        metrics.MEASURED.labels(name).set_to_current_time()
+
+    def _by_reason(self, parked: dict[str, int]) -> None:
+        self._reasons |= parked.keys()
+        for reason in self._reasons:
+            metrics.PARKED_NOW.labels(self._name, reason).set(parked.get(reason, 0))
+
+    def _by_kind(self, effects: dict[str, tuple[int, int, float]]) -> None:
+        self._kinds |= effects.keys()
+        for kind in self._kinds:
+            waiting, tried, age = effects.get(kind, (0, 0, 0.0))
+            metrics.EFFECTS_WAITING.labels(self._name, kind).set(waiting)
+            metrics.EFFECTS_TRIED.labels(self._name, kind).set(tried)
+            metrics.EFFECTS_AGE.labels(self._name, kind).set(age)
+
+    def _horizon(self, parts: int, tick: datetime | None) -> None:
+        oldest = self._began if tick is None or parts < self._ticking else tick
+        metrics.HORIZON_AGE.labels(self._name).set((wall() - oldest).total_seconds())
+
+
+_MEASURES: Final = """
+with first as (select ids, queued_at from pending order by first_id limit $2),
+     aside as (select reason, parked_at from parked_events order by id limit $2),
+     overdue as (select due_at from timers where due_at <= $1 order by due_at limit $2),
+     undone as (select kind, attempts, made_at from effects where done_at is null order by due_at limit $2)
+select
+  (select coalesce(sum(cardinality(ids)), 0) from first) as pending,
+  (select coalesce(extract(epoch from now() - min(queued_at)), 0) from first) as pending_age,
+  (select coalesce(json_object_agg(reason, n), '{}')
+   from (select reason, count(*) as n from aside group by reason) as r) as parked,
+  (select coalesce(extract(epoch from now() - min(parked_at)), 0) from aside) as parked_age,
+  (select count(*) from overdue) as due,
+  (select coalesce(extract(epoch from $1 - min(due_at)), 0) from overdue) as late,
+  (select coalesce(json_object_agg(kind, json_build_array(n, tried, age)), '{}')
+   from (select kind, count(*) as n, count(*) filter (where attempts > 1) as tried,
+                extract(epoch from now() - min(made_at)) as age from undone group by kind) as k) as effects,
+  unasked_histories() as unasked,
+  (select count(*) from horizon) as parts,
+  (select min(at) from horizon) as tick,
+  oldest_transaction_seconds() as oldest_transaction
+"""

@@ -1,0 +1,159 @@
+"""Time turned into inputs: a durable table of what falls due, claimed by whoever comes first."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Final
+
+import asyncpg
+
+from services.kernel import metrics
+from services.kernel.clock import Clock
+from services.kernel.crash_points import crash_point
+from services.kernel.decider.decision import Actor, TimerFired
+from services.kernel.decider.service import Tx
+from services.kernel.errors import Missing, Refused
+from services.kernel.ids import new_id
+from services.kernel.logging import log
+from services.kernel.postgres.connections import Pool, passes
+from services.kernel.streams.handler import Asked
+from services.kernel.streams.processor import Step
+
+_PORTION: Final = 200
+_LOOK_SECONDS: Final = 1.0
+_POSTPONED: Final = timedelta(hours=1)
+_ORDER: Final = itemgetter("due_at", "stream_id", "kind", "ref")
+
+
+class Timers:
+    """Fires what is due, each once: the input is applied in the transaction that takes the timer away."""
+
+    def __init__(self, step: Step, pool: Pool, clock: Clock) -> None:
+        """Fire by a clock."""
+        self._step = step
+        self._pool = pool
+        self._clock = clock
+        self._name = step.service.name
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look for due timers until stopped; a failure is followed by a longer pause."""
+        pause = _LOOK_SECONDS
+        while not stopping.is_set():
+            try:
+                fired = await self.fire()
+                pause = 0.0 if fired == _PORTION else _LOOK_SECONDS
+            except Exception as fault:
+                if not passes(fault):
+                    raise
+                log.warning("timers_failed", service=self._name, kind=type(fault).__name__)
+                pause = min(max(pause * 2, _LOOK_SECONDS), 10.0)
+            await _wait(stopping, pause)
+
+    async def fire(self) -> int:
+        """Apply one portion of what is due; return how many there were."""
+        now = self._clock.now()
+        async with self._pool.acquire() as tx:
+            if not await tx.fetchval("select exists (select from timers where due_at <= $1)", now):
+                return 0
+            try:
+                async with tx.transaction():
+                    rows = await _claim(tx, now, _PORTION)
+                    outcome = await self._step.once(tx, _in_order(rows, now)) if rows else None
+                    crash_point("fire.before")
+            except asyncpg.SerializationError:
+                await self._step.pause(1)
+                return _PORTION
+            except Exception as fault:
+                if passes(fault):
+                    raise
+                # One timer's rule refused or broke: fire them alone, so that the others are not held back.
+                return await self._fire_alone(tx, now)
+            crash_point("fire.after")
+            if outcome is not None:
+                self._step.tell(outcome)
+            metrics.TIMERS_FIRED.labels(self._name).inc(len(rows))
+            return len(rows)
+
+    async def _fire_alone(self, tx: Tx, now: datetime) -> int:
+        fired = 0
+        for _ in range(_PORTION):
+            outcome = None
+            async with tx.transaction():
+                rows = await _claim(tx, now, 1)
+                if not rows:
+                    break
+                try:
+                    async with tx.transaction():
+                        outcome = await self._step.once(tx, [_asked(rows[0], now)])
+                except (Refused, Missing) as refusal:
+                    metrics.REFUSED.labels(self._name, refusal.slug()).inc()
+                except Exception as bug:
+                    if passes(bug):
+                        raise
+                    metrics.BUGS.labels(self._name, type(bug).__name__).inc()
+                    log.error("timer_postponed", service=self._name, kind=type(bug).__name__)
+                    await tx.execute(_POSTPONE, *rows[0].values(), now + _POSTPONED)
+            if outcome is not None:
+                self._step.tell(outcome)
+            fired += 1
+        metrics.TIMERS_FIRED.labels(self._name).inc(fired)
+        return fired
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next timer falls due."""
+        found: datetime | None = await self._pool.fetchval("select min(due_at) from timers")
+        return found
+
+    async def overdue(self) -> int:
+        """Return how many timers are past their time."""
+        found: int = await self._pool.fetchval(
+            "select count(*) from timers where due_at <= $1", self._clock.now()
+        )
+        return found
+
+
+async def _claim(tx: Tx, now: datetime, most: int) -> Sequence[asyncpg.Record]:
+    """Take timers away that are due; those of one stream go together and in order, to one worker."""
+    held = [row["stream_id"] for row in await tx.fetch(_HOLD, now, most)]
+    return await tx.fetch(_CLAIM, held, now, most) if held else ()
+
+
+async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        pass
+
+
+def _in_order(rows: Sequence[asyncpg.Record], now: datetime) -> list[Asked]:
+    return [_asked(row, now) for row in sorted(rows, key=_ORDER)]
+
+
+def _asked(row: asyncpg.Record, now: datetime) -> Asked:
+    cause = str(new_id())
+    fired = TimerFired(row["kind"], row["ref"], row["due_at"])
+    return Asked(row["stream_id"], row["tenant"], fired, Actor(tenant=row["tenant"]), now, cause, cause)
+
+
+# Streams are locked first, as every writer does: none waits for a timer while another waits for its stream.
+_HOLD: Final = """
+select stream_id from streams
+where stream_id in (select stream_id from timers where due_at <= $1 order by due_at, stream_id limit $2)
+order by stream_id for no key update skip locked
+"""
+
+_CLAIM: Final = """
+delete from timers using (
+  select stream_id, kind, ref from timers where stream_id = any($1::uuid[]) and due_at <= $2
+  order by due_at, stream_id, kind, ref limit $3
+) as due
+where timers.stream_id = due.stream_id and timers.kind = due.kind and timers.ref = due.ref
+returning timers.stream_id, timers.kind, timers.ref, timers.tenant, timers.due_at
+"""
+
+_POSTPONE: Final = """
+insert into timers (stream_id, kind, ref, tenant, due_at)
+select $1, $2, $3, $4, greatest($5::timestamptz, $6::timestamptz) on conflict do nothing
+"""

@@ -1,0 +1,99 @@
+"""Set an event aside, with its reason and all that is needed to take it up again."""
+
+import base64
+import re
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from aiokafka import ConsumerRecord
+
+from contracts.registry import EVENTS
+from services.kernel.kafka.cloudevents import Record
+from services.kernel.streams.store import Parked
+
+WAITING: Final = ("gap", "behind")
+"""Reasons that heal by themselves when the missing events arrive."""
+
+_VERSION: Final = re.compile(r"\.v[1-9][0-9]{0,5}$")
+_NAMES: Final = frozenset(_VERSION.sub("", event_type) for event_type in EVENTS)
+
+
+def park(
+    record: Record,
+    reason: str,
+    *,
+    tenant: str | None = None,
+    stream_id: UUID | None = None,
+    source: str | None = None,
+    seq: int | None = None,
+    event_id: UUID | None = None,
+    type: str | None = None,  # noqa: A002  the event's attribute
+) -> Parked:
+    """Return the row of an event that waits; one that could not be read blocks no stream."""
+    return Parked(
+        tenant=tenant,
+        stream_id=stream_id,
+        source=source,
+        seq=seq,
+        event_id=event_id,
+        type=type,
+        topic=record.topic,
+        part=record.partition,
+        place=record.offset,
+        key=record.key,
+        headers=_as_text(record),
+        value=record.value,
+        reason=reason,
+        detail="",
+    )
+
+
+def _as_text(record: Record) -> str:
+    pairs = [
+        (name, None if value is None else base64.b64encode(value).decode()) for name, value in record.headers
+    ]
+    return msgspec.json.encode(pairs).decode()
+
+
+def unpark(row: Any) -> Record:
+    """Return the record of an event that waited."""
+    headers = msgspec.json.decode(row["headers"], type=list[tuple[str, str | None]])
+    key, value = row["key"], row["value"]
+    return ConsumerRecord(
+        topic=row["topic"],
+        partition=row["part"],
+        offset=row["place"],
+        timestamp=0,
+        timestamp_type=0,
+        key=key,
+        value=value,
+        checksum=None,
+        serialized_key_size=len(key or b""),
+        serialized_value_size=len(value or b""),
+        headers=tuple((name, None if text is None else base64.b64decode(text)) for name, text in headers),
+    )
+
+
+def shown_type(event_type: str | None) -> str | None:
+    """Return a type as an operator may see it: one that we know, in any version, or `unknown`.
+
+    A type is what its sender wrote, and whoever has gone wrong may have written anything there.
+    """
+    return event_type if event_type is None or _name_of(event_type) in _NAMES else "unknown"
+
+
+def word_of(event_type: str | None) -> str | None:
+    """Return what a type that we know says has happened: `seen` of `referral.seen.v1`."""
+    name = _name_of(event_type or "")
+    return name.partition(".")[2] if name in _NAMES else None
+
+
+def source_of_topic(topic: str) -> str:
+    """Return the service that owns a topic."""
+    return topic.split(".")[1]
+
+
+def _name_of(event_type: str) -> str:
+    name, count = _VERSION.subn("", event_type)
+    return name if count else ""

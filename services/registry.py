@@ -1,0 +1,27 @@
+"""The list of all services; imported by the command line and by the tools that need it."""
+
+from dataclasses import replace
+from typing import Final
+
+from contracts.event import SERVICES
+from services.agreement.app import SERVICE as AGREEMENT
+from services.audit.app import SERVICE as AUDIT
+from services.consent.app import SERVICE as CONSENT
+from services.directory.app import SERVICE as DIRECTORY
+from services.evaluation.app import SERVICE as EVALUATION
+from services.kernel.decider.service import Service
+from services.notify.app import SERVICE as NOTIFY
+from services.referral.app import SERVICE as REFERRAL
+
+_APPS: Final = (DIRECTORY, REFERRAL, CONSENT, AGREEMENT, EVALUATION, NOTIFY, AUDIT)
+
+
+def _hearers(name: str) -> frozenset[str]:
+    """Return the names of the services that subscribe to one service."""
+    return frozenset(other.name for other in _APPS if other.hears_all or name in other.sources)
+
+
+SERVICES_BY_NAME: Final[dict[str, Service]] = {
+    service.name: replace(service, hearers=_hearers(service.name)) for service in _APPS
+}
+ALL: Final = tuple(SERVICES_BY_NAME[name] for name in SERVICES)
