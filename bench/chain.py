@@ -21,7 +21,7 @@ from contracts.consent import ConsentRequested, CustodyRecorded
 from contracts.referral import CaseOpened, ConsentAwaited, ReferralRecalled, ViewsNoted
 from services.consent.app import SERVICE as CONSENT
 from services.consent.domain_custody import NamedHolder, RecordCustody
-from services.kernel.decider.decision import Actor, Decision, Given
+from services.kernel.decider.decision import Actor, Context, Decision
 from services.kernel.decider.service import Service
 from services.referral.app import SERVICE as REFERRAL
 from services.referral.domain_commands import AwaitConsent, NoteViews, RecallReferral, View
@@ -47,40 +47,40 @@ def _custody(guardian: UUID) -> RecordCustody:
     return RecordCustody((NamedHolder(guardian, NAME, True, "da"),), BORN)  # noqa: FBT003  who the child lives with
 
 
-def _by_person(given: Given) -> Given:
-    return Given(given.now, given.stream_id, given.tenant, PERSON, given.models, given.others)
+def _by_person(context: Context) -> Context:
+    return Context(context.now, context.stream_id, context.tenant, PERSON, context.models, context.others)
 
 
-def _referral_with_caseworker(state: Any, asked: Any, given: Given) -> Decision:
+def _referral_with_caseworker(state: Any, trigger: Any, context: Context) -> Decision:
     """Decide as the referral service does, with a caseworker who asks for consent, and takes it all back."""
-    kind = type(asked)
+    kind = type(trigger)
     if kind is ConsentRequested:
-        return REFERRAL.decide(state, _VIEWS, _by_person(given))
-    known = REFERRAL.decide(state, asked, given)
+        return REFERRAL.decide(state, _VIEWS, _by_person(context))
+    known = REFERRAL.decide(state, trigger, context)
     if kind is CustodyRecorded:
         ((referral_id, referral),) = known.state.referrals.items()
         waits = isinstance(referral, AwaitingConsent)
         step = RecallReferral(referral_id, "need_changed") if waits else AwaitConsent(referral_id, ())
-        return REFERRAL.decide(known.state, step, _by_person(given))
+        return REFERRAL.decide(known.state, step, _by_person(context))
     return known
 
 
-def _consent_with_caseworker(state: Any, asked: Any, given: Given) -> Decision:
+def _consent_with_caseworker(state: Any, trigger: Any, context: Context) -> Decision:
     """Decide as the consent service does, with a caseworker who confirms custody when views are noted."""
-    if type(asked) is ViewsNoted:
+    if type(trigger) is ViewsNoted:
         (guardian,) = state.custody.holders
-        return CONSENT.decide(state, _custody(guardian), _by_person(given))
-    return CONSENT.decide(state, asked, given)
+        return CONSENT.decide(state, _custody(guardian), _by_person(context))
+    return CONSENT.decide(state, trigger, context)
 
 
 CHAIN: Final[dict[str, Service]] = {
     "referral": replace(
-        REFERRAL, decide=_referral_with_caseworker, hears=(CustodyRecorded, ConsentRequested)
+        REFERRAL, decide=_referral_with_caseworker, subscribes_to=(CustodyRecorded, ConsentRequested)
     ),
     "consent": replace(
         CONSENT,
         decide=_consent_with_caseworker,
-        hears=(CaseOpened, ConsentAwaited, ViewsNoted, ReferralRecalled),
+        subscribes_to=(CaseOpened, ConsentAwaited, ViewsNoted, ReferralRecalled),
     ),
 }
 """The two services, hearing each other alone."""

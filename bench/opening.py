@@ -9,9 +9,9 @@ from bench.chain import BORN, CHAIN, PERSON, TENANT, custody_of
 from contracts.directory import ModelAdopted, OfferPublished, OrganisationJoined
 from contracts.event import Event, municipality_stream
 from services.kernel.ids import new_id, new_ids
-from services.kernel.kafka.cloudevents import Meta
+from services.kernel.kafka.cloudevents import EventMetadata
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked, Heard
+from services.kernel.streams.handler import Envelope, IncomingEvent
 from services.referral.domain_commands import (
     AssessEligibility,
     Child,
@@ -69,7 +69,7 @@ class Opening:
         }
         batch = [_heard(stream, "directory", 1, new_id(), body) for stream, body in known.items()]
         async with self._runtimes["referral"].pool.acquire() as tx:
-            await self._runtimes["referral"].step.once(tx, batch)
+            await self._runtimes["referral"].processor.process_once(tx, batch)
 
     async def _open(self, ids: Sequence[UUID]) -> None:
         referral, consent = self._runtimes["referral"], self._runtimes["consent"]
@@ -117,16 +117,16 @@ class Opening:
 
 async def _obey(runtime: Runtime, commands: dict[UUID, Any]) -> None:
     now, cause = datetime.now(UTC), str(new_id())
-    batch = [Asked(at, TENANT, command, PERSON, now, cause, cause) for at, command in commands.items()]
+    batch = [Envelope(at, TENANT, command, PERSON, now, cause, cause) for at, command in commands.items()]
     async with runtime.pool.acquire() as tx, tx.transaction():
-        outcome = await runtime.step.once(tx, batch)
+        outcome = await runtime.processor.process_once(tx, batch)
         await tx.execute("delete from pending")
-    runtime.step.known.keyring.learn(outcome.new_keys)
+    runtime.processor.dependencies.keyring.remember(outcome.new_keys)
 
 
 async def _hear(runtime: Runtime, source: Runtime, ids: Sequence[UUID]) -> None:
     """Let a service hear events from another's log, without the broker."""
-    kinds = {kind.type: kind for kind in CHAIN[runtime.service.name].hears}
+    kinds = {kind.type: kind for kind in CHAIN[runtime.service.name].subscribes_to}
     rows = await source.pool.fetch(_TOLD, ids, _EVENTS_BEFORE)
     opening = kinds[rows[0]["type"]]
     batch = []
@@ -134,16 +134,16 @@ async def _hear(runtime: Runtime, source: Runtime, ids: Sequence[UUID]) -> None:
         body = opening.model_validate_json(row["data"]) if row["type"] == opening.type else None
         batch.append(_heard(row["stream_id"], source.service.name, row["seq"], row["event_id"], body))
     async with runtime.pool.acquire() as tx:
-        await runtime.step.once(tx, batch)
+        await runtime.processor.process_once(tx, batch)
 
 
-def _heard(stream_id: UUID, source: str, seq: int, event_id: UUID, body: Event | None) -> Heard:
+def _heard(stream_id: UUID, source: str, seq: int, event_id: UUID, body: Event | None) -> IncomingEvent:
     now = datetime.now(UTC)
     cause = str(event_id)
-    meta = Meta(now, str(PERSON.id), "system", cause, cause)
-    return Heard(
+    meta = EventMetadata(now, str(PERSON.id), "system", cause, cause)
+    return IncomingEvent(
         stream_id, TENANT, body, PERSON, now, cause, cause,
-        event_id=event_id, source=source, seq=seq, type=body.type if body else "", meta=meta, record=None,
+        event_id=event_id, source=source, seq=seq, type=body.type if body else "", metadata=meta, record=None,
     )  # fmt: skip
 
 

@@ -20,13 +20,13 @@ from bench.load import InvalidRunError, Latency, Meter, Run, arrivals
 from bench.opening import Opening
 from contracts.model import load_models, model_folder
 from services.kernel.clock import SystemClock
-from services.kernel.http.server import settle_garbage
+from services.kernel.http.server import tune_garbage_collector
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.migrations import migrate
-from services.kernel.privacy.key_store import FileKms
+from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.streams.handler import Asked, Outcome
+from services.kernel.streams.handler import BatchResult, Envelope
 from services.kernel.tracing import set_up_tracing
 
 _WARM_UP_CASES: Final = 200
@@ -57,26 +57,26 @@ class Ours:
             bootstrap=bootstrap,
             broker="kafka" if kafka else "embedded",
         )
-        kms = FileKms(Path(tempfile.mkdtemp()) / "kek", mode="test")
+        key_store = FileKeyStore(Path(tempfile.mkdtemp()) / "kek", mode="test")
         models = load_models(model_folder())
         for service in CHAIN.values():
             await migrate(dsn, service)
         await make_topics(CHAIN, settings)
         self._runtimes = {
-            name: Runtime(service, settings, clock=SystemClock(), models=models, kms=kms)
+            name: Runtime(service, settings, clock=SystemClock(), models=models, key_store=key_store)
             for name, service in CHAIN.items()
         }
         for runtime in self._runtimes.values():
-            await runtime.start(listen=False)
+            await runtime.start(run_loops=False)
             self._watch(runtime)
         self._opening = Opening(self._runtimes)
         await self._opening.directory()
         for runtime in self._runtimes.values():
-            await runtime.listen()
-        while any([await runtime.why_not_ready() for runtime in self._runtimes.values()]):
+            await runtime.start_loops()
+        while any([await runtime.unready_reasons() for runtime in self._runtimes.values()]):
             await asyncio.sleep(0.1)
         await self.run(_WARM_UP_CASES)
-        settle_garbage()
+        tune_garbage_collector()
 
     async def run(self, cases: int) -> Run:
         """Work a closed batch off; the clock starts when the first events, logged before, are queued."""
@@ -110,9 +110,9 @@ class Ours:
 
     def _watch(self, runtime: Runtime) -> None:
         """Count what is applied as it is committed, and how long each hop waited."""
-        apply = runtime.step.apply
+        apply = runtime.processor.process
 
-        async def measured(tx: Any, batch: Sequence[Asked], **more: Any) -> Outcome:
+        async def measured(tx: Any, batch: Sequence[Envelope], **more: Any) -> BatchResult:
             outcome = await apply(tx, batch, **more)
             if self._waits is not None:
                 now = time.time()
@@ -125,14 +125,14 @@ class Ours:
                 self._done.set()
             return outcome
 
-        runtime.step.apply = measured  # type: ignore[method-assign]
+        runtime.processor.process = measured  # type: ignore[method-assign]
 
     async def _prepare(self, cases: int) -> list[UUID]:
         ids = await self._opening.of(cases)
         self._taken, self._expected = 0, HOPS * cases
         self._done.clear()
         for runtime in self._runtimes.values():
-            if runtime.intake is not None and (consumer := runtime.intake.consumer) is not None:
+            if runtime.consumer is not None and (consumer := runtime.consumer.consumer) is not None:
                 consumer.resume(*consumer.assignment())
         return ids
 
@@ -142,7 +142,7 @@ class Ours:
         self._injected.update(dict.fromkeys(ids, now))
         consent = self._runtimes["consent"]
         await consent.pool.execute(_QUEUE, ids)
-        consent.relay.tell(())
+        consent.relay.enqueue(())
 
     async def _finish(self) -> None:
         """Wait for the last hop, and until all that follows from it is sent."""
@@ -156,13 +156,13 @@ class Ours:
                     told = f"stands still after {before} of {self._expected} hops"
                     raise InvalidRunError(told) from None
         for runtime in self._runtimes.values():
-            while await runtime.unsettled():
+            while await runtime.has_pending_work():
                 await asyncio.sleep(0.005)
 
     async def _end(self, ids: Sequence[UUID]) -> None:
         """Rest; raise `InvalidRunError` unless each case went the whole way once and all was sent."""
         for runtime in self._runtimes.values():
-            if runtime.intake is not None and (consumer := runtime.intake.consumer) is not None:
+            if runtime.consumer is not None and (consumer := runtime.consumer.consumer) is not None:
                 consumer.pause(*consumer.assignment())
         for name, seq in ENDS.items():
             found = await self._runtimes[name].pool.fetchrow(_STATE, ids, seq)

@@ -32,7 +32,7 @@ from bench.servers import servers
 from bench.stock import fill
 from contracts.event import topic_of
 from services.kernel.embedded.servers import broker
-from services.kernel.http.server import settle_garbage
+from services.kernel.http.server import tune_garbage_collector
 from services.kernel.kafka.clients import producer
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.kafka.partitioner import partition_of
@@ -82,7 +82,7 @@ async def _main(events: int, repeats: int) -> None:
         await first.stop()
         count = await fill(dsn, CHAIN, events, days=_DAYS)
         lanes = await messages_of(dsn)
-        settle_garbage()
+        tune_garbage_collector()
         runs: dict[str, list[Filled]] = {"bare": [], "refill": []}
         ways: dict[str, Way] = {
             "bare": lambda settings: bare(lanes, settings),
@@ -157,7 +157,7 @@ async def bare(lanes: Lanes, settings: Settings) -> Reached:
 async def _refill(settings: Settings) -> Reached:
     """Fill as `samspil up` does: queue the logs, and let the relays send."""
     await refill(CHAIN, settings)
-    relays = [Relay(replace(service, ticks=None), settings) for service in CHAIN.values()]
+    relays = [Relay(replace(service, watermark_event=None), settings) for service in CHAIN.values()]
     tasks = [asyncio.create_task(relay.run()) for relay in relays]
     sessions = [await connect(settings.database.get_secret_value(), schema=name) for name in CHAIN]
     for session in sessions:
@@ -170,7 +170,7 @@ async def _refill(settings: Settings) -> Reached:
     return {
         TopicPartition(topic_of(name), partition): end
         for name, relay in zip(CHAIN, relays, strict=True)
-        for partition, end in relay.reached.items()
+        for partition, end in relay.end_offsets.items()
     }
 
 

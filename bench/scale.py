@@ -34,13 +34,13 @@ from bench.stock import fill
 from contracts.event import SERVICES
 from services.audit.app import SERVICE as AUDIT
 from services.kernel.clock import SystemClock
-from services.kernel.consumer.consumer import Intake
+from services.kernel.consumer.consumer import EventConsumer
 from services.kernel.embedded.servers import broker
-from services.kernel.http.server import settle_garbage
+from services.kernel.http.server import tune_garbage_collector
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
-from services.kernel.privacy.key_store import FileKms
+from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from tests.servers import scratch_folder
@@ -86,18 +86,18 @@ def _member(settings: Settings, folder: Path, ready: Semaphore, end: Event) -> N
 
 
 async def _live(settings: Settings, folder: Path, ready: Semaphore, end: Event) -> None:
-    kms = FileKms(folder / "kek", mode="test")
-    runtime = Runtime(AUDIT, settings, clock=SystemClock(), models={}, kms=kms)
+    key_store = FileKeyStore(folder / "kek", mode="test")
+    runtime = Runtime(AUDIT, settings, clock=SystemClock(), models={}, key_store=key_store)
     await runtime.start()
-    while await runtime.why_not_ready() or runtime.intake is None or not _places(runtime.intake):
+    while await runtime.unready_reasons() or runtime.consumer is None or not _places(runtime.consumer):
         await asyncio.sleep(_LOOK_SECONDS)
-    settle_garbage()
+    tune_garbage_collector()
     ready.release()
     await asyncio.to_thread(end.wait)
     await runtime.stop()
 
 
-def _places(intake: Intake) -> int:
+def _places(intake: EventConsumer) -> int:
     return 0 if intake.consumer is None else len(intake.consumer.assignment())
 
 

@@ -12,7 +12,7 @@ from deploy.kafka_access import KafkaAccess, NoAccess
 from deploy.principals import grant, service_named, what_services_hear
 from deploy.roles import lay_roles, logins_of
 from deploy.topics import PartitionsAreFixed, TopicRefused, lay_topics
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 from services.kernel.postgres.migrations import migrate
 
 
@@ -50,7 +50,7 @@ def main(
     kafka = KafkaAccess(bootstrap, authority=secrets / "authority", certificate=secrets / "kafka_operator")
     try:
         asyncio.run(prepare(secrets, kafka, partitions=partitions, replication=replication))
-    except (No, NoAccess, PartitionsAreFixed, TopicRefused) as refused:
+    except (ProblemError, NoAccess, PartitionsAreFixed, TopicRefused) as refused:
         typer.echo(f"{type(refused).__name__}: {refused}", err=True)
         sys.exit(1)
     typer.echo("Everything is ready.")

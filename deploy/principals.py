@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
 
 from contracts.event import SERVICES, topic_of
 from deploy.kafka_access import KafkaAccess, NoAccess
-from services.kernel.consumer.decoding import Hearing
+from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.decider.service import Service
 
 _ITERATIONS = 8192
@@ -46,7 +46,7 @@ def service_named(name: str) -> Service:
 
 def what_services_hear() -> dict[str, frozenset[str]]:
     """Return for each service the services that it hears, by the rule that its intake goes by."""
-    return {name: Hearing(service_named(name)).sources for name in SERVICES}
+    return {name: EventDecoder(service_named(name)).sources for name in SERVICES}
 
 
 def rights_of(service: str, hears: Collection[str], heard_by: Collection[str] = ()) -> set[AclBinding]:

@@ -18,10 +18,10 @@ _APPS: Final = (DIRECTORY, REFERRAL, CONSENT, AGREEMENT, EVALUATION, NOTIFY, AUD
 
 def _hearers(name: str) -> frozenset[str]:
     """Return the names of the services that subscribe to one service."""
-    return frozenset(other.name for other in _APPS if other.hears_all or name in other.sources)
+    return frozenset(other.name for other in _APPS if other.subscribes_to_all or name in other.sources)
 
 
 SERVICES_BY_NAME: Final[dict[str, Service]] = {
-    service.name: replace(service, hearers=_hearers(service.name)) for service in _APPS
+    service.name: replace(service, subscribers=_hearers(service.name)) for service in _APPS
 }
 ALL: Final = tuple(SERVICES_BY_NAME[name] for name in SERVICES)

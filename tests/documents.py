@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from services.cli.main import app
 from services.kernel.clock import ClockBackwards
-from services.kernel.errors import No, Refused
+from services.kernel.errors import ProblemError, Refused
 from services.kernel.http import problems
 
 ROOT: Final = Path(__file__).parents[1]
@@ -84,7 +84,7 @@ def anchors_of(file: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def kinds_of(kind: type[No]) -> Iterator[type[No]]:
+def kinds_of(kind: type[ProblemError]) -> Iterator[type[ProblemError]]:
     """Return every class of the product below one kind of no."""
     for one in kind.__subclasses__():
         if one.__module__.startswith("services."):
@@ -92,21 +92,21 @@ def kinds_of(kind: type[No]) -> Iterator[type[No]]:
         yield from kinds_of(one)
 
 
-def status_of(kind: type[No]) -> int:
+def status_of(kind: type[ProblemError]) -> int:
     """Return the status with which HTTP answers a no."""
     return next(problems._STATUS[base] for base in kind.__mro__ if base in problems._STATUS)
 
 
 def everywhere() -> set[tuple[int, str]]:
     """Return status and name of every no that has a line of its own in the table of statuses."""
-    general = problems._STATUS.keys() - {No, Refused, ClockBackwards}
-    return {(status_of(kind), kind.slug()) for kind in general}
+    general = problems._STATUS.keys() - {ProblemError, Refused, ClockBackwards}
+    return {(status_of(kind), kind.code()) for kind in general}
 
 
 def answers() -> set[tuple[int, str]]:
     """Return status and name of every no, as the table of statuses or the place that answers it has them."""
-    found = {(status_of(kind), kind.slug()) for kind in kinds_of(No)}
-    names = {kind.__name__: kind.slug() for kind in kinds_of(No)}
+    found = {(status_of(kind), kind.code()) for kind in kinds_of(ProblemError)}
+    names = {kind.__name__: kind.code() for kind in kinds_of(ProblemError)}
     said = re.findall(r"\b_problem\(request, (\d{3}), (\w+)", text_of("services/kernel/http/problems.py"))
     return (
         found

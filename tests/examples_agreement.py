@@ -37,7 +37,7 @@ from services.agreement.domain_states import (
     Update,
     agreement_of,
 )
-from services.kernel.decider.decision import Actor, Given, TimerFired
+from services.kernel.decider.decision import Actor, Context, TimerFired
 
 TENANT: Final = "0440"
 CASE: Final = UUID(int=0xCA5E)
@@ -67,7 +67,7 @@ KERTEMINDE: Final[CollaborationModel] = load_model(model_folder() / "kerteminde.
 SECRETS: Final = ("playing football", "fetches her on Tuesdays", "steady adult", "bus fares", "laughed a lot")
 
 
-def given(actor: Actor = CASEWORKER, **changes: Any) -> Given:
+def given(actor: Actor = CASEWORKER, **changes: Any) -> Context:
     """Return what a step on the case is given."""
     usual: dict[str, Any] = {
         "now": NOW,
@@ -76,7 +76,7 @@ def given(actor: Actor = CASEWORKER, **changes: Any) -> Given:
         "actor": actor,
         "models": {KERTEMINDE.ref: KERTEMINDE},
     }
-    return Given(**{**usual, **changes})
+    return Context(**{**usual, **changes})
 
 
 def a_case(agreement: Agreement | None = None, **changes: Any) -> Case:

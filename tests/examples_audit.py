@@ -6,9 +6,9 @@ from uuid import UUID
 from contracts.consent import ConsentAccessRefused
 from contracts.event import Event, service_of
 from contracts.referral import CaseLooked, CaseOpened, ViewsNoted
-from services.kernel.decider.decision import Actor, Given
-from services.kernel.decider.service import Saved, Sent
-from services.kernel.kafka.cloudevents import Meta
+from services.kernel.decider.decision import Actor, Context
+from services.kernel.decider.service import RecordedEvent, StreamChange
+from services.kernel.kafka.cloudevents import EventMetadata
 
 TENANT = "0440"
 CASE = UUID("0198d000-0000-7000-8000-000000000001")
@@ -33,9 +33,9 @@ def an_auditor() -> Actor:
     return Actor(AUDITOR, "auditor", TENANT)
 
 
-def given(actor: Actor | None = None, now: datetime = NOW) -> Given:
+def given(actor: Actor | None = None, now: datetime = NOW) -> Context:
     """Return what a rule may know."""
-    return Given(now, CASE, TENANT, actor or Actor(), {})
+    return Context(now, CASE, TENANT, actor or Actor(), {})
 
 
 def case_opened() -> CaseOpened:
@@ -60,19 +60,19 @@ def refused() -> ConsentAccessRefused:
 
 def heard(
     event: Event, number: int, *, seq: int = 1, actor: UUID = CASEWORKER, role: str = "caseworker"
-) -> Sent:
+) -> RecordedEvent:
     """Return an event as it was heard; the number gives it an id and a time of its own."""
     event_id = UUID(int=(0x0198D001 << 96) + number)
-    meta = Meta(minute(number), str(actor), role, str(COMMAND), str(COMMAND))
-    return Sent(event_id, service_of(event.type), seq, event.type, event, meta)
+    meta = EventMetadata(minute(number), str(actor), role, str(COMMAND), str(COMMAND))
+    return RecordedEvent(event_id, service_of(event.type), seq, event.type, event, meta)
 
 
-def saved(stream_id: UUID, *events: Sent, tenant: str = TENANT) -> Saved:
+def saved(stream_id: UUID, *events: RecordedEvent, tenant: str = TENANT) -> StreamChange:
     """Return a stream as it was saved after it heard events."""
-    return Saved(stream_id, tenant, 1, None, None, (), events)
+    return StreamChange(stream_id, tenant, 1, None, None, (), events)
 
 
-def a_life() -> list[Saved]:
+def a_life() -> list[StreamChange]:
     """Return a case that was opened and noted on, looked at by one person and refused to another."""
     return [
         saved(CASE, heard(case_opened(), 1), heard(views_noted(), 2, seq=2)),

@@ -15,7 +15,7 @@ from services.consent.domain import decide
 from services.consent.domain_answers import GiveConsent, RefuseConsent, WithdrawConsent
 from services.consent.domain_custody import NamedHolder, RecordCustody
 from services.consent.domain_states import Case, Minuted, Permission, status_of
-from services.kernel.decider.decision import Actor, Decision, Given, TimerFired
+from services.kernel.decider.decision import Actor, Context, Decision, TimerFired
 
 TENANT = "0440"
 CASE = UUID("0198d000-0000-7000-8000-000000000001")
@@ -69,9 +69,9 @@ def given(
     *,
     private: Mapping[str, Any] | None = None,
     models: Mapping[str, CollaborationModel] = MODELS,
-) -> Given:
+) -> Context:
     """Return what a rule may know at a time."""
-    return Given(now, CASE, TENANT, actor or a_guardian(), models, {}, private or {})
+    return Context(now, CASE, TENANT, actor or a_guardian(), models, {}, private or {})
 
 
 def a_case_opened() -> CaseOpened:
@@ -180,7 +180,7 @@ def a_birthday_check(at: datetime) -> TimerFired:
     return TimerFired("age", CASE, at)
 
 
-def after(*steps: tuple[Any, Given]) -> Decision:
+def after(*steps: tuple[Any, Context]) -> Decision:
     """Return the case after steps, with all that was said, woken and sealed on the way."""
     whole = Decision(None)
     for asked, known in steps:
@@ -189,27 +189,27 @@ def after(*steps: tuple[Any, Given]) -> Decision:
             step,
             events=(*whole.events, *step.events),
             timers=(*whole.timers, *step.timers),
-            seals=(*whole.seals, *step.seals),
+            private_values=(*whole.private_values, *step.private_values),
         )
     return whole
 
 
-def opened() -> tuple[Any, Given]:
+def opened() -> tuple[Any, Context]:
     """Return the step by which the case becomes known."""
     return a_case_opened(), given(OPENED_AT)
 
 
-def awaited(referral_id: UUID = REFERRAL) -> tuple[Any, Given]:
+def awaited(referral_id: UUID = REFERRAL) -> tuple[Any, Context]:
     """Return the step by which a referral begins to wait."""
     return a_consent_awaited(referral_id), given(AWAITED_AT)
 
 
-def recorded(*holders: NamedHolder, born: date = BORN, young: UUID | None = None) -> tuple[Any, Given]:
+def recorded(*holders: NamedHolder, born: date = BORN, young: UUID | None = None) -> tuple[Any, Context]:
     """Return the step by which custody is put on record."""
     return custody(*holders, born=born, young_person_id=young), given(RECORDED_AT, a_caseworker())
 
 
-def yes_of(person_id: UUID, referral_id: UUID = REFERRAL, at: datetime = ANSWERED_AT) -> tuple[Any, Given]:
+def yes_of(person_id: UUID, referral_id: UUID = REFERRAL, at: datetime = ANSWERED_AT) -> tuple[Any, Context]:
     """Return the step by which somebody says yes."""
     actor = the_young_person() if person_id == YOUNG_PERSON else a_guardian(person_id)
     return a_yes(person_id, referral_id), given(at, actor)
@@ -225,7 +225,7 @@ def a_granted_case() -> Case:
     return a_case(opened(), awaited(), recorded(), yes_of(MOTHER), yes_of(FATHER))
 
 
-def a_case(*steps: tuple[Any, Given]) -> Case:
+def a_case(*steps: tuple[Any, Context]) -> Case:
     """Return the case after steps."""
     state = after(*steps).state
     assert isinstance(state, Case)

@@ -16,7 +16,7 @@ from services.directory.domain_commands import (
     RegisterDepartment,
 )
 from services.directory.domain_states import Joined, Municipality, Offer, Organisation
-from services.kernel.decider.decision import Actor, Given
+from services.kernel.decider.decision import Actor, Context
 
 TENANT = "0440"
 MUNICIPALITY = municipality_stream(TENANT)
@@ -46,15 +46,15 @@ def given(
     others: Mapping[UUID, Any] | None = None,
     actor: Actor | None = None,
     models: Mapping[str, CollaborationModel] = MODELS,
-) -> Given:
+) -> Context:
     """Return what a rule may know; by default the municipality and the organisation are as usual."""
     beside = {MUNICIPALITY: a_municipality(), ORGANISATION: an_organisation()} if others is None else others
-    return Given(now, stream_id, TENANT, actor or an_actor("administrator"), models, beside)
+    return Context(now, stream_id, TENANT, actor or an_actor("administrator"), models, beside)
 
 
 def a_municipality() -> Municipality:
     """Return Kerteminde, which follows its own model."""
-    adopting = Given(NOW, MUNICIPALITY, TENANT, an_actor("administrator"), MODELS)
+    adopting = Context(NOW, MUNICIPALITY, TENANT, an_actor("administrator"), MODELS)
     state = decide(None, AdoptModel("kerteminde", 1), adopting).state
     assert isinstance(state, Municipality)
     return state

@@ -30,7 +30,7 @@ from services.evaluation.domain_states import (
     Voice,
     evaluation_of,
 )
-from services.kernel.decider.decision import Actor, Given, TimerFired
+from services.kernel.decider.decision import Actor, Context, TimerFired
 
 TENANT: Final = "0440"
 CASE: Final = UUID(int=0xCA5E)
@@ -63,7 +63,7 @@ LAST: Final = {"mental_wellbeing": 2.5, "social_skills": 3.4, "coping_skills": 3
 SECRETS: Final = ("I like the mentor", "sleeps better", "bring a friend along", "4.125")
 
 
-def given(actor: Actor = CASEWORKER, **changes: Any) -> Given:
+def given(actor: Actor = CASEWORKER, **changes: Any) -> Context:
     """Return what a step on the case is given."""
     usual: dict[str, Any] = {
         "now": NOW,
@@ -72,7 +72,7 @@ def given(actor: Actor = CASEWORKER, **changes: Any) -> Given:
         "actor": actor,
         "models": {KERTEMINDE.ref: KERTEMINDE},
     }
-    return Given(**{**usual, **changes})
+    return Context(**{**usual, **changes})
 
 
 def a_case(collaboration: Collaboration | None = None, **changes: Any) -> Case:

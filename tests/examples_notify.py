@@ -37,7 +37,7 @@ from contracts.referral import (
     ReferralSent,
     ReferralWithdrawn,
 )
-from services.kernel.decider.decision import Actor, Effect, Given
+from services.kernel.decider.decision import Actor, Context, Effect
 from services.notify.domain import State, contact_of, decide
 from services.notify.domain_case import Case
 
@@ -95,9 +95,9 @@ def a_leader() -> Actor:
     return Actor(LEADER, "leader", TENANT, department_id=DEPARTMENT)
 
 
-def given(actor: Actor | None = None, now: datetime = NOW, **private: str) -> Given:
+def given(actor: Actor | None = None, now: datetime = NOW, **private: str) -> Context:
     """Return what a rule may know when something happens in the case."""
-    return Given(now, CASE, TENANT, actor or Actor(), {}, private=private)
+    return Context(now, CASE, TENANT, actor or Actor(), {}, private=private)
 
 
 def case_opened() -> CaseOpened:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.kernel.kafka.cloudevents import Message
-from services.kernel.streams.store import Parked
+from services.kernel.streams.store import ParkedEvent
 from tests.tally import TENANT, case_id
 
 
@@ -81,9 +81,9 @@ def a_parked(
     seq: int = 1,
     topic: str = "samspil.referral.v1",
     part: int = 0,
-) -> Parked:
+) -> ParkedEvent:
     """Return an event that waits."""
-    return Parked(
+    return ParkedEvent(
         tenant=TENANT,
         stream_id=stream_id,
         source="referral" if stream_id else None,
@@ -91,8 +91,8 @@ def a_parked(
         event_id=uuid5(NAMESPACE_URL, f"event {seq}") if stream_id else None,
         type="referral.seen.v1",
         topic=topic,
-        part=part,
-        place=place,
+        kafka_partition=part,
+        kafka_offset=place,
         key=b"key",
         headers="[]",
         value=b"{not json",

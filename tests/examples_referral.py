@@ -10,7 +10,7 @@ from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.directory import CapacityChanged, ModelAdopted, OfferPublished, OrganisationJoined
 from contracts.event import Event, municipality_stream
 from contracts.model import CollaborationModel, load_model, model_folder
-from services.kernel.decider.decision import Actor, Given
+from services.kernel.decider.decision import Actor, Context
 from services.referral.domain_commands import (
     AcceptReferral,
     AssessEligibility,
@@ -88,7 +88,7 @@ SECRETS: Final = (
 )
 
 
-def given(**changes: Any) -> Given:
+def given(**changes: Any) -> Context:
     """What a caseworker's step on the case is given."""
     usual: dict[str, Any] = {
         "now": NOW,
@@ -103,7 +103,7 @@ def given(**changes: Any) -> Given:
         },
         "private": PRIVATE,
     }
-    return Given(**{**usual, **changes})
+    return Context(**{**usual, **changes})
 
 
 def an_offer(*, places: int = 3, taken: int = 1, **changes: Any) -> Offer:

@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.event import topic_of
 from services.kernel.ids import new_id
-from services.kernel.kafka.cloudevents import Meta
-from services.kernel.outbox.republish import resend
+from services.kernel.kafka.cloudevents import EventMetadata
+from services.kernel.outbox.republish import republish
 from services.kernel.runtime.runtime import Runtime
 from tests.tally import START, TENANT
 from tests.waiting import until
@@ -43,12 +43,12 @@ async def say_long_ago(runtime: Runtime, migrator: str) -> None:
     await connection.execute(A_DAY)
     await connection.close()
     who = new_id()
-    said = runtime.service.refused(case_id=new_id(), wanted="look", slug="not_allowed")
-    meta = Meta(START, str(who), "caseworker", str(who), str(who))
+    said = runtime.service.denied_event(case_id=new_id(), wanted="look", slug="not_allowed")
+    meta = EventMetadata(START, str(who), "caseworker", str(who), str(who))
     kept = (said.type, msgspec.json.encode(meta).decode(), said.model_dump_json())
     async with runtime.pool.acquire() as tx:
         await tx.execute(AN_EVENT, who, TENANT, *kept)
-        await resend(tx, stream_id=who)
+        await republish(tx, stream_id=who)
     await until(lambda: nothing_pending(runtime))
 
 

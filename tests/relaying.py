@@ -16,7 +16,7 @@ from services.kernel.embedded.servers import Broker
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.apache_kafka import ApacheKafka
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, tallies
 from tests.waiting import until
@@ -34,19 +34,19 @@ def count_of(n: int, k: int) -> UUID:
     return uuid5(NAMESPACE_URL, f"{n} {k}")
 
 
-def count(n: int, k: int) -> Asked:
+def count(n: int, k: int) -> Envelope:
     """Return the command to count it."""
     cause = str(new_id())
     command = Count(count_of(n, k))
-    return Asked(case_id(n), TENANT, command, Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
+    return Envelope(case_id(n), TENANT, command, Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
 
 
-async def apply(runtime: Runtime, *asked: Asked) -> None:
+async def apply(runtime: Runtime, *envelope: Envelope) -> None:
     """Apply commands, again where others were always quicker."""
     while True:
         try:
             async with runtime.pool.acquire() as tx:
-                await runtime.step.apply(tx, asked)
+                await runtime.processor.process(tx, envelope)
         except asyncpg.SerializationError:
             continue
         return
@@ -141,13 +141,15 @@ def in_order(streams: int, each: int) -> dict[UUID, list[int]]:
     return {case_id(n): list(range(1, each + 1)) for n in range(streams)}
 
 
-def hear(tally: Tally | None, asked: Any, _given: Any) -> Decision:
+def hear(tally: Tally | None, trigger: Any, _given: Any) -> Decision:
     """Count what the tally says."""
     now = tally or Tally()
-    return Decision(Tally((*now.seen, asked.consent_id), now.woken))
+    return Decision(Tally((*now.seen, trigger.consent_id), now.woken))
 
 
-LISTENER = replace(TALLY, name="agreement", decide=hear, hears=(ConsentGiven, ConsentTicked), ticks=None)
+LISTENER = replace(
+    TALLY, name="agreement", decide=hear, subscribes_to=(ConsentGiven, ConsentTicked), watermark_event=None
+)
 
 
 async def total(runtime: Runtime) -> int:
@@ -183,4 +185,4 @@ async def other_writer(dsn: str) -> Session:
 
 async def green(runtime: Runtime) -> bool:
     """Return whether the service says that it may be used."""
-    return await runtime.why_not_ready() == {}
+    return await runtime.unready_reasons() == {}

@@ -9,11 +9,11 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 
-from services.kernel.decider.decision import Actor, Decision, Effect, Seal
-from services.kernel.decider.service import Hands
+from services.kernel.decider.decision import Actor, Decision, Effect, PrivateValue
+from services.kernel.decider.service import EffectContext
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 
 
@@ -33,10 +33,10 @@ class Bell:
     meanwhile: Callable[[], Any] | None = None
     seen: list[Any] = field(default_factory=list)
 
-    async def ring(self, effect: Effect, hands: Hands) -> Rung | None:
+    async def ring(self, effect: Effect, context: EffectContext) -> Rung | None:
         """Ring, or fail as the world does."""
         self.rung.append(effect.key)
-        self.seen.append((dict(effect.about), await hands.read(UUID(effect.about["stream"]))))
+        self.seen.append((dict(effect.about), await context.read(UUID(effect.about["stream"]))))
         if self.meanwhile is not None:
             await self.meanwhile()
         if self.failing:
@@ -44,22 +44,22 @@ class Bell:
         return Rung(effect.key) if self.answers else None
 
 
-def rule(tally: Tally | None, asked: Any, given: Any) -> Decision:
+def rule(tally: Tally | None, trigger: Any, given: Any) -> Decision:
     """Ask for a bell with every count, under the count's id; note every bell that was rung."""
-    if isinstance(asked, Rung):
-        return decide(tally, Count(asked.key), given)
-    counted = decide(tally, asked, given)
-    effect = Effect(asked.referral_id, "bell", {"stream": str(given.stream_id)})
-    seals = (Seal(ACTOR, "word", "private"),)
-    return Decision(counted.state, counted.events, seals=seals, effects=(effect,))
+    if isinstance(trigger, Rung):
+        return decide(tally, Count(trigger.key), given)
+    counted = decide(tally, trigger, given)
+    effect = Effect(trigger.referral_id, "bell", {"stream": str(given.stream_id)})
+    seals = (PrivateValue(ACTOR, "word", "private"),)
+    return Decision(counted.state, counted.events, private_values=seals, effects=(effect,))
 
 
 @asynccontextmanager
 async def ringing(dsn: str, bell: Bell, **more: Any) -> AsyncIterator[Runtime]:
     """Run a tally that rings; nothing is performed by itself."""
-    service = replace(TALLY, **{"decide": rule, "perform": {"bell": bell.ring}, **more})
+    service = replace(TALLY, **{"decide": rule, "effect_handlers": {"bell": bell.ring}, **more})
     async with running(dsn, "", "none", service) as runtime:
-        runtime.effects._leases._well_since = 0.0  # it has run for long
+        runtime.effects._leases._healthy_since = 0.0  # it has run for long
         yield runtime
 
 
@@ -68,8 +68,8 @@ async def count(runtime: Runtime, n: int = 1) -> UUID:
     cause, key = str(new_id()), new_id()
     actor = Actor(ACTOR, "caseworker", TENANT)
     async with runtime.pool.acquire() as tx:
-        asked = Asked(case_id(n), TENANT, Count(key), actor, START, cause, cause)
-        await runtime.step.apply(tx, [asked])
+        asked = Envelope(case_id(n), TENANT, Count(key), actor, START, cause, cause)
+        await runtime.processor.process(tx, [asked])
     return key
 
 

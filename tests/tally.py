@@ -26,14 +26,14 @@ from contracts.event import Event
 from contracts.model import CollaborationModel
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel.clock import Clock, SystemClock
-from services.kernel.decider.decision import Decision, Given, Seal, Timer, TimerFired
+from services.kernel.decider.decision import Context, Decision, PrivateValue, Timer, TimerFired
 from services.kernel.decider.service import Service
 from services.kernel.errors import Refused
 from services.kernel.ids import as_uuid
-from services.kernel.kafka.cloudevents import Message, Meta, Record, message_of
+from services.kernel.kafka.cloudevents import EventMetadata, Message, Record, message_of
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.migrations import migrate
-from services.kernel.privacy.key_store import FileKms, Kms
+from services.kernel.privacy.key_store import FileKeyStore, KeyStore
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 
@@ -62,25 +62,29 @@ class TooMany(Refused):
     """More than the tally can hold."""
 
 
-def decide(tally: Tally | None, asked: Any, given: Given) -> Decision:
+def decide(tally: Tally | None, trigger: Any, context: Context) -> Decision:
     """Count what is seen; a `ReferralReady` breaks the rule on purpose."""
     now = tally or Tally()
-    match asked:
+    match trigger:
         case ReferralSeen() | Count():
-            if asked.referral_id.int == 0:
+            if trigger.referral_id.int == 0:
                 raise TooMany("0")
             told = ConsentGiven(
-                consent_id=asked.referral_id,
-                referral_id=asked.referral_id,
+                consent_id=trigger.referral_id,
+                referral_id=trigger.referral_id,
                 holder_id=ACTOR,
-                given_at=given.now,
-                expires_at=given.now,
+                given_at=context.now,
+                expires_at=context.now,
             )
-            seals = (Seal(ACTOR, "word", asked.word),) if isinstance(asked, Count) and asked.word else ()
+            seals = (
+                (PrivateValue(ACTOR, "word", trigger.word),)
+                if isinstance(trigger, Count) and trigger.word
+                else ()
+            )
             timers: tuple[Timer, ...] = ()
-            if isinstance(asked, Count) and asked.wake_at:
-                timers = (Timer("wake", asked.referral_id, asked.wake_at),)
-            return Decision(Tally((*now.seen, asked.referral_id), now.woken), (told,), timers, seals)
+            if isinstance(trigger, Count) and trigger.wake_at:
+                timers = (Timer("wake", trigger.referral_id, trigger.wake_at),)
+            return Decision(Tally((*now.seen, trigger.referral_id), now.woken), (told,), timers, seals)
         case ReferralReady():
             raise ZeroDivisionError
         case TimerFired():
@@ -92,14 +96,14 @@ TALLY = Service(
     name="consent",
     state=Tally,
     decide=decide,
-    hears=(ReferralSeen, ReferralReady),
-    allows=lambda _state, _asked, given: given.actor.role == "caseworker",
-    looked=ConsentLooked,
-    refused=ConsentAccessRefused,
-    dropped=ConsentEventDropped,
+    subscribes_to=(ReferralSeen, ReferralReady),
+    authorize=lambda _state, _asked, given: given.actor.role == "caseworker",
+    access_event=ConsentLooked,
+    denied_event=ConsentAccessRefused,
+    discarded_event=ConsentEventDropped,
     routes=APIRouter(prefix="/consent"),
     schema=Path("no-such-folder"),
-    ticks=ConsentTicked,
+    watermark_event=ConsentTicked,
 )
 
 
@@ -126,7 +130,7 @@ def a_message(
 ) -> Message:
     """Return an event of the referral service as it travels."""
     stable = event_id or as_uuid(str(uuid5(stream, f"event {seq}")))
-    meta = Meta(START, str(ACTOR), "caseworker", str(stable), str(stable))
+    meta = EventMetadata(START, str(ACTOR), "caseworker", str(stable), str(stable))
     data = body.model_dump_json().encode()
     return message_of(str(stable), str(stream), seq, tenant, event_type or body.type, meta, data)
 
@@ -173,9 +177,9 @@ def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
 
 
 @lru_cache
-def kms_for(dsn: str) -> Kms:
+def kms_for(dsn: str) -> KeyStore:
     """Return the key store that belongs to a database."""
-    return FileKms(Path(tempfile.mkdtemp()) / f"kek of {dsn.rpartition('/')[2]}", mode="test")
+    return FileKeyStore(Path(tempfile.mkdtemp()) / f"kek of {dsn.rpartition('/')[2]}", mode="test")
 
 
 @asynccontextmanager
@@ -185,7 +189,7 @@ async def running(
     kind: str,
     service: Service = TALLY,
     *,
-    kms: Kms | None = None,
+    key_store: KeyStore | None = None,
     clock: Clock | None = None,
     models: Mapping[str, CollaborationModel] | None = None,
     **more: Any,
@@ -195,9 +199,11 @@ async def running(
     await migrate(dsn, service)
     if bootstrap:
         await make_topics({"referral", service.name}, settings)
-    kms = kms or kms_for(dsn)
-    runtime = Runtime(service, settings, clock=clock or SystemClock(), models=models or {}, kms=kms)
-    await runtime.start(listen=bool(bootstrap))
+    key_store = key_store or kms_for(dsn)
+    runtime = Runtime(
+        service, settings, clock=clock or SystemClock(), models=models or {}, key_store=key_store
+    )
+    await runtime.start(run_loops=bool(bootstrap))
     try:
         yield runtime
     finally:

@@ -24,7 +24,16 @@ class Server:
 
     def start(self) -> None:
         """Start the process; it answers some time later."""
-        command = [sys.executable, "-m", "services.cli", "up", "--data", str(self.folder), "--clock", "virtual"]
+        command = [
+            sys.executable,
+            "-m",
+            "services.cli",
+            "up",
+            "--data",
+            str(self.folder),
+            "--clock",
+            "virtual",
+        ]
         self._process = subprocess.Popen([*command, "--port", str(self.port)])
 
     def end(self, how: signal.Signals) -> None:

@@ -25,11 +25,11 @@ from services.agreement.domain_views import AgreementView, view_of
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotAllowed
 from services.kernel.http.fields import Day
-from services.kernel.http.requests import Desk, Done, at
+from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/agreement", tags=["agreement"])
-AgreementDesk = Annotated[Desk, Depends(at("agreement"))]
+AgreementDesk = Annotated[RequestContext, Depends(request_context("agreement"))]
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Answering = Literal["municipality", "organisation", "family"]
@@ -158,10 +158,10 @@ class Figures(BaseModel):
 
 
 @router.get("/cases/{case_id}")
-async def read_case(case_id: UUID, desk: AgreementDesk) -> CaseView:
+async def read_case(case_id: UUID, request: AgreementDesk) -> CaseView:
     """Return a case's agreements with their words; the look is logged."""
-    seen = await desk.look(
-        case_id, what=("agreement", "goals", "progress"), purpose=_PURPOSE.get(desk.actor.role, "other")
+    seen = await request.read_private(
+        case_id, what=("agreement", "goals", "progress"), purpose=_PURPOSE.get(request.actor.role, "other")
     )
     case: Case = seen.state
     return CaseView(
@@ -169,19 +169,19 @@ async def read_case(case_id: UUID, desk: AgreementDesk) -> CaseView:
         version=seen.version,
         agreements=[
             view_of(case, agreement_id, agreement, seen.private)
-            for agreement_id, agreement in seen_by(case, desk.actor, desk.now).items()
+            for agreement_id, agreement in seen_by(case, request.actor, request.now).items()
         ],
     )
 
 
 @router.post("/cases/{case_id}/meeting")
-async def hold_meeting(case_id: UUID, body: MeetingBody, desk: AgreementDesk) -> Done:
+async def hold_meeting(case_id: UUID, body: MeetingBody, request: AgreementDesk) -> CommandResult:
     """Put on record that the start-up meeting took place, and who came."""
-    return await desk.do(case_id, HoldMeeting(body.agreement_id, body.held_on, tuple(body.attended)))
+    return await request.execute(case_id, HoldMeeting(body.agreement_id, body.held_on, tuple(body.attended)))
 
 
 @router.post("/cases/{case_id}/proposal")
-async def propose(case_id: UUID, body: ProposalBody, desk: AgreementDesk) -> Done:
+async def propose(case_id: UUID, body: ProposalBody, request: AgreementDesk) -> CommandResult:
     """Lay a version ready to be signed by all parties."""
     goals = tuple(
         GoalSaid(
@@ -205,41 +205,43 @@ async def propose(case_id: UUID, body: ProposalBody, desk: AgreementDesk) -> Don
         update_every_days=body.update_every_days,
         evaluate_every_days=body.evaluate_every_days,
     )
-    return await desk.do(case_id, command)
+    return await request.execute(case_id, command)
 
 
 @router.post("/cases/{case_id}/sign")
-async def sign(case_id: UUID, body: SignBody, desk: AgreementDesk) -> Done:
+async def sign(case_id: UUID, body: SignBody, request: AgreementDesk) -> CommandResult:
     """Sign one version for one party; the last name brings it into force."""
-    return await desk.do(case_id, Sign(body.agreement_id, body.version, body.party))
+    return await request.execute(case_id, Sign(body.agreement_id, body.version, body.party))
 
 
 @router.post("/cases/{case_id}/progress")
-async def report_progress(case_id: UUID, body: ProgressBody, desk: AgreementDesk) -> Done:
+async def report_progress(case_id: UUID, body: ProgressBody, request: AgreementDesk) -> CommandResult:
     """Say how it goes."""
-    return await desk.do(case_id, ReportProgress(body.agreement_id, body.trend, body.text))
+    return await request.execute(case_id, ReportProgress(body.agreement_id, body.trend, body.text))
 
 
 @router.post("/cases/{case_id}/end")
-async def end(case_id: UUID, body: EndBody, desk: AgreementDesk) -> Done:
+async def end(case_id: UUID, body: EndBody, request: AgreementDesk) -> CommandResult:
     """Stop the collaboration about the case; no version need be named, an exit is always open."""
-    return await desk.do(case_id, EndAgreement(body.agreement_id, body.reason), fresh=True)
+    return await request.execute(case_id, EndAgreement(body.agreement_id, body.reason), any_version=True)
 
 
 @router.get("/mine")
-async def read_mine(desk: AgreementDesk) -> list[WorkView]:
+async def read_mine(request: AgreementDesk) -> list[WorkView]:
     """Return what waits for me, my department or my organisation, the most urgent first."""
-    found = await desk.ask(store.mine, role=desk.actor.role, whose=whose(desk.actor), now=desk.now)
-    if desk.actor.role == "coordinator":
-        await desk.need_consents_known({row["case_id"] for row in found})
+    found = await request.query(
+        store.mine, role=request.actor.role, whose=whose(request.actor), now=request.now
+    )
+    if request.actor.role == "coordinator":
+        await request.require_fresh_consents({row["case_id"] for row in found})
     return [WorkView(**row) for row in found]
 
 
 @router.get("/figures")
-async def read_figures(desk: AgreementDesk) -> Figures:
+async def read_figures(request: AgreementDesk) -> Figures:
     """Return the municipality's agreements in numbers."""
-    desk.need("leader")
-    return Figures(**await desk.ask(store.figures))
+    request.require_role("leader")
+    return Figures(**await request.query(store.figures))
 
 
 def whose(actor: Actor) -> UUID:

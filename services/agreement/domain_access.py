@@ -10,22 +10,22 @@ from services.agreement.domain_states import (
     Case,
     Ended,
 )
-from services.kernel.decider.decision import Actor, Given, Look
+from services.kernel.decider.decision import Actor, Context, ReadRequest
 from services.kernel.errors import ConsentUnknown
 
 
-def allows(state: Case | None, asked: Any, given: Given) -> bool:
+def allows(state: Case | None, trigger: Any, context: Context) -> bool:
     """Return whether the actor may take a step or a look, by what they are to this case."""
     if state is None:
         return False
-    actor = given.actor
+    actor = context.actor
     match actor.role:
         case "caseworker":
-            return _of_department(state, actor) and _caseworker_may(asked)
+            return _of_department(state, actor) and _caseworker_may(trigger)
         case "coordinator":
-            return _coordinator_may(state, asked, given)
+            return _coordinator_may(state, trigger, context)
         case "guardian" | "young_person":
-            return _of_family(state, actor) and _family_may(state, asked, actor)
+            return _of_family(state, actor) and _family_may(state, trigger, actor)
         case _:
             return False
 
@@ -51,16 +51,16 @@ def _of_family(case: Case, actor: Actor) -> bool:
     return actor.id in case.guardians
 
 
-def _caseworker_may(asked: Any) -> bool:
-    match asked:
+def _caseworker_may(trigger: Any) -> bool:
+    match trigger:
         case Sign(party=party):
             return party == "municipality"
         case _:
-            return isinstance(asked, Look | HoldMeeting | Propose | EndAgreement)
+            return isinstance(trigger, ReadRequest | HoldMeeting | Propose | EndAgreement)
 
 
-def _family_may(case: Case, asked: Any, actor: Actor) -> bool:
-    match asked:
+def _family_may(case: Case, trigger: Any, actor: Actor) -> bool:
+    match trigger:
         case Sign(party="family"):
             return actor.id in case.family
         case Sign(party="young_person"):
@@ -68,29 +68,29 @@ def _family_may(case: Case, asked: Any, actor: Actor) -> bool:
         case EndAgreement():
             return actor.id in case.family or "young_person" in case.parties
         case _:
-            return isinstance(asked, Look)
+            return isinstance(trigger, ReadRequest)
 
 
-def _coordinator_may(case: Case, asked: Any, given: Given) -> bool:
+def _coordinator_may(case: Case, trigger: Any, context: Context) -> bool:
     """An organisation can always stop; whatever else it does needs a valid consent that is known for sure."""
-    actor = given.actor
-    if isinstance(asked, Look):
-        theirs = seen_by(case, actor, given.now)
-        return bool(theirs) and _known(given)
-    agreement = case.agreements.get(asked.agreement_id)
+    actor = context.actor
+    if isinstance(trigger, ReadRequest):
+        theirs = seen_by(case, actor, context.now)
+        return bool(theirs) and _known(context)
+    agreement = case.agreements.get(trigger.agreement_id)
     if agreement is None or not _own(agreement, actor):
         return False
-    match asked:
+    match trigger:
         case EndAgreement():
             return True
         case Sign(party="organisation") | HoldMeeting() | ReportProgress():
-            return _shared(case, agreement, actor, given.now) and _known(given)
+            return _shared(case, agreement, actor, context.now) and _known(context)
         case _:
             return False
 
 
-def _known(given: Given) -> bool:
-    if not given.consents_known:
+def _known(context: Context) -> bool:
+    if not context.consents_fresh:
         raise ConsentUnknown
     return True
 

@@ -21,23 +21,23 @@ from services.agreement.domain_states import SIGNING, Goal, Terms
 _FREE = "free"
 
 
-def settled(asked: Propose, version: int, model: CollaborationModel, today: date) -> Terms:
+def settled(command: Propose, version: int, model: CollaborationModel, today: date) -> Terms:
     """Return the terms of a proposal; raise the refusal that names what it leaves open."""
-    _check_goals(asked.goals, model)
-    _check_wants(asked)
-    _check_cost(asked, model)
-    if not asked.starts_on < asked.ends_on or asked.ends_on <= today:
+    _check_goals(command.goals, model)
+    _check_wants(command)
+    _check_cost(command, model)
+    if not command.starts_on < command.ends_on or command.ends_on <= today:
         raise DurationMissing
-    update, evaluate = _rhythm(asked, model)
+    update, evaluate = _rhythm(command, model)
     return Terms(
         version=version,
-        goals=tuple(Goal(goal.goal_id, goal.purpose, goal.responsible) for goal in asked.goals),
-        starts_on=asked.starts_on,
-        ends_on=asked.ends_on,
+        goals=tuple(Goal(goal.goal_id, goal.purpose, goal.responsible) for goal in command.goals),
+        starts_on=command.starts_on,
+        ends_on=command.ends_on,
         update_every_days=update,
         evaluate_every_days=evaluate,
-        cost=asked.cost,
-        payer=asked.payer,
+        cost=command.cost,
+        payer=command.payer,
     )
 
 
@@ -59,25 +59,25 @@ def _check_goals(goals: tuple[GoalSaid, ...], model: CollaborationModel) -> None
             raise ActionMissing
 
 
-def _check_wants(asked: Propose) -> None:
-    silent = [party for party in SIGNING if not asked.wants.get(party, "").strip()]
+def _check_wants(command: Propose) -> None:
+    silent = [party for party in SIGNING if not command.wants.get(party, "").strip()]
     if silent:
         raise WantMissing(", ".join(silent))
 
 
-def _check_cost(asked: Propose, model: CollaborationModel) -> None:
+def _check_cost(command: Propose, model: CollaborationModel) -> None:
     """Who pays is said exactly where there is something to pay, and in words where several share it."""
-    if by_code(model.prices, asked.cost) is None:
-        raise CostOpen(asked.cost)
-    if (asked.cost == _FREE) != (asked.payer == "nobody"):
-        raise CostOpen(asked.payer)
-    if asked.payer == "shared" and not asked.cost_text.strip():
-        raise CostOpen(asked.payer)
+    if by_code(model.prices, command.cost) is None:
+        raise CostOpen(command.cost)
+    if (command.cost == _FREE) != (command.payer == "nobody"):
+        raise CostOpen(command.payer)
+    if command.payer == "shared" and not command.cost_text.strip():
+        raise CostOpen(command.payer)
 
 
-def _rhythm(asked: Propose, model: CollaborationModel) -> tuple[int, int]:
-    evaluate = asked.evaluate_every_days or model.rhythm.evaluation_days
-    update = asked.update_every_days or min(model.rhythm.update_days, evaluate)
+def _rhythm(command: Propose, model: CollaborationModel) -> tuple[int, int]:
+    evaluate = command.evaluate_every_days or model.rhythm.evaluation_days
+    update = command.update_every_days or min(model.rhythm.update_days, evaluate)
     if not 1 <= update <= evaluate <= model.rhythm.evaluation_days:
         raise RhythmTooSlow(f"at most {model.rhythm.evaluation_days} days")
     return update, evaluate

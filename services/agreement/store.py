@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.agreement.domain_states import Agreement, Case, Ended, InForce, Invited, status_of
 from services.agreement.domain_waits import waits_of
-from services.kernel.decider.service import Saved, Tx
+from services.kernel.decider.service import StreamChange, Tx
 
 LEAST_SHOWN: Final = 5
 """How many cases a group must hold before its outcome is told: with fewer a child could be known."""
@@ -15,7 +15,7 @@ LEAST_SHOWN: Final = 5
 _Row = tuple[Any, ...]
 
 
-async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
     """Write agreements, goals and work lists of the cases that were saved, where they changed."""
     if agreements := [row for one in _moved(saved, _agreements) for row in _agreements(one, one.state)]:
         await tx.execute(_KEEP_AGREEMENTS, *_columns(agreements))
@@ -45,7 +45,9 @@ async def figures(tx: Tx, *, tenant: str) -> dict[str, Any]:
     }
 
 
-def _moved(saved: Iterable[Saved], rows_of: Callable[[Saved, Case | None], list[_Row]]) -> list[Saved]:
+def _moved(
+    saved: Iterable[StreamChange], rows_of: Callable[[StreamChange, Case | None], list[_Row]]
+) -> list[StreamChange]:
     """Return the cases whose rows are others than before."""
     return [
         one
@@ -58,7 +60,7 @@ def _columns(rows: Sequence[_Row]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _agreements(one: Saved, case: Case | None) -> list[_Row]:
+def _agreements(one: StreamChange, case: Case | None) -> list[_Row]:
     known = case.agreements.items() if case else ()
     return [
         (
@@ -85,7 +87,7 @@ def _updates(agreement: Agreement) -> tuple[int, int, int]:
     return came, sum(update.on_time for update in updates), len(updates) - came
 
 
-def _goals(one: Saved, case: Case | None) -> list[_Row]:
+def _goals(one: StreamChange, case: Case | None) -> list[_Row]:
     if case is None:
         return []
     return [
@@ -96,7 +98,7 @@ def _goals(one: Saved, case: Case | None) -> list[_Row]:
     ]
 
 
-def _work(one: Saved, case: Case | None) -> list[_Row]:
+def _work(one: StreamChange, case: Case | None) -> list[_Row]:
     waits = waits_of(case) if case else ()
     return [
         (

@@ -7,7 +7,7 @@ from uuid import UUID
 from contracts.model import CollaborationModel
 from services.agreement.domain_states import Agreement, InForce, Invited
 from services.kernel.decider.decision import Timer
-from services.kernel.decider.escalation import DUE, rungs_of
+from services.kernel.decider.escalation import DUE, escalation_steps
 from services.kernel.decider.working_days import calendar_of
 
 MEETING: Final = "meeting"
@@ -33,6 +33,6 @@ def _ladder(step: str, ref: UUID, due_on: date, model: CollaborationModel) -> tu
     """Return the rungs of the silence ladder for something due on a day, or on the next working day."""
     return tuple(
         Timer(f"{step}_{rung}", ref, at)
-        for rung, at in rungs_of(calendar_of(model), model.ladder, due_on)
+        for rung, at in escalation_steps(calendar_of(model), model.ladder, due_on)
         if rung != DUE
     )

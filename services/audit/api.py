@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from contracts.event import municipality_stream
 from services.audit import store
 from services.kernel.http.fields import Moment
-from services.kernel.http.requests import Desk, at
+from services.kernel.http.requests import RequestContext, request_context
 
 router: Final = APIRouter(prefix="/audit", tags=["audit"])
 
-AuditDesk = Annotated[Desk, Depends(at("audit"))]
+AuditDesk = Annotated[RequestContext, Depends(request_context("audit"))]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
@@ -71,16 +71,18 @@ class FiguresView(BaseModel):
 
 
 @router.get("/cases/{case_id}")
-async def read_trail(case_id: UUID, desk: AuditDesk, cursor: Cursor = None, limit: Limit = 100) -> TrailView:
+async def read_trail(
+    case_id: UUID, request: AuditDesk, cursor: Cursor = None, limit: Limit = 100
+) -> TrailView:
     """Show what happened in a case and who looked at it; the reading is itself put on record."""
-    await desk.look(case_id, what=("trail",), purpose="audit")
+    await request.read_private(case_id, what=("trail",), purpose="audit")
     after = _place(cursor) or store.BEGINNING
-    return _page(await desk.ask(store.trail_of, case_id=case_id, after=after, limit=limit), limit)
+    return _page(await request.query(store.trail_of, case_id=case_id, after=after, limit=limit), limit)
 
 
 @router.get("/search")
 async def search(
-    desk: AuditDesk,
+    request: AuditDesk,
     actor: UUID | None = None,
     type: Annotated[str | None, Query(pattern=r"^[a-z]+\.[a-z_]+\.v[1-9][0-9]*$")] = None,  # noqa: A002
     since: Annotated[Moment | None, Query(alias="from")] = None,
@@ -94,19 +96,19 @@ async def search(
     """
     criteria = {"by_actor": actor, "by_type": type, "by_time": since or until}
     what = ("search", *(name for name, value in criteria.items() if value is not None))
-    await desk.look(municipality_stream(desk.actor.tenant), what=what, purpose="audit")
+    await request.read_private(municipality_stream(request.actor.tenant), what=what, purpose="audit")
     after = _place(cursor) or (since or _EPOCH, store.BEGINNING[1])
-    rows = await desk.ask(
+    rows = await request.query(
         store.search, actor=actor, type=type, after=after, until=until or store.END, limit=limit
     )
     return _page(rows, limit)
 
 
 @router.get("/figures")
-async def read_figures(desk: AuditDesk) -> FiguresView:
+async def read_figures(request: AuditDesk) -> FiguresView:
     """Count the municipality's entries by source, and check that no stream has a hole."""
-    desk.need("operator", "auditor")
-    sources = [SourceView(**row) for row in await desk.ask(store.figures)]
+    request.require_role("operator", "auditor")
+    sources = [SourceView(**row) for row in await request.query(store.figures)]
     return FiguresView(sources=sources, complete=not any(source.with_holes for source in sources))
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.event import AccessRefused, EventDropped, Looked
-from services.kernel.decider.service import Saved, Sent, Tx
+from services.kernel.decider.service import RecordedEvent, StreamChange, Tx
 
 Place = tuple[datetime, UUID]
 """Where a page begins: after this time and event id."""
@@ -15,14 +15,14 @@ BEGINNING: Final[Place] = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
     """Write one entry for each event that a batch has heard."""
-    rows = [_entry(stream, heard) for stream in saved for heard in stream.heard]
+    rows = [_entry(stream, heard) for stream in saved for heard in stream.consumed]
     if rows:
         await tx.execute(_WRITE, *map(list, zip(*rows, strict=True)))
 
 
-def _entry(stream: Saved, heard: Sent) -> tuple[Any, ...]:
+def _entry(stream: StreamChange, heard: RecordedEvent) -> tuple[Any, ...]:
     case_id, what, purpose, slug = _said(stream.stream_id, heard)
     return (
         stream.tenant,
@@ -43,7 +43,7 @@ def _entry(stream: Saved, heard: Sent) -> tuple[Any, ...]:
     )
 
 
-def _said(stream_id: UUID, heard: Sent) -> tuple[UUID, tuple[str, ...], str | None, str | None]:
+def _said(stream_id: UUID, heard: RecordedEvent) -> tuple[UUID, tuple[str, ...], str | None, str | None]:
     """Return which case an event concerns, what of it was wanted, what for, and why it was refused.
 
     Of an event that was given up: what was wrong with it, and why it was given up.

@@ -14,9 +14,9 @@ from services.cli.terminal import age_of, err, show, show_rows, time_of
 from services.cli.terminal import run as run_to_end
 from services.kernel.clock import SystemClock
 from services.kernel.decider.service import Service
-from services.kernel.embedded.up import read_whereabouts
+from services.kernel.embedded.up import read_server_info
 from services.kernel.embedded.up import up as up_services
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 from services.kernel.http.server import run_services
 from services.kernel.kafka.topics import make_topics
 from services.kernel.logging import set_up_logs
@@ -59,8 +59,8 @@ ParkedArgument = Annotated[
 StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")]
 
 
-def _say_version(asked: bool) -> None:  # noqa: FBT001  given by the option
-    if asked:
+def _say_version(command: bool) -> None:  # noqa: FBT001  given by the option
+    if command:
         show(version("samspil"), False, [f"samspil {version('samspil')}"])  # noqa: FBT003  as a person reads it
         raise typer.Exit
 
@@ -226,7 +226,7 @@ def parked_drop(
     done = _at(
         service,
         data,
-        lambda at: operating.drop_parked(at, parked_id, why=why, by=by, tenant=tenant),
+        lambda at: operating.discard_parked(at, parked_id, why=why, by=by, tenant=tenant),
     )
     show(done, as_json, [f"{name}: {value}" for name, value in done.items()])
 
@@ -240,7 +240,7 @@ def parked_follow(
     as_json: JsonOption = False,
 ) -> None:
     """Where histories diverge hold the source's for true, and go on with what it says now; on the record."""
-    done = _at(service, data, lambda at: operating.follow_source(at, parked_id, by=by))
+    done = _at(service, data, lambda at: operating.accept_source(at, parked_id, by=by))
     show(done, as_json, [f"{name}: {value}" for name, value in done.items()])
 
 
@@ -269,7 +269,7 @@ def resend(
 
     async def work(runtime: Any) -> int:
         async with runtime.pool.acquire() as tx:
-            return await resending.resend(
+            return await resending.republish(
                 tx, stream_id=stream, since=begins, until=ends, first_seq=first, last_seq=last
             )
 
@@ -280,7 +280,7 @@ def resend(
 @app.command()
 def lost(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """List what a service's topic holds and its log does not, as after a restore; if any, exits with 1."""
-    rows = _at(service, data, losing.lost)
+    rows = _at(service, data, losing.find_missing_events)
     show_rows(rows, as_json, "nothing is lost")
     if rows:
         raise typer.Exit(1)
@@ -311,13 +311,13 @@ def demo(
 async def _examination(url: str | None, folder: Path | None) -> list[tuple[str, str]]:
     """Ask a server, look at its servers, or, where none is named, at what is installed."""
     if url:
-        return await examining.ask_ready(url)
+        return await examining.read_readiness(url)
     settings = _settings(folder)
     if not settings.database.get_secret_value() and (_HERE / "server.json").exists():
         settings = _settings(_HERE)
     if not settings.database.get_secret_value():
-        return await examining.examine_installation()
-    return await examining.examine(ALL, settings)
+        return await examining.diagnose_installation()
+    return await examining.diagnose(ALL, settings)
 
 
 def _must_be_address(url: str | None) -> None:
@@ -333,15 +333,15 @@ def _service(name: str) -> Service:
 
 def _settings(data: Path | None) -> Settings:
     try:
-        return read_whereabouts(data) if data else read_settings()
-    except No as fault:
-        err.print(f"samspil: {fault.sentence()} ({fault.hint})", style="red", markup=False)
+        return read_server_info(data) if data else read_settings()
+    except ProblemError as fault:
+        err.print(f"samspil: {fault.title()} ({fault.detail})", style="red", markup=False)
         raise typer.Exit(3) from None
 
 
 def _at(service: str, data: Path | None, work: Any) -> Any:
     async def inside() -> Any:
-        async with operating.at_hand(_service(service), _settings(data)) as runtime:
+        async with operating.open_service(_service(service), _settings(data)) as runtime:
             return await work(runtime)
 
     return run_to_end(inside())

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.kernel.embedded.servers import FolderInUse, ServerFailed
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 
 T = TypeVar("T")
 
@@ -35,9 +35,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)
-    except (No, ServerFailed, FolderInUse) as fault:
-        sentence = fault.sentence() if isinstance(fault, No) else str(fault)
-        hint = f" ({fault.hint})" if isinstance(fault, No) and fault.hint else ""
+    except (ProblemError, ServerFailed, FolderInUse) as fault:
+        sentence = fault.title() if isinstance(fault, ProblemError) else str(fault)
+        hint = f" ({fault.detail})" if isinstance(fault, ProblemError) and fault.detail else ""
         err.print(f"samspil: {sentence}{hint}", style="red", markup=False, highlight=False)
         raise typer.Exit(3) from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as fault:

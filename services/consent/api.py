@@ -14,13 +14,13 @@ from services.consent.domain_receipt import Receipt, receipt_of
 from services.consent.domain_states import Case, Minuted
 from services.consent.domain_views import CaseView, MineView, case_view, mine
 from services.consent.store import cases_of
-from services.kernel.errors import Missing
+from services.kernel.errors import NotFound
 from services.kernel.http.fields import Day
-from services.kernel.http.requests import Desk, Done, at
+from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/consent", tags=["consent"])
-ConsentDesk = Annotated[Desk, Depends(at("consent"))]
+ConsentDesk = Annotated[RequestContext, Depends(request_context("consent"))]
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -64,7 +64,7 @@ class NoBody(_Body):
 
 
 @router.post("/cases/{case_id}/custody")
-async def record_custody(case_id: UUID, body: CustodyBody, desk: ConsentDesk) -> Done:
+async def record_custody(case_id: UUID, body: CustodyBody, request: ConsentDesk) -> CommandResult:
     """Put on record who holds parental responsibility, or confirm it anew."""
     command = RecordCustody(
         holders=tuple(
@@ -76,21 +76,21 @@ async def record_custody(case_id: UUID, body: CustodyBody, desk: ConsentDesk) ->
         young_person_name=body.young_person_name,
         young_person_language=body.young_person_language,
     )
-    return await desk.do(case_id, command)
+    return await request.execute(case_id, command)
 
 
 @router.get("/cases/{case_id}")
-async def read_case(case_id: UUID, desk: ConsentDesk) -> CaseView:
+async def read_case(case_id: UUID, request: ConsentDesk) -> CaseView:
     """Return a case's custody, permissions and records; the look is logged."""
-    seen = await desk.look(case_id, what=("custody", "consents"), purpose="casework")
+    seen = await request.read_private(case_id, what=("custody", "consents"), purpose="casework")
     return case_view(seen.state, case_id, seen.version, seen.private)
 
 
 @router.get("/mine")
-async def read_mine(desk: ConsentDesk, language: Language | None = None) -> list[MineView]:
+async def read_mine(request: ConsentDesk, language: Language | None = None) -> list[MineView]:
     """Return what I am asked for and what I have permitted; an open question also in another language."""
-    desk.need("guardian", "young_person")
-    found = await desk.ask(cases_of, person_id=desk.actor.id)
+    request.require_role("guardian", "young_person")
+    found = await request.query(cases_of, person_id=request.actor.id)
     return [
         view
         for row in found
@@ -98,38 +98,40 @@ async def read_mine(desk: ConsentDesk, language: Language | None = None) -> list
             row["case"],
             row["case_id"],
             row["version"],
-            person_id=desk.actor.id,
-            models=desk.models,
+            person_id=request.actor.id,
+            models=request.models,
             language=language,
         )
     ]
 
 
 @router.post("/cases/{case_id}/consents/{consent_id}/give")
-async def give(case_id: UUID, consent_id: UUID, body: YesBody, desk: ConsentDesk) -> Done:
+async def give(case_id: UUID, consent_id: UUID, body: YesBody, request: ConsentDesk) -> CommandResult:
     """Say yes, or put on record that somebody has."""
-    return await desk.do(case_id, GiveConsent(consent_id, body.language, body.text_sha256, body.evidence))
+    return await request.execute(
+        case_id, GiveConsent(consent_id, body.language, body.text_sha256, body.evidence)
+    )
 
 
 @router.post("/cases/{case_id}/consents/{consent_id}/refuse")
-async def refuse(case_id: UUID, consent_id: UUID, body: NoBody, desk: ConsentDesk) -> Done:
+async def refuse(case_id: UUID, consent_id: UUID, body: NoBody, request: ConsentDesk) -> CommandResult:
     """Say no, or put on record that somebody has."""
-    return await desk.do(case_id, RefuseConsent(consent_id, body.evidence), fresh=True)
+    return await request.execute(case_id, RefuseConsent(consent_id, body.evidence), any_version=True)
 
 
 @router.post("/cases/{case_id}/consents/{consent_id}/withdraw")
-async def withdraw(case_id: UUID, consent_id: UUID, body: NoBody, desk: ConsentDesk) -> Done:
+async def withdraw(case_id: UUID, consent_id: UUID, body: NoBody, request: ConsentDesk) -> CommandResult:
     """Take a yes back, or put on record that somebody has; sharing stops at once."""
-    return await desk.do(case_id, WithdrawConsent(consent_id, body.evidence), fresh=True)
+    return await request.execute(case_id, WithdrawConsent(consent_id, body.evidence), any_version=True)
 
 
 @router.get("/cases/{case_id}/consents/{consent_id}/receipt")
-async def read_receipt(case_id: UUID, consent_id: UUID, desk: ConsentDesk) -> Receipt:
+async def read_receipt(case_id: UUID, consent_id: UUID, request: ConsentDesk) -> Receipt:
     """Return the receipt of one consent; the look is logged."""
-    seen = await desk.look(case_id, what=(receipt_part(consent_id),), purpose="receipt")
+    seen = await request.read_private(case_id, what=(receipt_part(consent_id),), purpose="receipt")
     case: Case = seen.state
     if consent_id not in case.consents:
-        raise Missing
+        raise NotFound
     return receipt_of(
-        case, case_id, consent_id, tenant=desk.actor.tenant, version=seen.version, models=desk.models
+        case, case_id, consent_id, tenant=request.actor.tenant, version=seen.version, models=request.models
     )

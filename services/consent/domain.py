@@ -28,44 +28,44 @@ from services.consent.domain_answers import (
 from services.consent.domain_custody import RecordCustody, check_age, record_custody
 from services.consent.domain_permission import expire, finish, lapse, wait
 from services.consent.domain_states import Case
-from services.kernel.decider.decision import Actor, Decision, Given, Look, TimerFired
-from services.kernel.errors import Missing, WrongMoment
+from services.kernel.decider.decision import Actor, Context, Decision, ReadRequest, TimerFired
+from services.kernel.errors import InvalidTransition, NotFound
 
 _ENDS: Final[frozenset[type[Event]]] = frozenset(
     {ReferralRecalled, ReferralExpired, ReferralDeclined, ReferralWithdrawn, ReferralClosed}
 )
 
 
-def decide(case: Case | None, asked: Any, given: Given) -> Decision:
+def decide(case: Case | None, trigger: Any, context: Context) -> Decision:
     """Return the case after `asked`, what others must hear, and what is to be kept and woken."""
-    if not isinstance(asked, Struct):
-        return _hear(case, asked, given)
+    if not isinstance(trigger, Struct):
+        return _hear(case, trigger, context)
     if case is None:
-        raise Missing
-    match asked:
+        raise NotFound
+    match trigger:
         case GiveConsent():
-            return give(case, asked, given)
+            return give(case, trigger, context)
         case RefuseConsent() | WithdrawConsent():
-            return say_no(case, asked, given)
+            return say_no(case, trigger, context)
         case RecordCustody():
-            return record_custody(case, asked, given)
+            return record_custody(case, trigger, context)
         case TimerFired():
-            return _wake(case, asked, given)
-    raise WrongMoment(type(asked).__name__)
+            return _wake(case, trigger, context)
+    raise InvalidTransition(type(trigger).__name__)
 
 
-def allows(case: Case | None, asked: Any, given: Given) -> bool:
+def allows(case: Case | None, trigger: Any, context: Context) -> bool:
     """Return whether the actor may: the person who was asked, or a caseworker of the case's department."""
-    actor = given.actor
+    actor = context.actor
     if case is None:
         # a caseworker is to hear that the case is not known here: every command on it is answered so
         return actor.role == "caseworker"
     if _is_caseworker_of(case, actor):
-        return isinstance(asked, Answering | RecordCustody | Look)
-    match asked:
+        return isinstance(trigger, Answering | RecordCustody | ReadRequest)
+    match trigger:
         case GiveConsent() | RefuseConsent() | WithdrawConsent():
-            return _asks(case, asked.consent_id, actor)
-        case Look(what=(part,)):
+            return _asks(case, trigger.consent_id, actor)
+        case ReadRequest(what=(part,)):
             return any(
                 part == receipt_part(consent_id) and _asks(case, consent_id, actor)
                 for consent_id in case.consents
@@ -95,10 +95,10 @@ def _asks(case: Case, consent_id: UUID, actor: Actor) -> bool:
     )
 
 
-def _hear(case: Case | None, event: Event, given: Given) -> Decision:
+def _hear(case: Case | None, event: Event, context: Context) -> Decision:
     """Take over what the referral service says; what does not concern consent changes nothing."""
     if isinstance(event, ConsentAwaited):
-        return wait(case or Case(), event, given)
+        return wait(case or Case(), event, context)
     if isinstance(event, CaseOpened):
         return Decision(
             replace(
@@ -111,22 +111,22 @@ def _hear(case: Case | None, event: Event, given: Given) -> Decision:
     if case is None:
         return Decision(None)
     if type(event) in _ENDS:  # looked up: a contract's class takes its time to say what is an instance of it
-        return finish(Decision(case), event.referral_id, given.now)  # type: ignore[attr-defined]  # each of these names one
+        return finish(Decision(case), event.referral_id, context.now)  # type: ignore[attr-defined]  # each of these names one
     if isinstance(event, CaseClosed):
         # the child grows up all the same: at eighteen nobody but they may look any more
         decision = Decision(replace(case, closed=True))
         for referral_id in case.permissions:
-            decision = finish(decision, referral_id, given.now)
+            decision = finish(decision, referral_id, context.now)
         return decision
     return Decision(case)
 
 
-def _wake(case: Case, fired: TimerFired, given: Given) -> Decision:
+def _wake(case: Case, fired: TimerFired, context: Context) -> Decision:
     match fired.kind:
         case "age":
-            return check_age(case, given)
+            return check_age(case, context)
         case "lapse":
-            return lapse(case, fired.ref, given.now)
+            return lapse(case, fired.ref, context.now)
         case "expiry":
-            return expire(case, fired.ref, given.now)
+            return expire(case, fired.ref, context.now)
     return Decision(case)

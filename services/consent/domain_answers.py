@@ -13,8 +13,8 @@ from services.consent.domain_permission import grant_by_all, lose, with_consent
 from services.consent.domain_quorum import months_after
 from services.consent.domain_states import Answer, Case, Minuted, Question, Requested, in_language, status_of
 from services.consent.timers import expires, expires_no_more
-from services.kernel.decider.decision import Decision, Given
-from services.kernel.errors import Missing, Refused, WrongMoment
+from services.kernel.decider.decision import Context, Decision
+from services.kernel.errors import InvalidTransition, NotFound, Refused
 
 
 class GiveConsent(Struct, frozen=True):
@@ -55,84 +55,84 @@ class EvidenceMissing(Refused):
     """Say how the answer was given, orally or on paper."""
 
 
-def give(case: Case, asked: GiveConsent, given: Given) -> Decision:
+def give(case: Case, command: GiveConsent, context: Context) -> Decision:
     """Take a yes, and grant the permission where it was the last one needed."""
-    consent = case.consents.get(asked.consent_id)
+    consent = case.consents.get(command.consent_id)
     if consent is None:
-        raise Missing
+        raise NotFound
     if isinstance(consent, states.Given):
         return Decision(case)
     if not isinstance(consent, Requested):
-        raise WrongMoment(status_of(consent))
-    if case.custody is None or given.now >= case.custody.stale_at:
+        raise InvalidTransition(status_of(consent))
+    if case.custody is None or context.now >= case.custody.stale_at:
         raise CustodyStale
     question = consent.question
-    model = _model(case, question.referral_id, given)
-    expires_at = months_after(given.now, model.consent.months)
-    yes = states.Given(_as_read(question, asked, model), _answer(asked.evidence, given), expires_at)
+    model = _model(case, question.referral_id, context)
+    expires_at = months_after(context.now, model.consent.months)
+    yes = states.Given(_as_read(question, command, model), _answer(command.evidence, context), expires_at)
     event = ConsentGiven(
-        consent_id=asked.consent_id,
+        consent_id=command.consent_id,
         referral_id=question.referral_id,
         holder_id=question.person_id,
-        given_at=given.now,
+        given_at=context.now,
         expires_at=expires_at,
     )
     said = Decision(
-        with_consent(case, asked.consent_id, yes), (event,), (expires(asked.consent_id, expires_at),)
+        with_consent(case, command.consent_id, yes), (event,), (expires(command.consent_id, expires_at),)
     )
     return grant_by_all(said, question.referral_id)
 
 
-def _model(case: Case, referral_id: UUID, given: Given) -> CollaborationModel:
+def _model(case: Case, referral_id: UUID, context: Context) -> CollaborationModel:
     ref = case.permissions[referral_id].scope.model
-    model = given.models.get(ref)
+    model = context.models.get(ref)
     if model is None:
         raise ModelMissing(ref)
     return model
 
 
-def _as_read(question: Question, asked: GiveConsent, model: CollaborationModel) -> Question:
+def _as_read(question: Question, command: GiveConsent, model: CollaborationModel) -> Question:
     """Return the question in the language that it was read in; from here on it cannot change."""
-    read = in_language(question, asked.language, model)
-    if (asked.language, asked.text_sha256) != (read.language, read.text_sha256):
+    read = in_language(question, command.language, model)
+    if (command.language, command.text_sha256) != (read.language, read.text_sha256):
         raise TextChanged(question.text_id)
     return read
 
 
-def _answer(evidence: Minuted | None, given: Given) -> Answer:
+def _answer(evidence: Minuted | None, context: Context) -> Answer:
     """Return who answered and how that is known; a caseworker's minute says how they heard it."""
-    actor = given.actor
+    actor = context.actor
     if actor.role != "caseworker":
-        return Answer(given.now, actor.id, actor.role, actor.assurance, "own_sign_in")
+        return Answer(context.now, actor.id, actor.role, actor.assurance, "own_sign_in")
     if evidence is None:
         raise EvidenceMissing
-    return Answer(given.now, actor.id, actor.role, actor.assurance, evidence)
+    return Answer(context.now, actor.id, actor.role, actor.assurance, evidence)
 
 
-def say_no(case: Case, asked: RefuseConsent | WithdrawConsent, given: Given) -> Decision:
+def say_no(case: Case, command: RefuseConsent | WithdrawConsent, context: Context) -> Decision:
     """Take any no: it refuses what was asked, takes back what was given, and changes nothing later."""
-    consent_id = asked.consent_id
+    consent_id = command.consent_id
     consent = case.consents.get(consent_id)
     if consent is None:
-        raise Missing
+        raise NotFound
     question = consent.question
     # a no must never fail for want of a form: what a caseworker does not say was said to them
-    answer = _answer(asked.evidence or "oral_minuted", given)
+    answer = _answer(command.evidence or "oral_minuted", context)
     match consent:
         case Requested():
             no = with_consent(case, consent_id, states.Refused(question, answer))
             refused = ConsentRefused(
                 consent_id=consent_id, referral_id=question.referral_id, holder_id=question.person_id
             )
-            return lose(Decision(no, (refused,)), question.referral_id, "refused", given.now)
+            return lose(Decision(no, (refused,)), question.referral_id, "refused", context.now)
         case states.Given():
             no = with_consent(case, consent_id, states.Withdrawn(question, consent.given, answer))
             withdrawn = ConsentWithdrawn(
                 consent_id=consent_id,
                 referral_id=question.referral_id,
                 holder_id=question.person_id,
-                withdrawn_at=given.now,
+                withdrawn_at=context.now,
             )
             said = Decision(no, (withdrawn,), (expires_no_more(consent_id),))
-            return lose(said, question.referral_id, "withdrawn", given.now)
+            return lose(said, question.referral_id, "withdrawn", context.now)
     return Decision(case)

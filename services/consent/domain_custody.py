@@ -14,7 +14,7 @@ from services.consent.domain_permission import review
 from services.consent.domain_quorum import age_on, months_after, next_check, quorum_of
 from services.consent.domain_states import Case, Custody, Holder
 from services.consent.timers import LOCAL, looks_at_age
-from services.kernel.decider.decision import Decision, Given, Seal
+from services.kernel.decider.decision import Context, Decision, PrivateValue
 from services.kernel.errors import Refused
 
 
@@ -57,75 +57,77 @@ class ModelMissing(Refused):
     """The collaboration model that says who must consent is not installed here, or not yet in force."""
 
 
-def record_custody(case: Case, asked: RecordCustody, given: Given) -> Decision:
+def record_custody(case: Case, command: RecordCustody, context: Context) -> Decision:
     """Remember who must be asked, and hold every open permission against it.
 
     In a closed case too: nobody is asked any more, but who holds custody may look, and who held it may not.
     """
-    persons = [holder.person_id for holder in asked.holders]
-    if asked.young_person_id is not None:
-        persons.append(asked.young_person_id)
+    persons = [holder.person_id for holder in command.holders]
+    if command.young_person_id is not None:
+        persons.append(command.young_person_id)
     if len(set(persons)) < len(persons):
         raise PersonNamedTwice
-    today = LOCAL.today(given.now)
-    if asked.born > today:
+    today = LOCAL.today(context.now)
+    if command.born > today:
         raise BirthAhead
-    model = given.models.get(case.model)
+    model = context.models.get(case.model)
     if model is None:
         raise ModelMissing(case.model)
-    custody = _custody(asked, model, given)
-    timer = looks_at_age(given.stream_id, next_check(asked.born, today, model.consent.rules))
-    decision = _settle(case, custody, given)
+    custody = _custody(command, model, context)
+    timer = looks_at_age(context.stream_id, next_check(command.born, today, model.consent.rules))
+    decision = _settle(case, custody, context)
     return replace(
-        decision, timers=(*decision.timers, timer), seals=tuple(_seals(asked, custody, given.stream_id))
+        decision,
+        timers=(*decision.timers, timer),
+        private_values=tuple(_seals(command, custody, context.stream_id)),
     )
 
 
-def _custody(asked: RecordCustody, model: CollaborationModel, given: Given) -> Custody:
-    today = LOCAL.today(given.now)
+def _custody(command: RecordCustody, model: CollaborationModel, context: Context) -> Custody:
+    today = LOCAL.today(context.now)
     rule = model.consent.rule_on(today)
     if rule is None:
         raise ModelMissing(model.ref)
     quorum = quorum_of(
         rule,
-        age_on(asked.born, today),
-        holders=[holder.person_id for holder in asked.holders],
-        residence=[holder.person_id for holder in asked.holders if holder.residence],
-        young=asked.young_person_id,
+        age_on(command.born, today),
+        holders=[holder.person_id for holder in command.holders],
+        residence=[holder.person_id for holder in command.holders if holder.residence],
+        young=command.young_person_id,
     )
     if not quorum.must:
-        young_is_missing = asked.young_person_id is None and quorum.code.startswith("young_person")
+        young_is_missing = command.young_person_id is None and quorum.code.startswith("young_person")
         raise YoungPersonMissing(rule.code) if young_is_missing else HolderMissing(rule.code)
-    named = () if quorum.of_age else asked.holders
+    named = () if quorum.of_age else command.holders
     return Custody(
         holders={holder.person_id: Holder(holder.residence, holder.language) for holder in named},
-        young_person_id=asked.young_person_id,
-        young_person_language=asked.young_person_language,
+        young_person_id=command.young_person_id,
+        young_person_language=command.young_person_language,
         must=quorum.must,
         quorum=quorum.code,
         rule=quorum.rule,
         checked_on=today,
-        recorded_at=given.now,
+        recorded_at=context.now,
         # what is known of custody is trusted for as long as a consent may last
-        stale_at=months_after(given.now, model.consent.months),
+        stale_at=months_after(context.now, model.consent.months),
     )
 
 
-def check_age(case: Case, given: Given) -> Decision:
+def check_age(case: Case, context: Context) -> Decision:
     """Hold the rule against the child's age as it is now, and settle what has changed by it.
 
     Where the birth date was erased there is nothing left to wait for.
     """
     custody = case.custody
-    born = given.private.get(born_name(case, given.stream_id))
+    born = context.private.get(born_name(case, context.stream_id))
     if custody is None or born is None:
         return Decision(case)
-    today = LOCAL.today(given.now)
-    model = given.models.get(case.model)
+    today = LOCAL.today(context.now)
+    model = context.models.get(case.model)
     rule = model.consent.rule_on(today) if model else None
     checked = replace(custody, checked_on=today)
     if model is None or rule is None:
-        tomorrow = looks_at_age(given.stream_id, today + timedelta(days=1))
+        tomorrow = looks_at_age(context.stream_id, today + timedelta(days=1))
         return Decision(replace(case, custody=checked), timers=(tomorrow,))
     quorum = quorum_of(
         rule,
@@ -134,14 +136,14 @@ def check_age(case: Case, given: Given) -> Decision:
         residence=[person for person, holder in custody.holders.items() if holder.residence],
         young=custody.young_person_id,
     )
-    timer = looks_at_age(given.stream_id, next_check(date.fromisoformat(born), today, model.consent.rules))
+    timer = looks_at_age(context.stream_id, next_check(date.fromisoformat(born), today, model.consent.rules))
     # compared without order: the database keeps the holders of a document in its own
     same_people = set(quorum.must) == set(custody.must)
     if same_people and (quorum.code, quorum.rule) == (custody.quorum, custody.rule):
         return Decision(replace(case, custody=checked), timers=(timer,))
     holders = {} if quorum.of_age else custody.holders
     changed = replace(checked, holders=holders, must=quorum.must, quorum=quorum.code, rule=quorum.rule)
-    decision = _settle(case, changed, given)
+    decision = _settle(case, changed, context)
     return replace(decision, timers=(*decision.timers, timer))
 
 
@@ -156,7 +158,7 @@ def born_name(case: Case, case_id: UUID) -> str:
     return f"born:{young or case_id}"
 
 
-def _settle(case: Case, custody: Custody, given: Given) -> Decision:
+def _settle(case: Case, custody: Custody, context: Context) -> Decision:
     """Take custody over into the case, say so, and review every permission that is still open."""
     recorded = CustodyRecorded(
         holder_ids=tuple(custody.holders),
@@ -166,16 +168,16 @@ def _settle(case: Case, custody: Custody, given: Given) -> Decision:
     )
     decision = Decision(replace(case, custody=custody), events=(recorded,))
     for referral_id in case.permissions:
-        decision = review(decision, referral_id, given)
+        decision = review(decision, referral_id, context)
     return decision
 
 
-def _seals(asked: RecordCustody, custody: Custody, case_id: UUID) -> Iterator[Seal]:
-    for holder in asked.holders:
+def _seals(command: RecordCustody, custody: Custody, case_id: UUID) -> Iterator[PrivateValue]:
+    for holder in command.holders:
         if holder.person_id in custody.holders:
-            yield Seal(holder.person_id, name_of(holder.person_id), holder.name)
-    young = asked.young_person_id
-    if young is not None and asked.young_person_name:
-        yield Seal(young, name_of(young), asked.young_person_name)
+            yield PrivateValue(holder.person_id, name_of(holder.person_id), holder.name)
+    young = command.young_person_id
+    if young is not None and command.young_person_name:
+        yield PrivateValue(young, name_of(young), command.young_person_name)
     subject = young or case_id
-    yield Seal(subject, f"born:{subject}", asked.born.isoformat())
+    yield PrivateValue(subject, f"born:{subject}", command.born.isoformat())

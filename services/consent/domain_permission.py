@@ -51,7 +51,7 @@ def with_consent(case: Case, consent_id: UUID, consent: Consent) -> Case:
     return replace(case, consents={**case.consents, consent_id: consent})
 
 
-def wait(case: Case, event: ConsentAwaited, given: kernel.Given) -> Decision:
+def wait(case: Case, event: ConsentAwaited, context: kernel.Context) -> Decision:
     """Begin to wait for permission, and ask those who must consent where it is known who they are."""
     if case.closed or event.referral_id in case.permissions:
         return Decision(case)
@@ -66,10 +66,10 @@ def wait(case: Case, event: ConsentAwaited, given: kernel.Given) -> Decision:
     )
     waiting = with_permission(case, event.referral_id, Awaited(scope))
     began = Decision(waiting, timers=(lapses(event.referral_id, event.lapse_on),))
-    return review(began, event.referral_id, given)
+    return review(began, event.referral_id, context)
 
 
-def review(decision: Decision, referral_id: UUID, given: kernel.Given) -> Decision:
+def review(decision: Decision, referral_id: UUID, context: kernel.Context) -> Decision:
     """Hold a permission against who must consent now: ask who was not asked, let go who need not be.
 
     A permission that was granted without somebody who must consent now is lost, not asked for again.
@@ -80,13 +80,13 @@ def review(decision: Decision, referral_id: UUID, given: kernel.Given) -> Decisi
         return decision
     live = _live(case, referral_id)
     needless = [at for person, at in live.items() if person not in custody.must]
-    decision = _invalidate(decision, needless, "custody_changed", given.now)
+    decision = _invalidate(decision, needless, "custody_changed", context.now)
     missing = [person for person in custody.must if person not in live]
     if isinstance(permission, Granted):
         unpermitted = missing or not custody.must
-        return lose(decision, referral_id, "invalidated", given.now) if unpermitted else decision
-    model = given.models.get(permission.scope.model)
-    if model is None or given.now >= custody.stale_at:
+        return lose(decision, referral_id, "invalidated", context.now) if unpermitted else decision
+    model = context.models.get(permission.scope.model)
+    if model is None or context.now >= custody.stale_at:
         return decision
     if missing:
         return _ask(decision, referral_id, permission.scope, missing, model)

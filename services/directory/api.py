@@ -27,13 +27,13 @@ from services.directory.domain_views import (
     organisation_view,
 )
 from services.directory.store import offers, organisations
-from services.kernel.errors import Missing
+from services.kernel.errors import NotFound
 from services.kernel.http.fields import Day
-from services.kernel.http.requests import Desk, Done, at
+from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/directory", tags=["directory"])
-DirectoryDesk = Annotated[Desk, Depends(at("directory"))]
+DirectoryDesk = Annotated[RequestContext, Depends(request_context("directory"))]
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Number = Annotated[str, StringConstraints(pattern=r"^([0-9]{8,9})?$")]
@@ -102,20 +102,22 @@ class CapacityBody(_Body):
 
 
 @router.post("/models/adopt")
-async def adopt_model(body: AdoptBody, desk: DirectoryDesk) -> Done:
+async def adopt_model(body: AdoptBody, request: DirectoryDesk) -> CommandResult:
     """Follow one version of a collaboration model from now on."""
-    return await desk.do(municipality_stream(desk.actor.tenant), AdoptModel(body.model, body.version))
+    return await request.execute(
+        municipality_stream(request.actor.tenant), AdoptModel(body.model, body.version)
+    )
 
 
 @router.get("/model")
-async def read_model(desk: DirectoryDesk) -> AdoptedModel:
+async def read_model(request: DirectoryDesk) -> AdoptedModel:
     """Return the model that the municipality follows, with its words in every language."""
-    seen = await desk.state(municipality_stream(desk.actor.tenant), what=("model",))
+    seen = await request.read(municipality_stream(request.actor.tenant), what=("model",))
     adoption = adopted(seen.state)
     if adoption is None:
-        raise Missing
+        raise NotFound
     ref = f"{adoption.model}/{adoption.version}"
-    model = desk.models.get(ref)
+    model = request.models.get(ref)
     if model is None:
         raise ModelMissing(ref)
     return AdoptedModel(
@@ -124,59 +126,61 @@ async def read_model(desk: DirectoryDesk) -> AdoptedModel:
 
 
 @router.post("/departments", status_code=201)
-async def register_department(body: DepartmentBody, desk: DirectoryDesk) -> Done:
+async def register_department(body: DepartmentBody, request: DirectoryDesk) -> CommandResult:
     """Name a department that takes part."""
     department_id = body.department_id or new_id()
     command = RegisterDepartment(department_id, body.kind, body.name)
-    return await desk.do(municipality_stream(desk.actor.tenant), command, made=department_id, fresh=True)
+    return await request.execute(
+        municipality_stream(request.actor.tenant), command, created=department_id, any_version=True
+    )
 
 
 @router.get("/departments")
-async def read_departments(desk: DirectoryDesk) -> list[DepartmentView]:
+async def read_departments(request: DirectoryDesk) -> list[DepartmentView]:
     """Return the departments that take part, and since when."""
-    seen = await desk.state(municipality_stream(desk.actor.tenant), what=("departments",))
+    seen = await request.read(municipality_stream(request.actor.tenant), what=("departments",))
     return department_views(seen.state)
 
 
 @router.post("/organisations", status_code=201)
-async def join(body: JoinBody, desk: DirectoryDesk) -> Done:
+async def join(body: JoinBody, request: DirectoryDesk) -> CommandResult:
     """Let an organisation take part."""
     command = JoinOrganisation(
-        municipality_id=municipality_stream(desk.actor.tenant),
+        municipality_id=municipality_stream(request.actor.tenant),
         name=body.name,
         number=body.number,
         terms=body.terms,
         declaration_until=body.declaration_until,
     )
-    return await desk.do(body.organisation_id or new_id(), command)
+    return await request.execute(body.organisation_id or new_id(), command)
 
 
 @router.get("/organisations")
-async def read_organisations(desk: DirectoryDesk) -> list[OrganisationRow]:
+async def read_organisations(request: DirectoryDesk) -> list[OrganisationRow]:
     """Return who takes part, and who did."""
-    return [OrganisationRow.model_validate(row) for row in await desk.ask(organisations)]
+    return [OrganisationRow.model_validate(row) for row in await request.query(organisations)]
 
 
 @router.get("/organisations/{organisation_id}")
-async def read_organisation(organisation_id: UUID, desk: DirectoryDesk) -> OrganisationView:
+async def read_organisation(organisation_id: UUID, request: DirectoryDesk) -> OrganisationView:
     """Return one organisation, and since when it takes part."""
-    seen = await desk.state(organisation_id, what=("membership",))
+    seen = await request.read(organisation_id, what=("membership",))
     if not isinstance(seen.state, Organisation):
-        raise Missing
+        raise NotFound
     return organisation_view(organisation_id, seen.version, seen.state)
 
 
 @router.post("/organisations/{organisation_id}/leave")
-async def leave(organisation_id: UUID, body: LeaveBody, desk: DirectoryDesk) -> Done:
+async def leave(organisation_id: UUID, body: LeaveBody, request: DirectoryDesk) -> CommandResult:
     """Take part no longer."""
-    return await desk.do(organisation_id, LeaveOrganisation(body.reason), fresh=True)
+    return await request.execute(organisation_id, LeaveOrganisation(body.reason), any_version=True)
 
 
 @router.post("/organisations/{organisation_id}/offers", status_code=201)
-async def publish_offer(organisation_id: UUID, body: OfferBody, desk: DirectoryDesk) -> Done:
+async def publish_offer(organisation_id: UUID, body: OfferBody, request: DirectoryDesk) -> CommandResult:
     """Put an offer into the catalogue."""
     command = PublishOffer(
-        municipality_id=municipality_stream(desk.actor.tenant),
+        municipality_id=municipality_stream(request.actor.tenant),
         organisation_id=organisation_id,
         title=body.title,
         theme=body.theme,
@@ -187,23 +191,23 @@ async def publish_offer(organisation_id: UUID, body: OfferBody, desk: DirectoryD
         price=body.price,
         places=body.places,
     )
-    return await desk.do(new_id(), command)
+    return await request.execute(new_id(), command)
 
 
 @router.post("/offers/{offer_id}/capacity")
-async def change_capacity(offer_id: UUID, body: CapacityBody, desk: DirectoryDesk) -> Done:
+async def change_capacity(offer_id: UUID, body: CapacityBody, request: DirectoryDesk) -> CommandResult:
     """Correct how many places an offer has."""
-    return await desk.do(offer_id, ChangeCapacity(body.places))
+    return await request.execute(offer_id, ChangeCapacity(body.places))
 
 
 @router.get("/offers")
 async def read_offers(
-    desk: DirectoryDesk,
+    request: DirectoryDesk,
     theme: Annotated[Code | None, Query()] = None,
     age: Annotated[int | None, Query(ge=0, le=120)] = None,
     area: Annotated[Tenant | None, Query()] = None,
     organisation_id: UUID | None = None,
 ) -> list[OfferRow]:
     """Return the offers of those who take part: by theme, a child's age, municipality, organisation."""
-    found = await desk.ask(offers, theme=theme, age=age, area=area, organisation_id=organisation_id)
+    found = await request.query(offers, theme=theme, age=age, area=area, organisation_id=organisation_id)
     return [OfferRow.model_validate(row) for row in found]

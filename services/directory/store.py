@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.directory.domain_states import Joined, Left, Offer, Organisation
-from services.kernel.decider.service import Saved, Tx
+from services.kernel.decider.service import StreamChange, Tx
 
 _LAST_LETTERS: Final = str.maketrans({"æ": "{", "ä": "{", "ø": "|", "ö": "|", "å": "}"})
 
@@ -17,7 +17,7 @@ def sorts_as(name: str) -> str:
     return "".join(part for part in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(part))
 
 
-async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
     """Keep the catalogue as the streams say."""
     organisations = [_organisation(row, row.state) for row in saved if isinstance(row.state, Organisation)]
     offers = [_offer(row, row.state) for row in saved if isinstance(row.state, Offer)]
@@ -27,7 +27,7 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
         await tx.execute(_KEEP_OFFERS, *_columns(offers))
 
 
-def _organisation(row: Saved, organisation: Organisation) -> tuple[Any, ...]:
+def _organisation(row: StreamChange, organisation: Organisation) -> tuple[Any, ...]:
     membership = organisation.membership
     joined = membership if isinstance(membership, Joined) else None
     return (
@@ -44,7 +44,7 @@ def _organisation(row: Saved, organisation: Organisation) -> tuple[Any, ...]:
     )
 
 
-def _offer(row: Saved, offer: Offer) -> tuple[Any, ...]:
+def _offer(row: StreamChange, offer: Offer) -> tuple[Any, ...]:
     return (
         row.tenant,
         row.stream_id,

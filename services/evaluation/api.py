@@ -15,11 +15,11 @@ from services.evaluation.domain_states import Answer, Attainment, Choice, Moment
 from services.evaluation.domain_views import CollaborationView, collaborations_for
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotAllowed
-from services.kernel.http.requests import Desk, Done, at
+from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/evaluation", tags=["evaluation"])
-EvaluationDesk = Annotated[Desk, Depends(at("evaluation"))]
+EvaluationDesk = Annotated[RequestContext, Depends(request_context("evaluation"))]
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
 Score = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -116,56 +116,64 @@ class OutcomesView(BaseModel):
 
 
 @router.get("/cases/{case_id}")
-async def read_case(case_id: UUID, desk: EvaluationDesk) -> CaseView:
+async def read_case(case_id: UUID, request: EvaluationDesk) -> CaseView:
     """Return a case's evaluations and measurements; the look is logged."""
-    seen = await desk.look(
+    seen = await request.read_private(
         case_id,
         what=("evaluations", "voices", "measurements"),
-        purpose=_PURPOSE.get(desk.actor.role, "other"),
+        purpose=_PURPOSE.get(request.actor.role, "other"),
     )
     return CaseView(
         case_id=case_id,
         version=seen.version,
-        collaborations=collaborations_for(seen.state, seen.private, desk.actor, desk.now),
+        collaborations=collaborations_for(seen.state, seen.private, request.actor, request.now),
     )
 
 
 @router.post("/cases/{case_id}/measurements", status_code=201)
-async def take_measurement(case_id: UUID, body: MeasurementBody, desk: EvaluationDesk) -> Done:
+async def take_measurement(case_id: UUID, body: MeasurementBody, request: EvaluationDesk) -> CommandResult:
     """Put the child's scores on record; taken again at the same moment, the later scores count."""
     measurement_id = new_id()
     command = TakeMeasurement(body.agreement_id, measurement_id, body.moment, body.scores)
-    return await desk.do(case_id, command, made=measurement_id)
+    return await request.execute(case_id, command, created=measurement_id)
 
 
 @router.post("/cases/{case_id}/evaluations/{evaluation_id}/voices")
-async def hear_voice(case_id: UUID, evaluation_id: UUID, body: VoiceBody, desk: EvaluationDesk) -> Done:
+async def hear_voice(
+    case_id: UUID, evaluation_id: UUID, body: VoiceBody, request: EvaluationDesk
+) -> CommandResult:
     """Put one voice on record; nobody's words depend on what others have said meanwhile."""
-    return await desk.do(case_id, HearVoice(evaluation_id, body.voice, body.answer, body.text), fresh=True)
+    return await request.execute(
+        case_id, HearVoice(evaluation_id, body.voice, body.answer, body.text), any_version=True
+    )
 
 
 @router.post("/cases/{case_id}/evaluations/{evaluation_id}/conclude")
-async def conclude(case_id: UUID, evaluation_id: UUID, body: ConclusionBody, desk: EvaluationDesk) -> Done:
+async def conclude(
+    case_id: UUID, evaluation_id: UUID, body: ConclusionBody, request: EvaluationDesk
+) -> CommandResult:
     """Decide how it goes on, once the voices are heard."""
     attained = {goal.goal_id: goal.attainment for goal in body.attained}
     command = Conclude(evaluation_id, body.decision, body.reason, attained, body.note)
-    return await desk.do(case_id, command)
+    return await request.execute(case_id, command)
 
 
 @router.get("/mine")
-async def read_mine(desk: EvaluationDesk) -> list[WorkView]:
+async def read_mine(request: EvaluationDesk) -> list[WorkView]:
     """Return what waits for me, my department or my organisation, the most urgent first."""
-    found = await desk.ask(store.mine, role=desk.actor.role, whose=whose(desk.actor), now=desk.now)
-    if desk.actor.role == "coordinator":
-        await desk.need_consents_known({row["case_id"] for row in found})
+    found = await request.query(
+        store.mine, role=request.actor.role, whose=whose(request.actor), now=request.now
+    )
+    if request.actor.role == "coordinator":
+        await request.require_fresh_consents({row["case_id"] for row in found})
     return [WorkView(**row) for row in found]
 
 
 @router.get("/outcomes")
-async def read_outcomes(desk: EvaluationDesk, moment: Moment = "end") -> OutcomesView:
+async def read_outcomes(request: EvaluationDesk, moment: Moment = "end") -> OutcomesView:
     """Return how children have moved since the start, by the end or after; small groups are not told."""
-    desk.need("leader")
-    tallies = await desk.ask(store.tallies, moment=moment, now=desk.now)
+    request.require_role("leader")
+    tallies = await request.query(store.tallies, moment=moment, now=request.now)
     dimensions = [DimensionView.model_validate(one, from_attributes=True) for one in told(tallies)]
     return OutcomesView(moment=moment, least_shown=LEAST_SHOWN, dimensions=dimensions)
 

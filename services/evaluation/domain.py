@@ -37,50 +37,50 @@ from services.evaluation.domain_turns import (
     with_next,
 )
 from services.evaluation.timers import first_day, months_after, next_day, timers_of
-from services.kernel.decider.decision import Decision, Given, TimerFired
-from services.kernel.decider.escalation import AUTOMATIC, DUE, awaited
-from services.kernel.errors import Missing, WrongMoment
+from services.kernel.decider.decision import Context, Decision, TimerFired
+from services.kernel.decider.escalation import AUTOMATIC, DUE, is_current
+from services.kernel.errors import InvalidTransition, NotFound
 
 
-def decide(state: Case | None, asked: Any, given: Given) -> Decision:
+def decide(state: Case | None, trigger: Any, context: Context) -> Decision:
     """Return the case after a command, an event or a time that came, and what others must hear."""
     case = state or Case()
-    match asked:
+    match trigger:
         case Event():
-            return _hear(case, asked, given)
+            return _hear(case, trigger, context)
         case TimerFired():
-            return _wake(case, asked, given)
+            return _wake(case, trigger, context)
         case TakeMeasurement():
-            collaboration = case.collaborations.get(asked.agreement_id)
+            collaboration = case.collaborations.get(trigger.agreement_id)
             if collaboration is None:
-                raise Missing
-            return measure(case, collaboration, asked, given)
+                raise NotFound
+            return measure(case, collaboration, trigger, context)
         case _:
-            return _step(case, asked, given)
+            return _step(case, trigger, context)
 
 
-def _step(case: Case, asked: HearVoice | Conclude, given: Given) -> Decision:
-    agreement_id = case.holding(asked.evaluation_id)
+def _step(case: Case, command: HearVoice | Conclude, context: Context) -> Decision:
+    agreement_id = case.holding(command.evaluation_id)
     if agreement_id is None:
-        raise Missing
+        raise NotFound
     collaboration = case.collaborations[agreement_id]
-    evaluation = collaboration.evaluations[asked.evaluation_id]
-    match collaboration, evaluation, asked:
+    evaluation = collaboration.evaluations[command.evaluation_id]
+    match collaboration, evaluation, command:
         case Running(), (Planned() | Due() | Missed()), HearVoice():
-            return hear_voice(Place(case, agreement_id, collaboration), evaluation, asked, given)
+            return hear_voice(Place(case, agreement_id, collaboration), evaluation, command, context)
         case Running(), (Planned() | Due() | Missed()), Conclude():
-            return conclude(Place(case, agreement_id, collaboration), evaluation, asked, given)
-        case _, Concluded(), Conclude() if _same(evaluation, asked):
+            return conclude(Place(case, agreement_id, collaboration), evaluation, command, context)
+        case _, Concluded(), Conclude() if _same(evaluation, command):
             return Decision(case)
-    raise WrongMoment(f"{type(evaluation).__name__} {type(asked).__name__}")
+    raise InvalidTransition(f"{type(evaluation).__name__} {type(command).__name__}")
 
 
-def _same(evaluation: Concluded, asked: Conclude) -> bool:
-    said = (asked.decision, asked.reason, asked.attained)
+def _same(evaluation: Concluded, command: Conclude) -> bool:
+    said = (command.decision, command.reason, command.attained)
     return said == (evaluation.decision, evaluation.reason, evaluation.attained)
 
 
-def _hear(case: Case, event: Event, given: Given) -> Decision:
+def _hear(case: Case, event: Event, context: Context) -> Decision:
     match event:
         case CaseOpened():
             case = replace(case, department_id=event.department_id)
@@ -91,15 +91,15 @@ def _hear(case: Case, event: Event, given: Given) -> Decision:
         case ConsentLost():
             case = replace(case, consents={**case.consents, event.referral_id: None})
         case AgreementInForce():
-            return _begin(case, event, given)
+            return _begin(case, event, context)
         case AgreementEnded():
-            return _end(case, event, given)
+            return _end(case, event, context)
     return Decision(case)
 
 
-def _begin(case: Case, event: AgreementInForce, given: Given) -> Decision:
+def _begin(case: Case, event: AgreementInForce, context: Context) -> Decision:
     """Follow an agreement from now on; a later version brings its own goals, days and rhythm."""
-    model = given.models[f"{event.model}/{event.model_version}"]
+    model = context.models[f"{event.model}/{event.model_version}"]
     measured = tuple(dimension.code for dimension in model.dimensions)
     about = About(event.referral_id, event.organisation_id, model.ref, measured)
     plan = Plan(event.version, event.goal_ids, event.starts_on, event.ends_on, event.evaluate_every_days)
@@ -107,14 +107,14 @@ def _begin(case: Case, event: AgreementInForce, given: Given) -> Decision:
     told: tuple[Event, ...]
     match before:
         case None:
-            first = first_day(plan, model, today_of(about, given))
+            first = first_day(plan, model, today_of(about, context))
             running, told = with_next(event.agreement_id, Running(about=about, plan=plan), first)
         case Running():
-            day = next_day(today_of(about, given), plan, model)
+            day = next_day(today_of(about, context), plan, model)
             running, told = _replan(event.agreement_id, replace(before, plan=plan), day)
         case Over():
             return Decision(case)
-    return turn(case, event.agreement_id, running, given, *told)
+    return turn(case, event.agreement_id, running, context, *told)
 
 
 def _replan(agreement_id: UUID, running: Running, day: date | None) -> tuple[Running, tuple[Event, ...]]:
@@ -125,7 +125,7 @@ def _replan(agreement_id: UUID, running: Running, day: date | None) -> tuple[Run
     return with_next(agreement_id, running, day)
 
 
-def _end(case: Case, event: AgreementEnded, given: Given) -> Decision:
+def _end(case: Case, event: AgreementEnded, context: Context) -> Decision:
     """Cancel what was to be held; the measurement at the end is still to be taken."""
     before = case.collaborations.get(event.agreement_id)
     if not isinstance(before, Running):
@@ -137,10 +137,12 @@ def _end(case: Case, event: AgreementEnded, given: Given) -> Decision:
         measured=before.measured,
         outcomes=before.outcomes,
         ended_on=event.ended_on,
-        after_on=months_after(event.ended_on, model_of(before.about, given).rhythm.measurement_after_months),
+        after_on=months_after(
+            event.ended_on, model_of(before.about, context).rhythm.measurement_after_months
+        ),
         reason=event.reason,
     )
-    return turn(case, event.agreement_id, over, given)
+    return turn(case, event.agreement_id, over, context)
 
 
 def _cancelled(evaluation: Evaluation) -> Evaluation:
@@ -149,18 +151,18 @@ def _cancelled(evaluation: Evaluation) -> Evaluation:
     return Cancelled(number=evaluation.number, due_on=evaluation.due_on, voices=evaluation.voices)
 
 
-def _wake(case: Case, fired: TimerFired, given: Given) -> Decision:
+def _wake(case: Case, fired: TimerFired, context: Context) -> Decision:
     """Ask for the voices when the day comes, and climb the ladder; a lost consent silences all of it."""
     agreement_id = case.holding(fired.ref)
     running = case.collaborations.get(agreement_id) if agreement_id else None
     if agreement_id is None or not isinstance(running, Running) or case.has_lost(running.about.referral_id):
         return Decision(case)
-    model = model_of(running.about, given)
+    model = model_of(running.about, context)
     evaluation = running.evaluations[fired.ref]
-    if not isinstance(evaluation, Planned | Due) or not awaited(fired, timers_of(running, model)):
+    if not isinstance(evaluation, Planned | Due) or not is_current(fired, timers_of(running, model)):
         return Decision(case)
     if fired.kind == DUE:
-        return _fall_due(Place(case, agreement_id, running), fired.ref, evaluation, given)
+        return _fall_due(Place(case, agreement_id, running), fired.ref, evaluation, context)
     told = EvaluationNudged(
         evaluation_id=fired.ref,
         organisation_id=running.about.organisation_id,
@@ -170,12 +172,12 @@ def _wake(case: Case, fired: TimerFired, given: Given) -> Decision:
     if fired.kind != AUTOMATIC:
         return Decision(case, (told,))
     missed = Missed(number=evaluation.number, due_on=evaluation.due_on, voices=evaluation.voices)
-    day = _day_after_missed(missed, running.plan, today_of(running.about, given), model)
+    day = _day_after_missed(missed, running.plan, today_of(running.about, context), model)
     after, planned = with_next(agreement_id, with_evaluation(running, fired.ref, missed), day)
-    return turn(case, agreement_id, after, given, told, *planned)
+    return turn(case, agreement_id, after, context, told, *planned)
 
 
-def _fall_due(place: Place, evaluation_id: UUID, evaluation: Planned | Due, given: Given) -> Decision:
+def _fall_due(place: Place, evaluation_id: UUID, evaluation: Planned | Due, context: Context) -> Decision:
     due = Due(number=evaluation.number, due_on=evaluation.due_on, voices=evaluation.voices)
     told = EvaluationDue(
         evaluation_id=evaluation_id,
@@ -184,7 +186,7 @@ def _fall_due(place: Place, evaluation_id: UUID, evaluation: Planned | Due, give
         due_on=due.due_on,
     )
     after = with_evaluation(place.running, evaluation_id, due)
-    return turn(place.case, place.agreement_id, after, given, told)
+    return turn(place.case, place.agreement_id, after, context, told)
 
 
 def _day_after_missed(missed: Missed, plan: Plan, today: date, model: CollaborationModel) -> date | None:

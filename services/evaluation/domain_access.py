@@ -6,26 +6,26 @@ from uuid import UUID
 
 from services.evaluation.domain_commands import Conclude, HearVoice, TakeMeasurement
 from services.evaluation.domain_states import Case, Collaboration, Running, Spoken
-from services.kernel.decider.decision import Actor, Given, Look
+from services.kernel.decider.decision import Actor, Context, ReadRequest
 from services.kernel.errors import ConsentUnknown
 
 
-def allows(state: Case | None, asked: Any, given: Given) -> bool:
+def allows(state: Case | None, trigger: Any, context: Context) -> bool:
     """Return whether the actor may take a step or a look, by what they are to this case."""
     if state is None:
         return False
-    actor = given.actor
+    actor = context.actor
     match actor.role:
         case "caseworker":
             own = actor.department_id is not None and actor.department_id == state.department_id
-            return own and isinstance(asked, Look | HearVoice | Conclude | TakeMeasurement)
+            return own and isinstance(trigger, ReadRequest | HearVoice | Conclude | TakeMeasurement)
         case "coordinator":
-            return _coordinator_may(state, asked, given)
+            return _coordinator_may(state, trigger, context)
         case "guardian":
-            return actor.id in state.guardians and _speaks(asked, "family")
+            return actor.id in state.guardians and _speaks(trigger, "family")
         case "young_person":
-            family = actor.id in state.family and _speaks(asked, "family")
-            return actor.id == state.young_person_id and (family or _speaks(asked, "child"))
+            family = actor.id in state.family and _speaks(trigger, "family")
+            return actor.id == state.young_person_id and (family or _speaks(trigger, "child"))
         case _:
             return False
 
@@ -63,18 +63,18 @@ def measures(actor: Actor) -> bool:
     return actor.role in {"caseworker", "guardian", "young_person"}
 
 
-def _speaks(asked: Any, voice: str) -> bool:
-    return isinstance(asked, Look) or (isinstance(asked, HearVoice) and asked.voice == voice)
+def _speaks(trigger: Any, voice: str) -> bool:
+    return isinstance(trigger, ReadRequest) or (isinstance(trigger, HearVoice) and trigger.voice == voice)
 
 
-def _coordinator_may(case: Case, asked: Any, given: Given) -> bool:
+def _coordinator_may(case: Case, trigger: Any, context: Context) -> bool:
     """Whatever an organisation does needs a valid consent that is known for sure."""
-    theirs = seen_by(case, given.actor, given.now)
-    if isinstance(asked, HearVoice):
-        may = asked.voice == "organisation" and case.holding(asked.evaluation_id) in theirs
+    theirs = seen_by(case, context.actor, context.now)
+    if isinstance(trigger, HearVoice):
+        may = trigger.voice == "organisation" and case.holding(trigger.evaluation_id) in theirs
     else:
-        may = bool(theirs) and isinstance(asked, Look)
-    if may and not given.consents_known:
+        may = bool(theirs) and isinstance(trigger, ReadRequest)
+    if may and not context.consents_fresh:
         raise ConsentUnknown
     return may
 

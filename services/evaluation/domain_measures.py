@@ -12,39 +12,39 @@ from services.evaluation.domain_commands import AfterTooEarly, StartPast, TakeMe
 from services.evaluation.domain_outcome import changes, check_scores
 from services.evaluation.domain_states import Case, Change, Collaboration, Measured, Moment, Over
 from services.evaluation.domain_turns import model_of, today_of, turn
-from services.kernel.decider.decision import Decision, Given, Seal
+from services.kernel.decider.decision import Context, Decision, PrivateValue
 
 _LATER: Final[tuple[Moment, ...]] = ("end", "after")
 _EARLY: Final = timedelta(days=30)
 
 
-def measure(case: Case, before: Collaboration, asked: TakeMeasurement, given: Given) -> Decision:
+def measure(case: Case, before: Collaboration, command: TakeMeasurement, context: Context) -> Decision:
     """Take a measurement, and hold the later ones against the first; taken again, the later scores count."""
-    model, today = model_of(before.about, given), today_of(before.about, given)
-    check_scores(asked.scores, model)
-    _check_moment(before, asked.moment, today)
-    name = scores_name(asked.agreement_id, asked.moment)
-    if asked.moment in before.measured and given.private.get(name) == asked.scores:
+    model, today = model_of(before.about, context), today_of(before.about, context)
+    check_scores(command.scores, model)
+    _check_moment(before, command.moment, today)
+    name = scores_name(command.agreement_id, command.moment)
+    if command.moment in before.measured and context.private.get(name) == command.scores:
         return Decision(case)
-    taken = Measured(asked.measurement_id, today, tuple(sorted(asked.scores)))
-    after = replace(before, measured={**before.measured, asked.moment: taken})
-    outcomes = _outcomes(after, asked, given, model)
+    taken = Measured(command.measurement_id, today, tuple(sorted(command.scores)))
+    after = replace(before, measured={**before.measured, command.moment: taken})
+    outcomes = _outcomes(after, command, context, model)
     told = (
         MeasurementTaken(
-            agreement_id=asked.agreement_id,
-            measurement_id=asked.measurement_id,
-            moment=asked.moment,
+            agreement_id=command.agreement_id,
+            measurement_id=command.measurement_id,
+            moment=command.moment,
             taken_on=today,
             dimensions=taken.dimensions,
         ),
         *(
-            _reckoned(asked.agreement_id, outcome)
+            _reckoned(command.agreement_id, outcome)
             for moment, outcome in outcomes.items()
             if outcome != before.outcomes.get(moment)
         ),
     )
-    decision = turn(case, asked.agreement_id, replace(after, outcomes=outcomes), given, *told)
-    return replace(decision, seals=(Seal(given.stream_id, name, asked.scores),))
+    decision = turn(case, command.agreement_id, replace(after, outcomes=outcomes), context, *told)
+    return replace(decision, private_values=(PrivateValue(context.stream_id, name, command.scores),))
 
 
 def scores_name(agreement_id: UUID, moment: str) -> str:
@@ -61,13 +61,14 @@ def _check_moment(collaboration: Collaboration, moment: Moment, today: date) -> 
 
 
 def _outcomes(
-    measured: Collaboration, asked: TakeMeasurement, given: Given, model: CollaborationModel
+    measured: Collaboration, command: TakeMeasurement, context: Context, model: CollaborationModel
 ) -> dict[Moment, dict[str, Change]]:
     """Return what each later measurement shows against the first, where both were taken."""
     scores: dict[str, dict[str, float]] = {
-        moment: given.private.get(scores_name(asked.agreement_id, moment), {}) for moment in measured.measured
+        moment: context.private.get(scores_name(command.agreement_id, moment), {})
+        for moment in measured.measured
     }
-    scores[asked.moment] = asked.scores
+    scores[command.moment] = command.scores
     if "start" not in scores:
         return {}
     return {moment: changes(scores["start"], scores[moment], model) for moment in _LATER if moment in scores}

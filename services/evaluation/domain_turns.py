@@ -20,8 +20,8 @@ from services.evaluation.domain_states import (
     evaluation_of,
 )
 from services.evaluation.timers import timers_of
-from services.kernel.decider.decision import Decision, Given
-from services.kernel.decider.escalation import turned
+from services.kernel.decider.decision import Context, Decision
+from services.kernel.decider.escalation import timer_changes
 from services.kernel.decider.working_days import calendar_of
 
 
@@ -33,14 +33,14 @@ class Place(Struct, frozen=True):
     running: Running
 
 
-def turn(case: Case, agreement_id: UUID, after: Collaboration, given: Given, *told: Event) -> Decision:
+def turn(case: Case, agreement_id: UUID, after: Collaboration, context: Context, *events: Event) -> Decision:
     """Return the case with one collaboration in its new state, and its timers set as that state asks."""
-    model = model_of(after.about, given)
+    model = model_of(after.about, context)
     before = timers_of(case.collaborations.get(agreement_id), model)
     return Decision(
         replace(case, collaborations={**case.collaborations, agreement_id: after}),
-        told,
-        turned(before, timers_of(after, model)),
+        events,
+        timer_changes(before, timers_of(after, model)),
     )
 
 
@@ -65,11 +65,11 @@ def with_next(agreement_id: UUID, running: Running, day: date | None) -> tuple[R
     return after, (told,)
 
 
-def model_of(about: About, given: Given) -> CollaborationModel:
+def model_of(about: About, context: Context) -> CollaborationModel:
     """Return the version of the model that the agreement began under."""
-    return given.models[about.model]
+    return context.models[about.model]
 
 
-def today_of(about: About, given: Given) -> date:
+def today_of(about: About, context: Context) -> date:
     """Return the local day of the decision."""
-    return calendar_of(model_of(about, given)).today(given.now)
+    return calendar_of(model_of(about, context)).today(context.now)

@@ -8,12 +8,12 @@ from uuid import UUID
 from services.evaluation.domain_outcome import Tally
 from services.evaluation.domain_states import Case, Change, Collaboration, Moment, Over
 from services.evaluation.domain_waits import waits_of
-from services.kernel.decider.service import Saved, Tx
+from services.kernel.decider.service import StreamChange, Tx
 
 _Row = tuple[Any, ...]
 
 
-async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
     """Write outcomes and work lists of the cases that were saved, where they changed."""
     if outcomes := [row for one in _moved(saved, outcome_rows) for row in outcome_rows(one, one.state)]:
         await tx.execute(_KEEP_OUTCOMES, *_columns(outcomes))
@@ -33,7 +33,9 @@ async def tallies(tx: Tx, *, tenant: str, moment: Moment, now: datetime) -> list
     return [Tally(**dict(row)) for row in await tx.fetch(_TALLIES, tenant, moment, now)]
 
 
-def _moved(saved: Iterable[Saved], rows_of: Callable[[Saved, Case | None], list[_Row]]) -> list[Saved]:
+def _moved(
+    saved: Iterable[StreamChange], rows_of: Callable[[StreamChange, Case | None], list[_Row]]
+) -> list[StreamChange]:
     """Return the cases whose rows are others than before."""
     return [
         one
@@ -46,7 +48,7 @@ def _columns(rows: Sequence[_Row]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def outcome_rows(one: Saved, case: Case | None) -> list[_Row]:
+def outcome_rows(one: StreamChange, case: Case | None) -> list[_Row]:
     """Return what counts in the figures: a change for each dimension and each later measurement."""
     known = case.collaborations.items() if case else ()
     return [
@@ -71,7 +73,7 @@ def _changes(collaboration: Collaboration, moment: Moment) -> dict[str, Change]:
     return missing | collaboration.outcomes.get(moment, {})
 
 
-def _work(one: Saved, case: Case | None) -> list[_Row]:
+def _work(one: StreamChange, case: Case | None) -> list[_Row]:
     waits = waits_of(case) if case else ()
     return [
         (

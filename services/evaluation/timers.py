@@ -7,7 +7,7 @@ from uuid import UUID
 from contracts.model import CollaborationModel
 from services.evaluation.domain_states import Collaboration, Due, Evaluation, Plan, Planned, Running
 from services.kernel.decider.decision import Timer
-from services.kernel.decider.escalation import DUE, REMINDER, rungs_of
+from services.kernel.decider.escalation import DUE, REMINDER, escalation_steps
 from services.kernel.decider.working_days import calendar_of
 
 _ONE_DAY: Final = timedelta(days=1)
@@ -52,7 +52,7 @@ def timers_of(collaboration: Collaboration | None, model: CollaborationModel) ->
 
 
 def _timers(ref: UUID, evaluation: Evaluation, model: CollaborationModel) -> tuple[Timer, ...]:
-    rungs = rungs_of(calendar_of(model), model.ladder, evaluation.due_on)
+    rungs = escalation_steps(calendar_of(model), model.ladder, evaluation.due_on)
     match evaluation:
         case Planned():
             return tuple(Timer(rung, ref, at) for rung, at in rungs)

@@ -4,13 +4,13 @@ import os
 import signal
 from typing import Final
 
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 
 VARIABLE: Final = "SAMSPIL_CRASH_AT"
 _armed: dict[str, int] = {}
 
 
-class CrashRefused(No):
+class CrashRefused(ProblemError):
     """SAMSPIL_CRASH_AT ends a process on purpose: it is for tests, never where real people are served."""
 
 

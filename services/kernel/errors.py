@@ -1,4 +1,4 @@
-"""The kinds of no: each class's first line is the sentence that a person reads."""
+"""Problem types: the first line of each class's docstring is the title that a person reads (RFC 9457)."""
 
 import re
 from typing import ClassVar
@@ -6,64 +6,77 @@ from typing import ClassVar
 _HUMPS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
-class No(Exception):
+class ProblemError(Exception):
     """What was asked cannot be done."""
 
-    hint: str
+    slug: ClassVar[str] = ""
+    detail: str
 
     def __init__(self, hint: str = "") -> None:
         """Take a hint of codes and numbers, never of personal data, that says what to do."""
         super().__init__(hint)
-        self.hint = hint
+        self.detail = hint
 
     @classmethod
-    def slug(cls) -> str:
-        """Return the stable name of this answer: `ConsentMissing` is `consent-missing`."""
-        return _HUMPS.sub("-", cls.__name__).lower()
+    def code(cls) -> str:
+        """Return the stable name of this type: `ConsentMissing` is `consent-missing`; `slug` overrides it."""
+        return cls.__dict__.get("slug") or _HUMPS.sub("-", cls.__name__).lower()
 
     @classmethod
-    def sentence(cls) -> str:
+    def title(cls) -> str:
         """Return the sentence that a person reads."""
         return (cls.__doc__ or "").strip().partition("\n")[0]
 
 
-class Refused(No):
+class Refused(ProblemError):
     """A rule says no."""
 
 
-class WrongMoment(Refused):
+class InvalidTransition(Refused):
     """This step does not fit the state that the matter is in."""
 
+    slug = "wrong-moment"
 
-class NotAllowed(No):
+
+class NotAllowed(ProblemError):
     """You have no right to this."""
 
 
-class Missing(No):
+class NotFound(ProblemError):
     """There is nothing with this id."""
 
+    slug = "missing"
 
-class Stale(No):
+
+class VersionConflict(ProblemError):
     """Somebody changed this after you saw it: read it again, then decide again."""
 
+    slug = "stale"
 
-class VersionMissing(No):
+
+class PreconditionRequired(ProblemError):
     """Say which version you saw, in the header If-Match."""
 
+    slug = "version-missing"
 
-class KeyMissing(No):
+
+class IdempotencyKeyMissing(ProblemError):
     """Send an Idempotency-Key, so that a repeated request is done once."""
 
+    slug = "key-missing"
 
-class KeyReused(No):
+
+class IdempotencyKeyReused(ProblemError):
     """This Idempotency-Key was used for another request: choose a new one."""
+
+    slug = "key-reused"
 
 
 class ConsentUnknown(Refused):
     """What is known of consents is too old to be trusted: wait a moment and try again."""
 
 
-class Poison(No):
+class Poison(ProblemError):
     """An event cannot be read or applied; it is parked with its reason."""
 
     reasons: ClassVar[tuple[str, ...]] = (

@@ -9,7 +9,7 @@ REGISTRY_OF_ALL: Final[CollectorRegistry] = REGISTRY
 _FAST: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-HEARD: Final = Counter(
+CONSUMED: Final = Counter(
     "samspil_events_heard", "Events applied, duplicates, refused, ignored.", ["service", "how"]
 )
 BATCH_SIZE: Final = Histogram("samspil_batch_size", "Events in a batch.", ["service"], buckets=_SIZES)
@@ -25,7 +25,7 @@ CONFLICTS: Final = Counter(
 REFUSED: Final = Counter("samspil_refused", "Inputs that a rule refused.", ["service", "slug"])
 BUGS: Final = Counter("samspil_bugs", "Events parked because a rule broke.", ["service", "kind"])
 PARKED: Final = Counter("samspil_parked", "Events set aside, by reason.", ["service", "reason"])
-PARKED_NOW: Final = Gauge("samspil_parked_now", "Events that wait, by reason.", ["service", "reason"])
+PARKED_EVENTS: Final = Gauge("samspil_parked_now", "Events that wait, by reason.", ["service", "reason"])
 PARKED_AGE: Final = Gauge("samspil_parked_age_seconds", "Age of the oldest of them.", ["service"])
 STOPPED: Final = Gauge("samspil_intake_stopped", "1 while too many events were parked to go on.", ["service"])
 LAG: Final = Gauge("samspil_lag", "Events on the broker that were not yet taken.", ["service", "topic"])
@@ -47,7 +47,7 @@ EFFECTS_WAITING: Final = Gauge("samspil_effects_waiting", "Side effects to be do
 EFFECTS_TRIED: Final = Gauge(
     "samspil_effects_tried", "Those of them that were tried in vain.", ["service", "kind"]
 )
-EFFECTS_LOOKED: Final = Gauge(
+EFFECTS_POLLED: Final = Gauge(
     "samspil_effects_looked_timestamp_seconds",
     "When the worker of side effects last came round.",
     ["service"],
@@ -62,12 +62,12 @@ REQUESTS: Final = Histogram(
 BROKER_UP: Final = Gauge("samspil_broker_up", "1 while the broker answers this service.", ["service"])
 DATABASE_UP: Final = Gauge("samspil_database_up", "1 while the database answers this service.", ["service"])
 READY: Final = Gauge("samspil_ready", "1 while the service may be used.", ["service"])
-HORIZON_AGE: Final = Gauge(
+WATERMARK_AGE: Final = Gauge(
     "samspil_horizon_age_seconds",
     "Age of the oldest consent tick; from the start on where a partition has none.",
     ["service"],
 )
-HISTORIES_UNASKED: Final = Gauge(
+TIMELINES_UNACKNOWLEDGED: Final = Gauge(
     "samspil_histories_unasked",
     "Later histories of the log of which nobody has asked what was lost.",
     ["service"],
@@ -77,7 +77,7 @@ OLDEST_TRANSACTION: Final = Gauge(
     "How long the oldest transaction in the database has been open, whosoever it is.",
     ["service"],
 )
-MEASURED: Final = Gauge(
+GAUGES_REFRESHED: Final = Gauge(
     "samspil_measured_timestamp_seconds",
     "When the database was last measured for these numbers.",
     ["service"],

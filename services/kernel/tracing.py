@@ -31,7 +31,7 @@ def set_up_tracing(endpoint: str, share: float, name: str = "samspil") -> None:
     trace.set_tracer_provider(provider)
 
 
-def context_of(traceparent: str) -> SpanContext | None:
+def parent_context(traceparent: str) -> SpanContext | None:
     """Return the remote context that a traceparent names, where it is sampled; nothing where it is none."""
     found = _TRACEPARENT.fullmatch(traceparent)
     if found is None:
@@ -58,7 +58,7 @@ def batch_span(service: str, events: Sequence[Any]) -> Iterator[None]:
     sampled = [
         (event, context)
         for event in events
-        if event.traceparent and (context := context_of(event.traceparent))
+        if event.traceparent and (context := parent_context(event.traceparent))
     ]
     if not sampled:
         yield
@@ -96,7 +96,7 @@ def _event_span(service: str, event: Any, sent_by: SpanContext, began: int) -> t
 @contextmanager
 def command_span(service: str, command: object, headers: Mapping[str, str]) -> Iterator[str]:
     """Record a command, and yield the traceparent that its events carry on; nothing unless it is sampled."""
-    incoming = context_of(headers.get("traceparent", ""))
+    incoming = parent_context(headers.get("traceparent", ""))
     # Where FastAPI records the request, its span continues the caller's already, and stands between.
     stands_between = trace.get_current_span().get_span_context().is_valid
     parent = None if stands_between or not incoming else trace.set_span_in_context(NonRecordingSpan(incoming))

@@ -8,8 +8,8 @@ from email_validator import EmailNotValidError, validate_email
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.kernel.errors import Missing, NotAllowed
-from services.kernel.http.requests import Desk, Done, at
+from services.kernel.errors import NotAllowed, NotFound
+from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.notify import store
 from services.notify.domain import ADDRESS, Inbox, ReadNotice, RecordContact, contact_of, inbox_of
 from services.notify.domain_case import rests_on_consent
@@ -17,7 +17,7 @@ from services.notify.steps import TEXTS
 
 router: Final = APIRouter(prefix="/notify", tags=["notify"])
 
-NotifyDesk = Annotated[Desk, Depends(at("notify"))]
+NotifyDesk = Annotated[RequestContext, Depends(request_context("notify"))]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
@@ -88,52 +88,52 @@ class FiguresView(BaseModel):
 
 @router.get("/inbox")
 async def read_inbox(
-    desk: NotifyDesk,
+    request: NotifyDesk,
     cursor: Cursor = None,
     limit: Limit = 50,
     unread: Annotated[bool, Query(description="only what has not been read")] = False,  # noqa: FBT002
 ) -> InboxView:
     """List the actor's own notices, their organisation's or their department's."""
-    inbox = _inbox(desk)
+    inbox = _inbox(request)
     whose = {"recipient_id": inbox.recipient_id, "role": inbox.role}
-    rows = await desk.ask(store.inbox, **whose, unread=unread, before=_place(cursor), limit=limit)
-    await desk.need_consents_known(
+    rows = await request.query(store.inbox, **whose, unread=unread, before=_place(cursor), limit=limit)
+    await request.require_fresh_consents(
         {row["case_id"] for row in rows if rests_on_consent(inbox.role, row["kind"])}
     )
-    texts = TEXTS[desk.language].kinds
+    texts = TEXTS[request.language].kinds
     notices = [NoticeView(text=texts[row["kind"]].inbox, **row) for row in rows]
     return InboxView(
         notices=notices,
-        unread=await desk.ask(store.unread, **whose),
+        unread=await request.query(store.unread, **whose),
         next=_cursor(notices[-1]) if len(notices) == limit else None,
     )
 
 
 @router.post("/inbox/{notice_id}/read")
-async def read_notice(notice_id: UUID, desk: NotifyDesk) -> Done:
+async def read_notice(notice_id: UUID, request: NotifyDesk) -> CommandResult:
     """Put on record that a notice of the actor's inbox was read."""
-    _inbox(desk)
-    case_id = await desk.ask(store.case_of, notice_id=notice_id)
+    _inbox(request)
+    case_id = await request.query(store.case_of, notice_id=notice_id)
     if case_id is None:
-        raise Missing
-    return await desk.do(case_id, ReadNotice(notice_id), fresh=True)
+        raise NotFound
+    return await request.execute(case_id, ReadNotice(notice_id), any_version=True)
 
 
 @router.post("/contacts/{recipient_id}", status_code=201)
-async def record_contact(recipient_id: UUID, body: ContactBody, desk: NotifyDesk) -> Done:
+async def record_contact(recipient_id: UUID, body: ContactBody, request: NotifyDesk) -> CommandResult:
     """Keep the language and the address of a person, an organisation or a department.
 
     Each municipality has its own of each; the trail tells of it under the answer's `id`.
     """
     command = RecordContact(recipient_id, body.language, body.email or "")
-    return await desk.do(contact_of(desk.actor.tenant, recipient_id), command, fresh=True)
+    return await request.execute(contact_of(request.actor.tenant, recipient_id), command, any_version=True)
 
 
 @router.get("/contacts/{recipient_id}")
-async def see_contact(recipient_id: UUID, desk: NotifyDesk) -> ContactView:
+async def see_contact(recipient_id: UUID, request: NotifyDesk) -> ContactView:
     """Show how a recipient is reached; the look is put on record."""
-    contact_id = contact_of(desk.actor.tenant, recipient_id)
-    seen = await desk.look(contact_id, what=("contact",), purpose="contact")
+    contact_id = contact_of(request.actor.tenant, recipient_id)
+    seen = await request.read_private(contact_id, what=("contact",), purpose="contact")
     return ContactView(
         id=contact_id,
         language=seen.state.language,
@@ -143,18 +143,18 @@ async def see_contact(recipient_id: UUID, desk: NotifyDesk) -> ContactView:
 
 
 @router.get("/figures")
-async def read_figures(desk: NotifyDesk) -> FiguresView:
+async def read_figures(request: NotifyDesk) -> FiguresView:
     """Count the municipality's notices by kind, and their mails by how they went."""
-    desk.need("operator", "auditor", "administrator")
+    request.require_role("operator", "auditor", "administrator")
     figures = FiguresView(notices={}, mails={})
-    for row in await desk.ask(store.figures):
+    for row in await request.query(store.figures):
         figures.notices[row["kind"]] = figures.notices.get(row["kind"], 0) + row["notices"]
         figures.mails[row["mail"]] = figures.mails.get(row["mail"], 0) + row["notices"]
     return figures
 
 
-def _inbox(desk: Desk) -> Inbox:
-    inbox = inbox_of(desk.actor)
+def _inbox(request: RequestContext) -> Inbox:
+    inbox = inbox_of(request.actor)
     if inbox is None:
         raise NotAllowed
     return inbox

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from contracts import agreement, consent, referral
 from contracts.event import Event
 from contracts.notify import ContactLooked, ContactRecorded, MailDelivered, MailFailed, NoticeSent
-from services.kernel.decider.decision import Actor, Decision, Effect, Given, Look, Seal
-from services.kernel.errors import Missing, WrongMoment
+from services.kernel.decider.decision import Actor, Context, Decision, Effect, PrivateValue, ReadRequest
+from services.kernel.errors import InvalidTransition, NotFound
 from services.notify.domain_case import (
     Case,
     Custody,
@@ -72,35 +72,35 @@ def contact_of(tenant: str, recipient_id: UUID) -> UUID:
     return uuid5(NAMESPACE_URL, f"urn:samspil:contact:{tenant}:{recipient_id}")
 
 
-def decide(state: State | None, asked: object, given: Given) -> Decision:
+def decide(state: State | None, trigger: object, context: Context) -> Decision:
     """Return what an event, or a command, makes of a case's notices or of a recipient."""
-    match state, asked:
+    match state, trigger:
         case ((None | Case()), Event()):
-            return _hear(state or Case(), asked, given)
+            return _hear(state or Case(), trigger, context)
         case Recipient(), Event():
             return Decision(state)
         case ((None | Recipient()), RecordContact()):
-            return _record_contact(state, asked, given)
+            return _record_contact(state, trigger, context)
         case Case(), ReadNotice():
-            return _read(state, asked, given)
+            return _read(state, trigger, context)
         case Case(), NoteMail():
-            return _note_mail(state, asked)
+            return _note_mail(state, trigger)
         case None, _:
-            raise Missing
-    raise WrongMoment
+            raise NotFound
+    raise InvalidTransition
 
 
-def allows(state: State | None, asked: object, given: Given) -> bool:
+def allows(state: State | None, trigger: object, context: Context) -> bool:
     """Return whether the actor may do what is asked."""
-    match state, asked:
+    match state, trigger:
         case ((None | Recipient()), RecordContact()):
-            return _may_keep(given)
-        case Recipient(), Look(what=("contact",)):
-            return _may_keep(given)
+            return _may_keep(context)
+        case Recipient(), ReadRequest(what=("contact",)):
+            return _may_keep(context)
         case Case(), ReadNotice(notice_id=notice_id):
-            return _is_theirs(state, notice_id, inbox_of(given.actor))
+            return _is_theirs(state, notice_id, inbox_of(context.actor))
         case Case(), NoteMail():
-            return given.actor.role == "system"
+            return context.actor.role == "system"
     return False
 
 
@@ -118,11 +118,11 @@ def inbox_of(actor: Actor) -> Inbox | None:
     return None
 
 
-def _may_keep(given: Given) -> bool:
-    if given.actor.role in {"caseworker", "administrator"}:
+def _may_keep(context: Context) -> bool:
+    if context.actor.role in {"caseworker", "administrator"}:
         return True
-    inbox = inbox_of(given.actor)
-    return inbox is not None and contact_of(given.tenant, inbox.recipient_id) == given.stream_id
+    inbox = inbox_of(context.actor)
+    return inbox is not None and contact_of(context.tenant, inbox.recipient_id) == context.stream_id
 
 
 def _is_theirs(case: Case, notice_id: UUID, inbox: Inbox | None) -> bool:
@@ -132,10 +132,10 @@ def _is_theirs(case: Case, notice_id: UUID, inbox: Inbox | None) -> bool:
     return inbox == Inbox(notice.recipient_id, role_of(case.news[notice.news_id]))
 
 
-def _hear(case: Case, event: Event, given: Given) -> Decision:
+def _hear(case: Case, event: Event, context: Context) -> Decision:
     """Learn what an event says of the parties, add its news, and send the notices that now follow."""
-    learned = _learn(case, event, given.now)
-    news = dict(news_of(learned, event, given.stream_id, given.now))
+    learned = _learn(case, event, context.now)
+    news = dict(news_of(learned, event, context.stream_id, context.now))
     if news:
         learned = replace(learned, news={**learned.news, **news})
     after, fresh = inform(learned)
@@ -148,15 +148,15 @@ def _hear(case: Case, event: Event, given: Given) -> Decision:
             )
             for notice_id, notice in sent
         ),
-        effects=tuple(_mail(given, notice_id, notice, after) for notice_id, notice in sent),
+        effects=tuple(_mail(context, notice_id, notice, after) for notice_id, notice in sent),
     )
 
 
-def _mail(given: Given, notice_id: UUID, notice: Notice, case: Case) -> Effect:
+def _mail(context: Context, notice_id: UUID, notice: Notice, case: Case) -> Effect:
     about = {
-        "case_id": str(given.stream_id),
+        "case_id": str(context.stream_id),
         "notice_id": str(notice_id),
-        "contact_id": str(contact_of(given.tenant, notice.recipient_id)),
+        "contact_id": str(contact_of(context.tenant, notice.recipient_id)),
         "kind": case.news[notice.news_id].kind,
     }
     return Effect(key=notice_id, kind="mail", about=about)
@@ -215,37 +215,41 @@ def _share(case: Case, event: consent.ConsentGranted | consent.ConsentLost) -> C
     return replace(case, shares={**case.shares, event.referral_id: share})
 
 
-def _record_contact(state: Recipient | None, asked: RecordContact, given: Given) -> Decision:
-    after = Recipient(asked.language, bool(asked.email))
-    if state == after and given.private.get(ADDRESS, "") == asked.email:
+def _record_contact(state: Recipient | None, command: RecordContact, context: Context) -> Decision:
+    after = Recipient(command.language, bool(command.email))
+    if state == after and context.private.get(ADDRESS, "") == command.email:
         return Decision(state)
     recorded = ContactRecorded(
-        channel="mail" if asked.email else "inbox", language=asked.language, recipient_id=asked.recipient_id
+        channel="mail" if command.email else "inbox",
+        language=command.language,
+        recipient_id=command.recipient_id,
     )
-    return Decision(after, events=(recorded,), seals=(Seal(given.stream_id, ADDRESS, asked.email),))
+    return Decision(
+        after, events=(recorded,), private_values=(PrivateValue(context.stream_id, ADDRESS, command.email),)
+    )
 
 
-def _read(case: Case, asked: ReadNotice, given: Given) -> Decision:
-    notice = case.notices.get(asked.notice_id)
+def _read(case: Case, command: ReadNotice, context: Context) -> Decision:
+    notice = case.notices.get(command.notice_id)
     if notice is None:
-        raise Missing
+        raise NotFound
     if notice.read_at is not None:
         return Decision(case)
-    looked = ContactLooked(case_id=given.stream_id, what=("notice",), purpose="inbox")
-    return Decision(_with(case, asked.notice_id, replace(notice, read_at=given.now)), events=(looked,))
+    looked = ContactLooked(case_id=context.stream_id, what=("notice",), purpose="inbox")
+    return Decision(_with(case, command.notice_id, replace(notice, read_at=context.now)), events=(looked,))
 
 
-def _note_mail(case: Case, asked: NoteMail) -> Decision:
-    notice = case.notices.get(asked.notice_id)
+def _note_mail(case: Case, command: NoteMail) -> Decision:
+    notice = case.notices.get(command.notice_id)
     if notice is None or notice.mail != "queued":
         return Decision(case)
-    after = _with(case, asked.notice_id, replace(notice, mail=asked.went))
-    about: dict[str, Any] = {"notice_id": asked.notice_id, "recipient_id": notice.recipient_id}
-    match asked.went:
+    after = _with(case, command.notice_id, replace(notice, mail=command.went))
+    about: dict[str, Any] = {"notice_id": command.notice_id, "recipient_id": notice.recipient_id}
+    match command.went:
         case "delivered":
             return Decision(after, events=(MailDelivered(**about),))
         case "failed":
-            return Decision(after, events=(MailFailed(**about, reason=asked.reason),))
+            return Decision(after, events=(MailFailed(**about, reason=command.reason),))
     return Decision(after)
 
 

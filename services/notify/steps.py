@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from contracts.model_parts import LANGUAGES
 from services.kernel.decider.decision import Effect
-from services.kernel.decider.service import Hands
+from services.kernel.decider.service import EffectContext
 from services.kernel.errors import ConsentUnknown
 from services.kernel.settings import Settings
 from services.notify.domain import ADDRESS, NoteMail, Recipient
@@ -64,7 +64,7 @@ TEXTS: Final[Mapping[str, Texts]] = {language: read_texts(language) for language
 """The texts by language."""
 
 
-async def mail(effect: Effect, hands: Hands) -> NoteMail | None:
+async def mail(effect: Effect, context: EffectContext) -> NoteMail | None:
     """Send the mail about a notice, unless it has become void or no address is known.
 
     Returns what is to be noted, or None where the notice was taken back. Raises `ConsentUnknown`,
@@ -72,22 +72,22 @@ async def mail(effect: Effect, hands: Hands) -> NoteMail | None:
     """
     notice_id = UUID(effect.about["notice_id"])
     case_id = UUID(effect.about["case_id"])
-    case, _ = await hands.read(case_id)
+    case, _ = await context.read(case_id)
     notice = case.notices.get(notice_id) if isinstance(case, Case) else None
     if notice is None:
         return None
     if not is_visible(case, notice):
         return NoteMail(notice_id, "spared")
     news = case.news[notice.news_id]
-    if rests_on_consent(role_of(news), news.kind) and not await hands.consents_known(case_id):
+    if rests_on_consent(role_of(news), news.kind) and not await context.consents_fresh(case_id):
         raise ConsentUnknown
     contact_id = effect.about.get("contact_id")  # not there where it was queued by an older version
-    recipient, private = await hands.read(UUID(contact_id)) if contact_id else (None, {})
+    recipient, private = await context.read(UUID(contact_id)) if contact_id else (None, {})
     address = private.get(ADDRESS)
     if not isinstance(recipient, Recipient) or not isinstance(address, str) or not address:
         return NoteMail(notice_id, "inbox")
-    letter = letter_of(effect, recipient.language, address, hands.settings)
-    refusal = await _hand_over(letter, address, hands.settings)
+    letter = letter_of(effect, recipient.language, address, context.settings)
+    refusal = await _hand_over(letter, address, context.settings)
     return NoteMail(notice_id, "failed", f"smtp_{refusal}") if refusal else NoteMail(notice_id, "delivered")
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.kernel.decider.service import Saved, Tx
+from services.kernel.decider.service import StreamChange, Tx
 from services.notify.domain_case import Case, is_visible, role_of
 
 _Notice = tuple[str, UUID, UUID, UUID, str, str, datetime, str, str, datetime | None, bool]
@@ -15,7 +15,7 @@ _AFTER_ALL: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
-async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
     """Write the notices that a batch has sent, changed or taken back."""
     written: list[_Notice] = []
     taken_back: list[tuple[str, UUID]] = []
@@ -30,7 +30,7 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
         await tx.execute(_TAKE_BACK, *map(list, zip(*taken_back, strict=True)))
 
 
-def _rows(stream: Saved, state: object) -> dict[UUID, _Notice]:
+def _rows(stream: StreamChange, state: object) -> dict[UUID, _Notice]:
     if not isinstance(state, Case):
         return {}
     rows: dict[UUID, _Notice] = {}

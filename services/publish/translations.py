@@ -12,7 +12,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
 
 import services
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 from services.kernel.http.problems import TITLES, title_of
 from services.kernel.http.translations import FOLDER, TRANSLATED, context_of
 
@@ -33,12 +33,12 @@ def sentences() -> dict[str, str]:
     """Return every sentence that an answer may carry by its context: each kind of no, and HTTP's own."""
     for module in pkgutil.walk_packages(services.__path__, "services."):
         importlib.import_module(module.name)
-    found = {context_of(kind): kind.sentence() for kind in _kinds(No)}
+    found = {context_of(kind): kind.title() for kind in _kinds(ProblemError)}
     found |= dict(title_of(status) for status in (*TITLES, 400))
     return dict(sorted(found.items()))
 
 
-def _kinds(kind: type[No]) -> Iterator[type[No]]:
+def _kinds(kind: type[ProblemError]) -> Iterator[type[ProblemError]]:
     if kind.__module__.startswith("services."):
         yield kind
     for one in kind.__subclasses__():

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from contracts.event import Code, Tenant, municipality_stream
-from services.kernel.decider.decision import Given
+from services.kernel.decider.decision import Context
 from services.kernel.errors import NotAllowed
 from services.kernel.http.fields import Day
-from services.kernel.http.requests import Desk, Done, at
+from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 from services.referral import store
 from services.referral.domain_access import SHARED, STATUS, visible
@@ -44,7 +44,7 @@ from services.referral.domain_views import (
 )
 
 router = APIRouter(prefix="/referral", tags=["referral"])
-ReferralDesk = Annotated[Desk, Depends(at("referral"))]
+ReferralDesk = Annotated[RequestContext, Depends(request_context("referral"))]
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
@@ -138,27 +138,27 @@ class ReasonBody(_Body):
 
 
 @router.post("/cases", status_code=201)
-async def open_case(body: OpenBody, desk: ReferralDesk) -> Done:
+async def open_case(body: OpenBody, request: ReferralDesk) -> CommandResult:
     """Begin to follow a child in my department."""
-    if desk.actor.department_id is None:
+    if request.actor.department_id is None:
         raise NotAllowed
     command = OpenCase(
-        municipality_id=municipality_stream(desk.actor.tenant),
-        department_id=desk.actor.department_id,
+        municipality_id=municipality_stream(request.actor.tenant),
+        department_id=request.actor.department_id,
         child_id=body.child_id or new_id(),
         child=Child(**body.model_dump(exclude={"child_id"})),
     )
-    return await desk.do(new_id(), command)
+    return await request.execute(new_id(), command)
 
 
 @router.get("/cases")
 async def list_cases(
-    desk: ReferralDesk, status: Code | None = None, before: UUID | None = None, limit: Limit = 50
+    request: ReferralDesk, status: Code | None = None, before: UUID | None = None, limit: Limit = 50
 ) -> list[CaseLine]:
     """Return my department's cases, newest first; the following page begins `before` the last case."""
-    desk.need("caseworker")
-    rows = await desk.ask(
-        store.cases_of, department_id=desk.actor.department_id, status=status, before=before, limit=limit
+    request.require_role("caseworker")
+    rows = await request.query(
+        store.cases_of, department_id=request.actor.department_id, status=status, before=before, limit=limit
     )
     return [
         CaseLine(
@@ -175,31 +175,31 @@ async def list_cases(
 
 
 @router.get("/cases/{case_id}")
-async def read_case(case_id: UUID, desk: ReferralDesk) -> CaseView:
+async def read_case(case_id: UUID, request: ReferralDesk) -> CaseView:
     """Return a case as far as I may see it; the look is logged with its parts."""
     # Whether consents are known is asked where the parts are opened; here only the parts are named.
-    given = Given(desk.now, case_id, desk.actor.tenant, desk.actor, desk.models)
-    first = await desk.state(case_id, what=(STATUS,))
+    given = Context(request.now, case_id, request.actor.tenant, request.actor, request.models)
+    first = await request.read(case_id, what=(STATUS,))
     parts = tuple(sorted(visible(first.state, given) - {STATUS}))
-    seen = await desk.look(case_id, what=parts, purpose=_PURPOSE[desk.actor.role])
+    seen = await request.read_private(case_id, what=parts, purpose=_PURPOSE[request.actor.role])
     return case_view(seen.state, given, seen.version, seen.private)
 
 
 @router.post("/cases/{case_id}/views")
-async def note_views(case_id: UUID, body: ViewsBody, desk: ReferralDesk) -> Done:
+async def note_views(case_id: UUID, body: ViewsBody, request: ReferralDesk) -> CommandResult:
     """Put on record how child and family see it, before anything is planned."""
     command = NoteViews(child=View(**body.child.model_dump()), family=View(**body.family.model_dump()))
-    return await desk.do(case_id, command)
+    return await request.execute(case_id, command)
 
 
 @router.post("/cases/{case_id}/eligibility")
-async def assess(case_id: UUID, body: EligibilityBody, desk: ReferralDesk) -> Done:
+async def assess(case_id: UUID, body: EligibilityBody, request: ReferralDesk) -> CommandResult:
     """Hold the model's criteria against the case; read the case for the reasons."""
-    return await desk.do(case_id, AssessEligibility(**body.model_dump()))
+    return await request.execute(case_id, AssessEligibility(**body.model_dump()))
 
 
 @router.post("/cases/{case_id}/referrals", status_code=201)
-async def draft(case_id: UUID, body: DraftBody, desk: ReferralDesk) -> Done:
+async def draft(case_id: UUID, body: DraftBody, request: ReferralDesk) -> CommandResult:
     """Choose an offer, and name the public help that goes on."""
     referral_id = new_id()
     command = DraftReferral(
@@ -207,76 +207,78 @@ async def draft(case_id: UUID, body: DraftBody, desk: ReferralDesk) -> Done:
         public_help=tuple(Help(help_.kind, help_.department_id) for help_ in body.public_help),
         **body.model_dump(exclude={"public_help"}),
     )
-    return await desk.do(case_id, command, made=referral_id)
+    return await request.execute(case_id, command, created=referral_id)
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/await-consent")
-async def await_consent(case_id: UUID, referral_id: UUID, body: AwaitBody, desk: ReferralDesk) -> Done:
+async def await_consent(
+    case_id: UUID, referral_id: UUID, body: AwaitBody, request: ReferralDesk
+) -> CommandResult:
     """Ask all who must consent."""
-    return await desk.do(case_id, AwaitConsent(referral_id, body.facts, body.purpose or ""))
+    return await request.execute(case_id, AwaitConsent(referral_id, body.facts, body.purpose or ""))
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/send")
-async def send(case_id: UUID, referral_id: UUID, desk: ReferralDesk) -> Done:
+async def send(case_id: UUID, referral_id: UUID, request: ReferralDesk) -> CommandResult:
     """Ask the organisation, now that all have consented."""
-    return await desk.do(case_id, SendReferral(referral_id))
+    return await request.execute(case_id, SendReferral(referral_id))
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/see")
-async def see(case_id: UUID, referral_id: UUID, desk: ReferralDesk) -> Done:
+async def see(case_id: UUID, referral_id: UUID, request: ReferralDesk) -> CommandResult:
     """Say that my organisation has opened the referral."""
-    return await desk.do(case_id, SeeReferral(referral_id), fresh=True)
+    return await request.execute(case_id, SeeReferral(referral_id), any_version=True)
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/accept")
-async def accept(case_id: UUID, referral_id: UUID, desk: ReferralDesk) -> Done:
+async def accept(case_id: UUID, referral_id: UUID, request: ReferralDesk) -> CommandResult:
     """Say that my organisation takes the case."""
-    return await desk.do(case_id, AcceptReferral(referral_id))
+    return await request.execute(case_id, AcceptReferral(referral_id))
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/decline")
-async def decline(case_id: UUID, referral_id: UUID, body: ReasonBody, desk: ReferralDesk) -> Done:
+async def decline(case_id: UUID, referral_id: UUID, body: ReasonBody, request: ReferralDesk) -> CommandResult:
     """Say that my organisation does not take the case; my access ends with this."""
-    return await desk.do(case_id, DeclineReferral(referral_id, body.reason), fresh=True)
+    return await request.execute(case_id, DeclineReferral(referral_id, body.reason), any_version=True)
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/recall")
-async def recall(case_id: UUID, referral_id: UUID, body: ReasonBody, desk: ReferralDesk) -> Done:
+async def recall(case_id: UUID, referral_id: UUID, body: ReasonBody, request: ReferralDesk) -> CommandResult:
     """Take a referral back, whatever step it has reached."""
-    return await desk.do(case_id, RecallReferral(referral_id, body.reason), fresh=True)
+    return await request.execute(case_id, RecallReferral(referral_id, body.reason), any_version=True)
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/confirm-deletion")
-async def confirm_deletion(case_id: UUID, referral_id: UUID, desk: ReferralDesk) -> Done:
+async def confirm_deletion(case_id: UUID, referral_id: UUID, request: ReferralDesk) -> CommandResult:
     """Say that my organisation has deleted its copy."""
-    return await desk.do(case_id, ConfirmDeletion(referral_id), fresh=True)
+    return await request.execute(case_id, ConfirmDeletion(referral_id), any_version=True)
 
 
 @router.post("/cases/{case_id}/close")
-async def close(case_id: UUID, body: ReasonBody, desk: ReferralDesk) -> Done:
+async def close(case_id: UUID, body: ReasonBody, request: ReferralDesk) -> CommandResult:
     """Follow a case no longer."""
-    return await desk.do(case_id, CloseCase(body.reason))
+    return await request.execute(case_id, CloseCase(body.reason))
 
 
 @router.get("/inbox")
-async def read_inbox(desk: ReferralDesk, after: UUID | None = None, limit: Limit = 50) -> list[InboxLine]:
+async def read_inbox(request: ReferralDesk, after: UUID | None = None, limit: Limit = 50) -> list[InboxLine]:
     """Return what my organisation was sent and may still read, or must still delete; nothing personal."""
-    desk.need("coordinator")
-    rows = await desk.ask(
-        store.inbox, organisation_id=desk.actor.organisation_id, now=desk.now, after=after, limit=limit
+    request.require_role("coordinator")
+    rows = await request.query(
+        store.inbox, organisation_id=request.actor.organisation_id, now=request.now, after=after, limit=limit
     )
-    await desk.need_consents_known({row["case_id"] for row in rows if row["status"] in SHARED})
+    await request.require_fresh_consents({row["case_id"] for row in rows if row["status"] in SHARED})
     return [InboxLine(**row) for row in rows]
 
 
 @router.get("/funnel")
-async def read_funnel(desk: ReferralDesk) -> Funnel:
+async def read_funnel(request: ReferralDesk) -> Funnel:
     """Return my municipality's cases and referrals in numbers."""
-    desk.need("leader", "caseworker")
-    pace = await desk.ask(store.pace)
+    request.require_role("leader", "caseworker")
+    pace = await request.query(store.pace)
     return Funnel(
-        cases=[Count(**row) for row in await desk.ask(store.case_counts)],
-        referrals=[Count(**row) for row in await desk.ask(store.referral_counts)],
+        cases=[Count(**row) for row in await request.query(store.case_counts)],
+        referrals=[Count(**row) for row in await request.query(store.referral_counts)],
         median_days={step: _days(lasted) for step, lasted in pace.items() if step not in _COUNTED},
         **{name: pace[name] for name in _COUNTED},
     )

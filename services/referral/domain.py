@@ -8,8 +8,8 @@ from msgspec import Struct
 from contracts.agreement import AgreementEnded, AgreementInForce
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.event import Event
-from services.kernel.decider.decision import Decision, Given, TimerFired
-from services.kernel.errors import Missing, WrongMoment
+from services.kernel.decider.decision import Context, Decision, TimerFired
+from services.kernel.errors import InvalidTransition, NotFound
 from services.referral.domain_case import assess, close, draft, note_views, open_case
 from services.referral.domain_commands import (
     AcceptReferral,
@@ -69,67 +69,69 @@ _OF_PLAN: Final[frozenset[type]] = frozenset(
 _OF_AGREEMENT: Final[frozenset[type[Event]]] = frozenset({AgreementInForce, AgreementEnded})
 
 
-def decide(state: State | None, asked: Asked, given: Given) -> Decision:
+def decide(state: State | None, command: Asked, context: Context) -> Decision:
     """Return the state after `asked`, and what others must hear.
 
     Raises `Missing` where there is no such case or referral, and a `Refused` where a rule says no; what was
     heard raises nothing: where it does not fit, the state stays.
     """
-    if not isinstance(asked, Struct):
-        return _hear(state, asked, given)
-    if isinstance(asked, OpenCase):
-        return open_case(state, asked, given)
-    if isinstance(asked, TimerFired):
-        return climb(Turn(state, asked.ref, given), asked) if isinstance(state, Case) else Decision(state)
+    if not isinstance(command, Struct):
+        return _hear(state, command, context)
+    if isinstance(command, OpenCase):
+        return open_case(state, command, context)
+    if isinstance(command, TimerFired):
+        return (
+            climb(Turn(state, command.ref, context), command) if isinstance(state, Case) else Decision(state)
+        )
     if not isinstance(state, Case):
-        raise Missing
-    return _obey(state, asked, given)
+        raise NotFound
+    return _obey(state, command, context)
 
 
-def also(state: State | None, asked: Asked) -> tuple[UUID, ...]:
+def also(state: State | None, command: Asked) -> tuple[UUID, ...]:
     """Return the further streams that an input needs: who is asked, for what, under which model.
 
     Several events of one batch are decided one after the other, so what is heard names its offer whatever
     the referral's state was before the batch.
     """
-    if type(asked) in _OF_PLAN:
-        referral = state.referrals.get(asked.referral_id) if isinstance(state, Case) else None  # type: ignore[union-attr]  # each of these names one
+    if type(command) in _OF_PLAN:
+        referral = state.referrals.get(command.referral_id) if isinstance(state, Case) else None  # type: ignore[union-attr]  # each of these names one
         if referral is None:
             return ()
         plan = referral.plan
-        offer = () if isinstance(asked, SendReferral) else (plan.offer_id,)
-        return (*offer, plan.organisation_id) if isinstance(asked, SendReferral | AcceptReferral) else offer
-    match asked:
+        offer = () if isinstance(command, SendReferral) else (plan.offer_id,)
+        return (*offer, plan.organisation_id) if isinstance(command, SendReferral | AcceptReferral) else offer
+    match command:
         case OpenCase():
-            return (asked.municipality_id,)
+            return (command.municipality_id,)
         case AssessEligibility(offer_id=UUID() as offer_id):
             return (offer_id,)
         case DraftReferral():
-            return (asked.offer_id, asked.organisation_id)
+            return (command.offer_id, command.organisation_id)
     return ()
 
 
-def _obey(case: Case, asked: OfCase, given: Given) -> Decision:
-    match asked:
+def _obey(case: Case, command: OfCase, context: Context) -> Decision:
+    match command:
         case NoteViews():
-            return note_views(case, asked, given)
+            return note_views(case, command, context)
         case AssessEligibility():
-            return assess(case, asked, given)
+            return assess(case, command, context)
         case DraftReferral():
-            return draft(case, asked, given)
+            return draft(case, command, context)
         case CloseCase():
-            return close(case, asked, given)
-    referral = case.referrals.get(asked.referral_id)
+            return close(case, command, context)
+    referral = case.referrals.get(command.referral_id)
     if referral is None:
-        raise Missing
-    return _go_on(Turn(case, asked.referral_id, given), referral, asked)
+        raise NotFound
+    return _go_on(Turn(case, command.referral_id, context), referral, command)
 
 
-def _go_on(turn: Turn, referral: Referral, asked: OfReferral) -> Decision:  # noqa: PLR0911  the table of steps
+def _go_on(turn: Turn, referral: Referral, command: OfReferral) -> Decision:  # noqa: PLR0911  the table of steps
     """Take one referral one step on; a step that was taken before changes nothing."""
-    match referral, asked:
+    match referral, command:
         case Drafted(), AwaitConsent():
-            return await_consent(turn, referral, asked)
+            return await_consent(turn, referral, command)
         case Ready(), SendReferral():
             return send(turn, referral)
         case Sent(), SeeReferral():
@@ -137,23 +139,23 @@ def _go_on(turn: Turn, referral: Referral, asked: OfReferral) -> Decision:  # no
         case ((Sent() | Seen()), AcceptReferral()):
             return accept(turn, referral)
         case ((Sent() | Seen()), DeclineReferral()):
-            return decline(turn, referral, asked)
+            return decline(turn, referral, command)
         case _, RecallReferral() if isinstance(referral, Open):
-            return recall(turn, referral, asked)
+            return recall(turn, referral, command)
         case ((Recalled() | Withdrawn()), ConfirmDeletion()) if (
             referral.delete_by and not referral.deleted_at
         ):
             return confirm_deletion(turn, referral)
-    if _is_so(turn, referral, asked):
+    if _is_so(turn, referral, command):
         return Decision(turn.case)
-    raise WrongMoment(str(referral.__struct_config__.tag))
+    raise InvalidTransition(str(referral.__struct_config__.tag))
 
 
-def _is_so(turn: Turn, referral: Referral, asked: OfReferral) -> bool:
+def _is_so(turn: Turn, referral: Referral, command: OfReferral) -> bool:
     """Return whether a step was taken before."""
-    match referral, asked:
+    match referral, command:
         case AwaitingConsent(), AwaitConsent():
-            return is_asked(turn, referral, asked)
+            return is_asked(turn, referral, command)
         case (
             (Sent(), SendReferral())
             | (Seen(), SeeReferral())
@@ -167,23 +169,23 @@ def _is_so(turn: Turn, referral: Referral, asked: OfReferral) -> bool:
     return False
 
 
-def _hear(state: State | None, heard: Event, given: Given) -> Decision:
+def _hear(state: State | None, heard: Event, context: Context) -> Decision:
     kind = type(heard)  # looked up: a contract's class takes its time to say what is an instance of it
     if kind in _OF_CONSENT and (state is None or isinstance(state, Case | Expected)):
-        return hear_of_consent(state or Expected(), heard, given)
+        return hear_of_consent(state or Expected(), heard, context)
     if kind in _OF_AGREEMENT and isinstance(state, Case):
-        return _hear_of_agreement(state, heard, given)
+        return _hear_of_agreement(state, heard, context)
     return hear_directory(state, heard)
 
 
-def _hear_of_agreement(case: Case, heard: Event, given: Given) -> Decision:
+def _hear_of_agreement(case: Case, heard: Event, context: Context) -> Decision:
     match heard:
         case AgreementInForce():
             referral = case.referrals.get(heard.referral_id)
             if isinstance(referral, Accepted):
-                return begin(Turn(case, heard.referral_id, given), referral)
+                return begin(Turn(case, heard.referral_id, context), referral)
         case AgreementEnded():
             referral = case.referrals.get(heard.referral_id)
             if isinstance(referral, Placed):
-                return end(Turn(case, heard.referral_id, given), referral, heard)
+                return end(Turn(case, heard.referral_id, context), referral, heard)
     return Decision(case)

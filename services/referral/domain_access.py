@@ -4,7 +4,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from contracts.model_parts import by_code
-from services.kernel.decider.decision import Actor, Given, Look
+from services.kernel.decider.decision import Actor, Context, ReadRequest
 from services.kernel.errors import ConsentUnknown
 from services.referral.domain_commands import (
     AcceptReferral,
@@ -46,24 +46,24 @@ _Caseworkers: TypeAlias = (
 _Coordinators: TypeAlias = SeeReferral | AcceptReferral | DeclineReferral | ConfirmDeletion
 
 
-def allows(state: State | None, asked: Command | Look, given: Given) -> bool:
+def allows(state: State | None, command: Command | ReadRequest, context: Context) -> bool:
     """Return whether the actor may take a step, or look at parts of a case.
 
     Raises `ConsentUnknown` where a coordinator might be let in and the gate cannot be trusted.
     """
-    actor = given.actor
-    if isinstance(asked, OpenCase):
-        return actor.role == "caseworker" and actor.department_id == asked.department_id
+    actor = context.actor
+    if isinstance(command, OpenCase):
+        return actor.role == "caseworker" and actor.department_id == command.department_id
     if not isinstance(state, Case):
         return False
-    if isinstance(asked, Look):
-        return set(asked.what) <= visible(state, given)
-    return _may_step(state, asked, given)
+    if isinstance(command, ReadRequest):
+        return set(command.what) <= visible(state, context)
+    return _may_step(state, command, context)
 
 
-def visible(case: Case, given: Given) -> frozenset[str]:
+def visible(case: Case, context: Context) -> frozenset[str]:
     """Return which parts of a case the actor may see; with nothing to see not even its status."""
-    actor = given.actor
+    actor = context.actor
     match actor.role:
         case "caseworker" if _is_caseworker(case, actor):
             return FULL | {STATUS}
@@ -72,41 +72,41 @@ def visible(case: Case, given: Given) -> frozenset[str]:
         case "young_person" if case.custody and actor.id == case.custody.young_person_id:
             return YOUNG_PERSONS | {STATUS}
         case "coordinator":
-            facts = [shared_facts(case, referral_id, given) for referral_id in shared_with(case, given)]
+            facts = [shared_facts(case, referral_id, context) for referral_id in shared_with(case, context)]
             return frozenset().union(*facts, {STATUS} if facts else ())
         case _:
             return frozenset()
 
 
-def shared_with(case: Case, given: Given) -> tuple[UUID, ...]:
+def shared_with(case: Case, context: Context) -> tuple[UUID, ...]:
     """Return the referrals that the coordinator's organisation may read now."""
     return tuple(
         referral_id
         for referral_id, referral in case.referrals.items()
-        if _is_coordinator(referral, given.actor) and _is_shared(case, referral_id, referral, given)
+        if _is_coordinator(referral, context.actor) and _is_shared(case, referral_id, referral, context)
     )
 
 
-def shared_facts(case: Case, referral_id: UUID, given: Given) -> frozenset[str]:
+def shared_facts(case: Case, referral_id: UUID, context: Context) -> frozenset[str]:
     """Return the facts that the organisation sees of a referral at the step it has reached."""
     referral = case.referrals[referral_id]
     if not isinstance(referral, Shared):
         return frozenset()
-    model = given.models[case.ref]
+    model = context.models[case.ref]
     reached = {"sent", "accepted"} if isinstance(referral, Accepted | UnderWay) else {"sent"}
     found = (by_code(model.facts, code) for code in referral.scope.facts)
     return frozenset(fact.code for fact in found if fact and fact.shown_from in reached)
 
 
-def _may_step(case: Case, asked: _Caseworkers | _Coordinators, given: Given) -> bool:
-    if isinstance(asked, _Caseworkers):
-        return _is_caseworker(case, given.actor)
-    referral = case.referrals.get(asked.referral_id)
-    if referral is None or not _is_coordinator(referral, given.actor):
+def _may_step(case: Case, command: _Caseworkers | _Coordinators, context: Context) -> bool:
+    if isinstance(command, _Caseworkers):
+        return _is_caseworker(case, context.actor)
+    referral = case.referrals.get(command.referral_id)
+    if referral is None or not _is_coordinator(referral, context.actor):
         return False
     # an organisation can always go and delete, which shows it nothing; what it does else, the gate guards
-    exits = isinstance(asked, DeclineReferral | ConfirmDeletion)
-    return exits or _is_shared(case, asked.referral_id, referral, given)
+    exits = isinstance(command, DeclineReferral | ConfirmDeletion)
+    return exits or _is_shared(case, command.referral_id, referral, context)
 
 
 def _is_caseworker(case: Case, actor: Actor) -> bool:
@@ -117,9 +117,9 @@ def _is_coordinator(referral: Referral, actor: Actor) -> bool:
     return actor.role == "coordinator" and actor.organisation_id == referral.plan.organisation_id
 
 
-def _is_shared(case: Case, referral_id: UUID, referral: Referral, given: Given) -> bool:
+def _is_shared(case: Case, referral_id: UUID, referral: Referral, context: Context) -> bool:
     if not isinstance(referral, Shared):
         return False
-    if not given.consents_known:
+    if not context.consents_fresh:
         raise ConsentUnknown
-    return Turn(case, referral_id, given).covers(referral)
+    return Turn(case, referral_id, context).covers(referral)

@@ -10,7 +10,7 @@ from contracts import referral as told
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.event import Event
 from contracts.model import CollaborationModel
-from services.kernel.decider.decision import Decision, Given
+from services.kernel.decider.decision import Context, Decision
 from services.referral.domain_commands import AwaitConsent
 from services.referral.domain_eligibility import known
 from services.referral.domain_places import releasing
@@ -40,14 +40,14 @@ LAPSED: Final = "lapsed"
 """The consent service's word for a question that nobody answered in time."""
 
 
-def await_consent(turn: Turn, drafted: Drafted, asked: AwaitConsent) -> Decision:
+def await_consent(turn: Turn, drafted: Drafted, command: AwaitConsent) -> Decision:
     """Ask all who must consent, and go on at once where their answer was heard before the question."""
     case = turn.case
     if case.eligibility is None or not case.eligibility.eligible:
         raise NotEligible
     waiting = AwaitingConsent(
         plan=drafted.plan,
-        scope=_scope(drafted.plan, asked, turn.model),
+        scope=_scope(drafted.plan, command, turn.model),
         remind_on=turn.due_in(turn.model.deadlines.consent_remind),
         lapse_on=turn.due_in(turn.model.deadlines.consent_lapse),
     )
@@ -67,20 +67,20 @@ def await_consent(turn: Turn, drafted: Drafted, asked: AwaitConsent) -> Decision
     return Decision(answer.state, asking.events + answer.events, asking.timers + answer.timers)
 
 
-def is_asked(turn: Turn, waiting: AwaitingConsent, asked: AwaitConsent) -> bool:
+def is_asked(turn: Turn, waiting: AwaitingConsent, command: AwaitConsent) -> bool:
     """Return whether just this is asked for already; other facts are another question, and never mixed in."""
-    return _scope(waiting.plan, asked, turn.model) == waiting.scope
+    return _scope(waiting.plan, command, turn.model) == waiting.scope
 
 
-def hear_of_consent(state: Case | Expected, heard: Event, given: Given) -> Decision:
+def hear_of_consent(state: Case | Expected, heard: Event, context: Context) -> Decision:
     """Remember what was said, and let the referral that it is about go on or stop."""
     match heard:
         case ConsentGranted():
             scope = Scope(heard.purpose, heard.facts)
             granted = Granted(heard.organisation_id, scope, heard.until)
-            return _known_of(state, heard.referral_id, granted, given)
+            return _known_of(state, heard.referral_id, granted, context)
         case ConsentLost():
-            return _known_of(state, heard.referral_id, Lost(heard.reason), given)
+            return _known_of(state, heard.referral_id, Lost(heard.reason), context)
         case CustodyRecorded():
             return Decision(replace(state, custody=Custody(heard.holder_ids, heard.young_person_id)))
     return Decision(state)
@@ -96,19 +96,21 @@ def expired(turn: Turn, referral: Referral, day: date) -> Decision:
     return turn.moved(over, event)
 
 
-def _scope(plan: Plan, asked: AwaitConsent, model: CollaborationModel) -> Scope:
+def _scope(plan: Plan, command: AwaitConsent, model: CollaborationModel) -> Scope:
     """Return what is asked for: the chosen facts, and those without which no referral is understood."""
-    purpose = asked.purpose or plan.purposes[0]
+    purpose = command.purpose or plan.purposes[0]
     if purpose not in plan.purposes:
         raise CodeUnknown(purpose)
-    for fact in asked.facts:
+    for fact in command.facts:
         known(fact, model.facts)
-    return Scope(purpose, tuple(fact.code for fact in model.facts if fact.always or fact.code in asked.facts))
+    return Scope(
+        purpose, tuple(fact.code for fact in model.facts if fact.always or fact.code in command.facts)
+    )
 
 
-def _known_of(state: Case | Expected, referral_id: UUID, consent: Consent, given: Given) -> Decision:
+def _known_of(state: Case | Expected, referral_id: UUID, consent: Consent, context: Context) -> Decision:
     state = replace(state, consents={**state.consents, referral_id: consent})
-    return _answer(Turn(state, referral_id, given)) if isinstance(state, Case) else Decision(state)
+    return _answer(Turn(state, referral_id, context)) if isinstance(state, Case) else Decision(state)
 
 
 def _answer(turn: Turn) -> Decision:

@@ -6,7 +6,7 @@ from typing import Final
 
 from contracts.model import CollaborationModel
 from contracts.model_parts import Criterion, Word, by_code
-from services.kernel.decider.decision import Given
+from services.kernel.decider.decision import Context
 from services.kernel.decider.working_days import calendar_of
 from services.referral.domain_commands import AssessEligibility
 from services.referral.domain_refusals import AnswerMissing, ChildErased, CodeUnknown, OfferUnknown
@@ -17,18 +17,18 @@ _BANDS: Final = ((0, 2), (3, 5), (6, 9), (10, 12), (13, 15), (16, 17))
 
 
 def weigh(
-    model: CollaborationModel, asked: AssessEligibility, given: Given
+    model: CollaborationModel, command: AssessEligibility, context: Context
 ) -> tuple[bool, bool, tuple[str, ...]]:
     """Return whether the case is eligible, whether it belongs in the statutory channel, and every reason.
 
     The reasons are the model's own, in its order. A criterion that only an offer can decide is left out
     while no offer is chosen and the professional has not answered it.
     """
-    _must_be_words(model, asked)
+    _must_be_words(model, command)
     eligible, statutory_channel = True, False
     reasons: list[str] = []
     for criterion in model.eligibility:
-        holds = _holds(criterion, model, asked, given)
+        holds = _holds(criterion, model, command, context)
         if holds is None:
             continue
         reasons.append(criterion.holds.code if holds else criterion.fails.code)
@@ -46,9 +46,9 @@ def offer_covers(offer: Offer, theme: str, age: int, tenant: str) -> str:
     return "" if tenant in offer.areas else "area"
 
 
-def age_of(given: Given, model: CollaborationModel) -> int:
+def age_of(context: Context, model: CollaborationModel) -> int:
     """Return the child's full years today, reckoned anew each time; negative before the birth."""
-    return _years(date.fromisoformat(_about_child(given, "born")), calendar_of(model).today(given.now))
+    return _years(date.fromisoformat(_about_child(context, "born")), calendar_of(model).today(context.now))
 
 
 def age_band(born: date, today: date) -> str:
@@ -63,57 +63,58 @@ def known(code: str, words: Iterable[Word]) -> None:
         raise CodeUnknown(code)
 
 
-def _must_be_words(model: CollaborationModel, asked: AssessEligibility) -> None:
-    theme = by_code(model.themes, asked.theme)
+def _must_be_words(model: CollaborationModel, command: AssessEligibility) -> None:
+    theme = by_code(model.themes, command.theme)
     if theme is None:
-        raise CodeUnknown(asked.theme)
-    if asked.measure not in theme.measures:
-        raise CodeUnknown(asked.measure)
-    for condition in asked.conditions:
+        raise CodeUnknown(command.theme)
+    if command.measure not in theme.measures:
+        raise CodeUnknown(command.measure)
+    for condition in command.conditions:
         known(condition, model.target_group.conditions)
-    for factor in asked.factors:
+    for factor in command.factors:
         known(factor, model.target_group.factors)
-    for answered in asked.answers:
+    for answered in command.answers:
         known(answered, model.eligibility)
 
 
 def _holds(
-    criterion: Criterion, model: CollaborationModel, asked: AssessEligibility, given: Given
+    criterion: Criterion, model: CollaborationModel, command: AssessEligibility, context: Context
 ) -> bool | None:
     match criterion.by:
         case "age":
-            return model.target_group.age_from <= age_of(given, model) <= model.target_group.age_to
+            return model.target_group.age_from <= age_of(context, model) <= model.target_group.age_to
         case "residence":
             return (
-                not model.target_group.residence_required or _about_child(given, "residence") == given.tenant
+                not model.target_group.residence_required
+                or _about_child(context, "residence") == context.tenant
             )
         case "condition":
-            return bool(asked.conditions)
+            return bool(command.conditions)
         case "offer":
-            return _offer_holds(criterion, model, asked, given)
+            return _offer_holds(criterion, model, command, context)
         case "answer":
-            if criterion.code not in asked.answers:
+            if criterion.code not in command.answers:
                 raise AnswerMissing(criterion.code)
-            return asked.answers[criterion.code]
+            return command.answers[criterion.code]
 
 
 def _offer_holds(
-    criterion: Criterion, model: CollaborationModel, asked: AssessEligibility, given: Given
+    criterion: Criterion, model: CollaborationModel, command: AssessEligibility, context: Context
 ) -> bool | None:
-    if asked.offer_id is None:
-        return asked.answers.get(criterion.code)
-    offer = given.others.get(asked.offer_id)
+    if command.offer_id is None:
+        return command.answers.get(criterion.code)
+    offer = context.others.get(command.offer_id)
     if not isinstance(offer, Offer):
         raise OfferUnknown
-    return not offer_covers(offer, asked.theme, age_of(given, model), given.tenant)
+    return not offer_covers(offer, command.theme, age_of(context, model), context.tenant)
 
 
 def _years(born: date, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
-def _about_child(given: Given, name: str) -> str:
+def _about_child(context: Context, name: str) -> str:
     try:
-        return str(given.private[name])
+        return str(context.private[name])
     except KeyError:
         raise ChildErased from None

@@ -14,7 +14,7 @@ from contracts.directory import (
 )
 from contracts.event import Event
 from contracts.referral import PlaceReleased, PlaceTaken
-from services.kernel.decider.decision import Decision, Given
+from services.kernel.decider.decision import Context, Decision
 from services.referral.domain_refusals import NoPlaceFree, OfferUnknown
 from services.referral.domain_states import Municipality, Offer, Organisation, Placed, Referral, State
 
@@ -39,9 +39,9 @@ def hear_directory(state: State | None, heard: Event) -> Decision:
     return Decision(state)
 
 
-def taking(referral_id: UUID, offer_id: UUID, given: Given) -> Mapping[UUID, Decision]:
+def taking(referral_id: UUID, offer_id: UUID, context: Context) -> Mapping[UUID, Decision]:
     """Return the offer with one more place taken; raise `NoPlaceFree` where there is none."""
-    offer = given.others.get(offer_id)
+    offer = context.others.get(offer_id)
     if not isinstance(offer, Offer):
         raise OfferUnknown
     if offer.taken >= offer.places:
@@ -52,10 +52,10 @@ def taking(referral_id: UUID, offer_id: UUID, given: Given) -> Mapping[UUID, Dec
     }
 
 
-def releasing(referral_id: UUID, referral: Referral, given: Given) -> Mapping[UUID, Decision]:
+def releasing(referral_id: UUID, referral: Referral, context: Context) -> Mapping[UUID, Decision]:
     """Return the offer with the place free again that the referral had, if it had one."""
     offer_id = referral.plan.offer_id
-    offer = given.others.get(offer_id)
+    offer = context.others.get(offer_id)
     if not isinstance(referral, Placed) or not isinstance(offer, Offer):
         return {}
     taken = offer.taken - 1

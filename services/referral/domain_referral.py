@@ -97,35 +97,35 @@ def accept(turn: Turn, asking: Asking) -> Decision:
     return turn.moved(accepted, event, places)
 
 
-def decline(turn: Turn, asking: Asking, asked: DeclineReferral) -> Decision:
+def decline(turn: Turn, asking: Asking, command: DeclineReferral) -> Decision:
     """Note that the organisation does not take the case; its access ends with this."""
-    known(asked.reason, turn.model.decline_reasons)
+    known(command.reason, turn.model.decline_reasons)
     declined = Declined(
         plan=asking.plan,
-        reason=asked.reason,
+        reason=command.reason,
         declined_at=turn.given.now,
         in_time=turn.today <= asking.answer_by,
     )
     event = told.ReferralDeclined(
-        referral_id=turn.referral_id, organisation_id=asking.plan.organisation_id, reason=asked.reason
+        referral_id=turn.referral_id, organisation_id=asking.plan.organisation_id, reason=command.reason
     )
     return turn.moved(declined, event)
 
 
-def recall(turn: Turn, current: Open, asked: RecallReferral) -> Decision:
+def recall(turn: Turn, current: Open, command: RecallReferral) -> Decision:
     """Take the referral back, at any time; what had reached the organisation must be deleted."""
-    known(asked.reason, turn.model.recall_reasons)
+    known(command.reason, turn.model.recall_reasons)
     delete_by = turn.due_in(turn.model.deadlines.delete_confirm)
     stopped = Recalled(
         plan=current.plan,
-        reason=asked.reason,
+        reason=command.reason,
         recalled_at=turn.given.now,
         delete_by=delete_by if isinstance(current, Shared) else None,
     )
     event = told.ReferralRecalled(
         referral_id=turn.referral_id,
         organisation_id=current.plan.organisation_id,
-        reason=asked.reason,
+        reason=command.reason,
         delete_by=delete_by,
     )
     return turn.moved(stopped, event, releasing(turn.referral_id, current, turn.given))

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from contracts.event import Event
 from contracts.model import CollaborationModel
-from services.kernel.decider.decision import Decision, Given
+from services.kernel.decider.decision import Context, Decision
 from services.kernel.decider.working_days import Calendar, calendar_of
 from services.kernel.errors import ConsentUnknown
 from services.referral.domain_refusals import ConsentMissing
@@ -24,7 +24,7 @@ class Turn(Struct, frozen=True):
 
     case: Case
     referral_id: UUID
-    given: Given
+    given: Context
 
     @property
     def model(self) -> CollaborationModel:
@@ -68,7 +68,7 @@ class Turn(Struct, frozen=True):
 
     def must_cover(self, referral: Ready | Shared) -> None:
         """Raise `ConsentUnknown` or `ConsentMissing` where the gate is not surely open."""
-        if not self.given.consents_known:
+        if not self.given.consents_fresh:
             raise ConsentUnknown
         if not self.covers(referral):
             raise ConsentMissing

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from contracts.model_parts import Text
-from services.kernel.decider.decision import Given
+from services.kernel.decider.decision import Context
 from services.kernel.decider.working_days import calendar_of
 from services.referral.domain_access import shared_facts, shared_with, visible
 from services.referral.domain_eligibility import age_band
@@ -159,27 +159,29 @@ class Funnel(BaseModel):
     answered_in_time: int
 
 
-def case_view(case: Case, given: Given, version: int, private: Mapping[str, Any]) -> CaseView:
+def case_view(case: Case, context: Context, version: int, private: Mapping[str, Any]) -> CaseView:
     """Return what the actor may see; an organisation sees its own referrals and what was consented to."""
-    parts = visible(case, given)
-    outside = given.actor.role == "coordinator"
-    shown = shared_with(case, given) if outside else tuple(case.referrals)
+    parts = visible(case, context)
+    outside = context.actor.role == "coordinator"
+    shown = shared_with(case, context) if outside else tuple(case.referrals)
     return CaseView(
-        case_id=given.stream_id,
+        case_id=context.stream_id,
         version=version,
         department_id=case.department_id,
         caseworker_id=case.caseworker_id,
         model=case.ref,
         opened_at=case.opened_at,
         closed=case.ending is not None,
-        facts=_facts(case, parts, given, private),
+        facts=_facts(case, parts, context, private),
         views=None if outside or not case.views else _views(case.views),
-        eligibility=None if outside or not case.eligibility else _eligibility(case, case.eligibility, given),
+        eligibility=None
+        if outside or not case.eligibility
+        else _eligibility(case, case.eligibility, context),
         referrals=[
             _referral(
                 referral_id,
                 case.referrals[referral_id],
-                shared_facts(case, referral_id, given) if outside else parts,
+                shared_facts(case, referral_id, context) if outside else parts,
                 private,
                 outside=outside,
             )
@@ -188,7 +190,7 @@ def case_view(case: Case, given: Given, version: int, private: Mapping[str, Any]
     )
 
 
-def _facts(case: Case, parts: frozenset[str], given: Given, private: Mapping[str, Any]) -> CaseFacts:
+def _facts(case: Case, parts: frozenset[str], context: Context, private: Mapping[str, Any]) -> CaseFacts:
     names = {
         "first_name", "family_name", "born", "residence", "language", "contact", "practical",
         "child_view", "family_view", "conditions", "factors", "judgement",
@@ -197,7 +199,7 @@ def _facts(case: Case, parts: frozenset[str], given: Given, private: Mapping[str
         names |= {"child_view", "family_view"}
     told = {name: private[name] for name in names if name in private}
     if "age_band" in parts and "born" in private:
-        today = calendar_of(given.models[case.ref]).today(given.now)
+        today = calendar_of(context.models[case.ref]).today(context.now)
         told["age_band"] = age_band(date.fromisoformat(private["born"]), today)
     return CaseFacts.model_validate(told)
 
@@ -206,14 +208,14 @@ def _views(views: Views) -> ViewsView:
     return ViewsView(child=views.child, family=views.family, noted_at=views.noted_at)
 
 
-def _eligibility(case: Case, found: Eligibility, given: Given) -> EligibilityView:
+def _eligibility(case: Case, found: Eligibility, context: Context) -> EligibilityView:
     return EligibilityView(
         eligible=found.eligible,
         reasons=found.reasons,
         theme=found.theme,
         measure=found.measure,
         assessed_at=found.assessed_at,
-        statutory_channel=given.models[case.ref].statutory_channel if found.statutory_channel else None,
+        statutory_channel=context.models[case.ref].statutory_channel if found.statutory_channel else None,
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from contracts import referral as told
 from contracts.event import Event
-from services.kernel.decider.service import Saved, Tx
+from services.kernel.decider.service import StreamChange, Tx
 from services.referral.domain_past import STEPS, Past, pasts_of
 from services.referral.domain_states import (
     Accepted,
@@ -30,7 +30,7 @@ _LISTED: Final = ("views", "eligibility", "ending", "department_id", "opened_at"
 _BIT: Final[Mapping[type[Event], int]] = {kind: 1 << step for kind, step in STEPS.items()}
 
 
-async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
     """Write the cases and referrals that have changed, each kind by one statement."""
     moved = [one for one in saved if isinstance(one.state, Case)]
     cases = [row for one in moved for row in _case_rows(one)]
@@ -44,7 +44,7 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
         await tx.execute(_MOVE_REFERRALS, *zip(*referrals, strict=True))
 
 
-async def rebuild(tx: Tx, whole: Sequence[Saved]) -> None:
+async def rebuild(tx: Tx, whole: Sequence[StreamChange]) -> None:
     """Write cases and referrals anew, from what the cases hold now and from all that they have said."""
     known = [one for one in whole if isinstance(one.state, Case)]
     if known:
@@ -90,14 +90,14 @@ async def pace(tx: Tx, *, tenant: str) -> dict[str, Any]:
     return dict(row or {})
 
 
-def _case_rows(one: Saved) -> list[Row]:
+def _case_rows(one: StreamChange) -> list[Row]:
     case, before = one.state, one.before
     if isinstance(before, Case) and all(getattr(before, part) is getattr(case, part) for part in _LISTED):
         return []
     return [_case_row(one, case)]
 
 
-def _case_row(one: Saved, case: Case) -> Row:
+def _case_row(one: StreamChange, case: Case) -> Row:
     if case.ending:
         status = "closed"
     elif case.eligibility:
@@ -108,7 +108,7 @@ def _case_row(one: Saved, case: Case) -> Row:
     return one.stream_id, one.tenant, case.department_id, status, reason, case.opened_at
 
 
-def _draft_rows(one: Saved) -> list[Row]:
+def _draft_rows(one: StreamChange) -> list[Row]:
     rows: list[Row] = []
     for sent in one.events:
         body = sent.body
@@ -119,7 +119,7 @@ def _draft_rows(one: Saved) -> list[Row]:
     return rows
 
 
-def _referral_rows(one: Saved) -> list[Row]:
+def _referral_rows(one: StreamChange) -> list[Row]:
     case: Case = one.state
     referrals, consents = _known_before(one)
     steps, at = _steps(one)
@@ -137,7 +137,7 @@ def _referral_rows(one: Saved) -> list[Row]:
     return rows
 
 
-def _past_row(one: Saved, past: Past) -> Row:
+def _past_row(one: StreamChange, past: Past) -> Row:
     case: Case = one.state
     referral_id = past.drafted.referral_id
     referral = case.referrals[referral_id]
@@ -150,12 +150,12 @@ def _past_row(one: Saved, past: Past) -> Row:
     )  # fmt: skip
 
 
-def _known_before(one: Saved) -> tuple[Mapping[UUID, Referral], Mapping[UUID, Consent]]:
+def _known_before(one: StreamChange) -> tuple[Mapping[UUID, Referral], Mapping[UUID, Consent]]:
     before = one.before
     return (before.referrals, before.consents) if isinstance(before, Case) else ({}, {})
 
 
-def _steps(one: Saved) -> tuple[Mapping[UUID, int], datetime | None]:
+def _steps(one: StreamChange) -> tuple[Mapping[UUID, int], datetime | None]:
     """Return the steps that each referral has just taken, and when: what is saved together has one time."""
     steps: dict[UUID, int] = {}
     at = None

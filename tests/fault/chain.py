@@ -15,9 +15,9 @@ from contracts.agreement import AgreementAccessRefused, AgreementLooked
 from contracts.consent import ConsentAccessRefused, ConsentGiven, ConsentLooked, ConsentTicked
 from contracts.notify import ContactLooked, MailDelivered, NotifyAccessRefused
 from contracts.referral import CaseAccessRefused, CaseLooked, ReferralReady, ReferralSeen
-from services.kernel.decider.decision import Decision, Effect, Given, Timer, TimerFired
-from services.kernel.decider.service import Hands, Service
-from services.kernel.http.requests import Desk, Done, at
+from services.kernel.decider.decision import Context, Decision, Effect, Timer, TimerFired
+from services.kernel.decider.service import EffectContext, Service
+from services.kernel.http.requests import CommandResult, RequestContext, request_context
 
 ORGANISATION: Final = uuid5(NAMESPACE_URL, "an organisation")
 NOWHERE: Final = Path("no-such-folder")
@@ -49,35 +49,35 @@ def woken(ref: UUID) -> UUID:
     return uuid5(ref, "woken")
 
 
-def _seen(book: Book, ref: UUID, given: Given, timers: tuple[Timer, ...] = ()) -> Decision:
-    told = ReferralSeen(referral_id=ref, organisation_id=ORGANISATION, seen_at=given.now)
+def _seen(book: Book, ref: UUID, context: Context, timers: tuple[Timer, ...] = ()) -> Decision:
+    told = ReferralSeen(referral_id=ref, organisation_id=ORGANISATION, seen_at=context.now)
     return Decision(structs.replace(book, seen=(*book.seen, ref)), (told,), timers)
 
 
-def ask(book: Book | None, asked: Any, given: Given) -> Decision:
+def ask(book: Book | None, trigger: Any, context: Context) -> Decision:
     """Count what is asked, and later what the clock says."""
     now = book or Book()
-    match asked:
+    match trigger:
         case Count():
-            timers = (Timer("wake", asked.ref, asked.wake_at),) if asked.wake_at else ()
-            return _seen(now, asked.ref, given, timers)
+            timers = (Timer("wake", trigger.ref, trigger.wake_at),) if trigger.wake_at else ()
+            return _seen(now, trigger.ref, context, timers)
         case TimerFired():
-            return _seen(now, woken(asked.ref), given)
+            return _seen(now, woken(trigger.ref), context)
     return Decision(book)
 
 
-def tell(book: Book | None, asked: Any, given: Given) -> Decision:
+def tell(book: Book | None, trigger: Any, context: Context) -> Decision:
     """Count what was seen, and say so; a `ReferralReady` breaks the rule on purpose."""
     now = book or Book()
-    match asked:
+    match trigger:
         case ReferralSeen():
-            ref = asked.referral_id
+            ref = trigger.referral_id
             told = ConsentGiven(
                 consent_id=ref,
                 referral_id=ref,
                 holder_id=ORGANISATION,
-                given_at=given.now,
-                expires_at=given.now + timedelta(days=1),
+                given_at=context.now,
+                expires_at=context.now + timedelta(days=1),
             )
             return Decision(structs.replace(now, seen=(*now.seen, ref)), (told,))
         case ReferralReady():
@@ -85,39 +85,43 @@ def tell(book: Book | None, asked: Any, given: Given) -> Decision:
     return Decision(book)
 
 
-def hear(book: Book | None, asked: Any, _given: Given) -> Decision:
+def hear(book: Book | None, trigger: Any, _given: Context) -> Decision:
     """Count what two others say."""
     now = book or Book()
-    match asked:
+    match trigger:
         case ReferralSeen():
-            return Decision(structs.replace(now, seen=(*now.seen, asked.referral_id)))
+            return Decision(structs.replace(now, seen=(*now.seen, trigger.referral_id)))
         case ConsentGiven():
-            return Decision(structs.replace(now, given=(*now.given, asked.consent_id)))
+            return Decision(structs.replace(now, given=(*now.given, trigger.consent_id)))
     return Decision(book)
 
 
-def send(book: Book | None, asked: Any, _given: Given) -> Decision:
+def send(book: Book | None, trigger: Any, _given: Context) -> Decision:
     """Send one mail for each that was given, and note that it was taken."""
     now = book or Book()
-    match asked:
+    match trigger:
         case ConsentGiven():
-            ref = asked.consent_id
+            ref = trigger.consent_id
             effect = Effect(ref, "mail", {"ref": str(ref)})
             return Decision(structs.replace(now, given=(*now.given, ref)), effects=(effect,))
         case Mailed():
-            told = MailDelivered(notice_id=asked.ref, recipient_id=ORGANISATION)
-            return Decision(structs.replace(now, mailed=(*now.mailed, asked.ref)), (told,))
+            told = MailDelivered(notice_id=trigger.ref, recipient_id=ORGANISATION)
+            return Decision(structs.replace(now, mailed=(*now.mailed, trigger.ref)), (told,))
     return Decision(book)
 
 
-async def mail(effect: Effect, hands: Hands) -> Mailed:
+async def mail(effect: Effect, context: EffectContext) -> Mailed:
     """Hand one mail over, marked with the effect's key."""
     letter = EmailMessage()
     letter["From"] = letter["To"] = "somebody@localhost.test"
     letter["Message-ID"] = f"<{effect.key}@localhost.test>"
     letter.set_content("One more.")
     await aiosmtplib.send(
-        letter, hostname=hands.settings.smtp_host, port=hands.settings.smtp_port, start_tls=False, timeout=5
+        letter,
+        hostname=context.settings.smtp_host,
+        port=context.settings.smtp_port,
+        start_tls=False,
+        timeout=5,
     )
     return Mailed(UUID(effect.about["ref"]))
 
@@ -133,9 +137,11 @@ router: Final = APIRouter(prefix="/referral")
 
 
 @router.post("/cases/{case}/count")
-async def count(case: UUID, body: CountBody, desk: Annotated[Desk, Depends(at("referral"))]) -> Done:
+async def count(
+    case: UUID, body: CountBody, request: Annotated[RequestContext, Depends(request_context("referral"))]
+) -> CommandResult:
     """Count one in a case."""
-    return await desk.do(case, Count(body.ref, body.wake_at), fresh=True)
+    return await request.execute(case, Count(body.ref, body.wake_at), any_version=True)
 
 
 CHAIN: Final = {
@@ -145,10 +151,10 @@ CHAIN: Final = {
             name="referral",
             state=Book,
             decide=ask,
-            hears=(),
-            allows=lambda _state, _asked, given: given.actor.role == "caseworker",
-            looked=CaseLooked,
-            refused=CaseAccessRefused,
+            subscribes_to=(),
+            authorize=lambda _state, _asked, given: given.actor.role == "caseworker",
+            access_event=CaseLooked,
+            denied_event=CaseAccessRefused,
             routes=router,
             schema=NOWHERE,
         ),
@@ -156,22 +162,22 @@ CHAIN: Final = {
             name="consent",
             state=Book,
             decide=tell,
-            hears=(ReferralSeen, ReferralReady),
-            allows=lambda *_: False,
-            looked=ConsentLooked,
-            refused=ConsentAccessRefused,
+            subscribes_to=(ReferralSeen, ReferralReady),
+            authorize=lambda *_: False,
+            access_event=ConsentLooked,
+            denied_event=ConsentAccessRefused,
             routes=APIRouter(),
             schema=NOWHERE,
-            ticks=ConsentTicked,
+            watermark_event=ConsentTicked,
         ),
         Service(
             name="agreement",
             state=Book,
             decide=hear,
-            hears=(ReferralSeen, ConsentGiven, ConsentTicked),
-            allows=lambda *_: False,
-            looked=AgreementLooked,
-            refused=AgreementAccessRefused,
+            subscribes_to=(ReferralSeen, ConsentGiven, ConsentTicked),
+            authorize=lambda *_: False,
+            access_event=AgreementLooked,
+            denied_event=AgreementAccessRefused,
             routes=APIRouter(),
             schema=NOWHERE,
         ),
@@ -179,13 +185,13 @@ CHAIN: Final = {
             name="notify",
             state=Book,
             decide=send,
-            hears=(ConsentGiven,),
-            allows=lambda *_: False,
-            looked=ContactLooked,
-            refused=NotifyAccessRefused,
+            subscribes_to=(ConsentGiven,),
+            authorize=lambda *_: False,
+            access_event=ContactLooked,
+            denied_event=NotifyAccessRefused,
             routes=APIRouter(),
             schema=NOWHERE,
-            perform={"mail": mail},
+            effect_handlers={"mail": mail},
         ),
     )
 }

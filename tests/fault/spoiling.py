@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from contracts.event import topic_of
 from contracts.referral import ReferralReady
 from services.kernel.kafka.cloudevents import Message
-from services.kernel.outbox.republish import resend
+from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import connect
 from tests.examples_poison import QUARANTINED, instead
 from tests.fault.ledger import HEARS, SPOKEN
@@ -37,7 +37,7 @@ async def resent(stage: Stage, random: Random) -> None:
     try:
         whole = random.random() < 0.5
         stream_id = await session.fetchval("select stream_id from streams order by random() limit 1")
-        await resend(session, stream_id=None if whole else stream_id)
+        await republish(session, stream_id=None if whole else stream_id)
     finally:
         await session.close()
 

@@ -13,11 +13,11 @@ import asyncpg
 from contracts.event import topic_of
 from services.kernel.embedded.child_process import free_port, free_ports
 from services.kernel.embedded.development_api import Bearer, Issuer
-from services.kernel.embedded.mail_server import postbox
+from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.servers import Postgres, postgres
 from services.kernel.kafka.clients import BrokerUnreachable
 from services.kernel.kafka.topics import make_topics
-from services.kernel.outbox.republish import resend
+from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import connect
 from services.kernel.postgres.migrations import migrate
 from tests.fault.brokers import Brokers, Kind, brokers
@@ -110,7 +110,7 @@ class Stage:
         for topic in topics:
             session = await connect(self.dsn, schema=topic.split(".")[1])
             try:
-                await resend(session)
+                await republish(session)
             finally:
                 await session.close()
 
@@ -157,7 +157,7 @@ async def stage(kind: Kind, folder: Path, *, followed: bool = False) -> AsyncIte
         postgres(folder / "postgres", port=port, settings=limits) as database,
         proxy(port) as wire,
         brokers(kind, folder / "broker") as broker,
-        postbox(folder / "mail") as mail_port,
+        mail_server(folder / "mail") as mail_port,
         AsyncExitStack() as stack,
     ):
         made = Stage(folder, database, wire, broker)

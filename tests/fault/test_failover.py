@@ -16,12 +16,12 @@ from services.kernel.ids import new_id
 from services.kernel.operations import missing_events as losing
 from services.kernel.operations import parked_events as operating
 from services.kernel.operations.accept_source import NoDivergence
-from services.kernel.outbox.republish import resend
+from services.kernel.outbox.republish import republish
 from services.kernel.postgres import connections as database
 from services.kernel.postgres.connections import CONNECTION_FAULTS
-from services.kernel.postgres.timelines import enter
+from services.kernel.postgres.timelines import register_timeline
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests import relaying
 from tests.fault.brokers import Kind
 from tests.fault.campaign import evidence_of
@@ -37,7 +37,7 @@ from tests.waiting import under_way, until
 
 CASE = case_id(0)
 SEQ = "select seq from referral.streams"
-QUIET = replace(TALLY, ticks=None)
+QUIET = replace(TALLY, watermark_event=None)
 
 
 @asynccontextmanager
@@ -56,8 +56,8 @@ async def count(runtime: Runtime, times: int) -> None:
         cause = str(new_id())
         actor = Actor(ACTOR, "caseworker", TENANT)
         async with runtime.pool.acquire(timeout=20) as tx:
-            asked = Asked(CASE, TENANT, Count(new_id()), actor, START, cause, cause)
-            await runtime.step.apply(tx, [asked])
+            asked = Envelope(CASE, TENANT, Count(new_id()), actor, START, cause, cause)
+            await runtime.processor.process(tx, [asked])
 
 
 async def come_to_rest(made: Stage, cases: list[UUID]) -> None:
@@ -104,7 +104,7 @@ async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """While the standby is gone no command is answered, not even when it is repeated after a crash."""
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", 1.0)
     with scratch_folder() as folder:
         async with a_pair(folder) as (two, dsn), running(dsn, "", "none", CHAIN["referral"]) as runtime:
             await count(runtime, 1)
@@ -133,9 +133,9 @@ async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen(
 
 async def begin_to_relay(dsn: str) -> None:
     """Enter a session whose own commits wait for nobody, as the relay does before it looks what to send."""
-    session = await database.connect(dsn, schema="referral", patience=1.0, synchronous_commit="off")
+    session = await database.connect(dsn, schema="referral", command_timeout=1.0, synchronous_commit="off")
     try:
-        await enter(session)
+        await register_timeline(session)
     finally:
         session.terminate()
 
@@ -172,22 +172,22 @@ async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
         await count(source, lost)
         await until(lambda: parked(reader, lost + 1))
         unasked = [await unasked_of(source)]
-        missing = await losing.lost(source)
+        missing = await losing.find_missing_events(source)
         unasked.append(await unasked_of(source))
         async with source.pool.acquire() as tx:
-            await resend(tx)
+            await republish(tx)
         await until(lambda: sent(source))
         reasons = Counter(row["reason"] for row in await operating.list_parked(reader))
         after = await tallies(reader)
         rows = await operating.list_parked(reader, reason="divergence")
         if lost > 1:
             with pytest.raises(NoDivergence):
-                await operating.follow_source(reader, rows[1]["id"], by=ACTOR)
-        done = await operating.follow_source(reader, rows[0]["id"], by=ACTOR)
+                await operating.accept_source(reader, rows[1]["id"], by=ACTOR)
+        done = await operating.accept_source(reader, rows[0]["id"], by=ACTOR)
         followed = await tallies(reader)
         told = await log_of(source)
         async with source.pool.acquire() as tx:
-            await resend(tx)
+            await republish(tx)
         await until(lambda: sent(source))
         await count(source, 1)
         await until(lambda: heard(reader, 3 + lost + lost + 2))
@@ -226,7 +226,7 @@ async def test_what_was_lost_is_not_sent_in_the_place_of_what_has_its_number_now
         await one.stop()
         await until(lambda: leads(other))
         async with other.pool.acquire() as tx:
-            await resend(tx)
+            await republish(tx)
         await until(lambda: sent(other))
         logged = {row["id"] for row in await other.pool.fetch("select event_id::text as id from event_log")}
         await topic.read_until(lambda: len(topic.lines) >= 2 * len(logged) - 3)
@@ -236,7 +236,7 @@ async def test_what_was_lost_is_not_sent_in_the_place_of_what_has_its_number_now
 
 async def leads(runtime: Runtime) -> bool:
     """Return whether this process relays."""
-    return runtime.relay.leads
+    return runtime.relay.is_leader
 
 
 async def again_works(runtime: Runtime) -> bool:

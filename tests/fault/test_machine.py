@@ -19,14 +19,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from contracts.event import Event
 from contracts.referral import ReferralReady
 from services.kernel import crash_points as crash
-from services.kernel.consumer.consumer import Intake
+from services.kernel.consumer.consumer import EventConsumer
 from services.kernel.decider.decision import Actor, Decision
 from services.kernel.embedded.servers import Postgres
 from services.kernel.ids import new_id
 from services.kernel.operations import parked_events as operating
-from services.kernel.privacy.key_store import FileKms
+from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.servers import drop_database, fresh_database
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, a_message, case_id, decide, running, seen, tallies
 
@@ -99,19 +99,19 @@ class Machine(RuleBasedStateMachine):
         self._open()
 
     def _open(self) -> None:
-        def rule_of(state: Any, asked: Any, given: Any) -> Decision:
-            if self.mended and isinstance(asked, ReferralReady):
+        def rule_of(state: Any, trigger: Any, given: Any) -> Decision:
+            if self.mended and isinstance(trigger, ReferralReady):
                 return Decision(state)
-            return decide(state, asked, given)
+            return decide(state, trigger, given)
 
         self.stack = AsyncExitStack()
-        kms = FileKms(Path(self.folder.name) / "kek", mode="test")
+        key_store = FileKeyStore(Path(self.folder.name) / "kek", mode="test")
         service = replace(TALLY, decide=rule_of)
         self.runtime: Runtime = self.runner.run(
-            self.stack.enter_async_context(running(self.dsn, "", "none", service, kms=kms))
+            self.stack.enter_async_context(running(self.dsn, "", "none", service, key_store=key_store))
         )
         given = self.runtime.settings.model_copy(update={"bootstrap": "127.0.0.1:9"})
-        self.intake = Intake(self.runtime.step, self.runtime.pool, given)
+        self.intake = EventConsumer(self.runtime.processor, self.runtime.pool, given)
 
     def teardown(self) -> None:
         """Leave nothing behind."""
@@ -167,7 +167,9 @@ class Machine(RuleBasedStateMachine):
         """Give a command, once."""
         self.counted += 1
         cause, ref = str(new_id()), UUID(int=self.counted)
-        asked = Asked(case_id(n), TENANT, Count(ref), Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
+        asked = Envelope(
+            case_id(n), TENANT, Count(ref), Actor(ACTOR, "caseworker", TENANT), START, cause, cause
+        )
         self.runner.run(self._submit(asked))
         self.expected[case_id(n)].seen.append(str(ref))
 
@@ -214,11 +216,11 @@ class Machine(RuleBasedStateMachine):
 
     async def _hand_over(self, records: list[Any]) -> None:
         async with self.runtime.pool.acquire() as tx:
-            await self.intake._take(tx, self.intake.hearing.read(records))
+            await self.intake._process_part(tx, self.intake.decoder.read(records))
 
-    async def _submit(self, asked: Asked) -> None:
+    async def _submit(self, envelope: Envelope) -> None:
         async with self.runtime.pool.acquire() as tx:
-            await self.runtime.step.apply(tx, [asked])
+            await self.runtime.processor.process(tx, [envelope])
 
     async def _rest(self) -> tuple[dict[UUID, set[int]], int]:
         rows = await self.runtime.pool.fetch("select stream_id, seq from parked_events")

@@ -11,7 +11,7 @@ import pytest
 
 from services.kernel.embedded.child_process import free_port
 from services.kernel.embedded.development_api import Issuer
-from services.kernel.embedded.mail_server import postbox
+from services.kernel.embedded.mail_server import mail_server
 from services.kernel.ids import new_id
 from services.kernel.postgres.migrations import migrate
 from tests.fault.chain import CHAIN
@@ -35,7 +35,7 @@ async def member(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Member]:
     (tmp_path / "jwks.json").write_text(json.dumps(issuer.public.as_dict(private=False)))
     (tmp_path / "clock").write_text("0")
     await migrate(postgres_dsn, CHAIN["notify"])
-    async with postbox(tmp_path / "mail") as port:
+    async with mail_server(tmp_path / "mail") as port:
         settings = {
             "SAMSPIL_MODE": "test",
             "SAMSPIL_DATABASE": postgres_dsn,

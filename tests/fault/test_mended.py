@@ -20,9 +20,9 @@ from services.kernel.ids import new_id
 from services.kernel.kafka import clients as wire_to_broker
 from services.kernel.outbox import relay
 from services.kernel.postgres import connections as database
-from services.kernel.privacy.key_store import FileKms
+from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.fault.proxy import Proxy
 from tests.fault.proxy import proxy as a_proxy
 from tests.servers import a_postgres, drop_database, fresh_database, scratch_folder
@@ -52,8 +52,8 @@ async def count(runtime: Runtime, times: int) -> None:
         cause = str(new_id())
         actor = Actor(ACTOR, "caseworker", TENANT)
         async with runtime.pool.acquire() as tx:
-            asked = Asked(case_id(0), TENANT, Count(new_id()), actor, START, cause, cause)
-            await runtime.step.apply(tx, [asked])
+            asked = Envelope(case_id(0), TENANT, Count(new_id()), actor, START, cause, cause)
+            await runtime.processor.process(tx, [asked])
 
 
 async def all_sent(runtime: Runtime) -> bool:
@@ -82,7 +82,7 @@ def test_several_processes_make_one_key(tmp_path: Path) -> None:
 
     def begin(_: int) -> bytes:
         together.wait()
-        return FileKms(tmp_path / "keys" / "kek", mode="test")._root
+        return FileKeyStore(tmp_path / "keys" / "kek", mode="test")._root
 
     with ThreadPoolExecutor(8) as pool:
         roots = set(pool.map(begin, range(8)))
@@ -96,7 +96,7 @@ async def test_a_service_says_that_it_cannot_reach_its_database(tmp_path: Path) 
     settings = settings_for("postgresql://nobody:nothing@127.0.0.1:9/none", "127.0.0.1:9", "embedded")
     with pytest.raises(ConnectionRefusedError):
         async with serving.running(
-            [TALLY], settings, clock=SystemClock(), kms=FileKms(tmp_path / "kek", mode="test")
+            [TALLY], settings, clock=SystemClock(), key_store=FileKeyStore(tmp_path / "kek", mode="test")
         ):
             raise AssertionError
 
@@ -130,7 +130,7 @@ async def test_a_half_open_wire_is_noticed_by_whoever_waits(
     mood: str, wired: tuple[Proxy, str, str], embedded: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the wire to the database swallows is not waited for without end; all is taken and sent."""
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr(relay, "_ACK_SECONDS", 2.0)
     wire, dsn, _ = wired
     async with running(dsn, embedded.bootstrap, "embedded") as runtime:
@@ -138,10 +138,10 @@ async def test_a_half_open_wire_is_noticed_by_whoever_waits(
         await until(lambda: all_sent(runtime))
         wire.mood = mood  # type: ignore[assignment]
         await publish(embedded.bootstrap, [a_message(case_id(n), 1, seen(1)) for n in range(1, 4)])
-        failures = runtime.intake.failures if runtime.intake else 0
+        failures = runtime.consumer.failures if runtime.consumer else 0
 
         async def complains() -> bool:
-            return runtime.intake is not None and runtime.intake.failures > failures
+            return runtime.consumer is not None and runtime.consumer.failures > failures
 
         await until(complains)
         wire.mood = "well"
@@ -157,7 +157,7 @@ async def test_a_silent_leader_loses_the_lead(
     postgres_dsn: str, embedded: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A relay that falls silent before its database cannot keep the lead from others; nothing is lost."""
-    monkeypatch.setattr(relay, "_LEAD_LASTS", "1s")
+    monkeypatch.setattr(relay, "_SESSION_TIMEOUT", "1s")
     stranger = await asyncpg.connect(postgres_dsn)
     async with (
         running(postgres_dsn, embedded.bootstrap, "embedded") as one,
@@ -193,6 +193,6 @@ async def test_a_producer_is_not_begun_without_end(monkeypatch: pytest.MonkeyPat
                 settings = settings_for("postgresql://127.0.0.1:9/none", f"127.0.0.1:{port}", "kafka")
                 wire.mood = "black"
                 with pytest.raises(wire_to_broker.BrokerUnreachable):
-                    await wire_to_broker.started(wire_to_broker.producer(settings), settings)
+                    await wire_to_broker.start_client(wire_to_broker.producer(settings), settings)
             finally:
                 await server.stop()

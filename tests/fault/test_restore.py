@@ -12,7 +12,7 @@ from services.kernel.embedded.postgres_data import give, unprivileged
 from services.kernel.embedded.servers import postgres
 from services.kernel.operations import missing_events as losing
 from services.kernel.operations import parked_events as operating
-from services.kernel.outbox.republish import resend
+from services.kernel.outbox.republish import republish
 from services.kernel.settings import Settings
 from tests.fault.chain import CHAIN
 from tests.fault.standby import ask, copy
@@ -65,8 +65,8 @@ class Place:
 
     async def lost(self, service: Service, dsn: str) -> list[dict[str, Any]]:
         """Ask what of a topic is not in its log, as `samspil lost` does."""
-        async with operating.at_hand(service, self.settings(dsn)) as runtime:
-            return await losing.lost(runtime)
+        async with operating.open_service(service, self.settings(dsn)) as runtime:
+            return await losing.find_missing_events(runtime)
 
 
 async def archived(dsn: str) -> None:
@@ -98,13 +98,13 @@ async def test_a_backup_is_brought_back_to_a_moment_and_what_came_later_is_said_
             async with place.working(dsn) as (source, reader):
                 for runtime in (source, reader):
                     async with runtime.pool.acquire() as tx:
-                        await resend(tx)
+                        await republish(tx)
                 await until(lambda: sent(source))
                 came_back = await tallies(reader)
                 await count(source, 2)
                 await until(lambda: heard(reader, 5))
                 nothing_waits = await parked(reader, 0)
-                still_lost = await losing.lost(source)
+                still_lost = await losing.find_missing_events(source)
 
     assert [(one["stream_id"], one["seq"], one["type"]) for one in lost["referral"]] == [
         (CASE, seq, "referral.seen.v1") for seq in (4, 5)

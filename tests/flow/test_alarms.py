@@ -203,8 +203,8 @@ async def test_a_history_of_which_nobody_has_asked_calls(at: Installation) -> No
     async with at.stranger() as stranger:
         await stranger.execute(A_LATER_HISTORY)
         begun = await at.until_rings("HistoryBegun", service="referral")
-    async with operating.at_hand(REFERRAL, at.settings()) as runtime:
-        await losing.lost(runtime)
+    async with operating.open_service(REFERRAL, at.settings()) as runtime:
+        await losing.find_missing_events(runtime)
     await at.until_silent("HistoryBegun")
 
     assert begun["labels"]["severity"] == "page"

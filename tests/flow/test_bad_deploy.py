@@ -12,9 +12,9 @@ import pytest
 from joserfc.jwk import KeySet, OKPKey
 
 from services.kernel.decider.service import Service
-from services.kernel.http.application import serve_on
-from services.kernel.http.authentication import Principals
-from services.kernel.http.server import app_of, door_of, serve
+from services.kernel.http.application import mount
+from services.kernel.http.authentication import TokenVerifier
+from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.operations import parked_events as operating
 from services.kernel.runtime.runtime import Runtime
 from tests.command_line import samspil
@@ -25,7 +25,7 @@ STREAMS, EACH, LIMIT = 60, 5, 20
 EXPECTED = {case_id(n): [str(seen(k).referral_id) for k in range(1, EACH + 1)] for n in range(STREAMS)}
 
 
-def _breaks(_state: Any, _asked: Any, _given: Any) -> Any:
+def _breaks(_state: Any, _trigger: Any, _given: Any) -> Any:
     raise ZeroDivisionError
 
 
@@ -37,11 +37,11 @@ async def deployed(
     service: Service, dsn: str, bootstrap: str, kind: str, **more: Any
 ) -> AsyncIterator[tuple[Runtime, str]]:
     """Run a version of the tally behind a port, as `samspil run` does, and yield its address."""
-    stopping, door = asyncio.Event(), door_of("127.0.0.1", 0)
+    stopping, door = asyncio.Event(), listening_socket("127.0.0.1", 0)
     async with running(dsn, bootstrap, kind, service, **more) as runtime:
         app = app_of([service])
-        serve_on(
-            app, {service.name: runtime}, Principals(KeySet([OKPKey.generate_key("Ed25519")]), "samspil")
+        mount(
+            app, {service.name: runtime}, TokenVerifier(KeySet([OKPKey.generate_key("Ed25519")]), "samspil")
         )
         serving = asyncio.create_task(serve(app, door, stopping=stopping))
         try:
@@ -111,7 +111,7 @@ async def test_a_bad_version_stops_also_where_little_happens(
         await publish(bootstrap, [a_message(case_id(3), 1, seen(1))])
 
         async def red() -> bool:
-            return "stopped: too-many-parked" in (await bad.why_not_ready()).values()
+            return "stopped: too-many-parked" in (await bad.unready_reasons()).values()
 
         await until(red)
         assert len(await operating.list_parked(bad)) == 3
@@ -134,8 +134,8 @@ async def test_what_fails_now_and_then_stops_nobody(
         await until(lambda: _parked(runtime, 6))
         await until(lambda: _well(runtime))  # its relay may join later than its intake
 
-        assert runtime.intake is not None
-        assert runtime.intake.stopped_by is None
+        assert runtime.consumer is not None
+        assert runtime.consumer.stopped_by is None
 
 
 async def test_a_batch_that_is_tried_again_does_not_count_again(
@@ -148,21 +148,23 @@ async def test_a_batch_that_is_tried_again_does_not_count_again(
         await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
 
         async def complains() -> bool:
-            return bad.intake is not None and (bad.intake.failures >= 5 or bad.intake.stopped_by is not None)
+            return bad.consumer is not None and (
+                bad.consumer.failures >= 5 or bad.consumer.stopped_by is not None
+            )
 
         await until(complains)
         await stranger.execute("alter table consent.away rename to parked_events")
         await until(lambda: _parked(bad, 1))
-        stopped = bad.intake.stopped_by if bad.intake else "gone"
+        stopped = bad.consumer.stopped_by if bad.consumer else "gone"
     await stranger.close()
 
     assert stopped is None
 
 
-def _breaks_now_and_then(state: Any, asked: Any, given: Any) -> Any:
-    if asked == seen(0):
+def _breaks_now_and_then(state: Any, trigger: Any, given: Any) -> Any:
+    if trigger == seen(0):
         raise ZeroDivisionError
-    return TALLY.decide(state, asked, given)
+    return TALLY.decide(state, trigger, given)
 
 
 async def _ready(url: str) -> bool:
@@ -170,7 +172,7 @@ async def _ready(url: str) -> bool:
 
 
 async def _well(runtime: Runtime) -> bool:
-    return await runtime.why_not_ready() == {}
+    return await runtime.unready_reasons() == {}
 
 
 async def _parked(runtime: Runtime, count: int) -> bool:

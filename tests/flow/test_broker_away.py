@@ -11,7 +11,7 @@ import pytest
 
 from services.kernel import metrics
 from services.kernel.embedded.servers import Broker
-from services.kernel.embedded.up import replace_broker
+from services.kernel.embedded.up import restart_broker
 from services.kernel.outbox import relay
 from services.kernel.runtime import runtime as runtimes
 from services.kernel.runtime.runtime import Runtime
@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 async def come_back(broker: Fallible, runtimes: Sequence[Runtime]) -> None:
     """Start the broker again; one that keeps nothing is filled from the log."""
     if isinstance(broker, Broker):
-        await replace_broker(broker, runtimes, runtimes[0].settings)
+        await restart_broker(broker, runtimes, runtimes[0].settings)
     else:
         await broker.start()
 
@@ -120,7 +120,7 @@ async def failed(times: float) -> bool:
 
 async def red(runtime: Runtime) -> bool:
     """Return whether the service says that it cannot reach the broker."""
-    return not {"relay", "broker"}.isdisjoint(await runtime.why_not_ready())
+    return not {"relay", "broker"}.isdisjoint(await runtime.unready_reasons())
 
 
 async def test_a_broker_that_is_away_shows_also_when_nothing_is_to_be_sent(
@@ -128,7 +128,9 @@ async def test_a_broker_that_is_away_shows_also_when_nothing_is_to_be_sent(
 ) -> None:
     """A service that neither ticks nor writes notices as well."""
     monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1.0)
-    async with running(postgres_dsn, fallible.bootstrap, broker_kind, replace(TALLY, ticks=None)) as runtime:
+    async with running(
+        postgres_dsn, fallible.bootstrap, broker_kind, replace(TALLY, watermark_event=None)
+    ) as runtime:
         await until(lambda: green(runtime))
         await fallible.kill()
         await until(lambda: is_up(0.0))

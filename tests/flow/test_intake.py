@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.referral import ReferralReady, ReferralSeen
-from services.kernel.consumer.faststream_subscriber import LongPoll
+from services.kernel.consumer.faststream_subscriber import EagerBatchSubscriber
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.operations import parked_events as operating
 from services.kernel.runtime.runtime import Runtime
@@ -72,8 +72,8 @@ async def test_a_failing_database_is_waited_for(postgres_dsn: str, bootstrap: st
         await publish(bootstrap, a_load(5, 4))
 
         async def complains() -> bool:
-            assert runtime.intake is not None
-            return runtime.intake.failures >= 2
+            assert runtime.consumer is not None
+            return runtime.consumer.failures >= 2
 
         await until(complains)
         await stranger.execute("alter table consent.away rename to streams")
@@ -96,7 +96,7 @@ async def test_what_the_database_cannot_do_now_is_no_fault_of_the_event(
         await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
         await until(lambda: heard(runtime, 1))
         found, reasons = await tallies(runtime), await parked_reasons(runtime)
-        failures = runtime.intake.failures if runtime.intake else 0
+        failures = runtime.consumer.failures if runtime.consumer else 0
     await stranger.close()
 
     assert found == expected(1, 1)
@@ -278,7 +278,7 @@ async def test_a_rebalance_under_load_doubles_nothing(
         await sending
 
         async def shared() -> bool:
-            members = [member.intake for member in (first, second)]
+            members = [member.consumer for member in (first, second)]
             return all(member and member.consumer and member.consumer.assignment() for member in members)
 
         await until(shared)
@@ -302,7 +302,7 @@ async def test_a_bad_deploy_stops_instead_of_parking_everything(
         await publish(bootstrap, bad)
 
         async def red() -> bool:
-            return "stopped: too-many-parked" in (await runtime.why_not_ready()).values()
+            return "stopped: too-many-parked" in (await runtime.unready_reasons()).values()
 
         await until(red)
         parked = len(await parked_reasons(runtime))
@@ -389,17 +389,17 @@ async def test_nobody_is_deaf_between_two_fetches(
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
 
         async def begun() -> bool:
-            return runtime.intake is not None
+            return runtime.consumer is not None
 
         await until(begun)
-        assert runtime.intake is not None
-        subscriber = runtime.intake._subscriber
+        assert runtime.consumer is not None
+        subscriber = runtime.consumer._subscriber
         silent = Silent()
         async with asyncio.timeout(10):  # deaf pauses would take twice as long
             for _ in range(100):
                 await subscriber.get_msg(silent)
 
-    assert isinstance(subscriber, LongPoll)
+    assert isinstance(subscriber, EagerBatchSubscriber)
     assert silent.asked == 100
 
 
@@ -409,13 +409,13 @@ async def test_who_is_alone_waits_for_no_group(postgres_dsn: str, bootstrap: str
     async with running(postgres_dsn, bootstrap, broker_kind, mode="embedded") as runtime:
         await publish(bootstrap, a_load(20, 5))
         await until(lambda: heard(runtime, 100))
-        assert runtime.intake is not None
+        assert runtime.consumer is not None
         group = f"samspil.{runtime.service.name}"
-        stranger = AIOKafkaConsumer(*runtime.intake.topics, bootstrap_servers=bootstrap, group_id=group)
+        stranger = AIOKafkaConsumer(*runtime.consumer.topics, bootstrap_servers=bootstrap, group_id=group)
         await stranger.start()
         left_to_others = stranger.assignment()
         await stranger.stop()
 
-        assert runtime.intake.consumer is not None
-        assert left_to_others == runtime.intake.consumer.assignment()
-        assert await runtime.why_not_ready() == {}
+        assert runtime.consumer.consumer is not None
+        assert left_to_others == runtime.consumer.consumer.assignment()
+        assert await runtime.unready_reasons() == {}

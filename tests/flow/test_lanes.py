@@ -36,12 +36,12 @@ async def a_full_topic(dsn: str, bootstrap: str, kind: str) -> None:
 
 async def complains(runtime: Runtime, times: int) -> bool:
     """Return whether so many tries have failed."""
-    return runtime.intake is not None and runtime.intake.failures >= times
+    return runtime.consumer is not None and runtime.consumer.failures >= times
 
 
 def duplicates() -> float:
     """Return how many events the tally has recognised as known."""
-    found: float = metrics.HEARD.labels("consent", "duplicate")._value.get()
+    found: float = metrics.CONSUMED.labels("consent", "duplicate")._value.get()
     return found
 
 
@@ -56,8 +56,8 @@ async def test_only_the_half_that_failed_is_tried_again(
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await until(lambda: complains(runtime, 4))
         held = await tallies(runtime)
-        assert runtime.intake is not None
-        kept = dict(runtime.intake.taken)
+        assert runtime.consumer is not None
+        kept = dict(runtime.consumer.consumed)
         await stranger.execute("drop trigger refuse on consent.streams")
         await until(lambda: all_counted(runtime))
         found = await tallies(runtime)

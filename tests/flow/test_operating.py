@@ -15,7 +15,7 @@ from rich.console import Console
 from contracts.event import SERVICES
 from demo.play import play
 from demo.report import Report
-from services.kernel.embedded.up import read_whereabouts
+from services.kernel.embedded.up import read_server_info
 from services.kernel.operations import parked_events as operating
 from services.kernel.operations.rebuild_projections import rebuild
 from services.registry import SERVICES_BY_NAME
@@ -54,7 +54,7 @@ class Year:
     @property
     def dsn(self) -> str:
         """Where its database is."""
-        return read_whereabouts(self.server.folder).database.get_secret_value()
+        return read_server_info(self.server.folder).database.get_secret_value()
 
     def tables(self) -> Tables:
         """Return every row of every service but what moves by itself, once nothing is on its way."""
@@ -130,10 +130,10 @@ async def _played(server: Server) -> Year:
     await server.ready()
     console = Console(stderr=True, quiet=True)
     playing = asyncio.create_task(play(server.url, cases=CASES, seed=SEED, console=console, days=DAYS))
-    settings, rebuilt = read_whereabouts(server.folder), 0
+    settings, rebuilt = read_server_info(server.folder), 0
     while not playing.done():
         for name in REBUILT:
-            async with operating.at_hand(SERVICES_BY_NAME[name], settings) as runtime:
+            async with operating.open_service(SERVICES_BY_NAME[name], settings) as runtime:
                 await rebuild(runtime)
                 rebuilt += 1
     return Year(server, await playing, rebuilt)

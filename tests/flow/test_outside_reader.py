@@ -19,7 +19,7 @@ from contracts.registry import EVENTS
 from contracts.samples import sample_of
 from deploy.principals import grant, user_of
 from deploy.topics import lay_topics
-from services.kernel.kafka.cloudevents import Headers, Message, Meta, message_of
+from services.kernel.kafka.cloudevents import EventMetadata, Headers, Message, message_of
 from tests.apache_kafka import apache_kafka
 from tests.kafka_security import made_security
 from tests.node_tools import run_node
@@ -30,7 +30,7 @@ SENT = "referral.sent.v1"
 TICK = "consent.ticked.v1"
 
 STREAM = "01890000-0000-7000-8000-000000000001"
-META = Meta(
+META = EventMetadata(
     datetime(2026, 3, 2, 8, 30, tzinfo=UTC),
     "01890000-0000-7000-8000-00000000000a",
     "caseworker",
@@ -42,7 +42,7 @@ META = Meta(
 pytestmark = pytest.mark.usefixtures("node_tools")
 
 
-def a_message(name: str, *, meta: Meta = META, seq: int = 1, **body: object) -> Message:
+def a_message(name: str, *, meta: EventMetadata = META, seq: int = 1, **body: object) -> Message:
     """Return an event as the relay sends it, with the body of its published example."""
     kind: type[Event] = EVENTS[name]
     event = kind.model_validate_json(json.dumps(sample_of(schema_of(kind), name)))

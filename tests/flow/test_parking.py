@@ -12,13 +12,13 @@ from contracts.event import SERVICES, WhyDropped
 from contracts.referral import ReferralReady
 from services.audit.app import SERVICE as AUDIT
 from services.kernel.decider.decision import Actor
-from services.kernel.errors import Missing
-from services.kernel.http.requests import looks_of
+from services.kernel.errors import NotFound
+from services.kernel.http.requests import access_stream
 from services.kernel.kafka import cloudevents as messages
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.kafka.topics import make_topics
 from services.kernel.operations import parked_events as operating
-from services.kernel.operations.discard import NotFirst, WhoseTrail
+from services.kernel.operations.discard import NotFirstInStream, TenantRequired
 from services.kernel.runtime.runtime import Runtime
 from tests.tables import tables_of
 from tests.tally import TENANT, a_message, case_id, publish, running, seen, settings_for, tallies
@@ -57,7 +57,7 @@ async def drops(runtime: Runtime) -> list[dict[str, Any]]:
         "select stream_id, tenant, meta ->> 1 as actor, meta ->> 2 as role, data from event_log "
         "where type = 'consent.event_dropped.v1' order by id"
     )
-    decode = runtime.service.dropped
+    decode = runtime.service.discarded_event
     assert decode is not None
     return [{**dict(row), "data": decode.model_validate_json(row["data"])} for row in rows]
 
@@ -78,7 +78,7 @@ async def test_a_drop_says_who_and_why_in_the_stream_itself(
     async with parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime:
         first = (await operating.list_parked(runtime, reason="bug"))[0]
         shown = await operating.show_parked(runtime, first["id"])
-        done = await operating.drop_parked(runtime, first["id"], why=SENT_AGAIN, by=OPERATOR)
+        done = await operating.discard_parked(runtime, first["id"], why=SENT_AGAIN, by=OPERATOR)
         left, told, found = await operating.list_parked(runtime), await drops(runtime), await tallies(runtime)
 
     assert shown["tenant"] == TENANT
@@ -108,7 +108,7 @@ async def test_the_trail_hears_of_a_drop(postgres_dsn: str, bootstrap: str, brok
         parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime,
     ):
         first = (await operating.list_parked(runtime, reason="bug"))[0]
-        await operating.drop_parked(runtime, first["id"], why=UNTRUE, by=OPERATOR)
+        await operating.discard_parked(runtime, first["id"], why=UNTRUE, by=OPERATOR)
 
         async def told() -> bool:
             return bool(await audit.pool.fetchval("select count(*) from entries where type like '%dropped%'"))
@@ -128,10 +128,10 @@ async def test_only_the_first_of_a_stream_can_be_given_up(
     async with parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime:
         behind = (await operating.list_parked(runtime, reason="behind"))[0]
         before = await tables_of(postgres_dsn, "consent")
-        with pytest.raises(NotFirst, match="2 of referral, and 0 was taken last"):
-            await operating.drop_parked(runtime, behind["id"], why=UNTRUE, by=OPERATOR)
-        with pytest.raises(Missing):
-            await operating.drop_parked(runtime, 999, why=UNTRUE, by=OPERATOR)
+        with pytest.raises(NotFirstInStream, match="2 of referral, and 0 was taken last"):
+            await operating.discard_parked(runtime, behind["id"], why=UNTRUE, by=OPERATOR)
+        with pytest.raises(NotFound):
+            await operating.discard_parked(runtime, 999, why=UNTRUE, by=OPERATOR)
         after = await tables_of(postgres_dsn, "consent")
 
     assert after == before
@@ -155,7 +155,7 @@ async def test_what_waits_for_nothing_is_given_up_and_counts_as_not_heard(
         await publish(bootstrap, [forged])
         alone = (await parked(runtime, 1))[0]
         before = await halt(runtime, case_id(0))
-        done = await operating.drop_parked(runtime, alone["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
+        done = await operating.discard_parked(runtime, alone["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
         after, left = await halt(runtime, case_id(0)), await operating.list_parked(runtime)
         await publish(bootstrap, [a_message(case_id(0), k, seen(k)) for k in range(1, 7)])
         await until(lambda: _counted(runtime, 6))
@@ -184,11 +184,11 @@ async def test_the_halt_ends_when_nothing_of_the_stream_waits_any_more(
             ],
         )
         rows = {row["seq"]: row["id"] for row in await parked(runtime, 3)}
-        with pytest.raises(NotFirst, match=f"6 of referral, and 1 was taken last; see {rows[4]}"):
-            await operating.drop_parked(runtime, rows[6], why=UNTRUE, by=OPERATOR)
+        with pytest.raises(NotFirstInStream, match=f"6 of referral, and 1 was taken last; see {rows[4]}"):
+            await operating.discard_parked(runtime, rows[6], why=UNTRUE, by=OPERATOR)
         halts = []
         for seq in (4, 6, 3):
-            await operating.drop_parked(runtime, rows[seq], why=UNTRUE, by=OPERATOR)
+            await operating.discard_parked(runtime, rows[seq], why=UNTRUE, by=OPERATOR)
             halts.append((await halt(runtime, case_id(0)))[0])
         await publish(bootstrap, [a_message(case_id(0), k, seen(k)) for k in range(2, 7)])
         await until(lambda: _counted(runtime, 6))
@@ -206,7 +206,7 @@ async def test_who_gives_up_what_was_merely_early_sees_the_gap_and_can_mend_it(
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [early])
         row = (await parked(runtime, 1))[0]
-        await operating.drop_parked(runtime, row["id"], why=UNTRUE, by=OPERATOR)
+        await operating.discard_parked(runtime, row["id"], why=UNTRUE, by=OPERATOR)
         await publish(bootstrap, [a_message(case_id(0), k, seen(k)) for k in (1, 2, 4)])
         behind = await parked(runtime, 1)
         halted = await halt(runtime, case_id(0))
@@ -231,10 +231,10 @@ async def test_a_message_that_names_no_stream_is_told_of_where_it_belongs_best(
         known = (await parked(runtime, 1))[0]
         await publish(bootstrap, [unreadable(case_id(9), 1)])
         unknown = (await parked(runtime, 2))[1]
-        await operating.drop_parked(runtime, known["id"], why=SENT_AGAIN, by=OPERATOR)
-        with pytest.raises(WhoseTrail):
-            await operating.drop_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR)
-        await operating.drop_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR, tenant="0461")
+        await operating.discard_parked(runtime, known["id"], why=SENT_AGAIN, by=OPERATOR)
+        with pytest.raises(TenantRequired):
+            await operating.discard_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR)
+        await operating.discard_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR, tenant="0461")
         await publish(bootstrap, [a_message(case_id(0), 2, seen(2))])
         await until(lambda: _counted(runtime, 2))
         told, found = await drops(runtime), await tallies(runtime)
@@ -242,7 +242,7 @@ async def test_a_message_that_names_no_stream_is_told_of_where_it_belongs_best(
     assert found == {case_id(0): [str(seen(k).referral_id) for k in (1, 2)]}
     assert [(one["stream_id"], one["tenant"]) for one in told] == [
         (case_id(0), TENANT),
-        (looks_of(Actor(OPERATOR, "operator", "0461")), "0461"),
+        (access_stream(Actor(OPERATOR, "operator", "0461")), "0461"),
     ]
     assert [(one["data"].sequence, one["data"].what, one["data"].parked_as) for one in told] == [
         (None, None, "header")
@@ -258,7 +258,7 @@ async def test_another_municipalitys_event_is_told_of_in_the_streams_own(
             bootstrap, [a_message(case_id(0), 1, seen(1)), a_message(case_id(0), 2, seen(2), tenant="0461")]
         )
         foreign = (await parked(runtime, 1))[0]
-        await operating.drop_parked(runtime, foreign["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
+        await operating.discard_parked(runtime, foreign["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
         await publish(bootstrap, [a_message(case_id(0), 2, seen(2))])
         await until(lambda: _counted(runtime, 2))
         told = await drops(runtime)
@@ -300,7 +300,7 @@ async def test_one_event_is_taken_up_after_those_before_it(
         last = (await operating.list_parked(runtime))[-1]
         done = await operating.replay_parked(runtime, parked_id=last["id"])
         tried = await operating.list_parked(runtime)
-        with pytest.raises(Missing):
+        with pytest.raises(NotFound):
             await operating.replay_parked(runtime, parked_id=999)
 
     assert done == {"streams": 1, "applied": 0, "left": 1}

@@ -11,13 +11,13 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.referral import ReferralSeen
 from services.kernel.decider.decision import Actor
-from services.kernel.decider.service import Saved, Tx
+from services.kernel.decider.service import StreamChange, Tx
 from services.kernel.ids import new_id
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.operations import missing_events as losing
 from services.kernel.operations import parked_events as operating
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.examples_poison import QUARANTINED
 from tests.tally import (
     ACTOR,
@@ -90,17 +90,17 @@ async def test_what_cannot_be_an_event_is_not_counted_as_lost(
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [*poison, a_message(BROKEN, 2, seen(2))], topic="samspil.consent.v1")
 
-        found = await losing.lost(runtime)
+        found = await losing.find_missing_events(runtime)
 
     assert {(one["stream_id"], one["seq"]) for one in found} >= {(BROKEN, 2)}
     assert all(one["seq"] in (1, 2) for one in found)
     assert {type(one["time"]) for one in found} == {datetime, type(None)}  # never what a stranger wrote
 
 
-def project_of(fault: Exception) -> Callable[[Tx, Sequence[Saved]], Any]:
+def project_of(fault: Exception) -> Callable[[Tx, Sequence[StreamChange]], Any]:
     """Return what writes a service's own tables, and breaks on one stream."""
 
-    async def project(_tx: Tx, saved: Sequence[Saved]) -> None:
+    async def project(_tx: Tx, saved: Sequence[StreamChange]) -> None:
         if any(one.stream_id == BROKEN and one.events for one in saved):
             raise fault
 
@@ -116,7 +116,7 @@ async def test_an_event_that_breaks_the_own_tables_is_parked_alone(
     fault: Exception, postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """One event that a service's tables cannot take waits as a bug; the others of its batch are taken."""
-    service = replace(TALLY, project=project_of(fault))
+    service = replace(TALLY, projection=project_of(fault))
     load = [a_message(case_id(n), k, seen(k)) for k in (1, 2) for n in range(10)]
     async with running(postgres_dsn, bootstrap, broker_kind, service) as runtime:
         await publish(bootstrap, load)
@@ -132,7 +132,7 @@ async def test_an_event_that_waited_and_breaks_the_own_tables_holds_up_nobody_el
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """When the missing event comes, what waited turns out to be a bug: it is parked, and the topic flows."""
-    service = replace(TALLY, project=_breaks_on_the_third)
+    service = replace(TALLY, projection=_breaks_on_the_third)
     async with running(postgres_dsn, bootstrap, broker_kind, service) as runtime:
         await publish(bootstrap, [a_message(BROKEN, k, seen(k)) for k in (1, 3)])
 
@@ -148,7 +148,7 @@ async def test_an_event_that_waited_and_breaks_the_own_tables_holds_up_nobody_el
     assert why == ["bug", "behind"]
 
 
-async def _breaks_on_the_third(_tx: Tx, saved: Sequence[Saved]) -> None:
+async def _breaks_on_the_third(_tx: Tx, saved: Sequence[StreamChange]) -> None:
     if any(sent.seq == 3 for one in saved if one.stream_id == BROKEN for sent in one.events):
         raise ValueError("x")
 
@@ -157,14 +157,14 @@ async def test_a_seal_that_was_broken_holds_up_its_own_stream(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """Where one stream's private text was changed in the table, the other streams are heard."""
-    service = replace(TALLY, opens=frozenset({ReferralSeen}))
+    service = replace(TALLY, reads_private_for=frozenset({ReferralSeen}))
     async with running(postgres_dsn, bootstrap, broker_kind, service) as runtime:
         cause = str(new_id())
-        command = Asked(
+        command = Envelope(
             BROKEN, TENANT, Count(ACTOR, "private"), Actor(ACTOR, "caseworker", TENANT), START, cause, cause
         )
         async with runtime.pool.acquire() as tx:
-            await runtime.step.apply(tx, [command])
+            await runtime.processor.process(tx, [command])
             await tx.execute("update sealed set name = 'moved'")
         await publish(bootstrap, [a_message(case_id(n), 1, seen(1)) for n in range(10)])
         await until(lambda: heard(runtime, 10))
@@ -187,7 +187,7 @@ async def test_a_flood_of_what_cannot_be_read_stops_the_intake(
         await producer.stop()
 
         async def red() -> bool:
-            return "stopped: too-many-parked" in (await runtime.why_not_ready()).values()
+            return "stopped: too-many-parked" in (await runtime.unready_reasons()).values()
 
         await until(red)
         assert len(await reasons(runtime)) <= 20

@@ -25,15 +25,15 @@ from deploy.roles import logins_of
 from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.embedded.child_process import free_port
 from services.kernel.embedded.development_api import Issuer, development_routes
-from services.kernel.embedded.mail_server import postbox
+from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.servers import postgres
 from services.kernel.embedded.up import VIRTUAL_START
-from services.kernel.http.application import serve_on
-from services.kernel.http.authentication import Principals
-from services.kernel.http.server import app_of, door_of, serve
-from services.kernel.operations.parked_events import at_hand
+from services.kernel.http.application import mount
+from services.kernel.http.authentication import TokenVerifier
+from services.kernel.http.server import app_of, listening_socket, serve
+from services.kernel.operations.parked_events import open_service
 from services.kernel.operations.rebuild_projections import rebuild
-from services.kernel.privacy.key_store import FileKms
+from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from services.registry import SERVICES_BY_NAME
@@ -110,7 +110,7 @@ async def test_a_service_may_write_its_lists_anew(
         database=_secret(security, f"database_samspil_{service}"),
         kek=security.secrets / "kek_of_the_rebuild",
     )
-    async with at_hand(service_named(service), settings) as runtime:
+    async with open_service(service_named(service), settings) as runtime:
         done = await rebuild(runtime)
 
     assert set(done) == {"streams", *service_named(service).tables}
@@ -122,17 +122,17 @@ async def test_a_service_lets_go_of_its_log_by_its_own_rights(
 ) -> None:
     """It sees how far those who hear it have come, keeps its log for the last of them, then drops it."""
     kafka, security = installation
-    hearers = sorted(SERVICES_BY_NAME[service].hearers or ())
+    hearers = sorted(SERVICES_BY_NAME[service].subscribers or ())
     for hearer in hearers:
         await _hear_all(kafka, security, hearer, service)
     with capture_logs() as said:
         async with _run(service, kafka, security, listen=False, log_days=90) as runtime, relaying(runtime):
             await say_long_ago(runtime, _secret(security, f"database_samspil_{service}_migrator"))
-            dropped = [await runtime.keeping.look()]
+            dropped = [await runtime.log_retention.run_once()]
             for hearer in hearers:
-                dropped.append(await runtime.keeping.look())
+                dropped.append(await runtime.log_retention.run_once())
                 await _hear_all(kafka, security, hearer, service)
-            dropped.append(await runtime.keeping.look())
+            dropped.append(await runtime.log_retention.run_once())
             left = await runtime.pool.fetchval(
                 "select count(*) from event_log where created_on < '2025-02-01'"
             )
@@ -150,7 +150,7 @@ async def test_the_demo_plays_with_each_service_as_itself(
     kafka, security = installation
     clock = VirtualClock(tmp_path / "clock", VIRTUAL_START)
     async with AsyncExitStack() as stack:
-        mail_port = await stack.enter_async_context(postbox(tmp_path / "mail"))
+        mail_port = await stack.enter_async_context(mail_server(tmp_path / "mail"))
         runtimes = {
             name: await stack.enter_async_context(
                 _run(name, kafka, security, mode="embedded", clock=clock, mail_port=mail_port)
@@ -197,10 +197,10 @@ def _read_from_outside(kafka: ApacheKafka, security: Security) -> subprocess.Com
 @asynccontextmanager
 async def _served(runtimes: Mapping[str, Runtime], clock: VirtualClock, folder: Path) -> AsyncIterator[str]:
     """Serve all services on a loopback port, with the calls that move time."""
-    reader, door = runtimes["audit"].settings, door_of("127.0.0.1", 0)
+    reader, door = runtimes["audit"].settings, listening_socket("127.0.0.1", 0)
     issuer = Issuer(folder / "issuer.json", reader.audience)
     app = app_of([runtime.service for runtime in runtimes.values()])
-    serve_on(app, runtimes, Principals(issuer.public, reader.audience))
+    mount(app, runtimes, TokenVerifier(issuer.public, reader.audience))
     app.include_router(development_routes(reader, runtimes, clock, issuer, folder))
     stopping = asyncio.Event()
     serving = asyncio.create_task(serve(app, door, stopping=stopping))
@@ -228,7 +228,7 @@ async def _until_ready(runtimes: Mapping[str, Runtime]) -> None:
 
 
 async def _ready(runtime: Runtime) -> bool:
-    return not await runtime.why_not_ready()
+    return not await runtime.unready_reasons()
 
 
 @asynccontextmanager
@@ -263,9 +263,9 @@ async def _run(
         settings,
         clock=clock or SystemClock(),
         models=load_models(model_folder()),
-        kms=FileKms(key_store, mode="test"),
+        key_store=FileKeyStore(key_store, mode="test"),
     )
-    await runtime.start(listen=listen)
+    await runtime.start(run_loops=listen)
     try:
         yield runtime
     finally:

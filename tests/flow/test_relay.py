@@ -15,10 +15,10 @@ import pytest
 
 from services.kernel.consumer.faststream_subscriber import position_of
 from services.kernel.decider.service import Service
-from services.kernel.embedded.quiescence import settle
+from services.kernel.embedded.quiescence import wait_until_idle
 from services.kernel.kafka.clients import is_open
 from services.kernel.outbox import relay
-from services.kernel.outbox.republish import resend
+from services.kernel.outbox.republish import republish
 from services.kernel.runtime import runtime as runtimes
 from services.kernel.runtime.runtime import Runtime
 from tests.apache_kafka import ApacheKafka
@@ -54,9 +54,9 @@ async def test_a_stream_is_sent_in_its_order_whoever_else_is_writing(
         second, third = await other_writer(postgres_dsn), await other_writer(postgres_dsn)
         unrelated, earlier = third.transaction(), second.transaction()
         await unrelated.start()
-        await runtime.step.once(third, [count(1, 4)])
+        await runtime.processor.process_once(third, [count(1, 4)])
         await earlier.start()
-        await runtime.step.once(second, [count(0, 4)])
+        await runtime.processor.process_once(second, [count(0, 4)])
         waiting = asyncio.create_task(apply(runtime, count(0, 5)))
         await until(lambda: waits_for_a_lock(runtime.pool))
         await earlier.commit()
@@ -103,7 +103,7 @@ async def test_what_goes_on_from_what_was_sent_waits_for_no_reading(
 ) -> None:
     """The relay's session stands still, and the next events of its streams go out none the less."""
     monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
-    service: Service = replace(TALLY, ticks=None)
+    service: Service = replace(TALLY, watermark_event=None)
     async with (
         running(postgres_dsn, bootstrap, broker_kind, service) as runtime,
         reading(bootstrap) as reader,
@@ -122,7 +122,7 @@ async def test_what_another_has_written_meanwhile_goes_first(
 ) -> None:
     """An event that does not go on from what was sent waits for the reading that finds those before it."""
     monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
-    service: Service = replace(TALLY, ticks=None)
+    service: Service = replace(TALLY, watermark_event=None)
     async with running(postgres_dsn, bootstrap, broker_kind, service) as one:
         await until(lambda: leading(one))
         async with (
@@ -146,7 +146,7 @@ async def test_what_another_history_tells_is_not_sent_before_it_is_known(
 ) -> None:
     """The pool has reached the database that took over; that the relay's session is dead is not known yet."""
     monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
-    service: Service = replace(TALLY, ticks=None)
+    service: Service = replace(TALLY, watermark_event=None)
     async with (
         running(postgres_dsn, bootstrap, broker_kind, service) as runtime,
         running(postgres_dsn, bootstrap, broker_kind, LISTENER) as listener,
@@ -159,7 +159,7 @@ async def test_what_another_history_tells_is_not_sent_before_it_is_known(
             await runtime.pool.expire_connections()
             await load(runtime, 1, 1, first=4)
             await runtime.pool.execute("select pg_terminate_backend($1)", pid)
-        settled = await settle({"consent": runtime, "agreement": listener})
+        settled = await wait_until_idle({"consent": runtime, "agreement": listener})
         found = await tallies(listener)
         parked = await listener.pool.fetchval("select array_agg(reason) from parked_events")
 
@@ -185,7 +185,7 @@ async def at_rest(runtime: Runtime) -> int:
 
     async def rests() -> bool:
         found[:] = [row["pid"] for row in await runtime.pool.fetch(RESTING)]
-        return bool(found) and runtime.relay.leads and not runtime.relay._kick.is_set()
+        return bool(found) and runtime.relay.is_leader and not runtime.relay._wakeup.is_set()
 
     await until(rests)
     return found[0]
@@ -211,7 +211,7 @@ async def test_another_relay_takes_over_and_loses_nothing(
         reading(bootstrap) as reader,
     ):
         await until(lambda: leading(one, two))
-        first, other = (one, two) if one.relay.leads else (two, one)
+        first, other = (one, two) if one.relay.is_leader else (two, one)
         stranger = await other_writer(postgres_dsn)
         writing = asyncio.create_task(load(other, 20, 40))
         await reader.read_until(lambda: len(reader.ids()) >= 20)
@@ -220,7 +220,7 @@ async def test_another_relay_takes_over_and_loses_nothing(
         await writing
         await reader.read_until(lambda: len(reader.ids()) == 800)
         await until(lambda: stands_by(first))
-        works = [each.relay.works() for each in (first, other)]
+        works = [each.relay.is_alive() for each in (first, other)]
         await until(lambda: all_sent(other))
         await stranger.close()
 
@@ -259,12 +259,12 @@ async def asks_for_the_lead(runtime: Runtime) -> bool:
 
 async def leading(*runtimes: Runtime) -> bool:
     """Return whether one of these relays leads."""
-    return any(runtime.relay.leads for runtime in runtimes)
+    return any(runtime.relay.is_leader for runtime in runtimes)
 
 
 async def stands_by(runtime: Runtime) -> bool:
     """Return whether this relay does not lead."""
-    return not runtime.relay.leads
+    return not runtime.relay.is_leader
 
 
 async def test_who_is_stopped_leaves_the_lead_at_once(
@@ -278,7 +278,7 @@ async def test_who_is_stopped_leaves_the_lead_at_once(
             await one.stop()
             await load(two, 5, 4, first=5)
             await reader.read_until(lambda: len(reader.ids()) == 40)
-            assert two.relay.leads
+            assert two.relay.is_leader
 
     assert reader.firsts() == in_order(5, 8)
 
@@ -287,13 +287,13 @@ async def test_who_is_told_to_be_silent_is_silent_also_where_the_database_is(
     postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session that does not end in time takes nobody's order to end away: two would relay at once."""
-    monkeypatch.setattr(relay, "_LEAVE_SECONDS", 0.2)
+    monkeypatch.setattr(relay, "_CLOSE_SECONDS", 0.2)
     monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
-    async with running(postgres_dsn, bootstrap, broker_kind, replace(TALLY, ticks=None)) as runtime:
+    async with running(postgres_dsn, bootstrap, broker_kind, replace(TALLY, watermark_event=None)) as runtime:
         with standing_still(await at_rest(runtime)):
-            await runtime.fall_silent()
+            await runtime.stop_relay()
             left = [task for task in asyncio.all_tasks() if task.get_name() == "relay"]
-        runtime.take_hold()
+        runtime.connect_broker()
 
     assert left == []
 
@@ -302,21 +302,21 @@ async def test_who_leaves_a_broker_that_is_silent_leaves_nothing_open(
     postgres_dsn: str, fallible: Fallible, broker_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A producer that cannot be stopped in time is closed: else each fall of a broker leaves one for good."""
-    monkeypatch.setattr(relay, "_LEAVE_SECONDS", 0.2)
+    monkeypatch.setattr(relay, "_CLOSE_SECONDS", 0.2)
     monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1e9)
     pid = fallible.nodes[0].child.pid if isinstance(fallible, ApacheKafka) else fallible.pid
     async with running(postgres_dsn, fallible.bootstrap, broker_kind) as runtime:
         await load(runtime, 1, 1)
         await until(lambda: all_sent(runtime))
-        sender = runtime.relay.sender
+        sender = runtime.relay.producer
         assert sender is not None
         with standing_still(pid):
             await load(runtime, 1, 1, first=2)
             await until(lambda: in_flight(sender))
-            await runtime.fall_silent()
+            await runtime.stop_relay()
             left = is_open(sender.client)
             await until(lambda: ended(sender))
-        runtime.take_hold()
+        runtime.connect_broker()
 
     assert not left
 
@@ -330,16 +330,16 @@ async def test_who_turns_from_a_broker_that_has_gone_leaves_nothing_open(
         running(postgres_dsn, fallible.bootstrap, broker_kind, LISTENER) as runtime,
     ):
         await until(lambda: green(runtime))
-        assert runtime.intake is not None
-        consumer: Any = runtime.intake.consumer
+        assert runtime.consumer is not None
+        consumer: Any = runtime.consumer.consumer
         consumer._fetcher._retry_backoff = 3_600.0
         await until(lambda: knows_its_places(consumer))
         await fallible.kill()
         await until(lambda: tries_again(consumer))
-        await runtime.let_go()
+        await runtime.disconnect_broker()
         left = is_open(consumer._client)
         await fallible.start()
-        runtime.take_hold()
+        runtime.connect_broker()
 
     assert not left
 
@@ -375,7 +375,7 @@ async def test_what_is_queued_again_while_it_is_being_sent_is_sent(
     """An operator's whole resend is not lost to a part of it that was under way."""
     monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1e9)
     pid = fallible.nodes[0].child.pid if isinstance(fallible, ApacheKafka) else fallible.pid
-    service: Service = replace(TALLY, ticks=None)
+    service: Service = replace(TALLY, watermark_event=None)
     async with running(postgres_dsn, fallible.bootstrap, broker_kind, service) as runtime:
         await load(runtime, 1, 20)
         await until(lambda: all_sent(runtime))
@@ -393,13 +393,13 @@ async def test_what_is_queued_again_while_it_is_being_sent_is_sent(
 async def again(runtime: Runtime, **part: int) -> None:
     """Queue the log again, or a part of it."""
     async with runtime.pool.acquire() as tx:
-        await resend(tx, **part)  # type: ignore[arg-type]
-    runtime.relay.tell(())
+        await republish(tx, **part)  # type: ignore[arg-type]
+    runtime.relay.enqueue(())
 
 
 async def taken(runtime: Runtime) -> bool:
     """Return whether the relay has taken all that it was told of."""
-    return not runtime.relay._kick.is_set()
+    return not runtime.relay._wakeup.is_set()
 
 
 def twice(reader: Reader) -> Iterator[str]:
@@ -422,10 +422,10 @@ async def test_a_long_backlog_is_sent_once_and_in_order(
         reading(bootstrap) as reader,
     ):
         await until(lambda: leading(sender))
-        await sender.let_go()
+        await sender.disconnect_broker()
         await load(sender, 5, 20)
         assert await pending(sender) == 100
-        sender.take_hold()
+        sender.connect_broker()
         await until(lambda: all_sent(sender))
         await load(sender, 5, 1, first=21)
         await reader.read_until(lambda: len(reader.lines) >= 105)

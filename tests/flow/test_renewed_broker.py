@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 
 from services.kernel.consumer import consumer as intake
-from services.kernel.consumer.consumer import Intake
+from services.kernel.consumer.consumer import EventConsumer
 from services.kernel.decider.decision import Decision
 from services.kernel.decider.service import Service
 from services.kernel.embedded import quiescence as settling
 from services.kernel.embedded import up
 from services.kernel.embedded.child_process import free_port
-from services.kernel.embedded.up import everything
+from services.kernel.embedded.up import run_embedded
 from services.kernel.runtime.runtime import Runtime
 from tests.relaying import (
     LISTENER,
@@ -46,7 +46,7 @@ EVERY = {case_id(n) for n in range(5)}
 async def tally_and_listener(listener: Service = LISTENER) -> AsyncIterator[tuple[Runtime, Runtime, str]]:
     """Run both as `samspil up` does, and say where their broker is."""
     with scratch_folder() as folder:
-        async with everything((TALLY, listener), folder, port=free_port(), virtual=False) as (
+        async with run_embedded((TALLY, listener), folder, port=free_port(), virtual=False) as (
             them,
             settings,
             _,
@@ -66,7 +66,7 @@ async def all_there(bootstrap: str, each: int) -> Reader:
 async def test_a_broker_is_emptied_once_it_holds_much(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a load that goes on all is heard once and in order; the latest of it lies there again."""
     monkeypatch.setattr(up, "_WATCH_SECONDS", 0.05)
-    monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+    monkeypatch.setattr(up, "_MAX_BATCHES", 20)
     monkeypatch.setattr(up, "_LATEST", 50)
     async with tally_and_listener() as (sender, listener, bootstrap):
         async with under_way(Load(sender, 5)) as load:
@@ -88,12 +88,12 @@ async def test_a_broker_is_emptied_once_it_holds_much(monkeypatch: pytest.Monkey
 
 async def is_full(runtime: Runtime) -> bool:
     """Return whether the broker holds more than it should."""
-    return runtime.relay.batches > 20
+    return runtime.relay.batches_sent > 20
 
 
 async def rests(runtime: Runtime) -> bool:
     """Return whether the broker holds little and somebody leads."""
-    return runtime.relay.leads and runtime.relay.batches <= 20
+    return runtime.relay.is_leader and runtime.relay.batches_sent <= 20
 
 
 @asynccontextmanager
@@ -115,9 +115,9 @@ async def test_where_somebody_takes_nothing_a_broker_is_filled_with_all_there_is
         async with held_up(listener):
             await load(sender, 5, 60)
             await until(lambda: all_sent(sender))
-            monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+            monkeypatch.setattr(up, "_MAX_BATCHES", 20)
             await until(lambda: rests(sender))
-            monkeypatch.setattr(up, "_MOST_BATCHES", 10_000)
+            monkeypatch.setattr(up, "_MAX_BATCHES", 10_000)
         await until(lambda: counted(listener, 300))
         found = await tallies(listener)
         reader = await all_there(bootstrap, 60)
@@ -131,15 +131,15 @@ async def test_who_has_stopped_stays_stopped(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(settling, "_HEAR_SECONDS", 0.2)
     async with tally_and_listener() as (sender, listener, _):
         await until(lambda: listens(listener))
-        assert listener.intake is not None
-        listener.intake.stopped_by = "too-many-parked"
+        assert listener.consumer is not None
+        listener.consumer.stopped_by = "too-many-parked"
         await load(sender, 5, 60)
         await until(lambda: all_sent(sender))
-        before = listener.intake
-        monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+        before = listener.consumer
+        monkeypatch.setattr(up, "_MAX_BATCHES", 20)
         await until(lambda: rests(sender))
         await until(lambda: listens_anew(listener, before))
-        red = await listener.why_not_ready()
+        red = await listener.unready_reasons()
         found = await tallies(listener)
 
     assert red["intake"] == "stopped: too-many-parked"
@@ -151,14 +151,14 @@ async def test_who_is_slow_is_waited_for_while_it_gets_on(monkeypatch: pytest.Mo
     monkeypatch.setattr(settling, "_HEAR_SECONDS", 1.0)
     monkeypatch.setattr(intake, "_MOST", 64)
 
-    def slowly(tally: Tally | None, asked: Any, given: Any) -> Decision:
+    def slowly(tally: Tally | None, trigger: Any, given: Any) -> Decision:
         time.sleep(0.005)
-        return hear(tally, asked, given)
+        return hear(tally, trigger, given)
 
     async with tally_and_listener(replace(LISTENER, decide=slowly)) as (sender, listener, _):
         await apply(sender, *(count(n, k) for k in range(200) for n in range(5)))
         await until(lambda: all_sent(sender))
-        taken = await settling.hear_out({"consent": sender, "agreement": listener})
+        taken = await settling.drain_consumers({"consent": sender, "agreement": listener})
         found = await total(listener)
 
     assert (taken, found) == (True, 1_000)
@@ -170,7 +170,7 @@ async def test_nothing_is_settled_while_a_broker_is_replaced(monkeypatch: pytest
     async with tally_and_listener() as (sender, listener, _):
 
         async def settled() -> tuple[bool, dict[UUID, list[str]]]:
-            rest = await settling.settle({"consent": sender, "agreement": listener})
+            rest = await settling.wait_until_idle({"consent": sender, "agreement": listener})
             return rest, await tallies(listener)
 
         await until(lambda: listens(listener))
@@ -178,18 +178,18 @@ async def test_nothing_is_settled_while_a_broker_is_replaced(monkeypatch: pytest
             await load(sender, 5, 60)
             await until(lambda: all_sent(sender))
             waiting = asyncio.create_task(settled())
-            monkeypatch.setattr(up, "_MOST_BATCHES", 20)
+            monkeypatch.setattr(up, "_MAX_BATCHES", 20)
             await until(lambda: rests(sender))
         found = await waiting
 
     assert found == (True, all_counted(5, 60))
 
 
-async def listens_anew(runtime: Runtime, before: Intake) -> bool:
+async def listens_anew(runtime: Runtime, before: EventConsumer) -> bool:
     """Return whether another consumer listens than before."""
-    return runtime.intake is not before and await listens(runtime)
+    return runtime.consumer is not before and await listens(runtime)
 
 
 async def listens(runtime: Runtime) -> bool:
     """Return whether a consumer listens."""
-    return runtime.intake is not None and runtime.intake.joined
+    return runtime.consumer is not None and runtime.consumer.joined

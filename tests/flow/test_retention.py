@@ -8,15 +8,15 @@ import pytest
 
 from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
-from services.kernel.outbox.republish import resend
+from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import connect
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.long_ago import hear_all, nothing_pending
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until
 
-SPOKEN = replace(TALLY, hearers=frozenset({"agreement"}))
+SPOKEN = replace(TALLY, subscribers=frozenset({"agreement"}))
 AGE_ALL = """
 do $$
 begin
@@ -33,9 +33,9 @@ async def told(dsn: str, bootstrap: str, kind: str) -> AsyncIterator[Runtime]:
     async with running(dsn, bootstrap, kind, SPOKEN, log_days=90) as runtime:
         cause = str(new_id())
         actor = Actor(ACTOR, "caseworker", TENANT)
-        asked = Asked(case_id(1), TENANT, Count(case_id(2)), actor, START, cause, cause)
+        asked = Envelope(case_id(1), TENANT, Count(case_id(2)), actor, START, cause, cause)
         async with runtime.pool.acquire() as tx:
-            await runtime.step.apply(tx, [asked])
+            await runtime.processor.process(tx, [asked])
         await until(lambda: nothing_pending(runtime))
         owner = await connect(dsn, schema="consent")
         await owner.execute(AGE_ALL)
@@ -55,7 +55,7 @@ async def test_what_somebody_has_not_heard_is_kept(
 ) -> None:
     """The service that hears it has been away for longer than the log is kept."""
     async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
-        assert [await runtime.keeping.look() for _ in range(3)] == [0, 0, 0]
+        assert [await runtime.log_retention.run_once() for _ in range(3)] == [0, 0, 0]
 
         assert await logged(runtime) == 1
 
@@ -64,10 +64,10 @@ async def test_what_somebody_has_not_heard_is_kept(
 async def test_what_all_have_heard_is_let_go(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
     """The first look notes how far the topic reaches, the second finds that all have heard that far."""
     async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
-        await runtime.keeping.look()
+        await runtime.log_retention.run_once()
         await hear_all("agreement", "consent", 4, bootstrap_servers=bootstrap)
 
-        assert await runtime.keeping.look() == 1
+        assert await runtime.log_retention.run_once() == 1
         assert await logged(runtime) == 0
 
 
@@ -78,10 +78,10 @@ async def test_what_is_sent_again_counts_as_unheard(
     """While old events are queued again the topic's reach says nothing of them: the next look begins anew."""
     async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
         await hear_all("agreement", "consent", 4, bootstrap_servers=bootstrap)
-        await runtime.let_go()
-        runtime.relay.leads = True
+        await runtime.disconnect_broker()
+        runtime.relay.is_leader = True
         async with runtime.pool.acquire() as tx:
-            await resend(tx)
+            await republish(tx)
 
-        assert [await runtime.keeping.look() for _ in range(2)] == [0, 0]
+        assert [await runtime.log_retention.run_once() for _ in range(2)] == [0, 0]
         assert await logged(runtime) == 1

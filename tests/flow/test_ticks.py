@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.store import fresh
+from services.kernel.streams.store import new_stream
 from tests.relaying import LISTENER, Load, all_counted, apply, count, counted, reading
 from tests.tally import TENANT, case_id, running, tallies
 from tests.waiting import under_way, until
@@ -35,8 +35,8 @@ async def test_ticks_reach_every_partition_and_move_the_horizon(
 async def known(runtime: Runtime, streams: Sequence[int]) -> bool:
     """Return whether what is known of the consents of these streams may be trusted."""
     async with runtime.pool.acquire() as tx:
-        trusted = await runtime.step.known.horizon.known(tx)
-    return all(trusted(fresh(case_id(n), TENANT)) for n in streams)
+        trusted = await runtime.processor.dependencies.watermark.freshness(tx)
+    return all(trusted(new_stream(case_id(n), TENANT)) for n in streams)
 
 
 async def horizon(runtime: Runtime) -> dict[int, Any]:

@@ -8,7 +8,7 @@ import pytest
 from services.kernel.embedded import child_process as embedded_process
 from services.kernel.embedded import up
 from services.kernel.embedded.child_process import free_port
-from services.kernel.embedded.up import everything, read_whereabouts
+from services.kernel.embedded.up import read_server_info, run_embedded
 from tests.servers import scratch_folder
 from tests.tally import TALLY
 from tests.waiting import until
@@ -20,7 +20,7 @@ async def test_the_embedded_server_answers_on_the_loopback_alone(monkeypatch: py
     monkeypatch.setenv("SAMSPIL_HOST", "0.0.0.0")  # noqa: S104  what a container is told
 
     with scratch_folder() as folder:
-        async with everything((), folder / "data", port=free_port(), virtual=False) as (_, settings, _):
+        async with run_embedded((), folder / "data", port=free_port(), virtual=False) as (_, settings, _):
             host = settings.host
 
     assert host == "127.0.0.1"
@@ -33,9 +33,9 @@ async def test_a_folder_has_one_key_from_wherever_it_is_asked(
     """A folder may be named from where the server was started: commands from elsewhere use the same key."""
     with scratch_folder() as folder:
         monkeypatch.chdir(folder)
-        async with everything((), Path("data"), port=free_port(), virtual=False) as (_, settings, _):
+        async with run_embedded((), Path("data"), port=free_port(), virtual=False) as (_, settings, _):
             monkeypatch.chdir(tmp_path)
-            found = read_whereabouts(folder / "data")
+            found = read_server_info(folder / "data")
         key = (folder / "data" / "keys" / "kek").read_bytes()
 
         assert found.kek == settings.kek == folder / "data" / "keys" / "kek"
@@ -49,7 +49,7 @@ async def test_the_log_of_a_server_that_runs_for_long_stays_short(monkeypatch: p
     monkeypatch.setattr(up, "_WATCH_SECONDS", 0.02)
     with scratch_folder() as folder:
         log, aside = (folder / "postgres" / f"postgres.{end}" for end in ("log", "log.1"))
-        async with everything((TALLY,), folder, port=free_port(), virtual=False) as (them, _, _):
+        async with run_embedded((TALLY,), folder, port=free_port(), virtual=False) as (them, _, _):
 
             async def conflict_until_aside(before: bytes) -> None:
                 async def happens() -> bool:

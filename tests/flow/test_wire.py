@@ -9,8 +9,8 @@ import pytest
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.metadata import MetadataRequest
 
-from services.kernel.consumer.consumer import Intake
-from services.kernel.kafka.clients import admin, consumer, producer, started
+from services.kernel.consumer.consumer import EventConsumer
+from services.kernel.kafka.clients import admin, consumer, producer, start_client
 from services.kernel.settings import Settings
 from tests.tally import running, settings_for
 
@@ -49,7 +49,7 @@ async def test_a_client_that_is_given_up_is_closed(
     """It has reached the broker and not heard of the cluster yet."""
     settings = settings_for("", bootstrap, broker_kind)
 
-    assert await Wires(monkeypatch).cut(started(CLIENTS[kind](settings), settings)) == [False]
+    assert await Wires(monkeypatch).cut(start_client(CLIENTS[kind](settings), settings)) == [False]
 
 
 async def test_an_intake_that_is_given_up_is_closed(
@@ -61,7 +61,7 @@ async def test_an_intake_that_is_given_up_is_closed(
 
 
 @asynccontextmanager
-async def an_intake(dsn: str, bootstrap: str, broker_kind: str) -> AsyncIterator[Intake]:
+async def an_intake(dsn: str, bootstrap: str, broker_kind: str) -> AsyncIterator[EventConsumer]:
     """Lend an intake that has not begun."""
     async with running(dsn, "", "none") as runtime:
-        yield Intake(runtime.step, runtime.pool, settings_for(dsn, bootstrap, broker_kind))
+        yield EventConsumer(runtime.processor, runtime.pool, settings_for(dsn, bootstrap, broker_kind))

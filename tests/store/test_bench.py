@@ -8,14 +8,14 @@ import pytest
 from bench.load import InvalidRunError
 from bench.snapshot import churn, look
 from bench.stock import fill
-from services.kernel.consumer.decoding import Hearing
+from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
 from services.kernel.outbox.relay import from_log
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.fault.chain import CHAIN, Count
 from tests.tally import ACTOR, START, TALLY, TENANT, a_record, case_id, running
 
@@ -101,10 +101,10 @@ async def live(source: Runtime, reader: Runtime) -> None:
     actor = Actor(ACTOR, "caseworker", TENANT)
     for n in (1, 2) * 3:
         cause = str(new_id())
-        asked = Asked(case_id(n), TENANT, Count(new_id()), actor, START, cause, cause)
+        asked = Envelope(case_id(n), TENANT, Count(new_id()), actor, START, cause, cause)
         async with source.pool.acquire() as tx:
-            await source.step.apply(tx, [asked])
+            await source.processor.process(tx, [asked])
     records = [a_record(from_log(row).message()) for row in await source.pool.fetch(LOGGED)]
-    heard = Hearing(reader.service).read(records).heard
+    heard = EventDecoder(reader.service).read(records).events
     async with reader.pool.acquire() as tx:
-        await reader.step.apply(tx, heard)
+        await reader.processor.process(tx, heard)

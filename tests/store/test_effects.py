@@ -9,8 +9,8 @@ import pytest
 
 from services.kernel import metrics
 from services.kernel.decider.decision import Decision, Effect
-from services.kernel.decider.service import Hands
-from services.kernel.errors import WrongMoment
+from services.kernel.decider.service import EffectContext
+from services.kernel.errors import InvalidTransition
 from services.kernel.runtime.runtime import Runtime
 from tests.ringing import Bell, Rung, begun, count, lease_ends, ringing, rows, rule, seen
 from tests.tally import Tally, case_id
@@ -88,10 +88,10 @@ async def test_one_that_fails_holds_the_others_not_up(postgres_dsn: str) -> None
     """Each effect of a portion ends by itself."""
     bell, cracked = Bell(), Bell(failing=True)
 
-    async def unlucky(effect: Effect, hands: Hands) -> Rung | None:
-        return await (cracked if effect.about["stream"] == str(case_id(3)) else bell).ring(effect, hands)
+    async def unlucky(effect: Effect, context: EffectContext) -> Rung | None:
+        return await (cracked if effect.about["stream"] == str(case_id(3)) else bell).ring(effect, context)
 
-    async with ringing(postgres_dsn, bell, perform={"bell": unlucky}) as runtime:
+    async with ringing(postgres_dsn, bell, effect_handlers={"bell": unlucky}) as runtime:
         for n in range(6):
             await count(runtime, n)
         await runtime.effects.perform()
@@ -172,7 +172,7 @@ async def test_a_slower_worker_does_not_tell_the_stream_twice(postgres_dsn: str)
 
 
 @pytest.mark.parametrize(
-    ("fault", "outcome"), [(WrongMoment("closed"), "wrong-moment"), (ZeroDivisionError(), "bug")]
+    ("fault", "outcome"), [(InvalidTransition("closed"), "wrong-moment"), (ZeroDivisionError(), "bug")]
 )
 async def test_what_was_done_is_not_done_again_because_nobody_hears_of_it(
     postgres_dsn: str, fault: Exception, outcome: str
@@ -180,10 +180,10 @@ async def test_what_was_done_is_not_done_again_because_nobody_hears_of_it(
     """A stream that refuses the answer, or breaks on it, costs no second bell; the others are told."""
     bell = Bell()
 
-    def deaf(tally: Tally | None, asked: Any, given: Any) -> Decision:
-        if isinstance(asked, Rung) and given.stream_id == case_id(1):
+    def deaf(tally: Tally | None, trigger: Any, given: Any) -> Decision:
+        if isinstance(trigger, Rung) and given.stream_id == case_id(1):
             raise fault
-        return rule(tally, asked, given)
+        return rule(tally, trigger, given)
 
     async with ringing(postgres_dsn, bell, decide=deaf) as runtime:
         keys = [await count(runtime, n) for n in (1, 2)]
@@ -259,7 +259,7 @@ async def test_one_that_asked_in_vain_keeps_nobody_from_reading(postgres_dsn: st
     """A reading that was ended before it began is not waited for by whoever reads next."""
     async with ringing(postgres_dsn, Bell()) as runtime:
         await count(runtime)
-        hands = runtime.effects._hands
+        hands = runtime.effects._context
         asking = asyncio.create_task(hands.read(case_id(1)))
         await asyncio.sleep(0)
         assert hands._reading is not None
@@ -281,7 +281,7 @@ async def test_a_loop_that_somebody_elses_end_reaches_goes_on(postgres_dsn: str)
 
     bell.meanwhile = ended_elsewhere
     async with ringing(postgres_dsn, bell) as runtime:
-        await runtime.listen()
+        await runtime.start_loops()
         key = await count(runtime)
         runtime.effects.wake()
         await until(lambda: begun(bell))
@@ -295,7 +295,7 @@ async def test_a_worker_tells_that_it_comes_round(postgres_dsn: str) -> None:
     """As long as it performs, or finds nothing to do, the time of its last round goes on."""
     bell = Bell()
     async with ringing(postgres_dsn, bell) as runtime:
-        looked = metrics.EFFECTS_LOOKED.labels(runtime.service.name)
+        looked = metrics.EFFECTS_POLLED.labels(runtime.service.name)
         looked.set(0)
         stopping = asyncio.Event()
         over = asyncio.Event()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel.http.server import kms_of
-from services.kernel.privacy.key_store import FileKms, KeyStoreSilent
-from services.kernel.privacy.request_digests import Fingerprints, key_id, unkeyed
+from services.kernel.http.server import key_store_of
+from services.kernel.privacy.key_store import FileKeyStore, KeyStoreUnavailable
+from services.kernel.privacy.request_digests import RequestDigests, key_id, unkeyed
 from services.kernel.runtime.runtime import Runtime
 from tests.tally import TENANT, running
 from tests.transit import transit
@@ -17,26 +17,26 @@ from tests.transit import transit
 REQUEST = b'POST /consent/tallies\n{"word": "0101700000"}'
 
 
-def a_kms(folder: Path) -> FileKms:
+def a_kms(folder: Path) -> FileKeyStore:
     """Return the file store of a folder."""
-    return FileKms(folder / "kek", mode="test")
+    return FileKeyStore(folder / "kek", mode="test")
 
 
-async def fingerprint(runtime: Runtime, prints: Fingerprints, tenant: str = TENANT) -> bytes:
+async def fingerprint(runtime: Runtime, prints: RequestDigests, tenant: str = TENANT) -> bytes:
     """Return the fingerprint of the request."""
     async with runtime.pool.acquire() as tx:
-        return await prints.of(tx, tenant, REQUEST)
+        return await prints.digest(tx, tenant, REQUEST)
 
 
 async def test_who_knows_the_request_cannot_make_its_fingerprint(postgres_dsn: str, tmp_path: Path) -> None:
     """Whoever reads the table cannot try birth dates until one fits: the key lies wrapped."""
-    kms = a_kms(tmp_path)
-    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
-        made = await fingerprint(runtime, runtime.fingerprints)
+    key_store = a_kms(tmp_path)
+    async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
+        made = await fingerprint(runtime, runtime.request_digests)
         wrapped = await runtime.pool.fetchval(
             "select wrapped from data_keys where subject_id = $1", key_id(TENANT)
         )
-    key = await kms.unwrap(TENANT, wrapped, about=str(key_id(TENANT)))
+    key = await key_store.unwrap(TENANT, wrapped, about=str(key_id(TENANT)))
 
     assert made != unkeyed(REQUEST) == hashlib.sha256(REQUEST).digest()
     assert made == hmac.digest(key, REQUEST, "sha256")
@@ -45,9 +45,11 @@ async def test_who_knows_the_request_cannot_make_its_fingerprint(postgres_dsn: s
 
 async def test_every_process_of_a_service_makes_the_same(postgres_dsn: str, tmp_path: Path) -> None:
     """Also after a restart, and where two begin at once; another municipality has a key of its own."""
-    async with running(postgres_dsn, "", "none", kms=a_kms(tmp_path)) as runtime:
-        made = await asyncio.gather(*(fingerprint(runtime, Fingerprints(a_kms(tmp_path))) for _ in range(4)))
-        other = await fingerprint(runtime, runtime.fingerprints, "0461")
+    async with running(postgres_dsn, "", "none", key_store=a_kms(tmp_path)) as runtime:
+        made = await asyncio.gather(
+            *(fingerprint(runtime, RequestDigests(a_kms(tmp_path))) for _ in range(4))
+        )
+        other = await fingerprint(runtime, runtime.request_digests, "0461")
 
     assert len(set(made)) == 1
     assert other not in made
@@ -57,11 +59,11 @@ async def test_a_vault_guards_the_key_and_is_asked_once(postgres_dsn: str) -> No
     """The engine wraps the key the first time and opens it once in the life of a process."""
     async with (
         transit() as engine,
-        kms_of(engine.settings()) as kms,
-        running(postgres_dsn, "", "none", kms=kms) as runtime,
+        key_store_of(engine.settings()) as key_store,
+        running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
-        made = [await fingerprint(runtime, runtime.fingerprints) for _ in range(3)]
-        again = await fingerprint(runtime, Fingerprints(kms))
+        made = [await fingerprint(runtime, runtime.request_digests) for _ in range(3)]
+        again = await fingerprint(runtime, RequestDigests(key_store))
 
     assert len({*made, again}) == 1
     assert engine.asked == ["encrypt samspil-0440", *["decrypt samspil-0440"] * 2]
@@ -71,14 +73,14 @@ async def test_a_silent_key_store_gives_no_fingerprint(postgres_dsn: str) -> Non
     """Without the key nothing is compared, rather than by something weaker; what was opened stays open."""
     async with (
         transit() as engine,
-        kms_of(engine.settings()) as kms,
-        running(postgres_dsn, "", "none", kms=kms) as runtime,
+        key_store_of(engine.settings()) as key_store,
+        running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
         engine.sealed = True
-        with pytest.raises(KeyStoreSilent):
-            await fingerprint(runtime, runtime.fingerprints)
+        with pytest.raises(KeyStoreUnavailable):
+            await fingerprint(runtime, runtime.request_digests)
         engine.sealed = False
-        made = await fingerprint(runtime, runtime.fingerprints)
+        made = await fingerprint(runtime, runtime.request_digests)
         engine.sealed = True
 
-        assert await fingerprint(runtime, runtime.fingerprints) == made
+        assert await fingerprint(runtime, runtime.request_digests) == made

@@ -9,16 +9,16 @@ import pytest
 from contracts.event import WhyDropped
 from services.kernel.clock import wall
 from services.kernel.kafka.partitioner import partition_of
-from services.kernel.operations.discard import Dropping
+from services.kernel.operations.discard import Discarding
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
-from services.kernel.streams.consent_watermark import Horizon
-from services.kernel.streams.store import Page, Row, fresh, save
+from services.kernel.streams.consent_watermark import ConsentWatermark
+from services.kernel.streams.store import LoadedStream, WriteSet, new_stream, save
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, TALLY, TENANT, case_id, running
 
 PARTITIONS = 4
-HORIZON = Horizon(needed=True, partitions=PARTITIONS, seconds=60)
+HORIZON = ConsentWatermark(needed=True, partitions=PARTITIONS, seconds=60)
 STREAM = case_id(1)
 PART = partition_of(str(STREAM).encode(), PARTITIONS)
 EVERYWHERE = range(PARTITIONS)
@@ -33,10 +33,10 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
     await connection.close()
 
 
-def a_row(*, parked: bool = False) -> Row:
+def a_row(*, parked: bool = False) -> LoadedStream:
     """Return a stream."""
-    row = fresh(STREAM, TENANT)
-    row.parked = parked
+    row = new_stream(STREAM, TENANT)
+    row.halted = parked
     return row
 
 
@@ -45,9 +45,9 @@ def ago(seconds: float) -> datetime:
     return wall() - timedelta(seconds=seconds)
 
 
-async def known(tx: Any, row: Row | None = None, horizon: Horizon = HORIZON) -> bool:
+async def known(tx: Any, row: LoadedStream | None = None, horizon: ConsentWatermark = HORIZON) -> bool:
     """Return whether the consents of a stream are known."""
-    return (await horizon.known(tx))(row or a_row())
+    return (await horizon.freshness(tx))(row or a_row())
 
 
 async def test_nothing_is_known_before_the_first_tick(tx: Session) -> None:
@@ -58,59 +58,59 @@ async def test_nothing_is_known_before_the_first_tick(tx: Session) -> None:
 @pytest.mark.parametrize(("seconds", "trusted"), [(0, True), (55, True), (65, False)])
 async def test_a_tick_is_trusted_for_a_while(tx: Session, seconds: float, *, trusted: bool) -> None:
     """As long as the horizon reaches."""
-    await HORIZON.move(tx, dict.fromkeys(EVERYWHERE, ago(seconds)))
+    await HORIZON.advance(tx, dict.fromkeys(EVERYWHERE, ago(seconds)))
 
     assert await known(tx) is trusted
 
 
 async def test_each_partition_stands_for_its_streams(tx: Session) -> None:
     """A tick of another partition says nothing of this stream."""
-    await HORIZON.move(tx, {part: ago(1) for part in EVERYWHERE if part != PART})
+    await HORIZON.advance(tx, {part: ago(1) for part in EVERYWHERE if part != PART})
     before = await known(tx)
-    await HORIZON.move(tx, {PART: ago(1)})
+    await HORIZON.advance(tx, {PART: ago(1)})
 
     assert (before, await known(tx)) == (False, True)
 
 
 async def test_a_tick_that_comes_again_does_not_set_back(tx: Session) -> None:
     """After a replay of the topic the newest tick counts, whatever came last."""
-    await HORIZON.move(tx, {PART: ago(1)})
-    await HORIZON.move(tx, {PART: ago(600)})
+    await HORIZON.advance(tx, {PART: ago(1)})
+    await HORIZON.advance(tx, {PART: ago(600)})
 
     assert await known(tx)
 
 
 async def test_a_tick_from_the_future_opens_no_gate(tx: Session) -> None:
     """A clock that was wrong for a while vouches for nothing, and the next tick takes its place."""
-    await HORIZON.move(tx, {PART: ago(1)})
-    await HORIZON.move(tx, {PART: ago(-3600)})
+    await HORIZON.advance(tx, {PART: ago(1)})
+    await HORIZON.advance(tx, {PART: ago(-3600)})
     ahead = await known(tx)
-    await HORIZON.move(tx, {PART: ago(1)})
+    await HORIZON.advance(tx, {PART: ago(1)})
 
     assert (ahead, await known(tx)) == (False, True)
 
 
 async def test_a_stream_with_events_that_wait_is_not_known(tx: Session) -> None:
     """What waits may be the loss of a consent."""
-    await HORIZON.move(tx, {PART: ago(1)})
+    await HORIZON.advance(tx, {PART: ago(1)})
 
     assert not await known(tx, a_row(parked=True))
 
 
 async def test_an_unreadable_message_shuts_its_partition(tx: Session, postgres_dsn: str) -> None:
     """Nobody knows whose consent it was about; once somebody has looked and dropped it the gate opens."""
-    await HORIZON.move(tx, dict.fromkeys(EVERYWHERE, ago(1)))
+    await HORIZON.advance(tx, dict.fromkeys(EVERYWHERE, ago(1)))
     unreadable = [
         a_parked(7, topic="samspil.consent.v1", part=PART),
         a_parked(8, topic="samspil.directory.v1", part=PART),
     ]
-    await save(tx, Page(), parked=unreadable[1:])
+    await save(tx, WriteSet(), parked=unreadable[1:])
     other_topic = await known(tx)
-    await save(tx, Page(), parked=unreadable[:1])
+    await save(tx, WriteSet(), parked=unreadable[:1])
     shut = await known(tx)
     async with running(postgres_dsn, "", "none") as runtime, runtime.pool.acquire() as own:
         for row in await own.fetch("select id from parked_events where topic = 'samspil.consent.v1'"):
-            await Dropping(runtime.step, runtime.clock).drop(
+            await Discarding(runtime.processor, runtime.clock).discard(
                 own, row["id"], why=WhyDropped.NOT_OURS, by=ACTOR, tenant=TENANT
             )
 
@@ -119,6 +119,6 @@ async def test_an_unreadable_message_shuts_its_partition(tx: Session, postgres_d
 
 async def test_who_hears_no_consents_needs_none(tx: Session) -> None:
     """The directory goes on without ticks."""
-    unconcerned = Horizon(needed=False, partitions=PARTITIONS, seconds=60)
+    unconcerned = ConsentWatermark(needed=False, partitions=PARTITIONS, seconds=60)
 
     assert await known(tx, a_row(parked=True), unconcerned)

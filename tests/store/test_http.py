@@ -25,10 +25,10 @@ from services.kernel.clock import wall
 from services.kernel.decider.service import Service, Tx
 from services.kernel.embedded.servers import postgres
 from services.kernel.errors import ConsentUnknown
-from services.kernel.http.application import LARGEST_BODY, serve_on
-from services.kernel.http.authentication import Principals
-from services.kernel.http.requests import Desk, Done, at, looks_of
-from services.kernel.http.server import app_of, door_of, serve
+from services.kernel.http.application import LARGEST_BODY, mount
+from services.kernel.http.authentication import TokenVerifier
+from services.kernel.http.requests import CommandResult, RequestContext, access_stream, request_context
+from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.ids import new_id
 from services.kernel.postgres import connections as database
 from services.kernel.privacy.request_digests import unkeyed
@@ -48,7 +48,7 @@ HEADERS = {
     "strict-transport-security": "max-age=31536000",
 }
 router = APIRouter(prefix="/consent", tags=["consent"])
-TallyDesk = Annotated[Desk, Depends(at("consent"))]
+TallyDesk = Annotated[RequestContext, Depends(request_context("consent"))]
 
 
 class CountBody(BaseModel):
@@ -69,43 +69,43 @@ class Shown(BaseModel):
 
 
 @router.post("/tallies", status_code=201)
-async def begin(body: CountBody, desk: TallyDesk) -> Done:
+async def begin(body: CountBody, request: TallyDesk) -> CommandResult:
     """Begin a tally of a new id."""
-    return await desk.do(new_id(), Count(body.referral_id, body.word))
+    return await request.execute(new_id(), Count(body.referral_id, body.word))
 
 
 @router.post("/tallies/{tally_id}/counts")
-async def count(tally_id: UUID, body: CountBody, desk: TallyDesk) -> Done:
+async def count(tally_id: UUID, body: CountBody, request: TallyDesk) -> CommandResult:
     """Count once more."""
     made = new_id()
-    return await desk.do(tally_id, Count(body.referral_id, body.word), made=made)
+    return await request.execute(tally_id, Count(body.referral_id, body.word), created=made)
 
 
 @router.get("/tallies/{tally_id}")
-async def show(tally_id: UUID, desk: TallyDesk) -> Shown:
+async def show(tally_id: UUID, request: TallyDesk) -> Shown:
     """Show a tally with its word."""
-    seen = await desk.look(tally_id, what=("word", "seen"), purpose="casework")
+    seen = await request.read_private(tally_id, what=("word", "seen"), purpose="casework")
     return Shown(version=seen.version, seen=seen.state.seen, word=seen.private.get("word"))
 
 
 @router.get("/tallies/{tally_id}/status")
-async def status(tally_id: UUID, desk: TallyDesk) -> Shown:
+async def status(tally_id: UUID, request: TallyDesk) -> Shown:
     """Show a tally without its word."""
-    seen = await desk.state(tally_id)
+    seen = await request.read(tally_id)
     return Shown(version=seen.version, seen=seen.state.seen, word=seen.private.get("word"))
 
 
 @router.get("/tallies")
-async def list_tallies(desk: TallyDesk) -> int:
+async def list_tallies(request: TallyDesk) -> int:
     """Count the tallies at the address at which they are begun."""
-    return await desk.ask(_number)
+    return await request.query(_number)
 
 
 @router.get("/numbers")
-async def numbers(desk: TallyDesk) -> int:
+async def numbers(request: TallyDesk) -> int:
     """Count the tallies of the actor's municipality."""
-    desk.need("caseworker")
-    return await desk.ask(_number)
+    request.require_role("caseworker")
+    return await request.query(_number)
 
 
 @router.get("/bug")
@@ -210,10 +210,10 @@ class Site:
 @asynccontextmanager
 async def open_site(dsn: str, service: Service = SERVICE, **more: Any) -> AsyncIterator[Site]:
     """Serve a service on a port of the loopback address while the block runs."""
-    stopping, door = asyncio.Event(), door_of("127.0.0.1", 0)
+    stopping, door = asyncio.Event(), listening_socket("127.0.0.1", 0)
     async with running(dsn, "", "none", service, **more) as runtime, aiohttp.ClientSession() as session:
         app = app_of([service])
-        serve_on(app, {service.name: runtime}, Principals(KeySet([ISSUER]), AUDIENCE))
+        mount(app, {service.name: runtime}, TokenVerifier(KeySet([ISSUER]), AUDIENCE))
         serving = asyncio.create_task(serve(app, door, stopping=stopping))
         site = Site(runtime, session, door.getsockname()[1])
 
@@ -734,13 +734,13 @@ async def test_a_look_is_in_the_trail(site: Site) -> None:
 
     assert (shown.status, shown.body["word"], shown.headers["etag"]) == (200, "private", '"1"')
     stream_id, seq, event_type, data = (await site.events())[-1]
-    assert (stream_id, seq, event_type) == (looks_of(actor()), 1, "consent.looked.v1")
+    assert (stream_id, seq, event_type) == (access_stream(actor()), 1, "consent.looked.v1")
     assert data == {"case_id": begun, "what": ["word", "seen"], "purpose": "casework"}
 
 
 def actor() -> Any:
     """Return the caseworker of the tests."""
-    return Principals(KeySet([ISSUER]), AUDIENCE).actor(f"Bearer {a_token()}")
+    return TokenVerifier(KeySet([ISSUER]), AUDIENCE).authenticate(f"Bearer {a_token()}")
 
 
 async def test_looks_at_once_are_each_in_the_trail(site: Site) -> None:
@@ -846,12 +846,12 @@ async def test_a_statement_whose_time_is_up_is_no_bug(
 async def test_without_fresh_word_of_consents_the_gate_is_shut(postgres_dsn: str) -> None:
     """503 until the consents are known again; it is not noted as a refusal."""
 
-    def allows(_state: Any, _asked: Any, given: Any) -> bool:
-        if not given.consents_known:
+    def allows(_state: Any, _trigger: Any, given: Any) -> bool:
+        if not given.consents_fresh:
             raise ConsentUnknown
         return True
 
-    service = replace(SERVICE, hears=(ConsentLost,), allows=allows)
+    service = replace(SERVICE, subscribes_to=(ConsentLost,), authorize=allows)
     async with open_site(postgres_dsn, service, horizon_seconds=60) as site:
         shut = await site.begin("key-1")
         await tick(site.runtime, 61.0)
@@ -870,7 +870,9 @@ async def tick(runtime: Runtime, age: float) -> None:
     """Let every partition's last tick be so many seconds old."""
     at_ = datetime.fromtimestamp(wall().timestamp() - age, UTC)
     async with runtime.pool.acquire() as tx:
-        await runtime.step.known.horizon.move(tx, dict.fromkeys(range(runtime.settings.partitions), at_))
+        await runtime.processor.dependencies.watermark.advance(
+            tx, dict.fromkeys(range(runtime.settings.partitions), at_)
+        )
 
 
 async def test_a_command_survives_cut_connections(site: Site) -> None:

@@ -87,7 +87,7 @@ async def test_what_was_done_and_could_not_be_marked_is_not_done_again(postgres_
     assert again == 0
     assert bell.rung == [key]
     assert row["outcome"] == "Rung"
-    assert not runtime.effects._marking._left
+    assert not runtime.effects._completion._left
     assert not runtime.effects._leases._until
 
 
@@ -99,7 +99,7 @@ async def test_what_another_has_marked_is_forgotten(postgres_dsn: str) -> None:
         await out_of_order(slow)
         with pytest.raises(asyncpg.CannotConnectNowError):
             await slow.effects.perform()
-        unmarked = set(slow.effects._marking._left)
+        unmarked = set(slow.effects._completion._left)
         await in_order(slow)
         await lease_ends(quick)
         await quick.effects.perform()
@@ -107,7 +107,7 @@ async def test_what_another_has_marked_is_forgotten(postgres_dsn: str) -> None:
         counted = await seen(slow)
 
     assert (unmarked, other.rung) == ({key}, [key])
-    assert not slow.effects._marking._left
+    assert not slow.effects._completion._left
     assert not slow.effects._leases._until
     assert counted == [str(key), str(key)]
 
@@ -184,7 +184,7 @@ async def test_who_is_told_to_end_marks_what_is_done(postgres_dsn: str) -> None:
     over = asyncio.Event()
     bell = Bell(meanwhile=over.wait)
     async with ringing(postgres_dsn, bell) as runtime:
-        await runtime.listen()
+        await runtime.start_loops()
         key = await count(runtime)
         runtime.effects.wake()
         await until(lambda: begun(bell))
@@ -236,10 +236,10 @@ async def test_what_was_taken_unheard_is_soon_taken_again(postgres_dsn: str) -> 
     bell, other = Bell(), Bell()
     async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, other) as two:
         key = await count(one)
-        await one.effects._leases.take(20)
-        one.effects._leases.drop(key)
+        await one.effects._leases.claim(20)
+        one.effects._leases.forget(key)
         for runtime in (one, two):
-            runtime.effects._leases.trouble()
+            runtime.effects._leases.mark_unhealthy()
         early = await one.effects.perform()
         await lease_ends(one)
         others = await two.effects.perform()
@@ -254,10 +254,10 @@ async def test_who_has_just_begun_leaves_what_others_hold(postgres_dsn: str) -> 
     bell, other = Bell(), Bell()
     async with ringing(postgres_dsn, bell) as one:
         await count(one)
-        await one.effects._leases.take(20)
+        await one.effects._leases.claim(20)
         await lease_ends(one)
         async with ringing(postgres_dsn, other) as fresh:
-            fresh.effects._leases.trouble()
+            fresh.effects._leases.mark_unhealthy()
             taken = await fresh.effects.perform()
 
     assert (taken, other.rung) == (0, [])
@@ -269,7 +269,7 @@ async def test_what_was_given_back_is_nobodys(postgres_dsn: str) -> None:
     async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, other) as two:
         key = await count(one)
         await one.effects.perform()
-        two.effects._leases.trouble()
+        two.effects._leases.mark_unhealthy()
         await lease_ends(two)
         taken = await two.effects.perform()
 

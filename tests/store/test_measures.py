@@ -11,9 +11,9 @@ import pytest
 from services.kernel import metrics
 from services.kernel.clock import wall
 from services.kernel.decider.decision import Effect
-from services.kernel.decider.service import Hands
+from services.kernel.decider.service import EffectContext
 from services.kernel.operations import doctor as examining
-from services.kernel.postgres.timelines import asked, latest
+from services.kernel.postgres.timelines import acknowledge, latest
 from services.kernel.runtime.runtime import Runtime
 from tests.tally import START, TALLY, running
 from tests.waiting import until
@@ -34,7 +34,7 @@ ROWS = {
 A_LATER_HISTORY = "insert into histories values (7, $1, nextval('event_log_id'), 1772438400000)"
 
 
-async def ring(_effect: Effect, _hands: Hands) -> None:
+async def ring(_effect: Effect, _hands: EffectContext) -> None:
     """Do nothing."""
 
 
@@ -48,12 +48,12 @@ def value(name: str, **labels: str) -> float:
 @asynccontextmanager
 async def holding(dsn: str, count: int) -> AsyncIterator[Runtime]:
     """Run a service, its loops at rest, over so many rows of everything that waits."""
-    service = replace(TALLY, perform={"bell": ring})
+    service = replace(TALLY, effect_handlers={"bell": ring})
     async with running(dsn, "", "embedded", service) as runtime:
         for name, statement in ROWS.items():
             due = (START,) if name == "timers" else ()
             await runtime.pool.execute(statement, count, *due)
-        await runtime.measures.take(START + timedelta(seconds=90))
+        await runtime.gauges.refresh(START + timedelta(seconds=90))
         yield runtime
 
 
@@ -63,14 +63,14 @@ async def test_a_later_history_is_counted_until_somebody_has_asked(postgres_dsn:
     said: list[str] = []
     async with running(postgres_dsn, "", "embedded", TALLY) as runtime:
         for timeline in ("00000002", "00000003", ""):
-            await runtime.measures.take(START)
+            await runtime.gauges.refresh(START)
             counted.append(value("histories_unasked"))
             known = await latest(runtime.pool)
             if timeline:
                 await runtime.pool.execute(A_LATER_HISTORY, timeline)
         for first_id in (known - 1, known):
-            await asked(runtime.pool, first_id)
-            await runtime.measures.take(START)
+            await acknowledge(runtime.pool, first_id)
+            await runtime.gauges.refresh(START)
             counted.append(value("histories_unasked"))
             said.append(await examining._database(TALLY, runtime.settings))
 
@@ -124,7 +124,7 @@ async def test_what_is_gone_is_told_as_nothing(postgres_dsn: str) -> None:
     async with holding(postgres_dsn, 10) as runtime:
         await runtime.pool.execute("delete from parked_events")
         await runtime.pool.execute("update effects set done_at = now(), outcome = 'none'")
-        await runtime.measures.take(START)
+        await runtime.gauges.refresh(START)
 
         assert value("parked_now", reason="body") == value("parked_age_seconds") == 0
         assert value("effects_waiting", kind="bell") == value("effects_age_seconds", kind="bell") == 0
@@ -136,12 +136,12 @@ async def test_a_transaction_that_is_left_open_is_seen(postgres_dsn: str) -> Non
     async with running(postgres_dsn, "", "embedded") as runtime:
 
         async def seen() -> bool:
-            await runtime.measures.take(START)
+            await runtime.gauges.refresh(START)
             return value("oldest_transaction_seconds") > 0.2
 
         async with stranger.transaction():
             await until(seen)
-        await runtime.measures.take(START)
+        await runtime.gauges.refresh(START)
         after = value("oldest_transaction_seconds")
     await stranger.close()
 
@@ -151,13 +151,13 @@ async def test_a_transaction_that_is_left_open_is_seen(postgres_dsn: str) -> Non
 async def test_a_partition_without_a_tick_ages_from_the_start(postgres_dsn: str) -> None:
     """What was never heard of is not fresh, however fresh the others are."""
     async with running(postgres_dsn, "", "embedded") as runtime:
-        runtime.measures._ticking = 2
-        runtime.measures._began = wall() - timedelta(seconds=300)
+        runtime.gauges._ticking = 2
+        runtime.gauges._began = wall() - timedelta(seconds=300)
         await runtime.pool.execute("insert into horizon values ('consent', 0, now())")
-        await runtime.measures.take(START)
+        await runtime.gauges.refresh(START)
         one = value("horizon_age_seconds")
         await runtime.pool.execute("insert into horizon values ('consent', 1, now() - interval '30 s')")
-        await runtime.measures.take(START)
+        await runtime.gauges.refresh(START)
         both = value("horizon_age_seconds")
 
     assert one == pytest.approx(300, abs=20)

@@ -23,7 +23,7 @@ from services.kernel.postgres.migrations import (
     migrate,
     missing_migrations,
 )
-from services.kernel.streams.store import read
+from services.kernel.streams.store import load_streams
 from tests.tally import TALLY, TENANT, case_id
 from tests.waiting import until
 
@@ -251,7 +251,7 @@ async def test_states_that_were_there_become_text(
     await tx.execute(A_STREAM, case_id(2), None)
     await migrate(postgres_dsn, service)
 
-    found = await read(tx, [case_id(1), case_id(2)], msgspec.json.Decoder(Page))
+    found = await load_streams(tx, [case_id(1), case_id(2)], msgspec.json.Decoder(Page))
     assert [found[case_id(n)].state for n in (1, 2)] == [Page("æ"), None]
     assert await tx.fetchval("select kind from streams where state is not null") == "page"
     with pytest.raises(asyncpg.CheckViolationError, match="streams_are_pages"):

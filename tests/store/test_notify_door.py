@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.kernel.consumer.decoding import Hearing
-from services.kernel.effects.context import Reading
+from services.kernel.consumer.decoding import EventDecoder
+from services.kernel.effects.context import EffectReader
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
 from services.notify.app import SERVICE
@@ -66,7 +66,7 @@ async def hear_request(runtime: Runtime, case_id: UUID, tenant: str) -> None:
         for n, body in enumerate((custody_recorded(MOTHER), requested()), 1)
     ]
     async with runtime.pool.acquire() as tx:
-        await runtime.step.apply(tx, Hearing(SERVICE).read(told).heard)
+        await runtime.processor.process(tx, EventDecoder(SERVICE).read(told).events)
 
 
 async def reach(site: Site, recipient_id: UUID, body: dict[str, str] | None, **claims: Any) -> Answer:
@@ -149,7 +149,7 @@ async def test_a_mail_goes_to_the_address_that_the_cases_municipality_has(postgr
             await reach(site, MOTHER, how, **GUARDIAN, tenant=tenant)
             await hear_request(site.runtime, case_id, tenant)
         rows = await site.runtime.pool.fetch("select tenant, about::text as about from effects")
-        reading = Reading(site.runtime.step, site.runtime.pool, site.runtime.settings)
+        reading = EffectReader(site.runtime.processor, site.runtime.pool, site.runtime.settings)
         for row in rows:
             _, private = await reading.read(UUID(json.loads(row["about"])["contact_id"]))
             found[row["tenant"]] = private["email"]

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.event import Event
-from services.kernel.decider.service import Saved
+from services.kernel.decider.service import StreamChange
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.notify.app import SERVICE
@@ -52,9 +52,9 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
     await connection.close()
 
 
-def saved(state: Case | Recipient, before: object = None, stream_id: UUID = CASE) -> Saved:
+def saved(state: Case | Recipient, before: object = None, stream_id: UUID = CASE) -> StreamChange:
     """Return a stream as it was just saved."""
-    return Saved(stream_id, TENANT, 1, before, state, (), ())
+    return StreamChange(stream_id, TENANT, 1, before, state, (), ())
 
 
 async def _kinds(tx: Session, recipient_id: UUID, role: str) -> list[str]:

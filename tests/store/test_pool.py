@@ -77,7 +77,7 @@ async def test_a_time_that_is_up_is_told_as_such(ask: Callable[[Pool], Awaitable
 async def test_nobody_waits_for_a_connection_without_end(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where others keep every connection, whoever asks is told after a while."""
     async with pool.acquire():
-        monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", 0.2)
         with pytest.raises(TimeoutError):
             await pool.fetchval("select 1")
 

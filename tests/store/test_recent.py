@@ -6,14 +6,14 @@ import asyncpg
 import pytest
 
 from contracts.consent import ConsentLooked
-from services.kernel.consumer.decoding import Hearing
-from services.kernel.consumer.redelivery import Replay
+from services.kernel.consumer.decoding import EventDecoder
+from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.cache import Recent
-from services.kernel.streams.handler import Asked, Heard, Note, Outcome
-from services.kernel.streams.store import Page, Written, save
+from services.kernel.streams.cache import StreamCache
+from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope, IncomingEvent
+from services.kernel.streams.store import StoredStream, WriteSet, save
 from tests.tally import (
     ACTOR,
     START,
@@ -30,7 +30,7 @@ from tests.tally import (
 
 STREAM = case_id(1)
 LOOKS = case_id(9)
-HEARING = Hearing(TALLY)
+HEARING = EventDecoder(TALLY)
 
 
 @pytest.fixture
@@ -47,25 +47,25 @@ async def two(postgres_dsn: str, one: Runtime) -> AsyncIterator[Runtime]:  # noq
         yield runtime
 
 
-def heard(seq: int) -> Heard:
+def heard(seq: int) -> IncomingEvent:
     """Return an event as it is heard."""
     batch = HEARING.read([a_record(a_message(STREAM, seq, seen(seq)))])
-    (event,) = batch.heard
+    (event,) = batch.events
     return event
 
 
-async def hear(runtime: Runtime, *seqs: int) -> Outcome:
+async def hear(runtime: Runtime, *seqs: int) -> BatchResult:
     """Hear events in one batch."""
     async with runtime.pool.acquire() as tx:
-        return await runtime.step.apply(tx, [heard(seq) for seq in seqs])
+        return await runtime.processor.process(tx, [heard(seq) for seq in seqs])
 
 
-async def reads(runtime: Runtime, batch: Sequence[Asked]) -> int:
+async def reads(runtime: Runtime, batch: Sequence[Envelope]) -> int:
     """Apply a batch, and return how often streams were read for it."""
     statements: list[str] = []
     async with runtime.pool.acquire() as tx:
         with tx.query_logger(lambda said: statements.append(said.query)):
-            await runtime.step.apply(tx, batch)
+            await runtime.processor.process(tx, batch)
     return sum("join streams s" in statement for statement in statements)
 
 
@@ -84,7 +84,7 @@ async def test_what_was_just_saved_is_not_read_again(one: Runtime) -> None:
 async def test_whoever_asks_is_answered_by_what_is_so_now(one: Runtime) -> None:
     """A command reads, and the event after it finds what the command has left."""
     await hear(one, 1)
-    asked = Asked(STREAM, TENANT, Count(ACTOR), Actor(ACTOR, "caseworker", TENANT), START, "a", "a")
+    asked = Envelope(STREAM, TENANT, Count(ACTOR), Actor(ACTOR, "caseworker", TENANT), START, "a", "a")
 
     assert await reads(one, [asked]) == 1
     assert await reads(one, [heard(2)]) == 0
@@ -106,8 +106,8 @@ async def test_a_stream_that_halts_is_read_each_time(one: Runtime, two: Runtime)
     """Who keeps it in mind would not learn that an operator has let it go on."""
     await hear(one, 1, 3)
     async with two.pool.acquire() as tx:
-        await two.step.apply(tx, [heard(2)])
-        await Replay(two.step).drain(tx, STREAM)
+        await two.processor.process(tx, [heard(2)])
+        await Redelivery(two.processor).drain(tx, STREAM)
     await hear(one, 4)
 
     assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2, 3, 4)]
@@ -117,14 +117,14 @@ async def test_an_event_is_not_set_aside_behind_nothing(one: Runtime, two: Runti
     """While one sees a stream halt the other lets it go on: the first must look again."""
     await hear(one, 2)
     async with one.pool.acquire() as tx:
-        seen_halting = await one.step.weigh(tx, [heard(3)])
+        seen_halting = await one.processor.decide_batch(tx, [heard(3)])
         async with two.pool.acquire() as other:
-            await two.step.apply(other, [heard(1)])
-            await Replay(two.step).drain(other, STREAM)
-        rows = [row for row in seen_halting.rows.values() if row.changed]
+            await two.processor.process(other, [heard(1)])
+            await Redelivery(two.processor).drain(other, STREAM)
+        rows = [row for row in seen_halting.streams.values() if row.changed]
 
         with pytest.raises(asyncpg.SerializationError):
-            await save(tx, Page(rows), parked=seen_halting.parked)
+            await save(tx, WriteSet(rows), parked=seen_halting.parked)
     await hear(one, 3)
 
     assert [at.reason for at in seen_halting.parked] == ["behind"]
@@ -133,32 +133,34 @@ async def test_an_event_is_not_set_aside_behind_nothing(one: Runtime, two: Runti
 
 def test_only_the_last_are_kept() -> None:
     """However many streams there are, the memory for them has its bound."""
-    recent = Recent(2)
-    recent.keep([a_stream(n) for n in range(3)], recent.began)
+    recent = StreamCache(2)
+    recent.put([a_stream(n) for n in range(3)], recent.generation)
 
-    assert recent.take([case_id(n) for n in range(3)]).keys() == {case_id(1), case_id(2)}
+    assert recent.pop([case_id(n) for n in range(3)]).keys() == {case_id(1), case_id(2)}
 
 
 def test_what_began_before_everything_was_forgotten_is_not_kept() -> None:
     """A batch of the old database says nothing about the new one."""
-    recent = Recent(2)
-    began = recent.began
-    recent.forget()
-    recent.keep([a_stream(1)], began)
+    recent = StreamCache(2)
+    began = recent.generation
+    recent.clear()
+    recent.put([a_stream(1)], began)
 
-    assert recent.take([case_id(1)]) == {}
+    assert recent.pop([case_id(1)]) == {}
 
 
-def a_stream(n: int) -> Written:
+def a_stream(n: int) -> StoredStream:
     """Return a stream that was just saved."""
-    return Written(case_id(n), str(case_id(n)), TENANT, 1, 0, "{}", "tally", '{"kind":"tally"}')
+    return StoredStream(case_id(n), str(case_id(n)), TENANT, 1, 0, "{}", "tally", '{"kind":"tally"}')
 
 
-def looked(n: int) -> Asked:
+def looked(n: int) -> Envelope:
     """Return the note of a look, which goes into the stream of whoever looked."""
     cause = str(new_id())
     event = ConsentLooked(case_id=case_id(n), what=("status",), purpose="test")
-    return Asked(LOOKS, TENANT, Note(event), Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
+    return Envelope(
+        LOOKS, TENANT, AppendEvent(event), Actor(ACTOR, "caseworker", TENANT), START, cause, cause
+    )
 
 
 async def told_of(runtime: Runtime) -> list[tuple[int, str]]:
@@ -173,9 +175,9 @@ async def test_a_look_that_is_noted_waits_for_no_reading(one: Runtime) -> None:
     """It changes nothing and is decided by nothing: its stream is in mind, and consents are not asked for."""
     statements: list[str] = []
     async with one.pool.acquire() as tx:
-        await one.step.apply(tx, [looked(1)])
+        await one.processor.process(tx, [looked(1)])
         with tx.query_logger(lambda said: statements.append(said.query)):
-            await one.step.apply(tx, [looked(2)])
+            await one.processor.process(tx, [looked(2)])
 
     assert len(statements) == 1
     assert await told_of(one) == [(1, str(case_id(1))), (2, str(case_id(2)))]
@@ -185,6 +187,6 @@ async def test_looks_at_two_processes_count_on(one: Runtime, two: Runtime) -> No
     """What one has in mind of a stream the other has moved on: it is read, and the look counts behind."""
     for n, process in enumerate((one, two, one, one, two)):
         async with process.pool.acquire() as tx:
-            await process.step.apply(tx, [looked(n)])
+            await process.processor.process(tx, [looked(n)])
 
     assert await told_of(one) == [(n + 1, str(case_id(n))) for n in range(5)]

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.kernel.outbox import republish as resending
-from services.kernel.outbox.republish import resend
+from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from tests.tally import TALLY
@@ -36,7 +36,7 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
 
 async def looked_at(tx: Session, latest: int | None) -> int:
     """Return how many pages the database looks at to queue the latest events."""
-    statement = f"explain (analyze, buffers, format json) {resending._RESEND}"
+    statement = f"explain (analyze, buffers, format json) {resending._REQUEUE}"
     told = await tx.fetchval(statement, None, None, None, 1, None, latest)
     plan = msgspec.json.decode(told)[0]["Plan"]
     pages: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
@@ -46,7 +46,7 @@ async def looked_at(tx: Session, latest: int | None) -> int:
 @pytest.mark.parametrize("latest", [1, 30, 40, 100])
 async def test_the_last_events_are_queued_and_no_others(tx: Session, latest: int) -> None:
     """So many as were asked for, whatever numbers between them were never given, and over the day's end."""
-    count = await resend(tx, latest=latest)
+    count = await republish(tx, latest=latest)
     queued = await tx.fetchval(QUEUED)
 
     assert count == latest
@@ -55,9 +55,9 @@ async def test_the_last_events_are_queued_and_no_others(tx: Session, latest: int
 
 async def test_all_is_queued_where_there_is_less_than_was_asked_for(tx: Session) -> None:
     """A log may be shorter than that; one without events queues nothing."""
-    more = await resend(tx, latest=50_000)
+    more = await republish(tx, latest=50_000)
     await tx.execute("truncate pending, event_log")
-    nothing = await resend(tx, latest=10)
+    nothing = await republish(tx, latest=10)
 
     assert (more, nothing) == (30_040, 0)
 

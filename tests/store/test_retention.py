@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from services.kernel.outbox.republish import resend
+from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from tests.tally import TALLY, case_id
@@ -59,7 +59,7 @@ async def test_a_month_is_always_kept(tx: Session) -> None:
 
 async def test_what_is_still_to_be_sent_is_kept(tx: Session) -> None:
     """A day with an event that is queued stays, and so do the days after it."""
-    await resend(tx, stream_id=case_id(1))
+    await republish(tx, stream_id=case_id(1))
 
     assert await tx.fetchval(DROP, 50) == 1
     assert await tx.fetchval(AGES) == [99, 60, 20, 0]
@@ -74,7 +74,7 @@ async def test_what_is_being_queued_meanwhile_is_kept(postgres_dsn: str, tx: Ses
     try:
         queueing = other.transaction()
         await queueing.start()
-        await resend(other, stream_id=case_id(0))
+        await republish(other, stream_id=case_id(0))
         dropping = asyncio.create_task(tx.fetchval(DROP, 50))
         await until(lambda: waits_for_a_lock(other))
         await queueing.commit()

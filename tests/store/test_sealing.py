@@ -9,14 +9,19 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.kernel.decider.decision import Actor, Decision, Seal
+from services.kernel.decider.decision import Actor, Decision, PrivateValue
 from services.kernel.decider.service import Tx
-from services.kernel.http.server import kms_of
+from services.kernel.http.server import key_store_of
 from services.kernel.ids import new_id
-from services.kernel.privacy.encryption import Keyring, SealBroken
-from services.kernel.privacy.key_store import FileKms, KeyStoreBroken, KeyStoreSilent, KeyStoreUnfit
+from services.kernel.privacy.encryption import DecryptionFailed, Keyring
+from services.kernel.privacy.key_store import (
+    FileKeyStore,
+    KeyStoreMisconfigured,
+    KeyStoreMismatch,
+    KeyStoreUnavailable,
+)
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked, Outcome
+from services.kernel.streams.handler import BatchResult, Envelope
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.transit import transit
 
@@ -25,36 +30,36 @@ WORD = {"text": "Søren bor i Kerteminde", "list": [1, None, "æøå"]}
 
 
 @pytest.fixture
-def kms(tmp_path: Path) -> FileKms:
+def key_store(tmp_path: Path) -> FileKeyStore:
     """Keep keys in a file of the test's own."""
-    return FileKms(tmp_path / "kek", mode="test")
+    return FileKeyStore(tmp_path / "kek", mode="test")
 
 
 @pytest.fixture
-async def runtime(postgres_dsn: str, kms: FileKms) -> AsyncIterator[Runtime]:
+async def runtime(postgres_dsn: str, key_store: FileKeyStore) -> AsyncIterator[Runtime]:
     """Run a tally that takes commands only."""
-    async with running(postgres_dsn, "", "none", kms=kms) as started:
+    async with running(postgres_dsn, "", "none", key_store=key_store) as started:
         yield started
 
 
-def keep(word: Any, *, stream: int = 1, expects: int | None = None) -> Asked:
+def keep(word: Any, *, stream: int = 1, expects: int | None = None) -> Envelope:
     """Return the command to count, and to keep a word with it."""
     cause, actor = str(new_id()), Actor(ACTOR, "caseworker", TENANT)
     command = Count(new_id(), word)
     fresh = expects is None
-    return Asked(case_id(stream), TENANT, command, actor, START, cause, cause, "", expects, fresh)
+    return Envelope(case_id(stream), TENANT, command, actor, START, cause, cause, "", expects, fresh)
 
 
-async def apply(runtime: Runtime, asked: Asked) -> Outcome:
+async def apply(runtime: Runtime, envelope: Envelope) -> BatchResult:
     """Apply a command."""
     async with runtime.pool.acquire() as tx:
-        return await runtime.step.apply(tx, [asked])
+        return await runtime.processor.process(tx, [envelope])
 
 
-async def opened(runtime: Runtime, kms: Any, stream: int = 1, service: str = "consent") -> Any:
+async def opened(runtime: Runtime, key_store: Any, stream: int = 1, service: str = "consent") -> Any:
     """Return what a process that has just started can open of a stream."""
     async with runtime.pool.acquire() as tx:
-        found = await Keyring(service, kms).open_streams(tx, [case_id(stream)])
+        found = await Keyring(service, key_store).open_streams(tx, [case_id(stream)])
     return found.get(case_id(stream), {})
 
 
@@ -64,11 +69,11 @@ async def execute(runtime: Runtime, statement: str, *given: object) -> None:
         await tx.execute(statement, *given)
 
 
-async def test_a_sealed_value_is_opened_again(runtime: Runtime, kms: FileKms) -> None:
+async def test_a_sealed_value_is_opened_again(runtime: Runtime, key_store: FileKeyStore) -> None:
     """Texts, numbers and lists come back; in the table there is nothing to read."""
     await apply(runtime, keep(WORD))
 
-    assert await opened(runtime, kms) == {"word": WORD}
+    assert await opened(runtime, key_store) == {"word": WORD}
     async with runtime.pool.acquire() as tx:
         rows = await tx.fetch("select box, wrapped from sealed join data_keys using (subject_id)")
     ((box, wrapped),) = [tuple(row) for row in rows]
@@ -76,7 +81,7 @@ async def test_a_sealed_value_is_opened_again(runtime: Runtime, kms: FileKms) ->
     assert len(wrapped) > 32
 
 
-async def test_the_same_value_is_never_sealed_the_same(runtime: Runtime, kms: FileKms) -> None:
+async def test_the_same_value_is_never_sealed_the_same(runtime: Runtime, key_store: FileKeyStore) -> None:
     """Nobody can tell from the boxes that two say the same; the same name replaces."""
     boxes = set()
     for _ in range(3):
@@ -85,7 +90,7 @@ async def test_the_same_value_is_never_sealed_the_same(runtime: Runtime, kms: Fi
             boxes.add(await tx.fetchval("select box from sealed"))
 
     assert len(boxes) == 3
-    assert await opened(runtime, kms) == {"word": "the same"}
+    assert await opened(runtime, key_store) == {"word": "the same"}
 
 
 @pytest.mark.parametrize(
@@ -93,63 +98,65 @@ async def test_the_same_value_is_never_sealed_the_same(runtime: Runtime, kms: Fi
     [("stream_id", case_id(2)), ("subject_id", PERSON), ("name", "other"), ("tenant", "0461")],
 )
 async def test_a_box_that_was_moved_does_not_open(
-    runtime: Runtime, kms: FileKms, column: str, value: object
+    runtime: Runtime, key_store: FileKeyStore, column: str, value: object
 ) -> None:
     """Whoever writes in the table cannot show one person's words as another's."""
     await apply(runtime, keep(WORD))
     statement = "insert into data_keys select $1, tenant, $2 from data_keys"
-    wrapped = await kms.wrap(TENANT, b"k" * 32, about=str(PERSON))
+    wrapped = await key_store.wrap(TENANT, b"k" * 32, about=str(PERSON))
     await execute(runtime, statement, PERSON, wrapped)
     await execute(runtime, f"update sealed set {column} = $1", value)  # noqa: S608  a name from the list above
 
-    with pytest.raises(SealBroken):
-        await opened(runtime, kms, 2 if column == "stream_id" else 1)
+    with pytest.raises(DecryptionFailed):
+        await opened(runtime, key_store, 2 if column == "stream_id" else 1)
 
 
-async def test_a_box_of_another_service_does_not_open(runtime: Runtime, kms: FileKms) -> None:
+async def test_a_box_of_another_service_does_not_open(runtime: Runtime, key_store: FileKeyStore) -> None:
     """Nor can a table be exchanged for another's."""
     await apply(runtime, keep(WORD))
 
-    with pytest.raises(SealBroken):
-        await opened(runtime, kms, service="agreement")
+    with pytest.raises(DecryptionFailed):
+        await opened(runtime, key_store, service="agreement")
 
 
-async def test_a_changed_box_does_not_open(runtime: Runtime, kms: FileKms) -> None:
+async def test_a_changed_box_does_not_open(runtime: Runtime, key_store: FileKeyStore) -> None:
     """One bit is enough."""
     await apply(runtime, keep(WORD))
     await execute(runtime, "update sealed set box = set_byte(box, 20, get_byte(box, 20) # 1)")
 
-    with pytest.raises(SealBroken) as said:
-        await opened(runtime, kms)
+    with pytest.raises(DecryptionFailed) as said:
+        await opened(runtime, key_store)
 
     assert "Kerteminde" not in str(said.value)
 
 
-async def test_a_wrapped_key_cannot_be_given_to_another(runtime: Runtime, kms: FileKms) -> None:
+async def test_a_wrapped_key_cannot_be_given_to_another(runtime: Runtime, key_store: FileKeyStore) -> None:
     """A data key opens for its own person and municipality only."""
     await apply(runtime, keep(WORD))
     await execute(runtime, "update data_keys set tenant = '0461'")
 
-    with pytest.raises(KeyStoreBroken):
-        await opened(runtime, kms)
+    with pytest.raises(KeyStoreMismatch):
+        await opened(runtime, key_store)
 
 
-async def test_what_a_destroyed_key_sealed_is_left_out(runtime: Runtime, kms: FileKms) -> None:
+async def test_what_a_destroyed_key_sealed_is_left_out(runtime: Runtime, key_store: FileKeyStore) -> None:
     """An erased person's words are gone, also for a process that had the key; others' words stay."""
     await apply(runtime, keep(WORD))
     async with runtime.pool.acquire() as tx:
-        _, other = await runtime.step.known.keyring.make(TENANT, PERSON)
+        _, other = await runtime.processor.dependencies.keyring.make(TENANT, PERSON)
         key = (await keys_of(runtime, tx, other))[PERSON]
-        box = runtime.step.known.keyring.seal(key, TENANT, str(case_id(1)), Seal(PERSON, "view", "stays"))
+        box = runtime.processor.dependencies.keyring.seal(
+            key, TENANT, str(case_id(1)), PrivateValue(PERSON, "view", "stays")
+        )
         await tx.execute("insert into sealed values ($1, $2, $3, $4, $5)", *box_columns(box))
-        keyring = runtime.step.known.keyring
+        keyring = runtime.processor.dependencies.keyring
         before = await keyring.open_streams(tx, [case_id(1)])
         await tx.execute("update data_keys set destroyed_at = now() where subject_id = $1", ACTOR)
         after = await keyring.open_streams(tx, [case_id(1)])
 
     assert before == {case_id(1): {"word": WORD, "view": "stays"}}
     assert after == {case_id(1): {"view": "stays"}}
-    assert await opened(runtime, kms) == {"view": "stays"}
+    assert await opened(runtime, key_store) == {"view": "stays"}
 
 
 async def keys_of(runtime: Runtime, tx: Tx, new_key: Any) -> Any:
@@ -160,23 +167,25 @@ async def keys_of(runtime: Runtime, tx: Tx, new_key: Any) -> Any:
         new_key.tenant,
         new_key.wrapped,
     )
-    return await runtime.step.known.keyring.fetch(tx, [new_key.subject])
+    return await runtime.processor.dependencies.keyring.fetch(tx, [new_key.subject])
 
 
 def box_columns(box: Any) -> tuple[Any, ...]:
     """Return a box as a row."""
-    return box.stream_id, box.subject, box.name, box.tenant, box.box
+    return box.stream_id, box.subject, box.name, box.tenant, box.ciphertext
 
 
-async def test_a_value_without_a_key_at_all_is_left_out(runtime: Runtime, kms: FileKms) -> None:
+async def test_a_value_without_a_key_at_all_is_left_out(runtime: Runtime, key_store: FileKeyStore) -> None:
     """After a restore the key may be missing: then there is nothing to open, and no fault."""
     await apply(runtime, keep(WORD))
     await execute(runtime, "delete from data_keys")
 
-    assert await opened(runtime, kms) == {}
+    assert await opened(runtime, key_store) == {}
 
 
-async def test_a_key_of_a_command_that_failed_is_not_remembered(runtime: Runtime, kms: FileKms) -> None:
+async def test_a_key_of_a_command_that_failed_is_not_remembered(
+    runtime: Runtime, key_store: FileKeyStore
+) -> None:
     """What is sealed afterwards opens in every process: it lies under the key that was stored."""
     await apply(runtime, keep("", stream=1))
     async with runtime.pool.acquire() as tx, tx.transaction():
@@ -189,36 +198,40 @@ async def test_a_key_of_a_command_that_failed_is_not_remembered(runtime: Runtime
 
     await apply(runtime, keep("kept"))
 
-    assert await opened(runtime, kms) == {"word": "kept"}
+    assert await opened(runtime, key_store) == {"word": "kept"}
 
 
-async def test_a_key_of_an_open_transaction_is_not_remembered(runtime: Runtime, kms: FileKms) -> None:
+async def test_a_key_of_an_open_transaction_is_not_remembered(
+    runtime: Runtime, key_store: FileKeyStore
+) -> None:
     """A transaction that used its new key twice and was undone leaves no trace in memory."""
     async with runtime.pool.acquire() as tx:
         undone = tx.transaction()
         await undone.start()
-        await runtime.step.once(tx, [keep("lost")])
-        await runtime.step.once(tx, [keep("lost too")])
+        await runtime.processor.process_once(tx, [keep("lost")])
+        await runtime.processor.process_once(tx, [keep("lost too")])
         await undone.rollback()
 
     await apply(runtime, keep("kept"))
 
-    assert await opened(runtime, kms) == {"word": "kept"}
+    assert await opened(runtime, key_store) == {"word": "kept"}
 
 
-async def test_a_rule_gets_what_it_asked_to_have_opened(postgres_dsn: str, kms: FileKms) -> None:
+async def test_a_rule_gets_what_it_asked_to_have_opened(postgres_dsn: str, key_store: FileKeyStore) -> None:
     """For the inputs that a service names the texts of the stream are opened; for others not."""
     given: list[Any] = []
 
-    def decide(state: Any, asked: Any, known: Any) -> Decision:
+    def decide(state: Any, trigger: Any, known: Any) -> Decision:
         given.append(dict(known.private))
-        return TALLY.decide(state, asked, known)
+        return TALLY.decide(state, trigger, known)
 
-    async with running(postgres_dsn, "", "none", replace(TALLY, decide=decide), kms=kms) as closed:
+    async with running(
+        postgres_dsn, "", "none", replace(TALLY, decide=decide), key_store=key_store
+    ) as closed:
         await apply(closed, keep(WORD))
         await apply(closed, keep(""))
-    opening = replace(TALLY, decide=decide, opens=frozenset({Count}))
-    async with running(postgres_dsn, "", "none", opening, kms=kms) as open_:
+    opening = replace(TALLY, decide=decide, reads_private_for=frozenset({Count}))
+    async with running(postgres_dsn, "", "none", opening, key_store=key_store) as open_:
         await apply(open_, keep(""))
 
     assert given == [{}, {}, {"word": WORD}]
@@ -226,8 +239,8 @@ async def test_a_rule_gets_what_it_asked_to_have_opened(postgres_dsn: str, kms: 
 
 async def test_the_file_store_refuses_production(tmp_path: Path) -> None:
     """It says so, and makes no key."""
-    with pytest.raises(KeyStoreUnfit, match="SAMSPIL_KEK names a file"):
-        FileKms(tmp_path / "kek", mode="production")
+    with pytest.raises(KeyStoreMisconfigured, match="SAMSPIL_KEK names a file"):
+        FileKeyStore(tmp_path / "kek", mode="production")
 
     assert not (tmp_path / "kek").exists()
 
@@ -235,9 +248,9 @@ async def test_the_file_store_refuses_production(tmp_path: Path) -> None:
 async def test_the_file_store_is_its_owner_s_alone(tmp_path: Path) -> None:
     """The root key is made once, 32 bytes, readable by nobody else."""
     file = tmp_path / "keys" / "kek"
-    first = FileKms(file, mode="embedded")
+    first = FileKeyStore(file, mode="embedded")
     wrapped = await first.wrap(TENANT, b"k" * 32, about="x")
-    second = FileKms(file, mode="embedded")
+    second = FileKeyStore(file, mode="embedded")
 
     assert await second.unwrap(TENANT, wrapped, about="x") == b"k" * 32
     assert len(file.read_bytes()) == 32
@@ -248,36 +261,38 @@ async def test_a_broken_file_store_is_said(tmp_path: Path) -> None:
     """A file that was cut off is not taken for a key."""
     (tmp_path / "kek").write_bytes(b"short")
 
-    with pytest.raises(KeyStoreBroken, match="32 bytes"):
-        FileKms(tmp_path / "kek", mode="test")
+    with pytest.raises(KeyStoreMismatch, match="32 bytes"):
+        FileKeyStore(tmp_path / "kek", mode="test")
 
 
 async def test_the_wrong_store_is_said(runtime: Runtime, tmp_path: Path) -> None:
     """A database that is opened with another installation's keys gives an error that says what to do."""
     await apply(runtime, keep(WORD))
 
-    with pytest.raises(KeyStoreBroken, match="belongs to this database"):
-        await opened(runtime, FileKms(tmp_path / "another", mode="test"))
+    with pytest.raises(KeyStoreMismatch, match="belongs to this database"):
+        await opened(runtime, FileKeyStore(tmp_path / "another", mode="test"))
 
 
-async def test_nobody_begins_with_the_wrong_store(postgres_dsn: str, kms: FileKms, tmp_path: Path) -> None:
+async def test_nobody_begins_with_the_wrong_store(
+    postgres_dsn: str, key_store: FileKeyStore, tmp_path: Path
+) -> None:
     """A key store that was lost and made anew opens nothing: it must not wrap further keys beside the old."""
-    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
+    async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
         await apply(runtime, keep(WORD))
 
-    with pytest.raises(KeyStoreBroken, match="restore the key store"):
-        async with running(postgres_dsn, "", "none", kms=FileKms(tmp_path / "new", mode="test")):
+    with pytest.raises(KeyStoreMismatch, match="restore the key store"):
+        async with running(postgres_dsn, "", "none", key_store=FileKeyStore(tmp_path / "new", mode="test")):
             pass
 
-    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
-        assert await opened(runtime, kms) == {"word": WORD}
+    async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
+        assert await opened(runtime, key_store) == {"word": WORD}
 
 
 async def test_a_municipality_whose_keys_are_gone_keeps_nobody_from_beginning(
-    postgres_dsn: str, kms: FileKms
+    postgres_dsn: str, key_store: FileKeyStore
 ) -> None:
     """A key store may let go of one for good; what the others have sealed opens as before."""
-    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
+    async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
         await apply(runtime, keep(WORD))
         await runtime.pool.execute(
             "insert into data_keys (subject_id, tenant, wrapped) values ($1, '0101', $2)",
@@ -285,29 +300,29 @@ async def test_a_municipality_whose_keys_are_gone_keeps_nobody_from_beginning(
             bytes(60),
         )
 
-    async with running(postgres_dsn, "", "none", kms=kms) as runtime:
-        assert await opened(runtime, kms) == {"word": WORD}
+    async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
+        assert await opened(runtime, key_store) == {"word": WORD}
 
 
 async def test_a_sealed_vault_changes_nothing(postgres_dsn: str) -> None:
     """While no key can be had a command fails and leaves nothing, not even in memory; later it succeeds."""
     async with (
         transit() as engine,
-        kms_of(engine.settings()) as kms,
-        running(postgres_dsn, "", "none", kms=kms) as runtime,
+        key_store_of(engine.settings()) as key_store,
+        running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
         engine.sealed = True
-        with pytest.raises(KeyStoreSilent):
+        with pytest.raises(KeyStoreUnavailable):
             await apply(runtime, keep(WORD))
         async with runtime.pool.acquire() as tx:
             left = await tx.fetchval("select count(*) from streams")
         engine.sealed = False
         await apply(runtime, keep(WORD))
         engine.sealed = True
-        with pytest.raises(KeyStoreSilent):
-            await opened(runtime, kms)
+        with pytest.raises(KeyStoreUnavailable):
+            await opened(runtime, key_store)
         engine.sealed = False
-        found = await opened(runtime, kms)
+        found = await opened(runtime, key_store)
 
     assert left == 0
     assert found == {"word": WORD}
@@ -317,14 +332,14 @@ async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
     """A failed answer is asked for again; a good one is remembered, and the vault is left in peace."""
     async with (
         transit() as engine,
-        kms_of(engine.settings()) as kms,
-        running(postgres_dsn, "", "none", kms=kms) as runtime,
+        key_store_of(engine.settings()) as key_store,
+        running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
         await apply(runtime, keep(WORD))
-        keyring = Keyring("consent", kms)
+        keyring = Keyring("consent", key_store)
         async with runtime.pool.acquire() as tx:
             engine.sealed = True
-            with pytest.raises(KeyStoreSilent):
+            with pytest.raises(KeyStoreUnavailable):
                 await keyring.open_streams(tx, [case_id(1)])
             engine.sealed = False
             engine.asked.clear()

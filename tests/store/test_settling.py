@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from services.kernel.clock import VirtualClock
-from services.kernel.decider.decision import Actor, Decision, Given, TimerFired
-from services.kernel.embedded.quiescence import move_clock, settle
+from services.kernel.decider.decision import Actor, Context, Decision, TimerFired
+from services.kernel.embedded.quiescence import advance_clock, wait_until_idle
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 
 HOUR = timedelta(hours=1)
@@ -22,8 +22,8 @@ async def count(runtime: Runtime, n: int, wake_after: timedelta | None = None) -
     cause = str(new_id())
     body = Count(new_id(), wake_at=START + wake_after if wake_after else None)
     async with runtime.pool.acquire() as tx:
-        asked = Asked(case_id(n), TENANT, body, Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
-        await runtime.step.apply(tx, [asked])
+        asked = Envelope(case_id(n), TENANT, body, Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
+        await runtime.processor.process(tx, [asked])
 
 
 async def woken(runtime: Runtime) -> int:
@@ -45,7 +45,7 @@ async def test_time_passes_what_is_not_due(postgres_dsn: str, tmp_path: Path) ->
     async with running(postgres_dsn, "", "none", clock=clock) as runtime:
         await count(runtime, 1, 3 * HOUR)
         await sent(runtime)
-        settled = await move_clock(clock, {"consent": runtime}, START + 2 * HOUR)
+        settled = await advance_clock(clock, {"consent": runtime}, START + 2 * HOUR)
         total = await woken(runtime)
 
     assert (settled, total, clock.now()) == (True, 0, START + 2 * HOUR)
@@ -56,17 +56,17 @@ async def test_time_stops_wherever_something_falls_due(postgres_dsn: str, tmp_pa
     clock = VirtualClock(tmp_path / "clock", START)
     times: list[datetime] = []
 
-    def noting(tally: Tally | None, asked: Any, given: Given) -> Decision:
-        if isinstance(asked, TimerFired):
-            times.append(given.now)
-        return decide(tally, asked, given)
+    def noting(tally: Tally | None, trigger: Any, context: Context) -> Decision:
+        if isinstance(trigger, TimerFired):
+            times.append(context.now)
+        return decide(tally, trigger, context)
 
     service = replace(TALLY, decide=noting)
     async with running(postgres_dsn, "", "none", service, clock=clock) as runtime:
         for n in (1, 2, 3, 4):
             await count(runtime, n, n * HOUR)
         await sent(runtime)
-        settled = await move_clock(clock, {"consent": runtime}, START + 3 * HOUR)
+        settled = await advance_clock(clock, {"consent": runtime}, START + 3 * HOUR)
         total = await woken(runtime)
 
     assert (settled, total, clock.now()) == (True, 3, START + 3 * HOUR)
@@ -78,7 +78,7 @@ async def test_nothing_is_settled_before_it_was_sent(postgres_dsn: str, tmp_path
     clock = VirtualClock(tmp_path / "clock", START)
     async with running(postgres_dsn, "", "none", clock=clock) as runtime:
         await count(runtime, 1)
-        settling = asyncio.create_task(settle({"consent": runtime}))
+        settling = asyncio.create_task(wait_until_idle({"consent": runtime}))
         for _ in range(20):
             await runtime.pool.fetchval("select count(*) from pending")
         before = settling.done()

@@ -14,18 +14,26 @@ import pytest
 from msgspec import Struct
 
 from contracts.consent import ConsentGiven
-from services.kernel.decider.decision import Actor, Decision, Effect, Seal, Timer
-from services.kernel.decider.service import Sent
+from services.kernel.decider.decision import Actor, Decision, Effect, PrivateValue, Timer
+from services.kernel.decider.service import RecordedEvent
 from services.kernel.ids import new_id
-from services.kernel.kafka.cloudevents import Meta, Told
+from services.kernel.kafka.cloudevents import EventMetadata, OutgoingEvent
 from services.kernel.outbox.relay import from_log
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
-from services.kernel.privacy.encryption import Box, Keyring, NewKey
-from services.kernel.privacy.key_store import FileKms
-from services.kernel.streams.handler import Asked, Outcome
-from services.kernel.streams.processor import Step
-from services.kernel.streams.store import Key, Page, Row, Write, fresh, read, save
+from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow
+from services.kernel.privacy.key_store import FileKeyStore
+from services.kernel.streams.handler import BatchResult, Envelope
+from services.kernel.streams.processor import BatchProcessor
+from services.kernel.streams.store import (
+    IdempotencyRecord,
+    LoadedStream,
+    Write,
+    WriteSet,
+    load_streams,
+    new_stream,
+    save,
+)
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until
@@ -62,26 +70,28 @@ def body_of(n: int) -> ConsentGiven:
     )
 
 
-def tell(row: Row, count: int, *, trace: str = "") -> Row:
+def tell(stream: LoadedStream, count: int, *, trace: str = "") -> LoadedStream:
     """Let a stream go on with so many events."""
-    meta = Meta(START, str(ACTOR), "caseworker", str(new_id()), str(new_id()), trace)
+    meta = EventMetadata(START, str(ACTOR), "caseworker", str(new_id()), str(new_id()), trace)
     told = []
     for _ in range(count):
-        row.seq += 1
-        told.append(Sent(new_id(), "consent", row.seq, ConsentGiven.type, body_of(row.seq), meta))
-    row.take(Decision(Sheet(row.seq)), told)
-    return row
+        stream.seq += 1
+        told.append(
+            RecordedEvent(new_id(), "consent", stream.seq, ConsentGiven.type, body_of(stream.seq), meta)
+        )
+    stream.apply(Decision(Sheet(stream.seq)), told)
+    return stream
 
 
-def streams(count: int, *, events: int = 1, first: int = 0) -> list[Row]:
+def streams(count: int, *, events: int = 1, first: int = 0) -> list[LoadedStream]:
     """Return new streams, each with so many events."""
-    return [tell(fresh(case_id(n), TENANT), events) for n in range(first, first + count)]
+    return [tell(new_stream(case_id(n), TENANT), events) for n in range(first, first + count)]
 
 
-async def again(tx: Session, rows: Sequence[Row]) -> list[Row]:
+async def again(tx: Session, streams: Sequence[LoadedStream]) -> list[LoadedStream]:
     """Return the same streams as they stand now."""
-    found = await read(tx, [row.stream_id for row in rows], DECODER)
-    return [found[row.stream_id] for row in rows]
+    found = await load_streams(tx, [row.stream_id for row in streams], DECODER)
+    return [found[row.stream_id] for row in streams]
 
 
 async def counts(tx: Session) -> list[int]:
@@ -95,7 +105,7 @@ async def test_batches_of_any_size_go_through_one_statement(tx: Session) -> None
     for size in (1, 100, 2000, 1):
         rows = streams(size, events=2, first=saved)
         saved += size
-        messages = await save(tx, Page(rows))
+        messages = await save(tx, WriteSet(rows))
         found = await again(tx, rows)
 
         assert len(messages) == 2 * size
@@ -109,51 +119,51 @@ async def test_batches_of_any_size_go_through_one_statement(tx: Session) -> None
 
 async def test_a_stream_that_is_not_there_is_not_read(tx: Session) -> None:
     """Nothing is made up."""
-    assert await read(tx, [case_id(1)], DECODER) == {}
-    assert await save(tx, Page()) == []
+    assert await load_streams(tx, [case_id(1)], DECODER) == {}
+    assert await save(tx, WriteSet()) == []
 
 
 async def test_what_is_saved_is_read_again_to_the_letter(tx: Session) -> None:
     """Letters, signs that separate the columns on their way, marks and the flag come back as they were."""
     document = Sheet(text='æøå "\\" \x1d\x1e\x1f \t\n {} ,')
-    row = fresh(case_id(1), TENANT)
-    row.take(Decision(document), ())
+    row = new_stream(case_id(1), TENANT)
+    row.apply(Decision(document), ())
     row.marks = {"referral": (7, str(case_id(2))), "evaluation": (1, str(case_id(3)))}
-    row.parked = True
-    empty = fresh(case_id(2), TENANT)
+    row.halted = True
+    empty = new_stream(case_id(2), TENANT)
     empty.changed = True
 
-    await save(tx, Page([row, empty]))
+    await save(tx, WriteSet([row, empty]))
     one, two = await again(tx, [row, empty])
 
-    assert (one.state, one.marks, one.parked) == (document, row.marks, True)
-    assert (two.state, two.marks, two.parked, two.version) == (None, {}, False, 1)
+    assert (one.state, one.marks, one.halted) == (document, row.marks, True)
+    assert (two.state, two.marks, two.halted, two.version) == (None, {}, False, 1)
 
 
 async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: Path) -> None:
     """Where one of many streams was changed meanwhile nothing of the batch is saved, in no table."""
     rows = streams(3)
-    await save(tx, Page(rows))
+    await save(tx, WriteSet(rows))
     mine, others = await again(tx, rows), await again(tx, rows)
-    await save(tx, Page([tell(others[1], 1)]))
+    await save(tx, WriteSet([tell(others[1], 1)]))
     before = await counts(tx)
     for row in mine:
         tell(row, 2)
     timers = (Timer("wake", case_id(1), LATER),)
     effects = (Effect(new_id(), "mail", {"to": "x"}),)
-    mine[0].take(Decision(mine[0].state, timers=timers, effects=effects), ())
-    keyring = Keyring("consent", FileKms(tmp_path / "kek", mode="test"))
+    mine[0].apply(Decision(mine[0].state, timers=timers, effects=effects), ())
+    keyring = Keyring("consent", FileKeyStore(tmp_path / "kek", mode="test"))
     key, new_key = await keyring.make(TENANT, ACTOR)
-    box = keyring.seal(key, TENANT, str(case_id(0)), Seal(ACTOR, "word", "private"))
+    box = keyring.seal(key, TENANT, str(case_id(0)), PrivateValue(ACTOR, "word", "private"))
 
     with pytest.raises(asyncpg.SerializationError):
         await save(
             tx,
-            Page(mine),
-            boxes=[box],
+            WriteSet(mine),
+            sealed=[box],
             new_keys=[new_key],
             parked=[a_parked(1)],
-            key=Key(TENANT, ACTOR, "once", b"print", "{}"),
+            idempotency=IdempotencyRecord(TENANT, ACTOR, "once", b"print", "{}"),
         )
 
     assert await counts(tx) == before
@@ -163,12 +173,12 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
 async def test_a_stream_of_another_municipality_is_not_overwritten(tx: Session) -> None:
     """Even with the right version a stream cannot change hands."""
     (row,) = streams(1)
-    await save(tx, Page([row]))
+    await save(tx, WriteSet([row]))
     (mine,) = await again(tx, [row])
     mine.tenant = "0461"
 
     with pytest.raises(asyncpg.SerializationError):
-        await save(tx, Page([tell(mine, 1)]))
+        await save(tx, WriteSet([tell(mine, 1)]))
 
     (found,) = await again(tx, [row])
     assert (found.tenant, found.version) == (TENANT, 1)
@@ -176,17 +186,17 @@ async def test_a_stream_of_another_municipality_is_not_overwritten(tx: Session) 
 
 async def test_a_new_stream_that_another_made_meanwhile_is_not_overwritten(tx: Session) -> None:
     """Two who begin the same stream: the second must read what the first wrote."""
-    await save(tx, Page(streams(1)))
+    await save(tx, WriteSet(streams(1)))
 
     with pytest.raises(asyncpg.SerializationError):
-        await save(tx, Page(streams(1)))
+        await save(tx, WriteSet(streams(1)))
 
 
 async def test_the_log_counts_up_in_the_order_of_the_events(tx: Session) -> None:
     """Ids of the log ascend as the events were told, and each stream's sequence has no hole."""
     rows = streams(50, events=20)
-    first = await save(tx, Page(rows))
-    second = await save(tx, Page([tell(row, 20) for row in await again(tx, rows)]))
+    first = await save(tx, WriteSet(rows))
+    second = await save(tx, WriteSet([tell(row, 20) for row in await again(tx, rows)]))
 
     logged = await tx.fetch("select id, stream_id, seq, event_id from event_log order by id")
     by_stream: dict[UUID, list[int]] = {}
@@ -198,15 +208,15 @@ async def test_the_log_counts_up_in_the_order_of_the_events(tx: Session) -> None
     assert [told.event_id for _, told in first] == [str(row["event_id"]) for row in logged[:1000]]
 
 
-def header(told: Told, name: str) -> bytes:
+def header(event: OutgoingEvent, name: str) -> bytes:
     """Return one header of an event as it is sent."""
-    return dict(told.message().headers)[name]
+    return dict(event.message().headers)[name]
 
 
 async def test_each_batch_is_one_row_to_send(tx: Session) -> None:
     """The relay finds the ids of a transaction together, and none for a batch without events."""
-    await save(tx, Page(streams(3, events=2)))
-    await save(tx, Page(streams(2, events=0, first=10)))
+    await save(tx, WriteSet(streams(3, events=2)))
+    await save(tx, WriteSet(streams(2, events=0, first=10)))
 
     rows = await tx.fetch("select first_id, ids from pending")
     assert [(row["first_id"], row["ids"]) for row in rows] == [(1, [1, 2, 3, 4, 5, 6])]
@@ -215,11 +225,11 @@ async def test_each_batch_is_one_row_to_send(tx: Session) -> None:
 async def test_the_message_from_the_log_is_the_message_from_memory(tx: Session) -> None:
     """To the byte: whoever sends an event again sends the same event."""
     rows = [
-        tell(fresh(case_id(1), TENANT), 3),
-        tell(fresh(case_id(2), "0461"), 2, trace=TRACE),
+        tell(new_stream(case_id(1), TENANT), 3),
+        tell(new_stream(case_id(2), "0461"), 2, trace=TRACE),
         *streams(100, first=10),
     ]
-    from_memory = await save(tx, Page(rows))
+    from_memory = await save(tx, WriteSet(rows))
 
     logged = await tx.fetch(
         "select id, event_id, stream_id, seq, tenant, type, meta, data from event_log order by id"
@@ -235,19 +245,19 @@ async def test_timers_are_set_replaced_and_taken_back(tx: Session) -> None:
     """The same kind and reference is the same timer; without a time it is gone; others stay."""
     one, two = Timer("wake", case_id(1), START), Timer("nudge", case_id(1), START)
     (row,) = streams(1)
-    row.take(Decision(row.state, timers=(one, two)), ())
-    await save(tx, Page([row]))
+    row.apply(Decision(row.state, timers=(one, two)), ())
+    await save(tx, WriteSet([row]))
     assert await timers(tx) == {("wake", START), ("nudge", START)}
 
     (row,) = await again(tx, [row])
-    row.take(Decision(row.state, timers=(Timer("wake", case_id(1), LATER),)), ())
-    await save(tx, Page([row]))
+    row.apply(Decision(row.state, timers=(Timer("wake", case_id(1), LATER),)), ())
+    await save(tx, WriteSet([row]))
     assert await timers(tx) == {("wake", LATER), ("nudge", START)}
 
     (row,) = await again(tx, [row])
     silent = (Timer("wake", case_id(1), None), Timer("never-set", case_id(1), None))
-    row.take(Decision(row.state, timers=silent), ())
-    await save(tx, Page([row]))
+    row.apply(Decision(row.state, timers=silent), ())
+    await save(tx, WriteSet([row]))
     assert await timers(tx) == {("nudge", START)}
 
 
@@ -260,9 +270,9 @@ async def test_within_a_batch_the_last_word_on_a_timer_counts(tx: Session) -> No
     """Set, taken back and set anew by one batch, it is set once."""
     (row,) = streams(1)
     for due in (START, None, LATER):
-        row.take(Decision(row.state, timers=(Timer("wake", case_id(1), due),)), ())
+        row.apply(Decision(row.state, timers=(Timer("wake", case_id(1), due),)), ())
 
-    await save(tx, Page([row]))
+    await save(tx, WriteSet([row]))
 
     assert await timers(tx) == {("wake", LATER)}
 
@@ -272,8 +282,8 @@ async def test_an_effect_is_asked_for_once_a_key(tx: Session) -> None:
     key = new_id()
     for n in range(2):
         (row,) = streams(1) if n == 0 else await again(tx, streams(1))
-        row.take(Decision(row.state or Sheet(), effects=(Effect(key, "mail", {"n": str(n)}),)), ())
-        await save(tx, Page([row]))
+        row.apply(Decision(row.state or Sheet(), effects=(Effect(key, "mail", {"n": str(n)}),)), ())
+        await save(tx, WriteSet([row]))
 
     rows = await tx.fetch("select key, about from effects")
     assert [(row["key"], row["about"]) for row in rows] == [(key, '{"n":"0"}')]
@@ -282,8 +292,8 @@ async def test_an_effect_is_asked_for_once_a_key(tx: Session) -> None:
 async def test_an_event_is_parked_once(tx: Session) -> None:
     """However often it comes: by its place in its stream, or where it cannot be read, on its topic."""
     for place in (5, 6):
-        await save(tx, Page(), parked=[a_parked(place, stream_id=case_id(1)), a_parked(9)])
-    await save(tx, Page(), parked=[a_parked(10), a_parked(7, stream_id=case_id(1), seq=2)])
+        await save(tx, WriteSet(), parked=[a_parked(place, stream_id=case_id(1)), a_parked(9)])
+    await save(tx, WriteSet(), parked=[a_parked(10), a_parked(7, stream_id=case_id(1), seq=2)])
 
     rows = await tx.fetch("select place, seq from parked_events order by place")
     assert [(row["place"], row["seq"]) for row in rows] == [(5, 1), (7, 2), (9, None), (10, None)]
@@ -291,14 +301,18 @@ async def test_an_event_is_parked_once(tx: Session) -> None:
 
 async def test_a_key_that_was_used_undoes_the_command(tx: Session) -> None:
     """The answer is stored with the deed, so a second deed under the same key is undone."""
-    key = Key(TENANT, ACTOR, "once", b"print", '{"id": 1}')
-    await save(tx, Page(streams(1)), key=key)
+    key = IdempotencyRecord(TENANT, ACTOR, "once", b"print", '{"id": 1}')
+    await save(tx, WriteSet(streams(1)), idempotency=key)
 
     with pytest.raises(asyncpg.UniqueViolationError):
-        await save(tx, Page(streams(1, first=1)), key=key)
+        await save(tx, WriteSet(streams(1, first=1)), idempotency=key)
 
-    assert await read(tx, [case_id(1)], DECODER) == {}
-    await save(tx, Page(streams(1, first=1)), key=Key("0461", ACTOR, "once", b"print", "{}"))
+    assert await load_streams(tx, [case_id(1)], DECODER) == {}
+    await save(
+        tx,
+        WriteSet(streams(1, first=1)),
+        idempotency=IdempotencyRecord("0461", ACTOR, "once", b"print", "{}"),
+    )
 
 
 async def test_what_goes_beside_is_saved_with_the_streams_or_not_at_all(tx: Session) -> None:
@@ -308,36 +322,38 @@ async def test_what_goes_beside_is_saved_with_the_streams_or_not_at_all(tx: Sess
     for size in (1, 100, 2000, 1):
         rows = streams(size, first=saved)
         saved += size
-        assert len(await save(tx, Page(rows), beside=lengths(rows))) == size
+        assert len(await save(tx, WriteSet(rows), projection=lengths(rows))) == size
         assert await tx.fetchval("select count(*) from lengths where length = 1") == saved
     rows = streams(2)
     mine, others = await again(tx, rows), await again(tx, rows)
-    await save(tx, Page([tell(others[1], 1)]))
+    await save(tx, WriteSet([tell(others[1], 1)]))
     for row in mine:
         tell(row, 4)
 
     with pytest.raises(asyncpg.SerializationError):
-        await save(tx, Page(mine), beside=lengths(mine))
+        await save(tx, WriteSet(mine), projection=lengths(mine))
 
     assert await tx.fetchval("select count(*) from lengths where length = 1") == saved
     with pytest.raises(asyncpg.UniqueViolationError):
         await save(
-            tx, Page(streams(1, first=saved)), beside=(_LENGTHS.partition(" on ")[0], [[case_id(0)], [1]])
+            tx,
+            WriteSet(streams(1, first=saved)),
+            projection=(_LENGTHS.partition(" on ")[0], [[case_id(0)], [1]]),
         )
-    assert await read(tx, [case_id(saved)], DECODER) == {}
+    assert await load_streams(tx, [case_id(saved)], DECODER) == {}
 
 
 async def test_streams_are_locked_before_what_goes_beside(tx: Session, postgres_dsn: str) -> None:
     """Who waits for a stream holds no row of the service's own tables, however these are written."""
     await tx.execute("create table lengths (stream_id uuid primary key, length integer)")
     rows = streams(1)
-    await save(tx, Page(rows), beside=lengths(rows))
+    await save(tx, WriteSet(rows), projection=lengths(rows))
     (mine,) = await again(tx, rows)
     async with other_connection(postgres_dsn) as holder, other_connection(postgres_dsn) as waiting:
         async with holder.transaction():
             await holder.execute("select from streams where stream_id = $1 for update", mine.stream_id)
             beside = lengths([tell(mine, 1)])
-            task = asyncio.create_task(save(waiting, Page([mine]), beside=beside))
+            task = asyncio.create_task(save(waiting, WriteSet([mine]), projection=beside))
             await until(lambda: so_many_wait(tx, 1))
             await tx.execute("select from lengths for update nowait")
         await task
@@ -351,15 +367,15 @@ _LENGTHS = (
 )
 
 
-def lengths(rows: Sequence[Row]) -> Write:
+def lengths(streams: Sequence[LoadedStream]) -> Write:
     """Return what writes how long streams are."""
-    return _LENGTHS, [[row.stream_id for row in rows], [row.seq for row in rows]]
+    return _LENGTHS, [[row.stream_id for row in streams], [row.seq for row in streams]]
 
 
 async def test_batches_in_opposite_order_do_not_block_each_other(tx: Session, postgres_dsn: str) -> None:
     """Whoever saves the same streams takes them in the same order, however the batch named them."""
     rows = streams(2)
-    await save(tx, Page(rows))
+    await save(tx, WriteSet(rows))
     one, two = [await again(tx, rows) for _ in range(2)]
     async with (
         other_connection(postgres_dsn) as holder,
@@ -369,9 +385,9 @@ async def test_batches_in_opposite_order_do_not_block_each_other(tx: Session, po
         held = holder.transaction()
         await held.start()
         await holder.execute("select from streams where stream_id = $1 for update", one[0].stream_id)
-        forth = asyncio.create_task(save(first, Page([tell(row, 1) for row in one])))
+        forth = asyncio.create_task(save(first, WriteSet([tell(row, 1) for row in one])))
         await until(lambda: so_many_wait(tx, 1))
-        back = asyncio.create_task(save(second, Page([tell(row, 1) for row in reversed(two)])))
+        back = asyncio.create_task(save(second, WriteSet([tell(row, 1) for row in reversed(two)])))
         await until(lambda: so_many_wait(tx, 2))
         await held.rollback()
         outcomes = await asyncio.gather(forth, back, return_exceptions=True)
@@ -398,11 +414,11 @@ async def so_many_wait(tx: Session, count: int) -> bool:
     return found == count
 
 
-def count(n: int, k: int, word: str = "") -> Asked:
+def count(n: int, k: int, word: str = "") -> Envelope:
     """Return the command to count once more in the n-th stream."""
     cause = str(new_id())
     command = Count(uuid5(NAMESPACE_URL, f"{n} {k}"), word)
-    return Asked(case_id(n), TENANT, command, Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
+    return Envelope(case_id(n), TENANT, command, Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
 
 
 async def test_writers_on_one_stream_lose_nothing(postgres_dsn: str) -> None:
@@ -412,7 +428,7 @@ async def test_writers_on_one_stream_lose_nothing(postgres_dsn: str) -> None:
         async def write(n: int) -> None:
             for k in range(10):
                 async with runtime.pool.acquire() as tx:
-                    await patiently(runtime.step, tx, count(0, 10 * n + k))
+                    await patiently(runtime.processor, tx, count(0, 10 * n + k))
 
         await asyncio.gather(*(write(n) for n in range(8)))
         async with runtime.pool.acquire() as tx:
@@ -423,16 +439,16 @@ async def test_writers_on_one_stream_lose_nothing(postgres_dsn: str) -> None:
     assert len(set(state["seen"])) == 80
 
 
-async def patiently(step: Step, tx: Any, asked: Asked) -> Outcome:
+async def patiently(processor: BatchProcessor, tx: Any, envelope: Envelope) -> BatchResult:
     """Apply a command, again where it met too many others."""
     while True:
         try:
-            return await step.apply(tx, [asked])
+            return await processor.process(tx, [envelope])
         except asyncpg.SerializationError:
             continue
 
 
-class Overtaken(FileKms):
+class Overtaken(FileKeyStore):
     """A key store during whose first answer another process is faster."""
 
     def __init__(self, file: Path) -> None:
@@ -451,21 +467,21 @@ async def test_a_data_key_that_another_process_made_meanwhile_is_used(
     postgres_dsn: str, tmp_path: Path
 ) -> None:
     """Two processes seal for one person at once: the second takes the first's key, and both texts open."""
-    kms = Overtaken(tmp_path / "kek")
+    key_store = Overtaken(tmp_path / "kek")
     async with (
-        running(postgres_dsn, "", "none", kms=kms) as one,
-        running(postgres_dsn, "", "none", kms=kms) as two,
+        running(postgres_dsn, "", "none", key_store=key_store) as one,
+        running(postgres_dsn, "", "none", key_store=key_store) as two,
     ):
 
         async def other_goes_first() -> None:
             async with two.pool.acquire() as tx:
-                await two.step.apply(tx, [count(2, 1, "second")])
+                await two.processor.process(tx, [count(2, 1, "second")])
 
-        kms.meanwhile = other_goes_first
+        key_store.meanwhile = other_goes_first
         async with one.pool.acquire() as tx:
-            await one.step.apply(tx, [count(1, 1, "first")])
+            await one.processor.process(tx, [count(1, 1, "first")])
             keys = await tx.fetchval("select count(*) from data_keys")
-            reader = Keyring("consent", kms)
+            reader = Keyring("consent", key_store)
             opened = await reader.open_streams(tx, [case_id(1), case_id(2)])
 
     assert keys == 1
@@ -475,14 +491,14 @@ async def test_a_data_key_that_another_process_made_meanwhile_is_used(
 async def test_a_foreign_data_key_undoes_the_batch(tx: Session) -> None:
     """The statement itself refuses a text that was sealed under a key that is not the stored one."""
     (row,) = streams(1)
-    await save(tx, Page([row]), new_keys=[NewKey(ACTOR, TENANT, b"theirs")])
+    await save(tx, WriteSet([row]), new_keys=[NewKey(ACTOR, TENANT, b"theirs")])
     (row,) = await again(tx, [row])
 
     with pytest.raises(asyncpg.SerializationError):
         await save(
             tx,
-            Page([tell(row, 1)]),
-            boxes=[Box(row.key, str(ACTOR), "word", TENANT, b"ours")],
+            WriteSet([tell(row, 1)]),
+            sealed=[SealedRow(row.key, str(ACTOR), "word", TENANT, b"ours")],
             new_keys=[NewKey(ACTOR, TENANT, b"ours")],
         )
 

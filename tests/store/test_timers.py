@@ -13,13 +13,13 @@ import pytest
 
 from services.kernel.clock import VirtualClock
 from services.kernel.decider.decision import Actor, Decision, Timer, TimerFired
-from services.kernel.http.server import kms_of
+from services.kernel.http.server import key_store_of
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import connect
-from services.kernel.privacy.key_store import FileKms, KeyStoreSilent, Kms
+from services.kernel.privacy.key_store import FileKeyStore, KeyStore, KeyStoreUnavailable
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.scheduling.timers import Timers
-from services.kernel.streams.handler import Asked
+from services.kernel.streams.handler import Envelope
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 from tests.transit import transit
 
@@ -37,14 +37,14 @@ def clock(tmp_path: Path) -> VirtualClock:
 def noting(fired: Fired) -> Callable[[Any, Any, Any], Decision]:
     """Return the tally's rule, which also notes what fired when; two timers break it or are refused."""
 
-    def rule(state: Tally | None, asked: Any, given: Any) -> Decision:
-        if isinstance(asked, TimerFired):
-            if asked.ref == BROKEN:
+    def rule(state: Tally | None, trigger: Any, given: Any) -> Decision:
+        if isinstance(trigger, TimerFired):
+            if trigger.ref == BROKEN:
                 raise ZeroDivisionError
-            if asked.ref == REFUSED:
+            if trigger.ref == REFUSED:
                 return decide(state, Count(REFUSED), given)
-            fired.append((given.stream_id, asked.ref, asked.due_at, given.now))
-        return decide(state, asked, given)
+            fired.append((given.stream_id, trigger.ref, trigger.due_at, given.now))
+        return decide(state, trigger, given)
 
     return rule
 
@@ -58,17 +58,17 @@ async def waking(dsn: str, clock: VirtualClock, fired: Fired, **more: Any) -> As
         yield runtime
 
 
-def wake(n: int, ref: UUID, at: datetime, word: str = "") -> Asked:
+def wake(n: int, ref: UUID, at: datetime, word: str = "") -> Envelope:
     """Return the command to count in a stream, and to wake it at a time."""
     cause = str(new_id())
     actor = Actor(ACTOR, "caseworker", TENANT)
-    return Asked(case_id(n), TENANT, Count(ref, word, at), actor, START, cause, cause)
+    return Envelope(case_id(n), TENANT, Count(ref, word, at), actor, START, cause, cause)
 
 
-async def apply(runtime: Runtime, *asked: Asked) -> None:
+async def apply(runtime: Runtime, *envelope: Envelope) -> None:
     """Apply commands."""
     async with runtime.pool.acquire() as tx:
-        await runtime.step.apply(tx, asked)
+        await runtime.processor.process(tx, envelope)
 
 
 async def fire_all(timers: Timers) -> int:
@@ -155,10 +155,10 @@ async def test_what_fires_may_set_the_next(postgres_dsn: str, clock: VirtualCloc
     """A ladder of reminders is climbed to its end, also when all of it is overdue."""
     fired: Fired = []
 
-    def ladder(state: Tally | None, asked: Any, given: Any) -> Decision:
-        done = noting(fired)(state, asked, given)
-        if isinstance(asked, TimerFired) and asked.due_at < START + 5 * NIGHT:
-            return Decision(done.state, timers=(Timer("wake", asked.ref, asked.due_at + NIGHT),))
+    def ladder(state: Tally | None, trigger: Any, given: Any) -> Decision:
+        done = noting(fired)(state, trigger, given)
+        if isinstance(trigger, TimerFired) and trigger.due_at < START + 5 * NIGHT:
+            return Decision(done.state, timers=(Timer("wake", trigger.ref, trigger.due_at + NIGHT),))
         return done
 
     async with running(postgres_dsn, "", "none", replace(TALLY, decide=ladder), clock=clock) as runtime:
@@ -174,10 +174,10 @@ async def test_a_timer_that_was_taken_back_does_not_fire(postgres_dsn: str, cloc
     """Nobody is reminded of what is done."""
     ref, fired = new_id(), Fired()
 
-    def settle(state: Tally | None, asked: Any, given: Any) -> Decision:
-        if isinstance(asked, Count) and asked.word == "settled":
+    def settle(state: Tally | None, trigger: Any, given: Any) -> Decision:
+        if isinstance(trigger, Count) and trigger.word == "settled":
             return Decision(state, timers=(Timer("wake", ref, None),))
-        return noting(fired)(state, asked, given)
+        return noting(fired)(state, trigger, given)
 
     async with running(postgres_dsn, "", "none", replace(TALLY, decide=settle), clock=clock) as runtime:
         await apply(runtime, wake(1, ref, START + NIGHT))
@@ -291,14 +291,14 @@ async def deadlocks_of(runtime: Runtime) -> int:
 async def test_a_silent_key_store_costs_no_timer(postgres_dsn: str, clock: VirtualClock) -> None:
     """While texts cannot be opened the timers that need them wait, and fire when they can be."""
     fired: Fired = []
-    opening = {"opens": frozenset({TimerFired})}
-    async with transit() as engine, kms_of(engine.settings()) as kms:
-        async with waking(postgres_dsn, clock, fired, kms=kms) as runtime:
+    opening = {"reads_private_for": frozenset({TimerFired})}
+    async with transit() as engine, key_store_of(engine.settings()) as key_store:
+        async with waking(postgres_dsn, clock, fired, key_store=key_store) as runtime:
             await apply(runtime, wake(1, new_id(), START, "private"), wake(2, new_id(), START))
             await set_timer(runtime, 2, REFUSED, START)
-        async with waking(postgres_dsn, clock, fired, kms=kms, service=opening) as runtime:
+        async with waking(postgres_dsn, clock, fired, key_store=key_store, service=opening) as runtime:
             engine.sealed = True
-            with pytest.raises(KeyStoreSilent):
+            with pytest.raises(KeyStoreUnavailable):
                 await fire_all(runtime.timers)
             waiting = await runtime.timers.overdue()
             engine.sealed = False
@@ -311,7 +311,7 @@ async def test_a_silent_key_store_costs_no_timer(postgres_dsn: str, clock: Virtu
 class Changing:
     """A key store that is exchanged while somebody uses it."""
 
-    def __init__(self, now: Kms) -> None:
+    def __init__(self, now: KeyStore) -> None:
         """Begin with this one."""
         self.now = now
 
@@ -329,17 +329,17 @@ async def test_the_wrong_key_store_costs_no_timer(
 ) -> None:
     """With another installation's keys nothing is taken for refused: it is postponed until they are right."""
     fired: Fired = []
-    opening = {"opens": frozenset({TimerFired})}
-    right = FileKms(tmp_path / "right", mode="test")
-    async with waking(postgres_dsn, clock, fired, kms=right) as runtime:
+    opening = {"reads_private_for": frozenset({TimerFired})}
+    right = FileKeyStore(tmp_path / "right", mode="test")
+    async with waking(postgres_dsn, clock, fired, key_store=right) as runtime:
         await apply(runtime, wake(1, new_id(), START, "private"))
     store = Changing(right)
-    async with waking(postgres_dsn, clock, fired, kms=store, service=opening) as runtime:
-        store.now = FileKms(tmp_path / "wrong", mode="test")
+    async with waking(postgres_dsn, clock, fired, key_store=store, service=opening) as runtime:
+        store.now = FileKeyStore(tmp_path / "wrong", mode="test")
         await fire_all(runtime.timers)
         due = await runtime.timers.next_due()
     clock.move(START + timedelta(hours=2))
-    async with waking(postgres_dsn, clock, fired, kms=right, service=opening) as runtime:
+    async with waking(postgres_dsn, clock, fired, key_store=right, service=opening) as runtime:
         await fire_all(runtime.timers)
 
     assert due == START + timedelta(hours=1)

@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 
 from contracts.referral import ReferralReady
-from services.kernel.consumer.decoding import Hearing
-from services.kernel.decider.decision import Decision, Given
-from services.kernel.decider.service import Saved, Tx
+from services.kernel.consumer.decoding import EventDecoder
+from services.kernel.decider.decision import Context, Decision
+from services.kernel.decider.service import StreamChange, Tx
 from services.kernel.kafka.cloudevents import Record
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Heard, Outcome
+from services.kernel.streams.handler import BatchResult, IncomingEvent
 from services.kernel.streams.parked import unpark
 from tests.tally import TALLY, Tally, a_message, a_record, case_id, running, seen, tallies
 from tests.tally import decide as decide_alone
@@ -24,22 +24,22 @@ COUNTER = case_id(0)
 """The stream that every `ReferralReady` counts in too, beside its own."""
 
 
-def decide(tally: Tally | None, asked: Any, given: Given) -> Decision:
+def decide(tally: Tally | None, trigger: Any, context: Context) -> Decision:
     """Count as the tally does; what is ready is counted a second time in the counter."""
-    if not isinstance(asked, ReferralReady):
-        return decide_alone(tally, asked, given)
-    counter: Tally = given.others.get(COUNTER) or Tally()
-    counted = Decision(Tally((*counter.seen, asked.referral_id)))
+    if not isinstance(trigger, ReferralReady):
+        return decide_alone(tally, trigger, context)
+    counter: Tally = context.others.get(COUNTER) or Tally()
+    counted = Decision(Tally((*counter.seen, trigger.referral_id)))
     mine = tally or Tally()
-    return Decision(Tally((*mine.seen, asked.referral_id)), others={COUNTER: counted})
+    return Decision(Tally((*mine.seen, trigger.referral_id)), others={COUNTER: counted})
 
 
-def also(_state: Any, asked: Any) -> tuple[UUID, ...]:
+def also(_state: Any, trigger: Any) -> tuple[UUID, ...]:
     """Name the counter where it is needed."""
-    return (COUNTER,) if isinstance(asked, ReferralReady) else ()
+    return (COUNTER,) if isinstance(trigger, ReferralReady) else ()
 
 
-async def project(tx: Tx, saved: Sequence[Saved]) -> None:
+async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
     """Write how long each stream is, and once more what was written first of it."""
     await tx.execute(
         "insert into lengths select * from unnest($1::uuid[], $2::integer[]) "
@@ -55,8 +55,8 @@ async def project(tx: Tx, saved: Sequence[Saved]) -> None:
         )
 
 
-BESIDE = replace(TALLY, decide=decide, also=also, project=project)
-HEARING = Hearing(BESIDE)
+BESIDE = replace(TALLY, decide=decide, related_streams=also, projection=project)
+HEARING = EventDecoder(BESIDE)
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def expected(streams: Sequence[int], *, beside: frozenset[int] = frozenset()) ->
     return counted
 
 
-async def hear(runtime: Runtime, records: Sequence[Record]) -> Outcome:
+async def hear(runtime: Runtime, records: Sequence[Record]) -> BatchResult:
     """Hear records in one batch."""
     async with runtime.pool.acquire() as tx:
-        return await runtime.step.apply(tx, HEARING.read(records).heard)
+        return await runtime.processor.process(tx, HEARING.read(records).events)
 
 
 async def assert_sound(runtime: Runtime, streams: Sequence[int], beside: frozenset[int]) -> None:
@@ -151,11 +151,11 @@ async def test_a_batch_that_writes_one_thing_more_is_still_one_statement(runtime
     records = records_of(streams)
     await hear(runtime, records[:1])  # the driver learns of types only once
     asked: list[list[str]] = []
-    for heard in (HEARING.read(records[1:3]).heard, HEARING.read(records[3:]).heard):
+    for heard in (HEARING.read(records[1:3]).events, HEARING.read(records[3:]).events):
         asked.append([])
         async with runtime.pool.acquire() as tx:
             with tx.query_logger(lambda query: asked[-1].append(query.query)):
-                await runtime.step.apply(tx, heard)
+                await runtime.processor.process(tx, heard)
 
     first, second = ([query for query in of if "join streams" not in query] for of in asked)
     assert [first[0], first[-1], len(first)] == ["BEGIN;", "COMMIT;", 5]
@@ -183,6 +183,6 @@ async def test_what_must_wait_is_set_aside_as_it_came(runtime: Runtime) -> None:
     assert (row["topic"], row["part"], row["place"], row["key"], row["value"]) == (
         came.topic, came.partition, came.offset, came.key, came.value,
     )  # fmt: skip
-    heard: Heard = HEARING.read([came]).heard[0]
+    heard: IncomingEvent = HEARING.read([came]).events[0]
     assert heard.record is None
     assert sorted(unpark(row).headers) == sorted(came.headers)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from services.agreement.app import SERVICE as AGREEMENT
 from services.evaluation.app import SERVICE as EVALUATION
 from services.kernel.clock import VirtualClock
-from services.kernel.decider.service import Saved, Service
+from services.kernel.decider.service import Service, StreamChange
 from services.referral.app import SERVICE as REFERRAL
 from services.referral.domain_states import Case
 from tests import examples_agreement as agreement
@@ -47,9 +47,9 @@ async def keep(site: Site, case: Any) -> None:
             ids = referral.REFERRAL, TENANT, CASE, ORGANISATION, OFFER
             await tx.execute(A_REFERRAL, *ids, status, reason, NOW, None if stopped else NEXT_YEAR)
         else:
-            project = site.runtime.service.project
+            project = site.runtime.service.projection
             assert project is not None
-            await project(tx, [Saved(CASE, TENANT, 1, None, case, (), ())])
+            await project(tx, [StreamChange(CASE, TENANT, 1, None, case, (), ())])
 
 
 async def listed(site: Site, path: str, claims: dict[str, Any]) -> tuple[int, str | int]:

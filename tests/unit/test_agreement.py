@@ -26,7 +26,7 @@ from services.agreement.domain_states import (
 from services.agreement.domain_waits import waits_of
 from services.agreement.timers import timers_of
 from services.kernel.decider.decision import Decision, Timer
-from services.kernel.errors import Missing, Refused, WrongMoment
+from services.kernel.errors import InvalidTransition, NotFound, Refused
 from tests.examples_agreement import (
     AGREEMENT,
     CASE,
@@ -203,7 +203,7 @@ def test_a_proposal_says_goals_actions_answers_and_rhythm() -> None:
             cost="free",
         ),
     )
-    assert {seal.name: seal.value for seal in decision.seals} == {
+    assert {seal.name: seal.value for seal in decision.private_values} == {
         f"goals:{AGREEMENT}:1": [
             {
                 "goal_id": str(GOAL),
@@ -254,7 +254,7 @@ def test_who_pays_what_is_settled_before_the_start() -> None:
 
     assert isinstance(agreement, Proposed)
     assert (agreement.proposal.terms.cost, agreement.proposal.terms.payer) == ("paid", "shared")
-    assert "bus fares" in str(decision.seals)
+    assert "bus fares" in str(decision.private_values)
 
 
 def test_a_new_proposal_takes_the_names_off_the_old_one() -> None:
@@ -355,7 +355,7 @@ def test_progress_is_reported_and_the_next_update_expected() -> None:
     assert decision.events == (
         told.ProgressReported(agreement_id=AGREEMENT, number=1, reported_on=TODAY, trend="forward"),
     )
-    assert [seal.value for seal in decision.seals] == ["she laughed a lot"]
+    assert [seal.value for seal in decision.private_values] == ["she laughed a lot"]
     assert {timer.kind for timer in decision.timers} == set(due(agreement)) - {"end"}
 
 
@@ -440,7 +440,7 @@ def test_an_evaluation_can_end_an_agreement(decision: str) -> None:
 @pytest.mark.req("H2")
 def test_an_evaluation_can_ask_for_a_new_version() -> None:
     """Adjusted is the agreement in force once all have signed again; until then the old one stands."""
-    with pytest.raises(WrongMoment):
+    with pytest.raises(InvalidTransition):
         decide(a_case(an_in_force()), to_propose(), given())
     asked = decide(a_case(an_in_force()), concluded("adjust", "works_in_part"), given())
 
@@ -543,7 +543,7 @@ def test_every_step_fits_or_is_refused(agreement: Agreement, command: Command) -
     expected = _FITS.get((status_of(agreement), type(command).__name__))
 
     if expected is None:
-        with pytest.raises(WrongMoment):
+        with pytest.raises(InvalidTransition):
             decide(a_case(agreement), command, given())
     else:
         assert isinstance(after(decide(a_case(agreement), command, given())), expected)
@@ -552,9 +552,9 @@ def test_every_step_fits_or_is_refused(agreement: Agreement, command: Command) -
 @pytest.mark.parametrize("command", commands(), ids=lambda command: type(command).__name__)
 def test_what_is_not_there_is_missing(command: Command) -> None:
     """A step on an agreement that nobody has heard of finds nothing."""
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(None, command, given())
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(a_case(), command, given())
 
 
@@ -577,7 +577,7 @@ def test_no_word_about_a_person_leaves_what_lies_sealed() -> None:
         shown = msgspec.json.encode(decision.state).decode()
         shown += "".join(event.model_dump_json() for event in decision.events) + str(decision.timers)
         assert not [secret for secret in SECRETS if secret in shown]
-        assert {seal.subject for seal in decision.seals} == {CASE}
+        assert {seal.subject for seal in decision.private_values} == {CASE}
 
 
 @pytest.mark.parametrize("agreement", [*agreements(), an_adjustable("family")], ids=status_of)

@@ -17,7 +17,7 @@ from services.agreement.domain_views import view_of
 from services.agreement.domain_waits import Wait, waits_of
 from services.agreement.intake import HEARS
 from services.agreement.store import LEAST_SHOWN
-from services.kernel.decider.decision import Actor, Look
+from services.kernel.decider.decision import Actor, ReadRequest
 from services.kernel.errors import ConsentUnknown, NotAllowed
 from tests.examples_agreement import (
     AGREEMENT,
@@ -58,7 +58,7 @@ from tests.examples_agreement import (
     to_sign,
 )
 
-LOOK: Final = Look(("agreement",))
+LOOK: Final = ReadRequest(("agreement",))
 STRANGERS: Final = (
     Actor(CASEWORKER.id, "caseworker", TENANT, department_id=UUID(int=1)),
     Actor(CASEWORKER.id, "caseworker", TENANT),
@@ -136,9 +136,9 @@ def test_an_organisation_waits_while_consents_are_not_known_for_sure() -> None:
 
     for asked in (LOOK, to_hold(), to_sign("organisation"), to_report()):
         with pytest.raises(ConsentUnknown):
-            allows(case, asked, given(COORDINATOR, consents_known=False))
-    assert allows(case, to_end(), given(COORDINATOR, consents_known=False))
-    assert allows(case, LOOK, given(GUARDIAN, consents_known=False))
+            allows(case, asked, given(COORDINATOR, consents_fresh=False))
+    assert allows(case, to_end(), given(COORDINATOR, consents_fresh=False))
+    assert allows(case, LOOK, given(GUARDIAN, consents_fresh=False))
     assert ConsentTicked in HEARS
 
 

@@ -11,9 +11,9 @@ from contracts.event import SERVICES, AccessRefused, EventDropped, Looked, Ticke
 from contracts.registry import EVENTS
 from services.audit.domain import Trail, allows, decide
 from services.audit.intake import HEARS
-from services.kernel.decider.decision import Actor, Decision, Look, TimerFired
+from services.kernel.decider.decision import Actor, Decision, ReadRequest, TimerFired
 from services.kernel.decider.service import Service
-from services.kernel.errors import WrongMoment
+from services.kernel.errors import InvalidTransition
 from services.registry import ALL
 from tests.examples_audit import (
     CASE,
@@ -29,7 +29,7 @@ from tests.examples_audit import (
     views_noted,
 )
 
-TRAIL = Look(("trail",))
+TRAIL = ReadRequest(("trail",))
 
 
 def test_the_trail_of_a_stream_begins_with_its_first_event() -> None:
@@ -60,11 +60,11 @@ def test_the_order_in_which_services_are_heard_leaves_no_trace(told: list[tuple[
 
 
 @pytest.mark.parametrize("state", [None, Trail(1, minute(0))])
-@pytest.mark.parametrize("asked", [TRAIL, TimerFired("any", CASE, minute(1)), "forget"])
-def test_the_trail_takes_no_command(state: Trail | None, asked: object) -> None:
+@pytest.mark.parametrize("trigger", [TRAIL, TimerFired("any", CASE, minute(1)), "forget"])
+def test_the_trail_takes_no_command(state: Trail | None, trigger: object) -> None:
     """Nobody can add to the trail, change it or take from it; it follows from what happened."""
-    with pytest.raises(WrongMoment):
-        decide(state, asked, given(an_auditor()))
+    with pytest.raises(InvalidTransition):
+        decide(state, trigger, given(an_auditor()))
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_an_auditor_reads_the_trail_and_nothing_else() -> None:
     trail = Trail(1, minute(0))
 
     assert allows(trail, TRAIL, given(an_auditor()))
-    assert allows(trail, Look(("search", "by_actor", "by_time")), given(an_auditor()))
-    assert not allows(trail, Look(("trail", "child")), given(an_auditor()))
+    assert allows(trail, ReadRequest(("search", "by_actor", "by_time")), given(an_auditor()))
+    assert not allows(trail, ReadRequest(("trail", "child")), given(an_auditor()))
     assert not allows(trail, case_opened(), given(an_auditor()))
     assert not allows(trail, TRAIL, given(Actor(STRANGER, "", TENANT)))
 
@@ -114,14 +114,14 @@ def test_everything_that_can_happen_is_heard() -> None:
 @pytest.mark.parametrize("service", ALL, ids=lambda service: service.name)
 def test_whoever_hears_anything_can_tell_what_was_given_up(service: Service) -> None:
     """Each such service has its own event of a drop, on its own topic, which the trail hears."""
-    if not service.hears:
-        assert service.dropped is None
+    if not service.subscribes_to:
+        assert service.discarded_event is None
         return
 
-    assert service.dropped is not None
-    assert issubclass(service.dropped, EventDropped)
-    assert service_of(service.dropped.type) == service.name
-    assert service.dropped in HEARS
+    assert service.discarded_event is not None
+    assert issubclass(service.discarded_event, EventDropped)
+    assert service_of(service.discarded_event.type) == service.name
+    assert service.discarded_event in HEARS
 
 
 def test_every_reason_for_giving_up_is_a_code() -> None:

@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 
-from services.kernel.http.server import PortTaken, door_of
+from services.kernel.http.server import PortTaken, listening_socket
 from tests.command_line import samspil
 
 
@@ -78,7 +78,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 def test_an_address_that_is_not_ours(host: str) -> None:
     """A door can be had at an address of this machine only."""
     with pytest.raises(PortTaken, match=host):
-        door_of(host, 0)
+        listening_socket(host, 0)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ from services.consent.domain_receipt import receipt_of
 from services.consent.domain_states import Awaited, Case, Granted, Lost, Over
 from services.consent.domain_views import case_view, mine
 from services.consent.intake import HEARS
-from services.kernel.decider.decision import Actor, Decision, Look, Timer, TimerFired
+from services.kernel.decider.decision import Actor, Decision, ReadRequest, Timer, TimerFired
 from services.kernel.decider.working_days import Calendar
-from services.kernel.errors import Missing, WrongMoment
+from services.kernel.errors import InvalidTransition, NotFound
 from tests.examples_consent import (
     ANSWERED_AT,
     BORN,
@@ -214,16 +214,16 @@ STEPS: Mapping[str, Callable[[], Case]] = {
         ("given", a_yes(), "given"),
         ("given", a_no(), "withdrawn"),
         ("given", a_withdrawal(), "withdrawn"),
-        ("refused", a_yes(), WrongMoment),
+        ("refused", a_yes(), InvalidTransition),
         ("refused", a_no(), "refused"),
         ("refused", a_withdrawal(), "refused"),
-        ("withdrawn", a_yes(), WrongMoment),
+        ("withdrawn", a_yes(), InvalidTransition),
         ("withdrawn", a_no(), "withdrawn"),
         ("withdrawn", a_withdrawal(), "withdrawn"),
-        ("expired", a_yes(), WrongMoment),
+        ("expired", a_yes(), InvalidTransition),
         ("expired", a_no(), "expired"),
         ("expired", a_withdrawal(), "expired"),
-        ("invalidated", a_yes(), WrongMoment),
+        ("invalidated", a_yes(), InvalidTransition),
         ("invalidated", a_no(), "invalidated"),
         ("invalidated", a_withdrawal(), "invalidated"),
     ],
@@ -247,9 +247,9 @@ def test_every_answer_at_every_moment(status: str, command: object, becomes: str
 @pytest.mark.parametrize("command", [a_yes(STRANGER), a_no(STRANGER), a_withdrawal(STRANGER)])
 def test_what_was_never_asked_cannot_be_answered(command: object) -> None:
     """An answer names a question that exists, in a case that exists."""
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(a_case_with_questions(), command, given())
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(None, command, given())
 
 
@@ -414,7 +414,7 @@ def test_custody_names_somebody_who_may_consent() -> None:
             decide(case, wrong, known)
     with pytest.raises(ModelMissing):
         decide(case, custody(), given(RECORDED_AT, a_caseworker(), models={}))
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(None, custody(), known)
 
 
@@ -437,7 +437,7 @@ def test_from_eighteen_only_the_young_person_is_asked() -> None:
     recorded_as = next(event for event in decision.events if isinstance(event, CustodyRecorded))
     assert (recorded_as.holder_ids, recorded_as.quorum) == ((), "young_person")
     assert list(decision.state.consents) == [consent_id(YOUNG_PERSON)]
-    assert {seal.subject for seal in decision.seals} == {YOUNG_PERSON}
+    assert {seal.subject for seal in decision.private_values} == {YOUNG_PERSON}
     assert decision.timers[-1] == Timer("age", CASE, None)
 
 
@@ -619,7 +619,7 @@ def test_no_name_and_no_birth_date_leaves_its_seal() -> None:
     assert not any(
         word in said for word in (MOTHERS_NAME, FATHERS_NAME, CHILDS_NAME, born.isoformat(), "02-17")
     )
-    assert {(seal.subject, seal.name, seal.value) for seal in decision.seals} == {
+    assert {(seal.subject, seal.name, seal.value) for seal in decision.private_values} == {
         (MOTHER, f"name:{MOTHER}", MOTHERS_NAME),
         (FATHER, f"name:{FATHER}", FATHERS_NAME),
         (YOUNG_PERSON, f"name:{YOUNG_PERSON}", CHILDS_NAME),
@@ -634,13 +634,13 @@ def test_a_state_is_read_as_it_was_written() -> None:
 
 
 ELSEWHERE = UUID("0198d000-0000-7000-8000-0000000000ff")
-MOTHERS_RECEIPT = Look((receipt_part(consent_id(MOTHER)),))
-WHOLE_CASE = Look(("custody", "consents"))
+MOTHERS_RECEIPT = ReadRequest((receipt_part(consent_id(MOTHER)),))
+WHOLE_CASE = ReadRequest(("custody", "consents"))
 
 
 @pytest.mark.req("K3")
 @pytest.mark.parametrize(
-    ("actor", "asked", "allowed"),
+    ("actor", "command", "allowed"),
     [
         (a_caseworker(), custody(), True),
         (a_caseworker(), a_yes(), True),
@@ -670,10 +670,10 @@ WHOLE_CASE = Look(("custody", "consents"))
     ],
 )
 def test_only_the_one_asked_and_the_cases_own_department_may(
-    actor: Actor, asked: object, *, allowed: bool
+    actor: Actor, trigger: object, *, allowed: bool
 ) -> None:
     """Access follows assignment: being a guardian or a caseworker somewhere is not enough."""
-    assert allows(a_case_with_questions(), asked, given(actor=actor)) is allowed
+    assert allows(a_case_with_questions(), trigger, given(actor=actor)) is allowed
 
 
 def test_a_case_that_nobody_opened_is_nobodys() -> None:
@@ -800,7 +800,7 @@ def test_the_outcome_does_not_depend_on_which_topic_was_read_first(turns: list[i
         elif own:
             try:
                 state = decide(state, *own[0]).state
-            except Missing:
+            except NotFound:
                 continue
             own.pop(0)
 
@@ -837,7 +837,7 @@ def test_whatever_happens_a_permission_stands_on_the_yes_of_all_who_must(inputs:
             asked = replace(asked, evidence="oral_minuted")  # noqa: PLW2901  as a caseworker minutes it
         try:
             decision = decide(state, asked, known)
-        except (Missing, WrongMoment, CustodyStale):
+        except (NotFound, InvalidTransition, CustodyStale):
             continue
         state = decision.state
         assert state is not None

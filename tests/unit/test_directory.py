@@ -31,8 +31,8 @@ from services.directory.domain_commands import (
 from services.directory.domain_states import Joined, Left, Municipality, Organisation, Period, State, adopted
 from services.directory.domain_views import AdoptedModel, organisation_view
 from services.directory.store import sorts_as
-from services.kernel.decider.decision import Actor, Look
-from services.kernel.errors import Missing, WrongMoment
+from services.kernel.decider.decision import Actor, ReadRequest
+from services.kernel.errors import InvalidTransition, NotFound
 from tests.examples_directory import (
     A_YEAR_ON,
     DEPARTMENT,
@@ -75,7 +75,7 @@ def test_a_model_that_is_not_installed_is_refused_with_those_that_are() -> None:
     with pytest.raises(ModelUnknown) as refused:
         decide(None, AdoptModel("elsewhere", 2), given(MUNICIPALITY))
 
-    assert refused.value.hint == ", ".join(sorted(MODELS))
+    assert refused.value.detail == ", ".join(sorted(MODELS))
 
 
 def test_a_new_version_is_adopted_beside_the_record_of_the_old() -> None:
@@ -102,7 +102,7 @@ def test_any_relevant_department_can_join() -> None:
     assert decision.state.departments[DEPARTMENT].since == TODAY
     with pytest.raises(CodeUnknown) as refused:
         decide(a_municipality(), registering("fire_brigade"), given(MUNICIPALITY))
-    assert "child_welfare" in refused.value.hint
+    assert "child_welfare" in refused.value.detail
     with pytest.raises(ModelMissing):
         decide(None, registering(), given(MUNICIPALITY))
 
@@ -196,7 +196,7 @@ def test_an_offer_that_no_child_of_the_target_group_can_take_is_refused(age_from
     with pytest.raises(AgesOutside) as refused:
         decide(None, publishing(age_from=age_from, age_to=age_to), given(OFFER))
 
-    assert refused.value.hint == "0 to 17"
+    assert refused.value.detail == "0 to 17"
 
 
 @pytest.mark.req("K1")
@@ -233,30 +233,30 @@ def a_left_organisation() -> Organisation:
     [
         (a_municipality, AdoptModel("kerteminde", 1), "same"),
         (a_municipality, registering(), "event"),
-        (a_municipality, joining(), WrongMoment),
-        (a_municipality, leaving(), WrongMoment),
-        (a_municipality, publishing(), WrongMoment),
-        (a_municipality, ChangeCapacity(3), WrongMoment),
-        (an_organisation, AdoptModel("kerteminde", 1), WrongMoment),
-        (an_organisation, registering(), WrongMoment),
+        (a_municipality, joining(), InvalidTransition),
+        (a_municipality, leaving(), InvalidTransition),
+        (a_municipality, publishing(), InvalidTransition),
+        (a_municipality, ChangeCapacity(3), InvalidTransition),
+        (an_organisation, AdoptModel("kerteminde", 1), InvalidTransition),
+        (an_organisation, registering(), InvalidTransition),
         (an_organisation, joining(), "same"),
         (an_organisation, leaving(), "event"),
-        (an_organisation, publishing(), WrongMoment),
-        (an_organisation, ChangeCapacity(3), WrongMoment),
+        (an_organisation, publishing(), InvalidTransition),
+        (an_organisation, ChangeCapacity(3), InvalidTransition),
         (a_left_organisation, joining(), "event"),
         (a_left_organisation, leaving(), "same"),
-        (an_offer, AdoptModel("kerteminde", 1), WrongMoment),
-        (an_offer, registering(), WrongMoment),
-        (an_offer, joining(), WrongMoment),
-        (an_offer, leaving(), WrongMoment),
+        (an_offer, AdoptModel("kerteminde", 1), InvalidTransition),
+        (an_offer, registering(), InvalidTransition),
+        (an_offer, joining(), InvalidTransition),
+        (an_offer, leaving(), InvalidTransition),
         (an_offer, publishing(), "same"),
         (an_offer, ChangeCapacity(4), "same"),
         (an_offer, ChangeCapacity(3), "event"),
         (lambda: None, AdoptModel("kerteminde", 1), "event"),
         (lambda: None, joining(), "event"),
-        (lambda: None, leaving(), Missing),
+        (lambda: None, leaving(), NotFound),
         (lambda: None, publishing(), "event"),
-        (lambda: None, ChangeCapacity(3), Missing),
+        (lambda: None, ChangeCapacity(3), NotFound),
     ],
 )
 def test_every_command_in_every_state(
@@ -303,9 +303,9 @@ CASEWORKER = an_actor("caseworker")
         (CASEWORKER, None, AdoptModel("kerteminde", 1), False),
         (CASEWORKER, None, registering(), False),
         (CASEWORKER, an_organisation(), leaving(), False),
-        (CASEWORKER, an_offer(), Look(("status",)), True),
-        (an_actor("guardian"), a_municipality(), Look(("model",)), True),
-        (an_actor("caseworker", tenant="0461"), an_offer(), Look(("status",)), False),
+        (CASEWORKER, an_offer(), ReadRequest(("status",)), True),
+        (an_actor("guardian"), a_municipality(), ReadRequest(("model",)), True),
+        (an_actor("caseworker", tenant="0461"), an_offer(), ReadRequest(("status",)), False),
         (ADMINISTRATOR, None, object(), False),
     ],
 )

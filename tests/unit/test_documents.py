@@ -14,7 +14,7 @@ from services.cli.main import app
 from services.kernel import metrics
 from services.kernel.errors import Poison, Refused
 from services.kernel.settings import Settings
-from services.kernel.streams.parked import WAITING
+from services.kernel.streams.parked import WAITING_ORDER
 from tests.documents import (
     FILES,
     ROOT,
@@ -113,7 +113,7 @@ def test_every_refusal_is_told_in_its_own_words(where: str) -> None:
     refusals = [kind for kind in kinds_of(Refused) if kind.__module__.split(".")[1] == where]
     codes = {409: "", 503: " (503)"}
 
-    assert told == {(f"`{kind.slug()}`", kind.sentence() + codes[status_of(kind)]) for kind in refusals}
+    assert told == {(f"`{kind.code()}`", kind.title() + codes[status_of(kind)]) for kind in refusals}
 
 
 @each_document
@@ -143,7 +143,7 @@ def test_every_reason_has_its_advice() -> None:
         reason for reason, _, _ in table(text_of("docs/operations.md"), "reason", "means", "do")
     )
 
-    assert set(re.findall(r"`(\w+)`", reasons)) == {*Poison.reasons, *WAITING} - {"refused"}
+    assert set(re.findall(r"`(\w+)`", reasons)) == {*Poison.reasons, *WAITING_ORDER} - {"refused"}
 
 
 def test_every_decision_is_numbered_dated_and_short() -> None:

@@ -25,8 +25,8 @@ from services.evaluation.domain_states import (
     status_of,
 )
 from services.evaluation.timers import first_day, months_after, next_day, timers_of
-from services.kernel.decider.decision import Decision, Seal
-from services.kernel.errors import Missing, Refused, WrongMoment
+from services.kernel.decider.decision import Decision, PrivateValue
+from services.kernel.errors import InvalidTransition, NotFound, Refused
 from tests.examples_evaluation import (
     AGREEMENT,
     CASE,
@@ -242,22 +242,26 @@ def test_each_voice_is_put_on_record_for_itself() -> None:
     mother = decide(child.state, to_hear("family", text="sleeps better"), given(GUARDIAN))
 
     assert child.events == (told.VoiceHeard(evaluation_id=EVALUATION, voice="child", answer="heard"),)
-    assert child.seals == (Seal(CASE, f"words:{EVALUATION}:child:{CASEWORKER.id}", "I like the mentor"),)
+    assert child.private_values == (
+        PrivateValue(CASE, f"words:{EVALUATION}:child:{CASEWORKER.id}", "I like the mentor"),
+    )
     assert after(mother).voices == (
         Spoken("child", "heard", CASEWORKER.id, "caseworker", TODAY),
         Spoken("family", "heard", MOTHER, "guardian", TODAY),
     )
-    assert mother.seals[0].name == f"words:{EVALUATION}:family:{MOTHER}"
+    assert mother.private_values[0].name == f"words:{EVALUATION}:family:{MOTHER}"
 
 
 @pytest.mark.req("H1")
 def test_nobody_has_to_speak() -> None:
     """Declining is an answer; whoever changes their mind speaks later, and the later words count."""
     declined = decide(a_case(a_running(a_due())), to_hear(answer="declined"), given())
-    again = decide(declined.state, to_hear(answer="declined"), given(private={declined.seals[0].name: ""}))
+    again = decide(
+        declined.state, to_hear(answer="declined"), given(private={declined.private_values[0].name: ""})
+    )
     spoke = decide(declined.state, to_hear(), given())
 
-    assert declined.seals[0].value == ""
+    assert declined.private_values[0].value == ""
     assert again == Decision(declined.state)
     assert [(one.voice, one.answer) for one in after(spoke).voices] == [("child", "heard")]
     with pytest.raises(no.WordsMissing):
@@ -267,7 +271,7 @@ def test_nobody_has_to_speak() -> None:
 def test_the_same_words_are_put_on_record_once() -> None:
     """Whoever sends the same words again changes nothing; other words replace them."""
     first = decide(a_case(a_running(a_due())), to_hear(), given())
-    private = {first.seals[0].name: first.seals[0].value}
+    private = {first.private_values[0].name: first.private_values[0].value}
 
     assert decide(first.state, to_hear(), given(private=private)) == Decision(first.state)
     assert decide(first.state, to_hear(text="she is fun"), given(private=private)).events
@@ -282,7 +286,7 @@ def test_nothing_is_concluded_over_anybodys_head(silent: Any) -> None:
     with pytest.raises(no.VoiceMissing) as refused:
         decide(a_case(a_running(a_due(*voices))), to_conclude(), given())
 
-    assert refused.value.hint == silent
+    assert refused.value.detail == silent
 
 
 @pytest.mark.req("N12")
@@ -304,7 +308,7 @@ def test_going_on_plans_the_next_evaluation(choice: Any, reason: str) -> None:
         ),
         tell_planned(DUE_ON, NEXT),
     )
-    assert decision.seals == (Seal(CASE, f"note:{EVALUATION}", "bring a friend along"),)
+    assert decision.private_values == (PrivateValue(CASE, f"note:{EVALUATION}", "bring a friend along"),)
 
 
 @pytest.mark.req("H2")
@@ -343,7 +347,7 @@ def test_a_repeated_conclusion_changes_nothing() -> None:
     case = a_case(a_running(a_concluded()))
 
     assert decide(case, to_conclude(), given()) == Decision(case)
-    with pytest.raises(WrongMoment):
+    with pytest.raises(InvalidTransition):
         decide(case, to_conclude(reason="needs_time"), given())
 
 
@@ -395,7 +399,7 @@ def test_every_step_fits_or_is_refused(collaboration: Collaboration, command: Co
     expected = _FITS.get(pair)
 
     if expected is None:
-        with pytest.raises((WrongMoment, no.StartPast)):
+        with pytest.raises((InvalidTransition, no.StartPast)):
             decide(a_case(collaboration), command, given())
     else:
         assert isinstance(after(decide(a_case(collaboration), command, given())), expected)
@@ -404,9 +408,9 @@ def test_every_step_fits_or_is_refused(collaboration: Collaboration, command: Co
 @pytest.mark.parametrize("command", commands(), ids=lambda command: type(command).__name__)
 def test_what_is_not_there_is_missing(command: Command) -> None:
     """A step on a collaboration that nobody has heard of finds nothing."""
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(None, command, given())
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(a_case(), command, given())
 
 
@@ -432,7 +436,7 @@ def test_no_word_or_score_about_a_child_leaves_what_lies_sealed() -> None:
         shown = msgspec.json.encode(decision.state).decode()
         shown += "".join(event.model_dump_json() for event in decision.events) + str(decision.timers)
         assert not [secret for secret in SECRETS if secret in shown]
-        assert {seal.subject for seal in decision.seals} == {CASE}
+        assert {seal.subject for seal in decision.private_values} == {CASE}
 
 
 @pytest.mark.parametrize("collaboration", collaborations())

@@ -16,7 +16,7 @@ from services.evaluation.domain_states import Case, Spoken
 from services.evaluation.domain_views import CollaborationView, collaborations_for
 from services.evaluation.domain_waits import Wait, waits_of
 from services.evaluation.intake import HEARS
-from services.kernel.decider.decision import Actor, Look
+from services.kernel.decider.decision import Actor, ReadRequest
 from services.kernel.errors import ConsentUnknown, NotAllowed
 from tests.examples_evaluation import (
     AGREEMENT,
@@ -57,7 +57,7 @@ from tests.examples_evaluation import (
     to_measure,
 )
 
-LOOK: Final = Look(("evaluations",))
+LOOK: Final = ReadRequest(("evaluations",))
 STRANGERS: Final = (
     Actor(CASEWORKER.id, "caseworker", TENANT, department_id=UUID(int=1)),
     Actor(CASEWORKER.id, "caseworker", TENANT),
@@ -119,9 +119,9 @@ def test_an_organisation_waits_while_consents_are_not_known_for_sure() -> None:
 
     for asked in (LOOK, CLUB):
         with pytest.raises(ConsentUnknown):
-            allows(case, asked, given(COORDINATOR, consents_known=False))
-    assert not allows(case, CHILD, given(COORDINATOR, consents_known=False))
-    assert allows(case, FAMILY, given(GUARDIAN, consents_known=False))
+            allows(case, asked, given(COORDINATOR, consents_fresh=False))
+    assert not allows(case, CHILD, given(COORDINATOR, consents_fresh=False))
+    assert allows(case, FAMILY, given(GUARDIAN, consents_fresh=False))
     assert {type(event) for event in news()} | {ConsentTicked} == set(HEARS)
 
 

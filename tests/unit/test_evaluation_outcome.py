@@ -15,8 +15,8 @@ from services.evaluation.domain_outcome import LEAST_SHOWN, Tally, changes, wils
 from services.evaluation.domain_outcome import told as tell
 from services.evaluation.domain_states import Case, Change, Measured
 from services.evaluation.store import outcome_rows
-from services.kernel.decider.decision import Decision, Seal
-from services.kernel.decider.service import Saved
+from services.kernel.decider.decision import Decision, PrivateValue
+from services.kernel.decider.service import StreamChange
 from services.kernel.errors import Refused
 from tests.examples_evaluation import (
     AGREEMENT,
@@ -72,7 +72,7 @@ def test_a_measurement_keeps_its_scores_to_itself() -> None:
             dimensions=tuple(sorted(FIRST)),
         ),
     )
-    assert decision.seals == (Seal(CASE, f"scores:{AGREEMENT}:start", FIRST),)
+    assert decision.private_values == (PrivateValue(CASE, f"scores:{AGREEMENT}:start", FIRST),)
 
 
 @pytest.mark.req("S2")
@@ -210,7 +210,7 @@ def test_a_group_so_small_that_a_child_could_be_known_is_not_told() -> None:
 
 def rows(case: Case) -> dict[tuple[str, str], tuple[str, date]]:
     """Return change and first counted day of a case, by dimension and moment."""
-    saved = Saved(CASE, TENANT, 1, None, case, (), ())
+    saved = StreamChange(CASE, TENANT, 1, None, case, (), ())
     return {(row[1], row[2]): (row[5], row[6]) for row in outcome_rows(saved, case)}
 
 

@@ -11,14 +11,14 @@ from pydantic import model_validator
 
 from contracts.consent import ConsentTicked
 from contracts.referral import ReferralReady, ReferralSeen
-from services.kernel.consumer.decoding import Hearing
+from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.kafka.cloudevents import Message
-from services.kernel.streams.handler import record_of_heard
+from services.kernel.streams.handler import rebuild_record
 from services.kernel.streams.parked import park, unpark
 from tests.examples_poison import QUARANTINED, instead
 from tests.tally import ACTOR, START, TALLY, TENANT, a_message, a_record, case_id, seen
 
-HEARING = Hearing(TALLY)
+HEARING = EventDecoder(TALLY)
 STREAM = case_id(1)
 READY = ReferralReady(referral_id=case_id(2), send_by=date(2026, 3, 9))
 
@@ -26,11 +26,11 @@ READY = ReferralReady(referral_id=case_id(2), send_by=date(2026, 3, 9))
 def test_an_event_is_read_with_its_place_and_time() -> None:
     """Body, stream, sequence, municipality, and who did it when."""
     batch = HEARING.read([a_record(a_message(STREAM, 3, seen(3)))])
-    (heard,), ticks, unreadable = batch.heard, batch.ticks, batch.unreadable
+    (heard,), ticks, unreadable = batch.events, batch.watermarks, batch.unreadable
 
     assert (heard.stream_id, heard.seq, heard.source, heard.tenant) == (STREAM, 3, "referral", TENANT)
     assert heard.body == seen(3)
-    assert (heard.now, heard.meta.actor, heard.meta.role) == (START, str(ACTOR), "caseworker")
+    assert (heard.now, heard.metadata.actor, heard.metadata.role) == (START, str(ACTOR), "caseworker")
     assert (heard.poison, ticks, unreadable) == ("", {}, [])
 
 
@@ -41,7 +41,7 @@ def test_what_cannot_be_an_event_is_set_apart(name: str) -> None:
     good = a_message(STREAM, 1, seen(1))
 
     batch = HEARING.read([a_record(good), a_record(spoilt), a_record(good)])
-    heard, unreadable = batch.heard, batch.unreadable
+    heard, unreadable = batch.events, batch.unreadable
 
     assert len(heard) == 2
     assert [reason for _, reason in unreadable] in (["header"], ["body"])
@@ -51,7 +51,7 @@ def test_what_cannot_be_an_event_is_set_apart(name: str) -> None:
 def test_a_municipality_is_four_digits(tenant: bytes) -> None:
     """Whichever they are."""
     batch = HEARING.read([a_record(instead("ce_tenant", tenant)(a_message(STREAM, 1, seen(1))))])
-    heard = batch.heard
+    heard = batch.events
 
     assert [one.tenant for one in heard] == [tenant.decode()]
 
@@ -66,7 +66,7 @@ def test_a_topic_carries_its_owner_s_events_only() -> None:
     ]
 
     batch = HEARING.read(foreign)
-    heard, unreadable = batch.heard, batch.unreadable
+    heard, unreadable = batch.events, batch.unreadable
 
     assert heard == []
     assert [reason for _, reason in unreadable] == ["source"] * 3
@@ -74,7 +74,7 @@ def test_a_topic_carries_its_owner_s_events_only() -> None:
 
 def test_the_latest_tick_of_a_partition_counts() -> None:
     """Ticks are no events of a stream."""
-    watching = Hearing(replace(TALLY, hears=(ConsentTicked,)))
+    watching = EventDecoder(replace(TALLY, subscribes_to=(ConsentTicked,)))
     early, late = datetime(2026, 3, 2, 9, tzinfo=UTC), datetime(2026, 3, 2, 10, tzinfo=UTC)
     records = [
         a_record(
@@ -86,7 +86,7 @@ def test_the_latest_tick_of_a_partition_counts() -> None:
     ]
 
     batch = watching.read(records)
-    heard, ticks, unreadable = batch.heard, batch.ticks, batch.unreadable
+    heard, ticks, unreadable = batch.events, batch.watermarks, batch.unreadable
 
     assert (heard, unreadable) == ([], [])
     assert ticks == {0: late, 1: early}
@@ -94,12 +94,12 @@ def test_the_latest_tick_of_a_partition_counts() -> None:
 
 def test_a_tick_that_cannot_be_read_is_set_apart() -> None:
     """It moves nothing."""
-    watching = Hearing(replace(TALLY, hears=(ConsentTicked,)))
+    watching = EventDecoder(replace(TALLY, subscribes_to=(ConsentTicked,)))
     tick = a_message(STREAM, 1, ConsentTicked(partition=0, at=START))
     spoilt = Message(tick.type, tick.key, b'{"partition": 0, "at": "soon"}', tick.headers)
 
     batch = watching.read([a_record(spoilt, topic="samspil.consent.v1")])
-    heard, ticks, unreadable = batch.heard, batch.ticks, batch.unreadable
+    heard, ticks, unreadable = batch.events, batch.watermarks, batch.unreadable
 
     assert (heard, ticks) == ([], {})
     assert [reason for _, reason in unreadable] == ["body"]
@@ -129,7 +129,7 @@ def test_a_whole_may_be_spelt_in_every_way_that_the_format_knows(unusual: dict[s
         [("content-type", b"application/cloudevents+json")],
     )
 
-    (heard,) = HEARING.read([a_record(message)]).heard
+    (heard,) = HEARING.read([a_record(message)]).events
 
     assert (heard.seq, heard.body, heard.traceparent) == (3, seen(3), "")
 
@@ -140,10 +140,17 @@ def test_a_header_without_a_value_that_is_none_of_ours_is_kept_as_it_came() -> N
     strange: list[Any] = [*message.headers, ("x-sender", None)]
     came = a_record(Message(message.type, message.key, message.value, strange))
 
-    (heard,) = HEARING.read([came]).heard
+    (heard,) = HEARING.read([came]).events
     waits = park(came, "gap")
     again = unpark(
-        {name: getattr(waits, name) for name in ("topic", "part", "place", "key", "headers", "value")}
+        {
+            "topic": waits.topic,
+            "part": waits.kafka_partition,
+            "place": waits.kafka_offset,
+            "key": waits.key,
+            "headers": waits.headers,
+            "value": waits.value,
+        }
     )
 
     assert again.headers == came.headers
@@ -163,30 +170,30 @@ def test_a_record_that_breaks_the_reader_takes_no_other_along() -> None:
     """Whatever else was fetched with it would be passed over, and nobody would know."""
     broken, good = a_record(a_message(STREAM, 1, seen(1))), a_record(a_message(STREAM, 1, READY))
 
-    batch = Hearing(replace(TALLY, hears=(Broken, ReferralReady))).read([broken, good])
+    batch = EventDecoder(replace(TALLY, subscribes_to=(Broken, ReferralReady))).read([broken, good])
 
-    assert [heard.body for heard in batch.heard] == [READY]
+    assert [heard.body for heard in batch.events] == [READY]
     assert batch.unreadable == [(broken, "bug")]
 
 
 def test_only_so_many_kinds_are_remembered() -> None:
     """A sender of ever new types does not fill the memory."""
-    fresh = Hearing(TALLY)
+    fresh = EventDecoder(TALLY)
     for n in range(1_200):
         strange = a_message(STREAM, 1, seen(1), event_type=f"referral.new_{n}.v1")
         batch = fresh.read([a_record(strange)])
-        heard = batch.heard
+        heard = batch.events
         assert heard[0].body is None
 
-    assert len(fresh._kinds) <= 1_000
+    assert len(fresh._bindings) <= 1_000
 
 
 def test_a_record_is_let_go_of_where_it_can_be_made_again() -> None:
     """What waits later is kept as it came, though nobody has held on to it."""
     came = a_record(a_message(STREAM, 3, seen(3)), partition=5)
 
-    (heard,) = HEARING.read([came]).heard
-    again = record_of_heard(heard)
+    (heard,) = HEARING.read([came]).events
+    again = rebuild_record(heard)
 
     assert heard.record is None
     assert (again.topic, again.partition, again.offset, again.key, again.value) == (
@@ -218,7 +225,7 @@ def test_a_record_is_kept_where_it_says_more(name: str, value: bytes) -> None:
     headers = [header for header in message.headers if header[0] != name]
     came = a_record(Message(message.type, message.key, message.value, [*headers, (name, value)]))
 
-    (heard,) = HEARING.read([came]).heard
+    (heard,) = HEARING.read([came]).events
 
     assert heard.record is came
 
@@ -233,7 +240,7 @@ def test_a_record_whose_stream_is_spelt_otherwise_is_kept() -> None:
     ]
     came = a_record(Message(message.type, key, message.value, headers))
 
-    (heard,) = HEARING.read([came]).heard
+    (heard,) = HEARING.read([came]).events
 
     assert heard.stream_id == STREAM
     assert heard.record is came
@@ -245,12 +252,12 @@ def test_a_record_without_a_content_type_is_kept() -> None:
     headers = [("x", value) if name == "content-type" else (name, value) for name, value in message.headers]
     came = a_record(Message(message.type, message.key, message.value, headers))
 
-    assert [heard.record for heard in HEARING.read([came]).heard] == [came]
+    assert [heard.record for heard in HEARING.read([came]).events] == [came]
 
 
 def test_the_halves_of_a_batch_hold_what_lies_in_their_partitions() -> None:
     """Each keeps its order, and nothing is left out."""
-    watching = Hearing(replace(TALLY, hears=(ReferralSeen, ConsentTicked)))
+    watching = EventDecoder(replace(TALLY, subscribes_to=(ReferralSeen, ConsentTicked)))
     spoilt = Message("", b"", b"", [])
     batch = watching.read(
         [a_record(a_message(case_id(n), 1, seen(n)), partition=n % 4) for n in range(8)]
@@ -267,11 +274,11 @@ def test_the_halves_of_a_batch_hold_what_lies_in_their_partitions() -> None:
         batch,
     )
 
-    even, odd = batch.halves()
+    even, odd = batch.split_by_parity()
 
-    assert [heard.stream_id for heard in even.heard] == [case_id(n) for n in range(0, 8, 2)]
-    assert [heard.stream_id for heard in odd.heard] == [case_id(n) for n in range(1, 8, 2)]
-    assert (even.ticks, odd.ticks) == ({2: START}, {})
+    assert [heard.stream_id for heard in even.events] == [case_id(n) for n in range(0, 8, 2)]
+    assert [heard.stream_id for heard in odd.events] == [case_id(n) for n in range(1, 8, 2)]
+    assert (even.watermarks, odd.watermarks) == ({2: START}, {})
     assert ([at for at, _ in even.unreadable], len(odd.unreadable)) == ([], 1)
     assert (batch.count, even.count, odd.count) == (10, 5, 5)
     assert batch.ends[batch.topic, 1] == 8
@@ -281,4 +288,4 @@ def test_a_batch_of_one_partition_has_one_half() -> None:
     """There is nothing to work at beside it."""
     batch = HEARING.read([a_record(a_message(case_id(n), 1, seen(n))) for n in range(3)])
 
-    assert [half.count for half in batch.halves()] == [3]
+    assert [half.count for half in batch.split_by_parity()] == [3]

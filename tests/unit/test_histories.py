@@ -6,17 +6,17 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
-from services.kernel.consumer.decoding import Hearing
-from services.kernel.kafka.cloudevents import Told
-from services.kernel.postgres.timelines import dated
-from services.kernel.streams.handler import Outcome, Weighing, marked_as
-from services.kernel.streams.store import fresh
+from services.kernel.consumer.decoding import EventDecoder
+from services.kernel.kafka.cloudevents import OutgoingEvent
+from services.kernel.postgres.timelines import with_timeline
+from services.kernel.streams.handler import BatchResult, StreamHandler, mark_of
+from services.kernel.streams.store import new_stream
 from tests.tally import TALLY, TENANT, a_message, a_record, case_id, seen
 
 STREAM = case_id(1)
 OTHER = str(UUID(int=7))
 FORK, LATER = 1_772_438_400_000, 1_772_438_500_000
-HEARING = Hearing(TALLY)
+HEARING = EventDecoder(TALLY)
 
 
 def own_id(seq: int) -> str:
@@ -30,11 +30,11 @@ def taken(seq: int, history: int, last: int, marked: str) -> str:
     if history:
         message.headers.append(("ce_history", str(history).encode()))
     batch = HEARING.read([a_record(message)])
-    (heard,) = batch.heard
-    row = fresh(STREAM, TENANT)
+    (heard,) = batch.events
+    row = new_stream(STREAM, TENANT)
     row.marks["referral"] = (last, marked)
-    outcome = Outcome({STREAM: row})
-    Weighing(TALLY, {}, lambda: datetime.now(UTC)).hear(heard, outcome)
+    outcome = BatchResult({STREAM: row})
+    StreamHandler(TALLY, {}, lambda: datetime.now(UTC)).handle_event(heard, outcome)
     if outcome.parked:
         return outcome.parked[0].reason
     return "applied" if outcome.applied else "duplicate"
@@ -50,14 +50,14 @@ def taken(seq: int, history: int, last: int, marked: str) -> str:
         (3, FORK, OTHER, "divergence"),
         (5, FORK, OTHER, "divergence"),
         (6, FORK, OTHER, "applied"),
-        (3, FORK, marked_as(OTHER, FORK), "duplicate"),
-        (5, FORK, marked_as(own_id(5), FORK), "duplicate"),
-        (5, FORK, marked_as(OTHER, FORK), "divergence"),
-        (6, FORK, marked_as(OTHER, FORK), "applied"),
-        (3, LATER, marked_as(OTHER, FORK), "divergence"),
-        (6, LATER, marked_as(OTHER, FORK), "applied"),
-        (5, 0, marked_as(OTHER, FORK), "duplicate"),
-        (6, 0, marked_as(OTHER, FORK), "duplicate"),
+        (3, FORK, mark_of(OTHER, FORK), "duplicate"),
+        (5, FORK, mark_of(own_id(5), FORK), "duplicate"),
+        (5, FORK, mark_of(OTHER, FORK), "divergence"),
+        (6, FORK, mark_of(OTHER, FORK), "applied"),
+        (3, LATER, mark_of(OTHER, FORK), "divergence"),
+        (6, LATER, mark_of(OTHER, FORK), "applied"),
+        (5, 0, mark_of(OTHER, FORK), "duplicate"),
+        (6, 0, mark_of(OTHER, FORK), "duplicate"),
         (5, 0, "", "duplicate"),
         (5, FORK, "", "divergence"),
         (6, FORK, "", "applied"),
@@ -76,7 +76,7 @@ def test_a_history_that_is_no_number_cannot_be_read() -> None:
     message.headers.append(("ce_history", b"long ago"))
 
     batch = HEARING.read([a_record(message)])
-    heard, unreadable = batch.heard, batch.unreadable
+    heard, unreadable = batch.events, batch.unreadable
 
     assert heard == []
     assert [reason for _, reason in unreadable] == ["header"]
@@ -85,10 +85,16 @@ def test_a_history_that_is_no_number_cannot_be_read() -> None:
 def test_an_event_goes_out_with_the_history_it_was_logged_in() -> None:
     """However late it is sent again, it says the same; one of before any fork says nothing."""
     batch = HEARING.read([a_record(a_message(STREAM, 1, seen(1)))])
-    (heard,) = batch.heard
-    told = Told(own_id(1), str(STREAM), 1, TENANT, "referral.seen.v1", heard.meta, b"{}")
+    (heard,) = batch.events
+    told = OutgoingEvent(own_id(1), str(STREAM), 1, TENANT, "referral.seen.v1", heard.metadata, b"{}")
     later = [(40, LATER), (20, FORK)]
 
-    assert [dated(told, at, later).history for at in (19, 20, 21, 40, 41)] == [0, 0, FORK, FORK, LATER]
-    assert structs.replace(told, history=FORK).message().headers[-1] == ("ce_history", str(FORK).encode())
+    assert [with_timeline(told, at, later).timeline for at in (19, 20, 21, 40, 41)] == [
+        0,
+        0,
+        FORK,
+        FORK,
+        LATER,
+    ]
+    assert structs.replace(told, timeline=FORK).message().headers[-1] == ("ce_history", str(FORK).encode())
     assert "ce_history" not in dict(told.message().headers)

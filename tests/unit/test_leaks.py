@@ -24,7 +24,7 @@ def test_a_word_is_found_in_any_case_and_as_json_escapes_it(text: str, word: int
     """Small, large, or behind a code: it is the same name."""
     found = _Search(WORDS).in_text("here", text)
 
-    assert [(leak.place, leak.word) for leak in found] == [("here", word)]
+    assert [(leak.location, leak.phrase) for leak in found] == [("here", word)]
 
 
 @pytest.mark.parametrize("text", ["", "Qyæbradros", "xzyxflegni", r"qy\u00e7bradro", "only codes: 0440"])
@@ -52,4 +52,4 @@ def test_a_mail_is_searched_as_its_reader_sees_it(tmp_path: Path, mail: bytes) -
 
     found = _in_files(_Search(WORDS), tmp_path)
 
-    assert [(leak.place, leak.word) for leak in found] == [("one.eml", 0)]
+    assert [(leak.location, leak.phrase) for leak in found] == [("one.eml", 0)]

@@ -8,12 +8,12 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaConnectionError, KafkaError
 
-from services.kernel.consumer.decoding import Batch, Hearing
-from services.kernel.consumer.faststream_subscriber import is_behind, take
+from services.kernel.consumer.decoding import DecodedBatch, EventDecoder
+from services.kernel.consumer.faststream_subscriber import fetch_batch, has_unfetched
 from services.kernel.kafka.cloudevents import Record
 from tests.tally import TALLY, a_message, a_record, case_id, seen
 
-HEARING = Hearing(TALLY)
+HEARING = EventDecoder(TALLY)
 HERE = TopicPartition("samspil.referral.v1", 0)
 THERE = TopicPartition("samspil.consent.v1", 0)
 
@@ -42,10 +42,10 @@ class Holding:
         return {HERE: given} if given else {}
 
 
-async def taken_from(consumer: Any, *, most: int = 500) -> Batch:
+async def taken_from(consumer: Any, *, most: int = 500) -> DecodedBatch:
     """Return what is taken at once."""
-    batch = Batch()
-    await take(consumer, HEARING, batch, most=most, wait_ms=1_000)
+    batch = DecodedBatch()
+    await fetch_batch(consumer, HEARING, batch, most=most, wait_ms=1_000)
     return batch
 
 
@@ -56,7 +56,7 @@ async def test_what_has_come_is_taken_up_to_a_bound(count: int, taken: int) -> N
 
     batch = await taken_from(consumer)
 
-    assert [heard.stream_id for heard in batch.heard] == [case_id(n) for n in range(taken)]
+    assert [heard.stream_id for heard in batch.events] == [case_id(n) for n in range(taken)]
     assert len(consumer.left) == count - taken
 
 
@@ -166,4 +166,4 @@ def test_nobody_rests_before_all_was_fetched(
     """A fetch that was not answered in time says nothing; what a relay of this process has sent is there."""
     consumer: Any = Standing(place, high)
 
-    assert is_behind(consumer, {} if told is None else {HERE: told}) is behind
+    assert has_unfetched(consumer, {} if told is None else {HERE: told}) is behind

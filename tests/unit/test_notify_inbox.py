@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.notify import ContactLooked, ContactRecorded, MailDelivered, MailFailed
-from services.kernel.decider.decision import Actor, Decision, Given, Look, Seal
-from services.kernel.errors import Missing, No, WrongMoment
+from services.kernel.decider.decision import Actor, Context, Decision, PrivateValue, ReadRequest
+from services.kernel.errors import InvalidTransition, NotFound, ProblemError
 from services.notify.domain import NoteMail, ReadNotice, Recipient, RecordContact, allows, contact_of, decide
 from services.notify.domain_case import Case
 from tests.examples_notify import (
@@ -38,7 +38,7 @@ CONTACT = RecordContact(MOTHER, "da", "someone@example.org")
 REACHED = Recipient("da", has_address=True)
 
 
-def at_contact(recipient_id: UUID, actor: Actor) -> Given:
+def at_contact(recipient_id: UUID, actor: Actor) -> Context:
     """Return what a rule may know where somebody asks how one municipality reaches a recipient."""
     return replace(given(actor), stream_id=contact_of(TENANT, recipient_id), tenant=actor.tenant)
 
@@ -86,7 +86,7 @@ def test_a_contact_is_kept_sealed() -> None:
 
     assert decision.state == REACHED
     assert decision.events == (ContactRecorded(channel="mail", language="da", recipient_id=MOTHER),)
-    assert decision.seals == (Seal(CASE, "email", "someone@example.org"),)
+    assert decision.private_values == (PrivateValue(CASE, "email", "someone@example.org"),)
 
 
 def test_a_contact_said_twice_changes_nothing() -> None:
@@ -96,7 +96,7 @@ def test_a_contact_said_twice_changes_nothing() -> None:
     none = decide(REACHED, RecordContact(MOTHER, "nb"), given(email="someone@example.org"))
 
     assert same == Decision(REACHED)
-    assert other.seals == (Seal(CASE, "email", "someone@example.org"),)
+    assert other.private_values == (PrivateValue(CASE, "email", "someone@example.org"),)
     assert none.state == Recipient("nb", has_address=False)
     assert none.events == (ContactRecorded(channel="inbox", language="nb", recipient_id=MOTHER),)
 
@@ -121,8 +121,8 @@ def test_a_contact_is_kept_by_its_owner_or_the_municipality(actor: Actor, *, may
 
     assert allows(None, CONTACT, here) is may
     assert allows(REACHED, CONTACT, here) is may
-    assert allows(REACHED, Look(("contact",)), here) is may
-    assert not allows(REACHED, Look(("contact", "case")), here)
+    assert allows(REACHED, ReadRequest(("contact",)), here) is may
+    assert not allows(REACHED, ReadRequest(("contact", "case")), here)
 
 
 def test_how_a_mail_went_is_noted_once() -> None:
@@ -154,26 +154,26 @@ def test_only_the_system_notes_how_a_mail_went() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "asked", "answer"),
+    ("state", "trigger", "answer"),
     [
         (None, case_opened(), Case),
         (None, CONTACT, Recipient),
-        (None, READING, Missing),
-        (None, NoteMail(STRANGER, "delivered"), Missing),
+        (None, READING, NotFound),
+        (None, NoteMail(STRANGER, "delivered"), NotFound),
         (Case(), case_opened(), Case),
-        (Case(), CONTACT, WrongMoment),
-        (Case(), READING, Missing),
+        (Case(), CONTACT, InvalidTransition),
+        (Case(), READING, NotFound),
         (Case(), NoteMail(STRANGER, "delivered"), Case),
         (REACHED, case_opened(), Recipient),
         (REACHED, CONTACT, Recipient),
-        (REACHED, READING, WrongMoment),
-        (REACHED, NoteMail(STRANGER, "delivered"), WrongMoment),
+        (REACHED, READING, InvalidTransition),
+        (REACHED, NoteMail(STRANGER, "delivered"), InvalidTransition),
     ],
 )
-def test_every_state_answers_every_input(state: object, asked: object, answer: type) -> None:
+def test_every_state_answers_every_input(state: object, trigger: object, answer: type) -> None:
     """What does not fit is refused, and an event never is."""
-    if issubclass(answer, No):
+    if issubclass(answer, ProblemError):
         with pytest.raises(answer):
-            decide(state, asked, given())  # type: ignore[arg-type]  # the table holds both kinds of state
+            decide(state, trigger, given())  # type: ignore[arg-type]  # the table holds both kinds of state
     else:
-        assert isinstance(decide(state, asked, given()).state, answer)  # type: ignore[arg-type]
+        assert isinstance(decide(state, trigger, given()).state, answer)  # type: ignore[arg-type]

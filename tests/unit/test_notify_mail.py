@@ -90,7 +90,7 @@ class Streams:
         """Return a stream's state and private values."""
         return self._streams.get(stream_id, (None, {}))
 
-    async def consents_known(self, _stream_id: UUID) -> bool:
+    async def consents_fresh(self, _stream_id: UUID) -> bool:
         """Return what was laid out."""
         return self._known
 

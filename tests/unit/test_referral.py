@@ -8,7 +8,7 @@ import pytest
 
 from contracts import referral as told
 from services.kernel.decider.decision import Decision, TimerFired
-from services.kernel.errors import Missing, Refused, WrongMoment
+from services.kernel.errors import InvalidTransition, NotFound, Refused
 from services.referral import domain_refusals as no
 from services.referral.domain import also, decide
 from services.referral.domain_commands import (
@@ -69,11 +69,11 @@ def after(decision: Decision) -> Referral:
     return case.referrals[REFERRAL]
 
 
-def outcome_of(state: State, asked: Any) -> str:
+def outcome_of(state: State, trigger: Any) -> str:
     """Return + where a step moves something, = where it was taken before, and . where it does not fit."""
     try:
-        decision = decide(state, asked, given())
-    except WrongMoment:
+        decision = decide(state, trigger, given())
+    except InvalidTransition:
         return "."
     return "=" if decision.state is state and not decision.events and not decision.others else "+"
 
@@ -136,9 +136,9 @@ def test_what_is_heard_moves_a_referral_only_where_the_table_says_so(referral: R
 @pytest.mark.parametrize("step", steps())
 def test_nothing_can_be_asked_of_a_referral_that_is_not_there(step: OfReferral) -> None:
     """Neither a case nor a referral that does not exist can be moved."""
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(None, step, given())
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         decide(a_case(), step, given())
 
 
@@ -199,7 +199,7 @@ def test_nothing_personal_leaves_the_seals() -> None:
         state = decision.state
         bodies += [event.model_dump(mode="json") for event in decision.events]
         bodies += [msgspec.to_builtins((state, decision.timers, decision.effects))]
-        sealed |= {seal.name: seal.value for seal in decision.seals}
+        sealed |= {seal.name: seal.value for seal in decision.private_values}
 
     said, kept = json.dumps(bodies), json.dumps(sealed)
 
@@ -213,7 +213,10 @@ def test_the_views_of_child_and_family_are_sealed_and_their_answers_told() -> No
     decision = decide(a_case(views=None), to_note_views(), given())
 
     assert decision.events == (told.ViewsNoted(child="heard", family="heard"),)
-    assert {seal.name: seal.subject for seal in decision.seals} == {"child_view": CHILD, "family_view": CASE}
+    assert {seal.name: seal.subject for seal in decision.private_values} == {
+        "child_view": CHILD,
+        "family_view": CASE,
+    }
 
 
 @pytest.mark.req("H1")
@@ -310,7 +313,7 @@ def test_a_serious_concern_excludes_and_no_word_of_it_is_kept() -> None:
 
     assert decision.state.eligibility.statutory_channel
     assert not decision.state.eligibility.eligible
-    assert [seal.value for seal in decision.seals if seal.name == "judgement"] == [""]
+    assert [seal.value for seal in decision.private_values if seal.name == "judgement"] == [""]
     with pytest.raises(no.NotEligible):
         decide(decision.state, to_draft(), given())
 

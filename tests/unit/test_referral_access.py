@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from services.kernel.decider.decision import Actor, Look
+from services.kernel.decider.decision import Actor, ReadRequest
 from services.kernel.errors import ConsentUnknown
 from services.referral.domain_access import FULL, SHARED, STATUS, allows, visible
 from services.referral.domain_commands import (
@@ -49,7 +49,7 @@ from tests.examples_referral import (
 )
 
 STRANGER = UUID(int=0x57)
-LOOK = Look((STATUS,))
+LOOK = ReadRequest((STATUS,))
 TEXTS: dict[str, Any] = {
     **PRIVATE,
     "first_name": "Frida",
@@ -81,7 +81,7 @@ OTHERS = [
 @pytest.mark.parametrize("actor", OTHERS, ids=lambda actor: f"{actor.role}")
 def test_who_has_no_part_in_a_case_is_refused(actor: Actor) -> None:
     """A role alone opens nothing: neither a look nor a step."""
-    asked: list[Command | Look] = [
+    asked: list[Command | ReadRequest] = [
         LOOK, to_open_case(), to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"), *steps(),
     ]  # fmt: skip
 
@@ -102,7 +102,7 @@ def test_a_caseworker_works_on_the_cases_of_the_department() -> None:
         "RecallReferral",
     ]  # fmt: skip
     assert allows(None, to_open_case(), given())
-    assert allows(case, Look(tuple(FULL)), given())
+    assert allows(case, ReadRequest(tuple(FULL)), given())
 
 
 def test_nothing_may_be_asked_of_what_is_no_case() -> None:
@@ -130,7 +130,7 @@ def test_a_coordinator_sees_a_referral_only_while_it_is_shared(referral: Referra
 @pytest.mark.req("K3")
 def test_a_coordinator_waits_while_consents_are_not_known_for_sure() -> None:
     """The gate fails closed, and says that it may open again."""
-    blind = given(actor=COORDINATOR, consents_known=False)
+    blind = given(actor=COORDINATOR, consents_fresh=False)
     case = a_case(a_sent(), a_consent())
 
     for asked in (LOOK, SeeReferral(REFERRAL), AcceptReferral(REFERRAL)):
@@ -141,7 +141,7 @@ def test_a_coordinator_waits_while_consents_are_not_known_for_sure() -> None:
 
 def test_an_organisation_can_always_go_and_delete() -> None:
     """Exits show nothing, so no gate stands before them."""
-    blind = given(actor=COORDINATOR, consents_known=False)
+    blind = given(actor=COORDINATOR, consents_fresh=False)
 
     assert allows(a_case(a_sent()), DeclineReferral(REFERRAL, "no_places"), blind)
     assert allows(a_case(a_withdrawn()), ConfirmDeletion(REFERRAL), blind)
@@ -186,7 +186,7 @@ def test_a_guardian_sees_the_own_child_but_not_what_it_said_alone() -> None:
     assert allows(case, LOOK, given(actor=GUARDIAN))
     assert seen.facts.judgement == "she is shy"
     assert seen.facts.child_view is None
-    assert not allows(case, Look(("child_view",)), given(actor=GUARDIAN))
+    assert not allows(case, ReadRequest(("child_view",)), given(actor=GUARDIAN))
     assert not allows(a_case(custody=Custody((FATHER,), None)), LOOK, given(actor=GUARDIAN))
     assert not allows(a_case(custody=None), LOOK, given(actor=GUARDIAN))
 

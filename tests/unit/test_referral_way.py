@@ -7,7 +7,7 @@ import pytest
 from contracts import referral as told
 from contracts.event import Event
 from services.kernel.decider.decision import Decision
-from services.kernel.errors import ConsentUnknown, Refused, WrongMoment
+from services.kernel.errors import ConsentUnknown, InvalidTransition, Refused
 from services.referral import domain_refusals as no
 from services.referral.domain import also, decide
 from services.referral.domain_commands import (
@@ -152,7 +152,7 @@ def test_the_gate_is_shut_while_consents_are_not_known_for_sure() -> None:
     """A consent service that is not heard can delay a referral, never leak one."""
     for referral, step in ((a_ready(), steps()[1]), (a_sent(), steps()[2]), (a_seen(), steps()[3])):
         with pytest.raises(ConsentUnknown):
-            decide(a_case(referral, a_consent()), step, given(consents_known=False))
+            decide(a_case(referral, a_consent()), step, given(consents_fresh=False))
 
 
 @pytest.mark.req("N6")
@@ -200,7 +200,7 @@ def test_other_facts_cannot_be_asked_for_beside_those_that_are() -> None:
 
     assert decide(waiting, AwaitConsent(REFERRAL, ("contact", "goals")), given()) == Decision(waiting)
     for asked in (("contact", "goals", "practical"), ("goals",)):
-        with pytest.raises(WrongMoment):
+        with pytest.raises(InvalidTransition):
             decide(waiting, AwaitConsent(REFERRAL, asked), given())
 
 
@@ -238,16 +238,16 @@ def test_two_cannot_take_the_last_place() -> None:
         decide(case, AcceptReferral(REFERRAL), given(others={}))
 
 
-@pytest.mark.parametrize("asked", [lost(), ended(), RecallReferral(REFERRAL, "family_moved")])
+@pytest.mark.parametrize("trigger", [lost(), ended(), RecallReferral(REFERRAL, "family_moved")])
 @pytest.mark.parametrize("referral", [an_accepted(), an_under_way()])
-def test_a_place_is_given_back_once(referral: Referral, asked: Any) -> None:
+def test_a_place_is_given_back_once(referral: Referral, trigger: Any) -> None:
     """Whether the agreement ends, the consent is lost or the referral recalled: the place is free again."""
     case = a_case(referral, a_consent())
 
-    decision = decide(case, asked, given(others={OFFER: an_offer(taken=2)}))
+    decision = decide(case, trigger, given(others={OFFER: an_offer(taken=2)}))
     again = decide(decision.state, lost("expired"), given(others={OFFER: an_offer(taken=1)}))
 
-    assert also(case, asked) == (OFFER,)
+    assert also(case, trigger) == (OFFER,)
     assert decision.others[OFFER].state.taken == 1
     assert decision.others[OFFER].events == (told.PlaceReleased(referral_id=REFERRAL, taken=1),)
     assert again.others == {}
@@ -285,7 +285,7 @@ def test_what_was_never_sent_needs_no_deletion(referral: Referral) -> None:
 
     assert after(refused) == a_withdrawn(delete_by=None, reason="refused")
     for stopped in (refused, recalled):
-        with pytest.raises(WrongMoment):
+        with pytest.raises(InvalidTransition):
             decide(stopped.state, ConfirmDeletion(REFERRAL), given())
 
 
@@ -316,7 +316,7 @@ def test_an_exit_has_a_reason_of_the_model(referral: Referral, step: OfReferral)
 
 def test_exits_stay_open_when_the_gate_is_shut() -> None:
     """Declining and recalling need no consent, no place and no current declaration."""
-    shut = given(consents_known=False, others={})
+    shut = given(consents_fresh=False, others={})
 
     declined = decide(a_case(a_seen()), DeclineReferral(REFERRAL, "no_places"), shut)
     recalled = decide(a_case(a_seen()), RecallReferral(REFERRAL, "family_moved"), shut)
@@ -343,7 +343,7 @@ def test_a_case_is_closed_when_nothing_is_open() -> None:
     assert decide(closed.state, CloseCase("family_moved"), given()) == Decision(closed.state)
     assert decide(closed.state, ConfirmDeletion(REFERRAL), given()).events
     for step in (to_note_views(), to_assess(), to_draft()):
-        with pytest.raises(WrongMoment):
+        with pytest.raises(InvalidTransition):
             decide(closed.state, step, given())
     with pytest.raises(no.StillOpen):
         decide(a_case(a_sent()), CloseCase("family_moved"), given())

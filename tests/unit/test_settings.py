@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.kernel.clock import VirtualClock
-from services.kernel.http.server import models_of, principals_of
+from services.kernel.http.server import models_of, token_verifier_of
 from services.kernel.settings import Settings, SettingsFault, read_settings
 
 
@@ -158,7 +158,7 @@ def test_keys_of_a_sign_in_service_that_cannot_be_used_are_named(tmp_path: Path,
         file.write_text(held, encoding="latin-1")
 
     with pytest.raises(SettingsFault, match=r"SAMSPIL_ISSUER_KEYS names .*issuer\.json"):
-        principals_of(Settings(issuer_keys=file))
+        token_verifier_of(Settings(issuer_keys=file))
 
 
 def test_a_folder_without_models_is_named(tmp_path: Path) -> None:

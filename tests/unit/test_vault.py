@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 
 from services.kernel.embedded.child_process import free_port
-from services.kernel.http.server import kms_of
-from services.kernel.postgres.connections import passes
-from services.kernel.privacy.key_store import FileKms, KeyStoreBroken, KeyStoreSilent, KeyStoreUnfit, Kms
-from services.kernel.privacy.vault import VaultKms, vault
+from services.kernel.http.server import key_store_of
+from services.kernel.postgres.connections import is_transient
+from services.kernel.privacy.key_store import (
+    FileKeyStore,
+    KeyStore,
+    KeyStoreMisconfigured,
+    KeyStoreMismatch,
+    KeyStoreUnavailable,
+)
+from services.kernel.privacy.vault import VaultKeyStore, vault
 from services.kernel.settings import Settings, SettingsFault
 from tests.transit import PREFIX, TOKEN, Transit, transit
 
@@ -27,140 +33,140 @@ async def engine() -> AsyncIterator[Transit]:
 
 
 @pytest.fixture
-async def kms(engine: Transit) -> AsyncIterator[Kms]:
+async def key_store(engine: Transit) -> AsyncIterator[KeyStore]:
     """Open the key store that the settings name."""
-    async with kms_of(engine.settings()) as store:
+    async with key_store_of(engine.settings()) as store:
         yield store
 
 
-async def test_a_wrapped_key_is_opened_again(engine: Transit, kms: Kms) -> None:
+async def test_a_wrapped_key_is_opened_again(engine: Transit, key_store: KeyStore) -> None:
     """The key comes back, and lies wrapped under the municipality's key of the engine."""
-    wrapped = await kms.wrap(TENANT, KEY, about=PERSON)
+    wrapped = await key_store.wrap(TENANT, KEY, about=PERSON)
 
-    assert isinstance(kms, VaultKms)
+    assert isinstance(key_store, VaultKeyStore)
     assert wrapped.startswith(PREFIX.encode())
     assert KEY not in wrapped
-    assert await kms.unwrap(TENANT, wrapped, about=PERSON) == KEY
+    assert await key_store.unwrap(TENANT, wrapped, about=PERSON) == KEY
     assert engine.asked == ["encrypt samspil-0440", "decrypt samspil-0440"]
 
 
-async def test_a_key_is_bound_to_its_person_and_municipality(kms: Kms) -> None:
+async def test_a_key_is_bound_to_its_person_and_municipality(key_store: KeyStore) -> None:
     """Another's wrapped key does not open."""
-    wrapped = await kms.wrap(TENANT, KEY, about=PERSON)
-    await kms.wrap("0461", KEY, about=PERSON)
+    wrapped = await key_store.wrap(TENANT, KEY, about=PERSON)
+    await key_store.wrap("0461", KEY, about=PERSON)
 
-    with pytest.raises(KeyStoreBroken):
-        await kms.unwrap(TENANT, wrapped, about="0199a000-0000-7000-8000-0000000000ab")
-    with pytest.raises(KeyStoreBroken):
-        await kms.unwrap("0461", wrapped, about=PERSON)
+    with pytest.raises(KeyStoreMismatch):
+        await key_store.unwrap(TENANT, wrapped, about="0199a000-0000-7000-8000-0000000000ab")
+    with pytest.raises(KeyStoreMismatch):
+        await key_store.unwrap("0461", wrapped, about=PERSON)
 
 
 @pytest.mark.parametrize("wrapped", [b"\xff\xfe", b"no prefix", b"vault:v1:" + b"A" * 80])
-async def test_what_the_engine_did_not_wrap_is_not_opened(kms: Kms, wrapped: bytes) -> None:
+async def test_what_the_engine_did_not_wrap_is_not_opened(key_store: KeyStore, wrapped: bytes) -> None:
     """A key of the file store, or a broken one, is refused by name."""
-    await kms.wrap(TENANT, KEY, about=PERSON)
+    await key_store.wrap(TENANT, KEY, about=PERSON)
 
-    with pytest.raises(KeyStoreBroken):
-        await kms.unwrap(TENANT, wrapped, about=PERSON)
+    with pytest.raises(KeyStoreMismatch):
+        await key_store.unwrap(TENANT, wrapped, about=PERSON)
 
 
-async def test_another_engine_is_noticed(kms: Kms) -> None:
+async def test_another_engine_is_noticed(key_store: KeyStore) -> None:
     """A store that lost its keys says so, and is not asked to make new ones."""
-    wrapped = await kms.wrap(TENANT, KEY, about=PERSON)
-    async with transit() as other, kms_of(other.settings()) as empty:
-        with pytest.raises(KeyStoreBroken, match="belongs to this database"):
+    wrapped = await key_store.wrap(TENANT, KEY, about=PERSON)
+    async with transit() as other, key_store_of(other.settings()) as empty:
+        with pytest.raises(KeyStoreMismatch, match="belongs to this database"):
             await empty.unwrap(TENANT, wrapped, about=PERSON)
 
         assert other.keys == {}
 
 
-async def test_a_sealed_store_is_waited_for(engine: Transit, kms: Kms) -> None:
+async def test_a_sealed_store_is_waited_for(engine: Transit, key_store: KeyStore) -> None:
     """While the store is sealed nothing is opened, it is said what to do, and afterwards all goes on."""
-    wrapped = await kms.wrap(TENANT, KEY, about=PERSON)
+    wrapped = await key_store.wrap(TENANT, KEY, about=PERSON)
     engine.sealed = True
-    with pytest.raises(KeyStoreSilent, match="answered 503: it is sealed") as said:
-        await kms.unwrap(TENANT, wrapped, about=PERSON)
+    with pytest.raises(KeyStoreUnavailable, match="answered 503: it is sealed") as said:
+        await key_store.unwrap(TENANT, wrapped, about=PERSON)
     engine.sealed = False
 
-    assert passes(said.value)
-    assert await kms.unwrap(TENANT, wrapped, about=PERSON) == KEY
+    assert is_transient(said.value)
+    assert await key_store.unwrap(TENANT, wrapped, about=PERSON) == KEY
 
 
 async def test_a_refused_token_is_said(engine: Transit) -> None:
     """The error names what is not allowed, and never the token."""
-    async with kms_of(engine.settings(vault_token="s.guessed")) as kms:
-        with pytest.raises(KeyStoreSilent, match="encrypt samspil-0440 answered 403") as said:
-            await kms.wrap(TENANT, KEY, about=PERSON)
+    async with key_store_of(engine.settings(vault_token="s.guessed")) as key_store:
+        with pytest.raises(KeyStoreUnavailable, match="encrypt samspil-0440 answered 403") as said:
+            await key_store.wrap(TENANT, KEY, about=PERSON)
 
     assert "s.guessed" not in repr(said.value) + str(said.value)
     assert said.value.__cause__ is None
 
 
-async def test_a_key_that_must_be_made_first_is_named(engine: Transit, kms: Kms) -> None:
+async def test_a_key_that_must_be_made_first_is_named(engine: Transit, key_store: KeyStore) -> None:
     """Where the policy does not let the first use make the key, the operator reads which one is missing."""
     engine.makes_keys = False
 
-    with pytest.raises(KeyStoreSilent, match="samspil-0440 answered 400: the engine knows no such key"):
-        await kms.wrap(TENANT, KEY, about=PERSON)
+    with pytest.raises(KeyStoreUnavailable, match="samspil-0440 answered 400: the engine knows no such key"):
+        await key_store.wrap(TENANT, KEY, about=PERSON)
 
 
 async def test_a_wrong_mount_is_said(engine: Transit) -> None:
     """An engine that is mounted elsewhere is not found."""
-    async with kms_of(engine.settings(vault_mount="/elsewhere/")) as kms:
-        with pytest.raises(KeyStoreSilent, match="SAMSPIL_VAULT_MOUNT"):
-            await kms.wrap(TENANT, KEY, about=PERSON)
+    async with key_store_of(engine.settings(vault_mount="/elsewhere/")) as key_store:
+        with pytest.raises(KeyStoreUnavailable, match="SAMSPIL_VAULT_MOUNT"):
+            await key_store.wrap(TENANT, KEY, about=PERSON)
 
 
 async def test_a_silent_store_is_not_waited_for_without_end(engine: Transit) -> None:
     """After a while it is said that no answer came."""
     engine.silent = True
-    async with vault(engine.settings(), patience=0.2) as kms:
-        with pytest.raises(KeyStoreSilent, match=r"no answer \(.*Timeout"):
-            await kms.wrap(TENANT, KEY, about=PERSON)
+    async with vault(engine.settings(), request_seconds=0.2) as key_store:
+        with pytest.raises(KeyStoreUnavailable, match=r"no answer \(.*Timeout"):
+            await key_store.wrap(TENANT, KEY, about=PERSON)
 
 
 async def test_an_absent_store_is_said() -> None:
     """Nothing listens there."""
-    async with kms_of(Settings(mode="test", vault_url=f"http://127.0.0.1:{free_port()}")) as kms:
-        with pytest.raises(KeyStoreSilent, match="no answer"):
-            await kms.wrap(TENANT, KEY, about=PERSON)
+    async with key_store_of(Settings(mode="test", vault_url=f"http://127.0.0.1:{free_port()}")) as key_store:
+        with pytest.raises(KeyStoreUnavailable, match="no answer"):
+            await key_store.wrap(TENANT, KEY, about=PERSON)
 
 
-async def test_each_answer_is_asked_for(engine: Transit, kms: Kms) -> None:
+async def test_each_answer_is_asked_for(engine: Transit, key_store: KeyStore) -> None:
     """The adapter keeps no key: it asks each time."""
-    wrapped = await kms.wrap(TENANT, KEY, about=PERSON)
+    wrapped = await key_store.wrap(TENANT, KEY, about=PERSON)
     for _ in range(3):
-        await kms.unwrap(TENANT, wrapped, about=PERSON)
+        await key_store.unwrap(TENANT, wrapped, about=PERSON)
 
     assert engine.asked.count("decrypt samspil-0440") == 3
-    assert KEY not in repr(vars(kms)).encode()
+    assert KEY not in repr(vars(key_store)).encode()
 
 
 @pytest.mark.parametrize("url", ["http://vault.example.dk:8200", "vault.example.dk:8200"])
 async def test_keys_never_travel_in_the_clear(url: str) -> None:
     """Without TLS only the loopback address is asked."""
-    with pytest.raises(KeyStoreUnfit, match="https"):
-        async with kms_of(Settings(mode="production", vault_url=url)):
+    with pytest.raises(KeyStoreMisconfigured, match="https"):
+        async with key_store_of(Settings(mode="production", vault_url=url)):
             pass
 
 
 async def test_production_without_a_vault_does_not_start(tmp_path: Path) -> None:
     """The file store refuses production, and no store at all is said."""
-    with pytest.raises(KeyStoreUnfit, match="development and tests"):
-        async with kms_of(Settings(mode="production", kek=tmp_path / "kek")):
+    with pytest.raises(KeyStoreMisconfigured, match="development and tests"):
+        async with key_store_of(Settings(mode="production", kek=tmp_path / "kek")):
             pass
     with pytest.raises(SettingsFault, match="SAMSPIL_VAULT_URL"):
-        async with kms_of(Settings(mode="production")):
+        async with key_store_of(Settings(mode="production")):
             pass
     assert not (tmp_path / "kek").exists()
 
 
 async def test_a_vault_goes_before_a_file(engine: Transit, tmp_path: Path) -> None:
     """Where both are named the Vault keeps the keys; only the file keeps them without one."""
-    async with kms_of(engine.settings(kek=tmp_path / "kek")) as first:
-        assert isinstance(first, VaultKms)
-    async with kms_of(Settings(mode="test", kek=tmp_path / "kek")) as second:
-        assert isinstance(second, FileKms)
+    async with key_store_of(engine.settings(kek=tmp_path / "kek")) as first:
+        assert isinstance(first, VaultKeyStore)
+    async with key_store_of(Settings(mode="test", kek=tmp_path / "kek")) as second:
+        assert isinstance(second, FileKeyStore)
 
 
 async def test_the_token_is_a_secret() -> None:

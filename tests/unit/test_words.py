@@ -9,10 +9,10 @@ from babel.messages.catalog import Catalog
 
 from contracts.model import load_models, model_folder
 from contracts.model_parts import Language
-from services.kernel.errors import No, NotAllowed
-from services.kernel.http.content_language import House, liked
+from services.kernel.errors import NotAllowed, ProblemError
+from services.kernel.http.content_language import DefaultLanguages, preferred_language
 from services.kernel.http.problems import OTHER_TITLE, TITLES
-from services.kernel.http.translations import FOLDER, TRANSLATED, context_of, said_in
+from services.kernel.http.translations import FOLDER, TRANSLATED, context_of, translate
 from services.publish.translations import faults, main, read, renewed, sentences
 from tests.documents import kinds_of
 
@@ -21,9 +21,9 @@ MODEL = next(iter(load_models(model_folder()).values()))
 
 def test_no_kind_of_no_lacks_its_words() -> None:
     """Whatever class a service adds, its sentence is looked for; HTTP's own are among them."""
-    wanted, kinds = sentences(), list[type[No]]((No, *kinds_of(No)))
+    wanted, kinds = sentences(), list[type[ProblemError]]((ProblemError, *kinds_of(ProblemError)))
 
-    assert {context_of(kind): kind.sentence() for kind in kinds}.items() <= wanted.items()
+    assert {context_of(kind): kind.title() for kind in kinds}.items() <= wanted.items()
     assert {*TITLES.values(), OTHER_TITLE} <= set(wanted.values())
     assert {name.partition("/")[0] for name in wanted} >= {"kernel", "referral", "consent", "agreement"}
 
@@ -51,7 +51,7 @@ def test_what_a_program_must_be_sent_is_named_as_it_is(language: Language) -> No
         "--clock virtual",
     )
     spoken = {
-        name: said_in(language, context, sentence)[0]
+        name: translate(language, context, sentence)[0]
         for context, sentence in sentences().items()
         for name in names
         if name in sentence
@@ -115,9 +115,9 @@ def test_a_changed_sentence_is_in_doubt_and_its_translation_is_kept() -> None:
 
 def test_a_sentence_that_no_catalogue_has_is_said_in_english() -> None:
     """And the answer then calls itself English."""
-    assert said_in("da", "referral/unheard-of", "This is new.") == ("This is new.", "en")
-    assert said_in("en", context_of(NotAllowed), NotAllowed.sentence()) == (NotAllowed.sentence(), "en")
-    assert said_in("da", context_of(NotAllowed), NotAllowed.sentence()) == (
+    assert translate("da", "referral/unheard-of", "This is new.") == ("This is new.", "en")
+    assert translate("en", context_of(NotAllowed), NotAllowed.title()) == (NotAllowed.title(), "en")
+    assert translate("da", context_of(NotAllowed), NotAllowed.title()) == (
         "Du har ikke adgang til dette.",
         "da",
     )
@@ -149,7 +149,7 @@ def test_a_sentence_that_no_catalogue_has_is_said_in_english() -> None:
 )
 def test_the_language_that_is_liked_best_is_spoken(header: str, language: Language) -> None:
     """A browser's wish is followed where we can; else we speak the language of the house."""
-    assert liked(header, "da") == language
+    assert preferred_language(header, "da") == language
 
 
 def houses() -> Iterator[tuple[str, tuple[tuple[str, str], ...], str | None, str]]:
@@ -169,7 +169,7 @@ def test_who_asks_for_no_language_is_spoken_to_in_that_of_the_house(
     models: tuple[tuple[str, Language], ...], tenant: str | None, language: str
 ) -> None:
     """The first language of a municipality's model is its usual one."""
-    house = House(
+    house = DefaultLanguages(
         MODEL.model_copy(update={"municipality": municipality, "languages": (first,)})
         for municipality, first in models
     )
@@ -184,4 +184,4 @@ def test_the_newest_model_says_what_is_usual() -> None:
         for number, first in ((2, "nb"), (1, "da"))
     ]
 
-    assert House(versions).language(MODEL.municipality) == "nb"
+    assert DefaultLanguages(versions).language(MODEL.municipality) == "nb"

@@ -4,53 +4,53 @@ import time
 from collections import deque
 from typing import Final
 
-from services.kernel.errors import No
-from services.kernel.streams.handler import Outcome
-from services.kernel.streams.parked import WAITING
+from services.kernel.errors import ProblemError
+from services.kernel.streams.handler import BatchResult
+from services.kernel.streams.parked import WAITING_ORDER
 
 _SHARE: Final = 0.1
 
 
-class TooManyParked(No):
+class TooManyParked(ProblemError):
     """So many events cannot be taken that the fault is ours: intake has stopped."""
 
 
-class Flood:
+class CircuitBreaker:
     """Counts poison against what is heard; a bad deploy must not empty a topic into the parking lot."""
 
     def __init__(self, limit: int, seconds: float) -> None:
         """Allow so many in so many seconds, or more where they are a small share; and so many in a row."""
         self._limit = limit
         self._window = seconds
-        self._in_vain = 0
+        self._parked = 0
         self._seen: deque[tuple[float, int, int]] = deque()
 
-    def refuse_outcome(self, outcome: Outcome) -> None:
+    def check_result(self, result: BatchResult) -> None:
         """Raise `TooManyParked` where what a batch would park is too much."""
-        self._refuse(*self._weight(outcome))
+        self._check(*self._weight(result))
 
-    def refuse_unreadable(self, unreadable: int, seen: int, heard: int) -> None:
+    def check_unreadable(self, unreadable: int, seen: int, heard: int) -> None:
         """Raise `TooManyParked` where what cannot even be read is too much."""
-        self._refuse(unreadable, seen, self._after(unreadable, heard))
+        self._check(unreadable, seen, self._after(unreadable, heard))
 
-    def count_outcome(self, outcome: Outcome) -> None:
+    def record_result(self, result: BatchResult) -> None:
         """Count what the database holds now; a batch that is tried again must not count again."""
-        self._count(*self._weight(outcome))
+        self._record(*self._weight(result))
 
-    def count_unreadable(self, unreadable: int, heard: int) -> None:
+    def record_unreadable(self, unreadable: int, heard: int) -> None:
         """Count what the database holds now in quarantine."""
-        self._count(unreadable, unreadable, self._after(unreadable, heard))
+        self._record(unreadable, unreadable, self._after(unreadable, heard))
 
     def _after(self, unreadable: int, heard: int) -> int:
-        return self._in_vain + (0 if heard else unreadable)
+        return self._parked + (0 if heard else unreadable)
 
-    def _weight(self, outcome: Outcome) -> tuple[int, int, int]:
+    def _weight(self, result: BatchResult) -> tuple[int, int, int]:
         """Return of an outcome how much is poison, how much there is, and what then failed in a row."""
-        poison = sum(at.reason not in WAITING for at in outcome.parked)
-        seen = outcome.applied + outcome.duplicates + len(outcome.parked)
-        return poison, seen, 0 if outcome.applied else self._in_vain + poison
+        poison = sum(at.reason not in WAITING_ORDER for at in result.parked)
+        seen = result.applied + result.duplicates + len(result.parked)
+        return poison, seen, 0 if result.applied else self._parked + poison
 
-    def _refuse(self, poison: int, seen: int, in_vain: int) -> None:
+    def _check(self, poison: int, seen: int, in_vain: int) -> None:
         if not poison:
             return
         since = time.monotonic() - self._window
@@ -62,9 +62,9 @@ class Flood:
         if in_vain > self._limit:
             raise TooManyParked(f"{in_vain} one after the other; the limit is {self._limit}")
 
-    def _count(self, poison: int, seen: int, in_vain: int) -> None:
+    def _record(self, poison: int, seen: int, in_vain: int) -> None:
         now = time.monotonic()
         while self._seen and now - self._seen[0][0] > self._window:
             self._seen.popleft()
-        self._in_vain = in_vain
+        self._parked = in_vain
         self._seen.append((now, poison, seen))

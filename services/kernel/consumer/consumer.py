@@ -12,22 +12,27 @@ from faststream.kafka import KafkaMessage
 
 from contracts.event import topic_of
 from services.kernel import metrics
-from services.kernel.consumer.circuit_breaker import Flood, TooManyParked
-from services.kernel.consumer.decoding import Batch, Hearing
-from services.kernel.consumer.faststream_subscriber import LongPoll, position_of, undecoded, unparsed
-from services.kernel.consumer.redelivery import Replay
+from services.kernel.consumer.circuit_breaker import CircuitBreaker, TooManyParked
+from services.kernel.consumer.decoding import DecodedBatch, EventDecoder
+from services.kernel.consumer.faststream_subscriber import (
+    EagerBatchSubscriber,
+    passthrough_decoder,
+    passthrough_parser,
+    position_of,
+)
+from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.crash_points import crash_point
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 from services.kernel.kafka.clients import faststream_broker, is_open, subscriber_options
-from services.kernel.kafka.wakeups import BELLS
+from services.kernel.kafka.wakeups import SIGNALS
 from services.kernel.logging import log
-from services.kernel.postgres.connections import Pool, lacks, passes
-from services.kernel.privacy.key_store import KeyStoreBroken
+from services.kernel.postgres.connections import Pool, is_missing_object, is_transient
+from services.kernel.privacy.key_store import KeyStoreMismatch
 from services.kernel.settings import Settings
-from services.kernel.streams.handler import Heard, Outcome
-from services.kernel.streams.parked import WAITING, park
-from services.kernel.streams.processor import Step
-from services.kernel.streams.store import Page, save
+from services.kernel.streams.handler import BatchResult, IncomingEvent
+from services.kernel.streams.parked import WAITING_ORDER, park
+from services.kernel.streams.processor import BatchProcessor
+from services.kernel.streams.store import WriteSet, save
 from services.kernel.tracing import batch_span
 
 _MOST: Final = 1_000
@@ -37,51 +42,53 @@ _DEADLINE_SECONDS: Final = 5.0
 _SILENT_SECONDS: Final = 30.0
 
 
-class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+class EventConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Takes what one service hears into its streams, exactly once in effect."""
 
-    def __init__(self, step: Step, pool: Pool, settings: Settings) -> None:
+    def __init__(self, processor: BatchProcessor, pool: Pool, settings: Settings) -> None:
         """Make the subscriber; nothing is opened before `start`."""
-        self._name = step.service.name
-        self._step = step
+        self._name = processor.service.name
+        self._processor = processor
         self._pool = pool
-        self.hearing = Hearing(step.service)
-        self._replay = Replay(step)
-        self._flood = Flood(settings.parked_limit, settings.parked_seconds)
+        self.decoder = EventDecoder(processor.service)
+        self._redelivery = Redelivery(processor)
+        self._breaker = CircuitBreaker(settings.parked_limit, settings.parked_seconds)
         # It comes back empty, and a place on a topic that is gone would pass over events of the new one.
-        self._forgetful = settings.broker == "embedded"
+        self._ephemeral_broker = settings.broker == "embedded"
         self._size = metrics.BATCH_SIZE.labels(self._name)
         self._read, self._applied = (metrics.BATCH_SECONDS.labels(self._name, at) for at in ("read", "apply"))
-        self._heard = [metrics.HEARD.labels(self._name, how) for how in ("applied", "duplicate", "refused")]
+        self._heard = [
+            metrics.CONSUMED.labels(self._name, how) for how in ("applied", "duplicate", "refused")
+        ]
         self._done: dict[TopicPartition, int] = {}
-        self.taken: dict[TopicPartition, int] = {}
+        self.consumed: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
-        self.more = True
+        self.more_expected = True
         self._committed_at = 0.0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._stopping = asyncio.Event()
         self.stopped_by: str | None = None
         self.failures = 0
         self.polled_at = time.monotonic()
         self._joined = False
         self._broker = faststream_broker(settings)
-        self._alone = settings.alone
-        self.topics = sorted(topic_of(source) for source in self.hearing.sources)
+        self._single_process = settings.alone
+        self.topics = sorted(topic_of(source) for source in self.decoder.sources)
         # In one process all that is heard was sent by its own relays, so nobody need ask to learn of it.
-        self.bell = BELLS.hang(self.topics) if settings.mode == "embedded" else None
+        self.signal = SIGNALS.subscribe(self.topics) if settings.mode == "embedded" else None
         self._subscriber = self._broker.subscriber(
             *self.topics,
-            group_id=None if self._alone else f"samspil.{self._name}",
+            group_id=None if self._single_process else f"samspil.{self._name}",
             batch=True,
             max_records=_MOST,
             ack_policy=AckPolicy.MANUAL,
             listener=self,
-            parser=unparsed,
-            decoder=undecoded,
+            parser=passthrough_parser,
+            decoder=passthrough_decoder,
             **subscriber_options(settings),
         )
-        self._subscriber.__class__ = LongPoll
+        self._subscriber.__class__ = EagerBatchSubscriber
         self._subscriber(self._handle)
 
     @property
@@ -94,7 +101,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Whether its place is known: alone it is in no group, and reads all there is."""
         if self.consumer is None:
             return False
-        return bool(self.consumer.assignment()) if self._alone else self._joined
+        return bool(self.consumer.assignment()) if self._single_process else self._joined
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -108,11 +115,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def stop(self) -> None:
         """Finish the batch under way, commit offsets, leave the group."""
         self._stopping.set()
-        await self._quiet.wait()
+        await self._idle.wait()
         await self.commit()
-        if self.bell is not None:
-            BELLS.take_down(self.bell)
-            self.bell.rung.set()
+        if self.signal is not None:
+            SIGNALS.unsubscribe(self.signal)
+            self.signal.raised.set()
         consumer = self.consumer
         try:
             await self._broker.stop()
@@ -125,7 +132,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Let the batch under way end before another member takes over, and leave it our place."""
         try:
             async with asyncio.timeout(_DEADLINE_SECONDS * 4):
-                await self._quiet.wait()
+                await self._idle.wait()
         except TimeoutError:
             log.warning("rebalance_overtook_a_batch", service=self._name)
         await self.commit()
@@ -137,7 +144,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._joined = True
         log.info("partitions_assigned", service=self._name, count=len(list(assigned)))
 
-    def why_not_ready(self) -> dict[str, str]:
+    def unready_reasons(self) -> dict[str, str]:
         """Return what keeps this consumer from hearing, by part."""
         if self.stopped_by is not None:
             return {"intake": f"stopped: {self.stopped_by}"}
@@ -151,7 +158,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Commit the offsets of what the database holds; a failure costs only repetition."""
         done, self._done = self._done, {}
         self._committed_at = time.monotonic()
-        if not done or self.consumer is None or self._forgetful:
+        if not done or self.consumer is None or self._ephemeral_broker:
             return
         try:
             crash_point("offsets.before")
@@ -161,7 +168,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         except (KafkaError, TimeoutError, ValueError) as fault:
             log.warning("offsets_not_committed", service=self._name, kind=type(fault).__name__)
 
-    async def keep_place(self) -> None:
+    async def commit_loop(self) -> None:
         """Commit offsets and measure the lag, once a second, for as long as the task lives."""
         while True:
             await asyncio.sleep(_COMMIT_SECONDS)
@@ -169,7 +176,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 await self.commit()
             self._measure_lag()
 
-    async def look_ahead(self) -> None:
+    async def refresh_end_offsets(self) -> None:
         """Ask how far the topics reach: who is stuck with a batch fetches nothing that would tell."""
         consumer = self.consumer
         if consumer is None or not consumer.assignment():
@@ -184,7 +191,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         consumer = self.consumer
         if consumer is None:
             return
-        lag: dict[str, int] = {topic_of(source): 0 for source in self.hearing.sources}
+        lag: dict[str, int] = {topic_of(source): 0 for source in self.decoder.sources}
         for partition in consumer.assignment():
             high = consumer.highwater(partition)
             place = consumer.last_stable_offset(partition) if high is None else high
@@ -197,21 +204,21 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def _handle(self, message: KafkaMessage) -> None:
         """Take one batch; never raise, never let go of a batch that is not in the database."""
-        batch: Batch = message.raw_message[0]
+        batch: DecodedBatch = message.raw_message[0]
         message.raw_message = ()  # FastStream's message refers to itself and lives until the collector comes
-        self._quiet.clear()
+        self._idle.clear()
         self._read.observe(batch.seconds)
         try:
-            pause, left = 0.05, batch.halves() if batch.count >= _WORTH_TWO else [batch]
+            pause, left = 0.05, batch.split_by_parity() if batch.count >= _WORTH_TWO else [batch]
             while not self._stopping.is_set():
-                left = await self._left_over(left)
+                left = await self._process_until_stored(left)
                 if not left:
-                    self._note(batch)
+                    self._record_progress(batch)
                     return
                 await self._wait(pause)
                 pause = min(pause * 2, 5.0)
         finally:
-            self._quiet.set()
+            self._idle.set()
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -220,95 +227,99 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         except TimeoutError:
             pass
 
-    async def _left_over(self, lanes: Sequence[Batch]) -> Sequence[Batch]:
+    async def _process_until_stored(self, parts: Sequence[DecodedBatch]) -> Sequence[DecodedBatch]:
         """Return the lanes of a batch that are not in the database: they must be tried again."""
         if self.stopped_by is not None:
-            return lanes
-        if len(lanes) == 1:
-            ends: Sequence[BaseException | None] = [await self._tried(lanes[0])]
+            return parts
+        if len(parts) == 1:
+            ends: Sequence[BaseException | None] = [await self._try_part(parts[0])]
         else:
-            ends = await asyncio.gather(*map(self._tried, lanes), return_exceptions=True)
+            ends = await asyncio.gather(*map(self._try_part, parts), return_exceptions=True)
         for end in ends:
             if end is not None:
-                self._say(end)
-        left = [lane for lane, end in zip(lanes, ends, strict=True) if end is not None]
+                self._log_fault(end)
+        left = [lane for lane, end in zip(parts, ends, strict=True) if end is not None]
         if not left:
             metrics.DATABASE_UP.labels(self._name).set(1)
         return left
 
-    def _say(self, fault: BaseException) -> None:
+    def _log_fault(self, fault: BaseException) -> None:
         """Tell why a lane could not be taken; what is no fault but an end is raised."""
         if not isinstance(fault, Exception):
             raise fault
         if isinstance(fault, TooManyParked):
-            self.stopped_by = fault.slug()
+            self.stopped_by = fault.code()
             metrics.STOPPED.labels(self._name).set(1)
-            log.error("intake_stopped", service=self._name, reason=fault.slug(), hint=fault.hint)
+            log.error("intake_stopped", service=self._name, reason=fault.code(), hint=fault.detail)
             return
-        if passes(fault) and not isinstance(fault, No):
+        if is_transient(fault) and not isinstance(fault, ProblemError):
             metrics.DATABASE_UP.labels(self._name).set(0)
         self.failures += 1
         log.warning("batch_failed", service=self._name, kind=type(fault).__name__)
 
-    async def _tried(self, lane: Batch) -> Exception | None:
+    async def _try_part(self, part: DecodedBatch) -> Exception | None:
         """Take a lane of a batch; return what it failed of."""
         try:
             async with self._pool.acquire(timeout=_DEADLINE_SECONDS) as tx:
-                await self._take(tx, lane)
+                await self._process_part(tx, part)
         except Exception as fault:  # noqa: BLE001  whatever it is, the lane is tried again or the intake stops
             return fault
         return None
 
-    async def _take(self, tx: Any, lane: Batch) -> None:
+    async def _process_part(self, tx: Any, part: DecodedBatch) -> None:
         began = time.perf_counter()
-        heard, ticks, unreadable = lane.heard, lane.ticks, lane.unreadable
-        self._flood.refuse_unreadable(len(unreadable), lane.count, len(heard))
+        heard, ticks, unreadable = part.events, part.watermarks, part.unreadable
+        self._breaker.check_unreadable(len(unreadable), part.count, len(heard))
         with batch_span(self._name, heard):
             if unreadable:
-                await save(tx, Page(), parked=[park(record, reason) for record, reason in unreadable])
-                self._flood.count_unreadable(len(unreadable), len(heard))
+                await save(tx, WriteSet(), parked=[park(record, reason) for record, reason in unreadable])
+                self._breaker.record_unreadable(len(unreadable), len(heard))
                 self._count_parked(reason for _, reason in unreadable)
             if heard:
                 await self._apply(tx, heard)
             if ticks:
-                await self._step.known.horizon.move(tx, ticks)
-        self._size.observe(lane.count)
+                await self._processor.dependencies.watermark.advance(tx, ticks)
+        self._size.observe(part.count)
         self._applied.observe(time.perf_counter() - began)
 
-    async def _apply(self, tx: Any, heard: list[Heard]) -> None:
+    async def _apply(self, tx: Any, events: list[IncomingEvent]) -> None:
         """Apply events; where a batch cannot be saved or read for good, find the event that is to blame."""
         try:
-            outcome = await self._step.apply(tx, heard, guard=self._flood.refuse_outcome)
+            outcome = await self._processor.process(tx, events, guard=self._breaker.check_result)
         except Exception as fault:
-            if passes(fault) or lacks(fault) or isinstance(fault, TooManyParked | KeyStoreBroken):
+            if (
+                is_transient(fault)
+                or is_missing_object(fault)
+                or isinstance(fault, TooManyParked | KeyStoreMismatch)
+            ):
                 raise
-            if len(heard) == 1:
-                heard[0].poison, heard[0].body = "bug", None
-                outcome = await self._step.apply(tx, heard, guard=self._flood.refuse_outcome)
+            if len(events) == 1:
+                events[0].poison, events[0].body = "bug", None
+                outcome = await self._processor.process(tx, events, guard=self._breaker.check_result)
             else:
-                middle = len(heard) // 2
-                await self._apply(tx, heard[:middle])
-                await self._apply(tx, heard[middle:])
+                middle = len(events) // 2
+                await self._apply(tx, events[:middle])
+                await self._apply(tx, events[middle:])
                 return
         self._count(outcome)
-        healing = {at.stream_id for at in outcome.parked if at.reason in WAITING and at.stream_id}
+        healing = {at.stream_id for at in outcome.parked if at.reason in WAITING_ORDER and at.stream_id}
         for stream_id in healing:
-            await self._replay.heal(tx, stream_id)
+            await self._redelivery.retry_waiting(tx, stream_id)
 
-    def _count(self, outcome: Outcome) -> None:
-        self._flood.count_outcome(outcome)
+    def _count(self, result: BatchResult) -> None:
+        self._breaker.record_result(result)
         for heard, count in zip(
-            self._heard, (outcome.applied, outcome.duplicates, outcome.refused), strict=True
+            self._heard, (result.applied, result.duplicates, result.refused), strict=True
         ):
             heard.inc(count)
-        self._count_parked(at.reason for at in outcome.parked)
+        self._count_parked(at.reason for at in result.parked)
 
     def _count_parked(self, reasons: Iterable[str]) -> None:
         for reason in reasons:
             metrics.PARKED.labels(self._name, reason).inc()
             log.warning("event_parked", service=self._name, reason=reason)
 
-    def _note(self, batch: Batch) -> None:
+    def _record_progress(self, batch: DecodedBatch) -> None:
         done = {TopicPartition(*place): end for place, end in batch.ends.items()}
         self._done.update(done)
-        self.taken.update(done)
+        self.consumed.update(done)

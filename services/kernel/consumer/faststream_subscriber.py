@@ -11,10 +11,10 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream.kafka import KafkaMessage
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
-from services.kernel.consumer.decoding import Batch, Hearing
-from services.kernel.kafka.clients import tidy
+from services.kernel.consumer.decoding import DecodedBatch, EventDecoder
+from services.kernel.kafka.clients import close_on_cancel
 from services.kernel.kafka.cloudevents import Message, record_of
-from services.kernel.kafka.wakeups import Bell
+from services.kernel.kafka.wakeups import TopicSignal
 from services.kernel.logging import log
 
 _AT_ONCE: Final = 64
@@ -23,16 +23,16 @@ _LISTEN_BRIEFLY_MS: Final = 50
 _REST_SECONDS: Final = 5.0
 
 
-class Hearer(Protocol):
+class PollTarget(Protocol):
     """Whom a subscriber fetches for; with a bell everything it hears is sent by its own process."""
 
-    bell: Bell | None
-    hearing: Hearing
+    bell: TopicSignal | None
+    hearing: EventDecoder
     more: bool
     polled_at: float
 
 
-class LongPoll(BatchSubscriber):
+class EagerBatchSubscriber(BatchSubscriber):
     """FastStream's batch subscriber without its deaf pause after an empty fetch (see DECISIONS)."""
 
     __slots__ = ()
@@ -41,21 +41,23 @@ class LongPoll(BatchSubscriber):
     def builder(self) -> Callable[..., AIOKafkaConsumer]:
         """Make a consumer that leaves nothing open where its start is cancelled."""
         build = super().builder
-        return lambda **how: tidy(build(**how))
+        return lambda **how: close_on_cancel(build(**how))
 
     async def get_msg(self, consumer: AIOKafkaConsumer) -> Any:
         """Return what has come, waiting for the first of it."""
-        intake = cast("Hearer", self._listener)
-        batch = Batch()
+        intake = cast("PollTarget", self._listener)
+        batch = DecodedBatch()
         if intake.bell is None:
-            await take(consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_MS)
+            await fetch_batch(
+                consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_MS
+            )
         else:
             await self._take_when_rung(consumer, intake, intake.bell, batch)
         intake.polled_at = time.monotonic()
         return (batch,) if batch.count else ()
 
     async def _take_when_rung(
-        self, consumer: AIOKafkaConsumer, intake: "Hearer", bell: Bell, batch: Batch
+        self, consumer: AIOKafkaConsumer, intake: "PollTarget", bell: TopicSignal, batch: DecodedBatch
     ) -> None:
         """Fetch while there is more, and then nothing until a relay of this process rings, or for a while.
 
@@ -64,33 +66,33 @@ class LongPoll(BatchSubscriber):
         if not intake.more:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REST_SECONDS):
-                    await bell.rung.wait()
-        bell.rung.clear()
+                    await bell.raised.wait()
+        bell.raised.clear()
         consumer.resume(*consumer.assignment())
-        await take(
+        await fetch_batch(
             consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_BRIEFLY_MS
         )
-        intake.more = is_behind(consumer, bell.ends)
+        intake.more = has_unfetched(consumer, bell.ends)
         if not intake.more:
             consumer.pause(*consumer.assignment())
 
 
-async def take(
-    consumer: AIOKafkaConsumer, hearing: Hearing, batch: Batch, *, most: int, wait_ms: int
+async def fetch_batch(
+    consumer: AIOKafkaConsumer, decoder: EventDecoder, batch: DecodedBatch, *, most: int, wait_ms: int
 ) -> None:
     """Read into a batch what has come, up to so many records, waiting for the first of them.
 
     Few are taken at a time, read and let go of: they are many objects, and dear once they have left the
     processor's cache. Raises `KafkaError` where nothing could be taken.
     """
-    places = _places(consumer)
+    places = _positions(consumer)
     while batch.count < most:
         try:
             found = await consumer.getmany(timeout_ms=wait_ms, max_records=min(_AT_ONCE, most - batch.count))
         except ConsumerStoppedError:
             raise
         except Exception as fault:
-            _go_back(consumer, {**places, **batch.ends})
+            _rewind(consumer, {**places, **batch.ends})
             if batch.count:
                 return  # what was taken is taken; who asks again is told again
             if isinstance(fault, KafkaError):
@@ -102,27 +104,27 @@ async def take(
             return
         began = time.perf_counter()
         for records in found.values():
-            hearing.read(records, batch)
+            decoder.read(records, batch)
         del found, records
         batch.seconds += time.perf_counter() - began
         wait_ms = 0
 
 
-def _places(consumer: AIOKafkaConsumer) -> dict[tuple[str, int], int]:
+def _positions(consumer: AIOKafkaConsumer) -> dict[tuple[str, int], int]:
     """Return the places of the next records, as far as they are known."""
     places = {partition: position_of(consumer, partition) for partition in consumer.assignment()}
     return {partition: place for partition, place in places.items() if place is not None}
 
 
-def _go_back(consumer: AIOKafkaConsumer, places: Mapping[tuple[str, int], int]) -> None:
+def _rewind(consumer: AIOKafkaConsumer, positions: Mapping[tuple[str, int], int]) -> None:
     """Return to places: a fetch that breaks lets go of what it had in hand, also of other partitions."""
-    for name, place in places.items():
+    for name, place in positions.items():
         partition = TopicPartition(*name)
         if partition in consumer.assignment() and position_of(consumer, partition) != place:
             consumer.seek(partition, place)
 
 
-def is_behind(consumer: AIOKafkaConsumer, ends: Mapping[tuple[str, int], int]) -> bool:
+def has_unfetched(consumer: AIOKafkaConsumer, ends: Mapping[tuple[str, int], int]) -> bool:
     """Return whether the broker holds more than was fetched, or has not said; `ends` are known to be there.
 
     A fetch that takes longer than it is waited for has found nothing so far, which says nothing.
@@ -140,7 +142,7 @@ def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | 
     return state.position if state is not None and state.has_valid_position else None
 
 
-async def unparsed(taken: tuple[Batch], original: Any) -> KafkaMessage:
+async def passthrough_parser(taken: tuple[DecodedBatch], original: Any) -> KafkaMessage:
     """Let FastStream wrap a batch without reading it: one bad header must not keep it from us."""
     (batch,) = taken
     (topic, partition), end = next(iter(batch.ends.items()))
@@ -150,6 +152,6 @@ async def unparsed(taken: tuple[Batch], original: Any) -> KafkaMessage:
     return message
 
 
-async def undecoded(message: KafkaMessage) -> Any:
+async def passthrough_decoder(message: KafkaMessage) -> Any:
     """Leave the bodies to us."""
     return message

@@ -6,26 +6,26 @@ from uuid import UUID
 import asyncpg
 
 from services.kernel import metrics
-from services.kernel.consumer.decoding import Hearing
+from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.decider.service import Tx
-from services.kernel.postgres.connections import lacks, passes
-from services.kernel.privacy.key_store import KeyStoreBroken
-from services.kernel.streams.handler import Heard, Outcome
-from services.kernel.streams.parked import WAITING, unpark
-from services.kernel.streams.processor import RETRIES, Step
+from services.kernel.postgres.connections import is_missing_object, is_transient
+from services.kernel.privacy.key_store import KeyStoreMismatch
+from services.kernel.streams.handler import BatchResult, IncomingEvent
+from services.kernel.streams.parked import WAITING_ORDER, unpark
+from services.kernel.streams.processor import RETRIES, BatchProcessor
 
-_PORTION: Final = 200
+_BATCH: Final = 200
 
 
-class Replay:
+class Redelivery:
     """Replays what one service has parked."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, processor: BatchProcessor) -> None:
         """Replay through the service's own step."""
-        self._step = step
-        self._hearing = Hearing(step.service)
+        self._processor = processor
+        self._decoder = EventDecoder(processor.service)
 
-    async def heal(self, tx: Tx, stream_id: UUID) -> int:
+    async def retry_waiting(self, tx: Tx, stream_id: UUID) -> int:
         """Take up what only waited for an earlier event; return how many events were applied."""
         return await self.drain(tx, stream_id, poison=False)
 
@@ -46,77 +46,79 @@ class Replay:
         await tx.execute(RELEASE, stream_id)
         return applied
 
-    async def take_up(self, tx: Tx, row: Any) -> int:
+    async def redeliver(self, tx: Tx, row: Any) -> int:
         """Apply one parked event, those before it first, and then what only waited; return how many."""
         if row["stream_id"] is None:
-            return await self._readmit(tx, row)
+            return await self._retry_unreadable(tx, row)
         applied = 0
         for before in await tx.fetch(_UP_TO, row["stream_id"], row["source"], row["seq"], row["id"]):
-            if not await self._take_up(tx, before):
+            if not await self._redeliver(tx, before):
                 break
             applied += 1
-        return applied + await self.heal(tx, row["stream_id"])
+        return applied + await self.retry_waiting(tx, row["stream_id"])
 
     async def _drain_source(self, tx: Tx, stream_id: UUID, source: str, *, poison: bool) -> int:
-        rows = await tx.fetch(_PARKED, stream_id, source, _PORTION)
+        rows = await tx.fetch(_PARKED, stream_id, source, _BATCH)
         done = 0
         for row in rows:
-            if not poison and row["reason"] not in WAITING:
+            if not poison and row["reason"] not in WAITING_ORDER:
                 break
-            if not await self._take_up(tx, row):
+            if not await self._redeliver(tx, row):
                 break
             done += 1
         return done
 
-    async def _take_up(self, tx: Tx, row: Any) -> bool:
+    async def _redeliver(self, tx: Tx, row: Any) -> bool:
         """Apply one event and delete its row in one transaction; return whether it was applied."""
-        heard = self._hearing.read([unpark(row)]).heard
+        heard = self._decoder.read([unpark(row)]).events
         if not heard:
             await tx.execute(_TRIED, row["id"], row["reason"])
             return False
         outcome = await self._applied(tx, row, heard[0], keep_parked=False)
         return outcome is not None and not outcome.parked
 
-    async def _readmit(self, tx: Tx, row: Any) -> int:
+    async def _retry_unreadable(self, tx: Tx, row: Any) -> int:
         """Hear again what could not be read: a reader that was mended may know its stream and its place."""
-        heard = self._hearing.read([unpark(row)]).heard
+        heard = self._decoder.read([unpark(row)]).events
         if not heard:
             await tx.execute(_TRIED, row["id"], row["reason"])
             return 0
         outcome = await self._applied(tx, row, heard[0], keep_parked=True)
         if outcome is None:
             return 0
-        return int(not outcome.parked) + await self.heal(tx, heard[0].stream_id)
+        return int(not outcome.parked) + await self.retry_waiting(tx, heard[0].stream_id)
 
-    async def _applied(self, tx: Tx, row: Any, event: Heard, *, keep_parked: bool) -> Outcome | None:
+    async def _applied(
+        self, tx: Tx, row: Any, event: IncomingEvent, *, keep_parked: bool
+    ) -> BatchResult | None:
         """Apply one event, again where another writer was faster; None where the service breaks on it."""
-        event.again = True
+        event.is_replay = True
         for attempt in range(RETRIES):
             try:
                 outcome = await self._once(tx, row, event, keep_parked=keep_parked)
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES or tx.is_in_transaction():
                     raise
-                await self._step.pause(attempt)
+                await self._processor.pause_before_retry(attempt)
             except Exception as fault:
-                if passes(fault) or lacks(fault) or isinstance(fault, KeyStoreBroken):
+                if is_transient(fault) or is_missing_object(fault) or isinstance(fault, KeyStoreMismatch):
                     raise
                 await tx.execute(_TRIED, row["id"], "bug")
                 return None
             else:
-                self._step.tell(outcome)
+                self._processor.publish_committed(outcome)
                 return outcome
         raise AssertionError
 
-    async def _once(self, tx: Tx, row: Any, event: Heard, *, keep_parked: bool) -> Outcome:
+    async def _once(self, tx: Tx, row: Any, event: IncomingEvent, *, keep_parked: bool) -> BatchResult:
         async with tx.transaction():
-            outcome = await self._step.once(tx, [event], keep_parked=keep_parked)
+            outcome = await self._processor.process_once(tx, [event], keep_parked=keep_parked)
             if outcome.parked and not keep_parked:
                 await tx.execute(_TRIED, row["id"], outcome.parked[0].reason)
             else:
                 await tx.execute("delete from parked_events where id = $1", row["id"])
         if not outcome.parked:
-            metrics.HEARD.labels(self._step.service.name, "replayed").inc()
+            metrics.CONSUMED.labels(self._processor.service.name, "replayed").inc()
         return outcome
 
 

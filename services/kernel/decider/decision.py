@@ -24,13 +24,13 @@ class Actor(Struct, frozen=True):
     assurance: str = "none"
 
 
-class Given(Struct, frozen=True):
+class Context(Struct, frozen=True):
     """What a rule may know besides the state and the input.
 
     `now` is the clock's time for a command or a timer, and the event's own time for an event, so that a
     decision does not depend on when an event happened to arrive. `others` holds the states of the further
     streams that the service asked for; `private` the opened texts of this stream, for inputs that need them.
-    `consents_known` is false when what this service remembers of consents is too old to be trusted.
+    `consents_fresh` is false when what this service remembers of consents is too old to be trusted.
     """
 
     now: datetime
@@ -40,7 +40,7 @@ class Given(Struct, frozen=True):
     models: Mapping[str, CollaborationModel]
     others: Mapping[UUID, Any] = {}
     private: Mapping[str, Any] = {}
-    consents_known: bool = True
+    consents_fresh: bool = True
 
 
 class TimerFired(Struct, frozen=True):
@@ -51,7 +51,7 @@ class TimerFired(Struct, frozen=True):
     due_at: datetime
 
 
-class Look(Struct, frozen=True):
+class ReadRequest(Struct, frozen=True):
     """Somebody wants to see what a stream holds; `what` names the parts."""
 
     what: tuple[str, ...]
@@ -65,7 +65,7 @@ class Timer(Struct, frozen=True):
     due_at: datetime | None
 
 
-class Seal(Struct, frozen=True):
+class PrivateValue(Struct, frozen=True):
     """Keep a private value under the key of the person whom it is about; the same name again replaces it."""
 
     subject: UUID
@@ -87,10 +87,10 @@ class Decision(Struct, frozen=True):
     state: Any
     events: tuple[Event, ...] = ()
     timers: tuple[Timer, ...] = ()
-    seals: tuple[Seal, ...] = ()
+    private_values: tuple[PrivateValue, ...] = ()
     effects: tuple[Effect, ...] = ()
     others: Mapping[UUID, "Decision"] = {}
 
 
-Decide = Callable[[Any, Any, Given], Decision]
+Decide = Callable[[Any, Any, Context], Decision]
 """`(state or None, command or event or TimerFired, given) -> Decision`; pure."""

@@ -18,7 +18,7 @@ _ONE_DAY: Final = timedelta(days=1)
 
 
 @lru_cache(maxsize=4096)
-def rungs_of(calendar: Calendar, ladder: Ladder, due_on: date) -> tuple[tuple[str, datetime], ...]:
+def escalation_steps(calendar: Calendar, ladder: Ladder, due_on: date) -> tuple[tuple[str, datetime], ...]:
     """Return each rung and its moment around a day, or around the next working day."""
     day = calendar.after(due_on - _ONE_DAY, 1)
     rungs = (
@@ -31,7 +31,7 @@ def rungs_of(calendar: Calendar, ladder: Ladder, due_on: date) -> tuple[tuple[st
     return tuple((rung, calendar.morning(calendar.after(day, days))) for rung, days in rungs)
 
 
-def turned(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[Timer, ...]:
+def timer_changes(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[Timer, ...]:
     """Return what is to be set and taken back; what stays as it was may have fired and is left alone."""
     kept = {(timer.kind, timer.ref) for timer in after}
     gone = tuple(
@@ -40,7 +40,7 @@ def turned(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[Timer, 
     return gone + tuple(timer for timer in after if timer not in before)
 
 
-def awaited(fired: TimerFired, timers: tuple[Timer, ...]) -> bool:
+def is_current(fired: TimerFired, timers: tuple[Timer, ...]) -> bool:
     """Return whether a state waits for this timer, and not for a later one that has replaced it."""
     return any(
         (timer.kind, timer.ref) == (fired.kind, fired.ref)

@@ -13,9 +13,9 @@ from fastapi import APIRouter
 from msgspec import Struct
 
 from contracts.event import AccessRefused, Event, EventDropped, Looked, Ticked, service_of
-from services.kernel.decider.decision import Decide, Effect, Given
+from services.kernel.decider.decision import Context, Decide, Effect
 from services.kernel.ids import as_uuid
-from services.kernel.kafka.cloudevents import Meta
+from services.kernel.kafka.cloudevents import EventMetadata
 from services.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ else:  # generic in the stubs only
 """An open connection; every statement on it is part of the transaction that its owner began."""
 
 
-class Saved(Struct, frozen=True, gc=False):
+class StreamChange(Struct, frozen=True, gc=False):
     """One stream as it was just saved, for a service's own tables; who hears all learns what was heard."""
 
     stream_id: UUID
@@ -33,11 +33,11 @@ class Saved(Struct, frozen=True, gc=False):
     version: int
     before: Any
     state: Any
-    events: tuple["Sent", ...]
-    heard: tuple["Sent", ...]
+    events: tuple["RecordedEvent", ...]
+    consumed: tuple["RecordedEvent", ...]
 
 
-class Sent(Struct, frozen=True, gc=False):
+class RecordedEvent(Struct, frozen=True, gc=False):
     """One event with its place, time and actor, as it stands in the log or was heard."""
 
     event_id: UUID
@@ -45,35 +45,35 @@ class Sent(Struct, frozen=True, gc=False):
     seq: int
     type: str
     body: Event | None
-    meta: Meta
+    metadata: EventMetadata
 
     @property
     def time(self) -> datetime:
         """When it happened."""
-        return self.meta.time
+        return self.metadata.time
 
     @property
     def actor(self) -> UUID:
         """Who did it."""
-        return as_uuid(self.meta.actor)
+        return as_uuid(self.metadata.actor)
 
     @property
     def role(self) -> str:
         """In which role."""
-        return self.meta.role
+        return self.metadata.role
 
     @property
     def correlation(self) -> UUID:
         """The command that all of this began with."""
-        return as_uuid(self.meta.correlation)
+        return as_uuid(self.metadata.correlation)
 
     @property
     def causation(self) -> UUID:
         """The command or event that this follows from."""
-        return as_uuid(self.meta.causation)
+        return as_uuid(self.metadata.causation)
 
 
-Project = Callable[[Tx, Sequence[Saved]], Awaitable[None]]
+Projection = Callable[[Tx, Sequence[StreamChange]], Awaitable[None]]
 """Write what queries need, in the transaction that saves the streams, by `execute` alone.
 
 Each argument of a statement is a column with one value a row. Of a large batch some streams come at a time:
@@ -81,7 +81,7 @@ what the same statement writes for all of them is written at once, in the order 
 """
 
 
-class Hands(Protocol):
+class EffectContext(Protocol):
     """What a side effect may reach for while it is performed, outside every transaction."""
 
     settings: Settings
@@ -90,19 +90,19 @@ class Hands(Protocol):
         """Return a stream's state (None where there is none) and its opened private values by name."""
         ...
 
-    async def consents_known(self, stream_id: UUID) -> bool:
+    async def consents_fresh(self, stream_id: UUID) -> bool:
         """Return whether what this service remembers of a stream's consents is fresh and whole."""
         ...
 
 
-Perform = Callable[[Effect, Hands], Awaitable[Any]]
+EffectHandler = Callable[[Effect, EffectContext], Awaitable[Any]]
 """Do one thing in the world; return the input that tells the stream how it went, or None.
 
 Raises whatever went wrong: it is tried again with a growing pause, under the same key.
 """
 
 
-def nothing_else(_state: Any, _asked: Any) -> tuple[UUID, ...]:
+def nothing_else(_state: Any, _trigger: Any) -> tuple[UUID, ...]:
     """Name no further stream."""
     return ()
 
@@ -124,24 +124,24 @@ class Service:
     name: str
     state: Any
     decide: Decide
-    hears: tuple[type[Event], ...]
-    allows: Callable[[Any, Any, Given], bool]
-    looked: type[Looked]
-    refused: type[AccessRefused]
+    subscribes_to: tuple[type[Event], ...]
+    authorize: Callable[[Any, Any, Context], bool]
+    access_event: type[Looked]
+    denied_event: type[AccessRefused]
     routes: APIRouter
     schema: Path
-    also: Callable[[Any, Any], tuple[UUID, ...]] = nothing_else
-    opens: frozenset[type] = frozenset()
-    project: Project | None = None
-    perform: Mapping[str, Perform] = field(default_factory=dict)
-    ticks: type[Ticked] | None = None
-    dropped: type[EventDropped] | None = None
-    rebuild: Project | None = None
+    related_streams: Callable[[Any, Any], tuple[UUID, ...]] = nothing_else
+    reads_private_for: frozenset[type] = frozenset()
+    projection: Projection | None = None
+    effect_handlers: Mapping[str, EffectHandler] = field(default_factory=dict)
+    watermark_event: type[Ticked] | None = None
+    discarded_event: type[EventDropped] | None = None
+    rebuild: Projection | None = None
     tables: Mapping[str, str] = field(default_factory=dict)
-    hears_all: bool = False
-    hearers: frozenset[str] | None = None
+    subscribes_to_all: bool = False
+    subscribers: frozenset[str] | None = None
 
     @property
     def sources(self) -> frozenset[str]:
         """The services whose topics this one reads."""
-        return frozenset(service_of(event.type) for event in self.hears)
+        return frozenset(service_of(event.type) for event in self.subscribes_to)

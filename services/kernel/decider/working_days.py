@@ -26,7 +26,7 @@ class Calendar(Struct, frozen=True):
         return (
             day.weekday() < _SATURDAY
             and f"{day:%m-%d}" not in self.closed
-            and day not in _free(self.country, day.year)
+            and day not in _holidays(self.country, day.year)
         )
 
     def after(self, day: date, days: int) -> date:
@@ -64,5 +64,5 @@ def _morning(timezone: str, day: date) -> datetime:
 
 
 @lru_cache(maxsize=256)
-def _free(country: str, year: int) -> frozenset[date]:
+def _holidays(country: str, year: int) -> frozenset[date]:
     return frozenset(holidays.country_holidays(country.upper(), years=year))

@@ -12,7 +12,7 @@ import asyncpg
 
 from services.kernel.ids import new_id
 from services.kernel.logging import log
-from services.kernel.postgres.connections import Pool, passes
+from services.kernel.postgres.connections import Pool, is_transient
 
 _LEASE: Final = timedelta(seconds=10)
 _RENEW_SECONDS: Final = 3.0
@@ -36,35 +36,35 @@ class Leases:
         self._name = name
         self._worker = new_id()
         self._until: dict[UUID, float] = {}
-        self._well_since: float | None = None
+        self._healthy_since: float | None = None
 
-    async def take(self, most: int) -> Sequence[asyncpg.Record]:
+    async def claim(self, most: int) -> Sequence[asyncpg.Record]:
         """Take some of what is due."""
         asked_at = time.monotonic()
-        well = self._well_since is not None and asked_at - self._well_since >= _LEASE.total_seconds()
+        well = self._healthy_since is not None and asked_at - self._healthy_since >= _LEASE.total_seconds()
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            rows = await self._pool.fetch(_TAKE, most, _LEASE, self._worker, well)
-        if self._well_since is None:
-            self._well_since = asked_at
-        self._note([row["key"] for row in rows], asked_at)
+            rows = await self._pool.fetch(_CLAIM, most, _LEASE, self._worker, well)
+        if self._healthy_since is None:
+            self._healthy_since = asked_at
+        self._hold([row["key"] for row in rows], asked_at)
         return rows
 
-    def lasts(self, key: UUID) -> bool:
+    def is_held(self, key: UUID) -> bool:
         """Return whether this worker still holds an effect: nobody begins on a lease that has run out."""
         return time.monotonic() <= self._until.get(key, 0)
 
-    def drop(self, key: UUID) -> None:
+    def forget(self, key: UUID) -> None:
         """Renew no longer: it is done, or was not begun."""
         self._until.pop(key, None)
 
-    async def give_back(self, key: UUID, pause: timedelta) -> None:
+    async def release(self, key: UUID, pause: timedelta) -> None:
         """Let whoever comes first take it after a while."""
-        self.drop(key)
-        await self._pool.execute(_GIVE_BACK, key, pause, self._worker)
+        self.forget(key)
+        await self._pool.execute(_RELEASE, key, pause, self._worker)
 
-    def trouble(self) -> None:
+    def mark_unhealthy(self) -> None:
         """Note that the database was not well just now."""
-        self._well_since = None
+        self._healthy_since = None
 
     @asynccontextmanager
     async def renewed(self) -> AsyncIterator[None]:
@@ -87,17 +87,17 @@ class Leases:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
                     rows = await self._pool.fetch(_RENEW, list(self._until), _LEASE, self._worker)
             except Exception as fault:
-                if not passes(fault):
+                if not is_transient(fault):
                     raise
-                self.trouble()
+                self.mark_unhealthy()
                 log.warning("lease_not_renewed", service=self._name, kind=type(fault).__name__)
                 pause = _AGAIN_SECONDS
             else:
-                self._note({row["key"] for row in rows} & self._until.keys(), asked_at)
+                self._hold({row["key"] for row in rows} & self._until.keys(), asked_at)
 
-    def _note(self, keys: Collection[UUID], asked_at: float) -> None:
+    def _hold(self, keys: Collection[UUID], claimed_at: float) -> None:
         """Note until when leases last that were asked for at a time."""
-        self._until.update(dict.fromkeys(keys, asked_at + _LEASE.total_seconds()))
+        self._until.update(dict.fromkeys(keys, claimed_at + _LEASE.total_seconds()))
 
 
 async def _comes(event: asyncio.Event, seconds: float) -> bool:
@@ -108,7 +108,7 @@ async def _comes(event: asyncio.Event, seconds: float) -> bool:
     return event.is_set()
 
 
-_TAKE: Final = """
+_CLAIM: Final = """
 update effects set attempts = attempts + 1, due_at = now() + $2, worker = $3
 where key in (
   select key from effects
@@ -125,6 +125,6 @@ where key = any($1::uuid[]) and worker = $3 and done_at is null
 returning key
 """
 
-_GIVE_BACK: Final = """
+_RELEASE: Final = """
 update effects set due_at = now() + $2, worker = null where key = $1 and worker = $3 and done_at is null
 """

@@ -12,21 +12,21 @@ from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.crash_points import crash_point
 from services.kernel.decider.decision import Effect
-from services.kernel.effects.completion import Marking
-from services.kernel.effects.context import Reading
+from services.kernel.effects.completion import Completion
+from services.kernel.effects.context import EffectReader
 from services.kernel.effects.leases import Leases
 from services.kernel.logging import log
-from services.kernel.postgres.connections import Pool, passes
+from services.kernel.postgres.connections import Pool, is_transient
 from services.kernel.settings import Settings
-from services.kernel.streams.processor import Step
+from services.kernel.streams.processor import BatchProcessor
 
-_PORTION: Final = 20
-_LOOK_SECONDS: Final = 1.0
+_BATCH: Final = 20
+_POLL_SECONDS: Final = 1.0
 _LONGEST: Final = timedelta(hours=6)
 _PATIENCE_SECONDS: Final = 30.0
 
 
-class Effects:
+class EffectWorker:
     """Performs the effects of one service.
 
     A lease keeps two workers from doing the same at once. Nobody begins on a lease that has run out, and what
@@ -34,48 +34,48 @@ class Effects:
     a lease leaves a deed for another to repeat.
     """
 
-    def __init__(self, step: Step, pool: Pool, clock: Clock, settings: Settings) -> None:
+    def __init__(self, processor: BatchProcessor, pool: Pool, clock: Clock, settings: Settings) -> None:
         """Perform by the service's table."""
         self._pool = pool
-        self._perform = step.service.perform
-        self._name = step.service.name
+        self._handlers = processor.service.effect_handlers
+        self._name = processor.service.name
         self._leases = Leases(pool, self._name)
-        self._marking = Marking(step, pool, clock, self._leases)
-        self._hands = Reading(step, pool, settings)
-        self._kick = asyncio.Event()
-        if self._perform:
-            self._looked = metrics.EFFECTS_LOOKED.labels(self._name)
-            self._looked.set_to_current_time()
+        self._completion = Completion(processor, pool, clock, self._leases)
+        self._context = EffectReader(processor, pool, settings)
+        self._wakeup = asyncio.Event()
+        if self._handlers:
+            self._polled = metrics.EFFECTS_POLLED.labels(self._name)
+            self._polled.set_to_current_time()
 
     def wake(self) -> None:
         """Look at once: something was committed."""
-        self._kick.set()
+        self._wakeup.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Perform until stopped."""
         while not stopping.is_set():
-            self._kick.clear()
+            self._wakeup.clear()
             try:
                 done = await self.perform()
-                self._looked.set_to_current_time()
+                self._polled.set_to_current_time()
             except Exception as fault:
-                self._leases.trouble()
-                if not passes(fault):
+                self._leases.mark_unhealthy()
+                if not is_transient(fault):
                     raise
                 log.warning("effects_failed", service=self._name, kind=type(fault).__name__)
                 done = 0
-            if done < _PORTION:
+            if done < _BATCH:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_SECONDS):
-                        await self._kick.wait()
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await self._wakeup.wait()
 
     async def perform(self) -> int:
         """Perform one portion of what waits; return how many there were."""
-        if not self._perform:
+        if not self._handlers:
             return 0
         async with self._leases.renewed():
-            await self._marking.again()
-            rows = await self._leases.take(_PORTION)
+            await self._completion.retry()
+            rows = await self._leases.claim(_BATCH)
             ends = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
         for end in ends:
             if end is not None:
@@ -93,26 +93,26 @@ class Effects:
         try:
             await self._attempt(row)
         finally:
-            if not self._marking.knows(row["key"]):
-                self._leases.drop(row["key"])
+            if not self._completion.is_done(row["key"]):
+                self._leases.forget(row["key"])
 
     async def _attempt(self, row: asyncpg.Record) -> None:
         about = msgspec.json.decode(row["about"], type=dict[str, str])
         effect = Effect(row["key"], row["kind"], about)
-        if not self._marking.knows(effect.key) and not self._leases.lasts(effect.key):
+        if not self._completion.is_done(effect.key) and not self._leases.is_held(effect.key):
             log.warning("lease_lost", service=self._name, effect=effect.kind)  # this process has slept
             return
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 crash_point("perform.before")
-                if not self._marking.knows(effect.key):
-                    self._marking.keep(row, await self._perform[effect.kind](effect, self._hands))
+                if not self._completion.is_done(effect.key):
+                    self._completion.record(row, await self._handlers[effect.kind](effect, self._context))
         except Exception as fault:  # noqa: BLE001  whatever went wrong out there, it is tried again
             metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
             log.warning("effect_retried", service=self._name, effect=effect.kind, kind=type(fault).__name__)
             pause = min(timedelta(seconds=5 * 2 ** min(row["attempts"], 20)), _LONGEST)
-            await self._leases.give_back(effect.key, pause)
+            await self._leases.release(effect.key, pause)
             return
         crash_point("perform.after")
         # Where it cannot be marked now, it is remembered as done, and only the mark is tried again.
-        await self._marking.mark(effect.key)
+        await self._completion.complete(effect.key)

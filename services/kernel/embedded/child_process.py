@@ -126,9 +126,9 @@ class Child:
 
     def failed(self, what: str) -> NoReturn:
         """Raise `ServerFailed` with what the program said last."""
-        raise ServerFailed(f"{what}; the end of {self.log}:\n{self.said()}")
+        raise ServerFailed(f"{what}; the end of {self.log}:\n{self.log_tail()}")
 
-    def said(self) -> str:
+    def log_tail(self) -> str:
         """Return the end of the program's log."""
         with contextlib.suppress(FileNotFoundError), self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _LOG_TAIL_BYTES))

@@ -26,7 +26,7 @@ class ServiceCheck(BaseModel):
 class Checks(BaseModel):
     """The state of the whole, and whether it is sound."""
 
-    sound: bool
+    consistent: bool
     services: dict[str, ServiceCheck]
 
 
@@ -44,7 +44,7 @@ async def check_all(runtimes: Mapping[str, Runtime]) -> Checks:
         )
         for one in found.values()
     )
-    return Checks(sound=sound, services=found)
+    return Checks(consistent=sound, services=found)
 
 
 async def _reached(runtime: Runtime) -> dict[UUID, int]:
@@ -55,7 +55,7 @@ async def _reached(runtime: Runtime) -> dict[UUID, int]:
 async def _check(runtime: Runtime, reached: Mapping[str, Mapping[UUID, int]]) -> ServiceCheck:
     row: Any = await runtime.pool.fetchrow(_COUNTS, runtime.clock.now())
     service = runtime.service
-    sources = (frozenset(SERVICES) if service.hears_all else service.sources) & reached.keys()
+    sources = (frozenset(SERVICES) if service.subscribes_to_all else service.sources) & reached.keys()
     behind = {}
     for source in sorted(sources):
         marks = {mark["stream_id"]: mark["seq"] for mark in await runtime.pool.fetch(_MARKS, source)}

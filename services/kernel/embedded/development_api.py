@@ -17,8 +17,8 @@ from services.kernel.atomic_files import write_whole
 from services.kernel.clock import Clock, VirtualClock
 from services.kernel.embedded.consistency import Checks, check_all
 from services.kernel.embedded.leak_scan import Leak, find_leaks
-from services.kernel.embedded.quiescence import move_clock, settle
-from services.kernel.errors import No, NotAllowed, Refused
+from services.kernel.embedded.quiescence import advance_clock, wait_until_idle
+from services.kernel.errors import NotAllowed, ProblemError, Refused
 from services.kernel.http.authentication import ROLES
 from services.kernel.http.fields import Moment
 from services.kernel.runtime.runtime import Runtime
@@ -27,7 +27,7 @@ from services.kernel.settings import Settings
 _TOKEN_DAYS: Final = 7
 
 
-class EmbeddedOnly(No):
+class EmbeddedOnly(ProblemError):
     """This exists in embedded mode only, and never where real people are served."""
 
 
@@ -115,7 +115,7 @@ def development_routes(
     router = APIRouter(prefix="/development", include_in_schema=False)
 
     def operator(request: Request, authorization: str | None) -> None:
-        if request.app.state.principals.actor(authorization).role != "operator":
+        if request.app.state.token_verifier.authenticate(authorization).role != "operator":
             raise NotAllowed("this is for: operator")
 
     @router.post("/tokens")
@@ -133,13 +133,13 @@ def development_routes(
         operator(request, authorization)
         if not isinstance(clock, VirtualClock):
             raise ClockStandsStill
-        settled = await move_clock(clock, runtimes, move.to)
+        settled = await advance_clock(clock, runtimes, move.to)
         return Time(now=clock.now(), virtual=True, settled=settled)
 
     @router.get("/checks")
     async def checks(request: Request, authorization: Annotated[str | None, Header()] = None) -> Checks:
         operator(request, authorization)
-        await settle(runtimes)
+        await wait_until_idle(runtimes)
         return await check_all(runtimes)
 
     @router.post("/leaks")

@@ -26,8 +26,8 @@ _ESCAPED: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[bfnrt])")
 class Leak(BaseModel):
     """Where a word was found, and the number of the word in the list; never the word."""
 
-    place: str
-    word: int
+    location: str
+    phrase: int
 
 
 async def find_leaks(
@@ -77,7 +77,7 @@ class _Search:
         if "\\" in text:
             text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
         hits = {self._numbers[word] for word in self._words.intersection(_WORD.findall(text.lower()))}
-        return [Leak(place=place, word=n) for n in sorted(hits)]
+        return [Leak(location=place, phrase=n) for n in sorted(hits)]
 
     def in_bytes(self, place: str, data: bytes) -> list[Leak]:
         return self.in_text(place, data.decode("utf-8", "replace"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from services.kernel.ids import new_id
 
 
-class Postbox:
+class MailFolder:
     """Keeps mails as files of a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -24,13 +24,13 @@ class Postbox:
 
 
 @asynccontextmanager
-async def postbox(folder: Path) -> AsyncIterator[int]:
+async def mail_server(folder: Path) -> AsyncIterator[int]:
     """Run the mail server on a free loopback port while the block runs, and yield the port."""
     import asyncio  # noqa: PLC0415  beside the optional extra
 
     from aiosmtpd.smtp import SMTP  # noqa: PLC0415  comes with the extra `embedded`
 
-    box = Postbox(folder)
+    box = MailFolder(folder)
     server = await asyncio.get_running_loop().create_server(
         lambda: SMTP(box, hostname="localhost", enable_SMTPUTF8=True), "127.0.0.1", 0
     )

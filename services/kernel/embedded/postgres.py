@@ -115,7 +115,9 @@ class Postgres:
         )
         while not self._ready():
             if not self.alive():
-                if time.monotonic() < deadline and any(cause in self._child.said() for cause in _LEFTOVERS):
+                if time.monotonic() < deadline and any(
+                    cause in self._child.log_tail() for cause in _LEFTOVERS
+                ):
                     return False
                 self._child.failed("the embedded PostgreSQL ended at once")
             if time.monotonic() > deadline:

@@ -17,18 +17,18 @@ from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.decider.service import Service
 from services.kernel.embedded import servers as embedded
 from services.kernel.embedded.development_api import Issuer, development_routes
-from services.kernel.embedded.mail_server import postbox
-from services.kernel.embedded.quiescence import hear_out
+from services.kernel.embedded.mail_server import mail_server
+from services.kernel.embedded.quiescence import drain_consumers
 from services.kernel.embedded.servers import Broker, Postgres, ServerFailed
-from services.kernel.errors import No
-from services.kernel.http.application import serve_on
-from services.kernel.http.authentication import Principals
-from services.kernel.http.server import app_of, door_of, running, serve, stop_on_signals
+from services.kernel.errors import ProblemError
+from services.kernel.http.application import mount
+from services.kernel.http.authentication import TokenVerifier
+from services.kernel.http.server import app_of, listening_socket, running, serve, stop_on_signals
 from services.kernel.logging import log
 from services.kernel.outbox.republish import refill
 from services.kernel.postgres.connections import CONNECTION_FAULTS
 from services.kernel.postgres.migrations import migrate
-from services.kernel.privacy.key_store import FileKms
+from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings, SettingsFault, read_settings
 from services.kernel.tracing import set_up_tracing
@@ -38,25 +38,25 @@ _WATCH_SECONDS: Final = 0.5
 _PARTITIONS: Final = 1
 """One process shares no work with another, and each further partition is polled for nothing."""
 
-_FAILURES: Final = (No, ServerFailed, KafkaError, *CONNECTION_FAULTS)
+_FAILURES: Final = (ProblemError, ServerFailed, KafkaError, *CONNECTION_FAULTS)
 _LOOPBACK: Final = "127.0.0.1"
 """Whatever the environment says: here tokens are given to whoever asks."""
 
-_MOST_BATCHES: Final = 4_000
+_MAX_BATCHES: Final = 4_000
 """At each fetch the embedded broker looks through every batch of a topic: 0.6 µs each (see DECISIONS)."""
 
 _LATEST: Final = 2_000
 """How many events of each service a broker that was emptied holds again, for those who read from outside."""
 
-_WHEREABOUTS: Final = "server.json"
+_SERVER_INFO: Final = "server.json"
 
 
-class NothingHere(No):
+class NoServerHere(ProblemError):
     """No server has run on this data folder yet: start one."""
 
 
 @asynccontextmanager
-async def everything(
+async def run_embedded(
     services: Sequence[Service], folder: Path, *, port: int, virtual: bool
 ) -> AsyncIterator[tuple[dict[str, Runtime], Settings, Clock]]:
     """Run database, broker, mail server and services on the data of a folder while the block runs."""
@@ -64,7 +64,7 @@ async def everything(
     async with (
         embedded.postgres(folder / "postgres") as database,
         embedded.broker(folder / "broker") as broker,
-        postbox(folder / "mail") as mail_port,
+        mail_server(folder / "mail") as mail_port,
     ):
         settings = read_settings(
             mode="embedded",
@@ -82,9 +82,9 @@ async def everything(
         for service in services:
             await migrate(database.dsn, service)
         await refill([service.name for service in services], settings)
-        kms = FileKms(_kek(folder), mode=settings.mode)
-        async with running(services, settings, clock=clock, kms=kms) as runtimes:
-            write_whereabouts(folder, settings)
+        key_store = FileKeyStore(_kek(folder), mode=settings.mode)
+        async with running(services, settings, clock=clock, key_store=key_store) as runtimes:
+            write_server_info(folder, settings)
             watch = asyncio.create_task(_watch(database, broker, runtimes, settings))
             try:
                 yield runtimes, settings, clock
@@ -97,12 +97,12 @@ async def everything(
 async def up(services: Sequence[Service], folder: Path, *, port: int, virtual: bool) -> None:
     """Serve everything on one loopback port until a signal comes."""
     stopping = stop_on_signals()
-    with door_of(_LOOPBACK, port) as door:
-        async with everything(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
+    with listening_socket(_LOOPBACK, port) as door:
+        async with run_embedded(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
             set_up_tracing(settings.otlp, settings.traced_share)
             issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
             app = app_of(services)
-            serve_on(app, runtimes, Principals(issuer.public, settings.audience))
+            mount(app, runtimes, TokenVerifier(issuer.public, settings.audience))
             app.include_router(development_routes(settings, runtimes, clock, issuer, folder))
             log.info("serving", services=sorted(runtimes), port=port, virtual=virtual)
             await serve(app, door, stopping=stopping)
@@ -119,7 +119,7 @@ def _kek(folder: Path) -> Path:
     return folder.absolute() / "keys" / "kek"
 
 
-def write_whereabouts(folder: Path, settings: Settings) -> None:
+def write_server_info(folder: Path, settings: Settings) -> None:
     """Leave word, for the owner of the folder only, of how commands reach what runs on it."""
     whereabouts = {
         "mode": "embedded",
@@ -129,16 +129,16 @@ def write_whereabouts(folder: Path, settings: Settings) -> None:
         "port": settings.port,
         "partitions": settings.partitions,
     }
-    write_whole(folder / _WHEREABOUTS, json.dumps(whereabouts))
+    write_whole(folder / _SERVER_INFO, json.dumps(whereabouts))
 
 
-def read_whereabouts(folder: Path) -> Settings:
+def read_server_info(folder: Path) -> Settings:
     """Return the settings of what runs, or last ran, on a folder; raise `NothingHere` and `SettingsFault`."""
-    file = folder / _WHEREABOUTS
+    file = folder / _SERVER_INFO
     try:
         return read_settings(**{**json.loads(file.read_text()), "kek": _kek(folder)})
     except (FileNotFoundError, NotADirectoryError):
-        raise NothingHere(f"samspil up --data {folder}") from None
+        raise NoServerHere(f"samspil up --data {folder}") from None
     except (OSError, ValueError, TypeError) as fault:
         again = f"`samspil up --data {folder}` writes it anew"
         raise SettingsFault(f"{file} cannot be read ({type(fault).__name__}): {again}") from None
@@ -158,35 +158,35 @@ async def _watch(
                 await database.start()
             if not broker.alive():
                 log.error("broker_ended")
-                await replace_broker(broker, runtimes.values(), settings)
-            elif any(runtime.relay.batches > _MOST_BATCHES for runtime in runtimes.values()):
-                await renew_broker(broker, runtimes, settings)
+                await restart_broker(broker, runtimes.values(), settings)
+            elif any(runtime.relay.batches_sent > _MAX_BATCHES for runtime in runtimes.values()):
+                await recycle_broker(broker, runtimes, settings)
         except _FAILURES as fault:
             log.error("restart_failed", kind=type(fault).__name__)
 
 
-async def renew_broker(broker: Broker, runtimes: Mapping[str, Runtime], settings: Settings) -> None:
+async def recycle_broker(broker: Broker, runtimes: Mapping[str, Runtime], settings: Settings) -> None:
     """Empty an embedded broker whose topics have grown dear to read, once all that it holds was taken.
 
     Whatever is committed meanwhile waits in the database. Where somebody does not take what was sent, it is
     filled with all there is.
     """
-    await asyncio.gather(*(runtime.fall_silent() for runtime in runtimes.values()))
-    taken = await hear_out(runtimes)
+    await asyncio.gather(*(runtime.stop_relay() for runtime in runtimes.values()))
+    taken = await drain_consumers(runtimes)
     log.info("broker_renewed", taken=taken)
-    await asyncio.gather(*(runtime.let_go() for runtime in runtimes.values()))
+    await asyncio.gather(*(runtime.disconnect_broker() for runtime in runtimes.values()))
     await broker.kill()
-    await replace_broker(broker, runtimes.values(), settings, latest=_LATEST if taken else None)
+    await restart_broker(broker, runtimes.values(), settings, latest=_LATEST if taken else None)
 
 
-async def replace_broker(
+async def restart_broker(
     broker: Broker, runtimes: Collection[Runtime], settings: Settings, *, latest: int | None = None
 ) -> None:
     """Start an embedded broker that has ended, and fill it before anybody turns to it.
 
     It is filled with all that the logs hold, or with the latest events of each.
     """
-    await asyncio.gather(*(runtime.let_go() for runtime in runtimes))
+    await asyncio.gather(*(runtime.disconnect_broker() for runtime in runtimes))
     await broker.start()
     try:
         await refill([runtime.service.name for runtime in runtimes], settings, latest=latest)
@@ -194,4 +194,4 @@ async def replace_broker(
         await broker.kill()  # half filled it would pass for whole
         raise
     for runtime in runtimes:
-        runtime.take_hold()
+        runtime.connect_broker()

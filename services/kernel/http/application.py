@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kernel import metrics
 from services.kernel.decider.service import Service
-from services.kernel.http.authentication import Principals
-from services.kernel.http.content_language import House
-from services.kernel.http.openapi import Documented
+from services.kernel.http.authentication import TokenVerifier
+from services.kernel.http.content_language import DefaultLanguages
+from services.kernel.http.openapi import DocumentedApp
 from services.kernel.http.problems import BodyUnreadable, answer_problems, answer_to
 from services.kernel.runtime.runtime import Runtime
 
@@ -34,7 +34,7 @@ _HINT: Final = "A text cannot hold the character U+0000"
 
 def application(services: Sequence[Service], version: str) -> FastAPI:
     """Return the application without anything running behind it; its document is the published OpenAPI."""
-    app = Documented(
+    app = DocumentedApp(
         title="Samspil",
         version=version,
         summary="Collaboration between a municipality's services for children and voluntary organisations.",
@@ -44,18 +44,20 @@ def application(services: Sequence[Service], version: str) -> FastAPI:
         redirect_slashes=False,  # it would lead to whatever server the request names
     )
     for service in services:
-        app.include_router(service.routes, dependencies=[Depends(text_only)])
-    app.state.house = House(())
+        app.include_router(service.routes, dependencies=[Depends(reject_non_text)])
+    app.state.house = DefaultLanguages(())
     answer_problems(app)
-    app.add_middleware(Frame)
+    app.add_middleware(ResponseMiddleware)
     return app
 
 
-def serve_on(app: FastAPI, runtimes: Mapping[str, Runtime], principals: Principals) -> None:
+def mount(app: FastAPI, runtimes: Mapping[str, Runtime], token_verifier: TokenVerifier) -> None:
     """Put running services behind an application, with health and metrics."""
     app.state.runtimes = runtimes
-    app.state.principals = principals
-    app.state.house = House(model for runtime in runtimes.values() for model in runtime.models.values())
+    app.state.token_verifier = token_verifier
+    app.state.house = DefaultLanguages(
+        model for runtime in runtimes.values() for model in runtime.models.values()
+    )
 
     @app.get("/live", include_in_schema=False)
     async def live() -> PlainTextResponse:
@@ -63,7 +65,9 @@ def serve_on(app: FastAPI, runtimes: Mapping[str, Runtime], principals: Principa
 
     @app.get("/ready", include_in_schema=False)
     async def ready(request: Request) -> JSONResponse:
-        reasons = {name: why for name, runtime in runtimes.items() if (why := await runtime.why_not_ready())}
+        reasons = {
+            name: why for name, runtime in runtimes.items() if (why := await runtime.unready_reasons())
+        }
         del request
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
@@ -72,7 +76,7 @@ def serve_on(app: FastAPI, runtimes: Mapping[str, Runtime], principals: Principa
         return PlainTextResponse(generate_latest(metrics.REGISTRY_OF_ALL), media_type=CONTENT_TYPE_LATEST)
 
 
-async def text_only(request: Request) -> None:
+async def reject_non_text(request: Request) -> None:
     """Refuse the character of the number 0, which is in no text and which the database cannot keep.
 
     And what is not UTF-8, as JSON between strangers is (RFC 8259, 8.1): in UTF-16 it is spelt otherwise.
@@ -96,7 +100,7 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-class Frame:
+class ResponseMiddleware:
     """Bounds every body, times every request by its route, and adds the headers that every answer has."""
 
     def __init__(self, app: ASGIApp) -> None:

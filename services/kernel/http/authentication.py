@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from contracts.event import Tenant
 from services.kernel.decider.decision import Actor
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 
 ALGORITHMS: Final = ["EdDSA", "Ed25519", "ES256"]
 ROLES: Final = frozenset({
@@ -23,11 +23,11 @@ ROLES: Final = frozenset({
 _LEEWAY_SECONDS: Final = 30
 
 
-class TokenMissing(No):
+class TokenMissing(ProblemError):
     """Sign in first: send a token in the header Authorization, as Bearer."""
 
 
-class TokenInvalid(No):
+class TokenInvalid(ProblemError):
     """This token cannot be used: sign in again."""
 
 
@@ -47,27 +47,27 @@ class Claims(BaseModel):
     acr: str = "none"
 
 
-class Principals:
+class TokenVerifier:
     """Verifies tokens against the issuer's public keys."""
 
     def __init__(self, keys: KeySet, audience: str) -> None:
         """Trust these keys for this audience."""
         self._keys = keys
         self._audience = audience
-        self._seen: dict[str, tuple[float, Actor]] = {}
+        self._verified: dict[str, tuple[float, Actor]] = {}
 
-    def actor(self, authorization: str | None) -> Actor:
+    def authenticate(self, authorization: str | None) -> Actor:
         """Return who bears the token; raise `TokenMissing` or `TokenInvalid`."""
         if not authorization or not authorization.lower().startswith("bearer "):
             raise TokenMissing
         token = authorization[7:].strip()
         now = datetime.now(UTC).timestamp()
-        known = self._seen.get(token)
+        known = self._verified.get(token)
         if known is None:
             known = self._verify(token, now)
-            if len(self._seen) > 10_000:  # noqa: PLR2004  a bound, no more
-                self._seen.clear()
-            self._seen[token] = known
+            if len(self._verified) > 10_000:  # noqa: PLR2004  a bound, no more
+                self._verified.clear()
+            self._verified[token] = known
         if known[0] + _LEEWAY_SECONDS < now:
             raise TokenInvalid("it has expired")
         return known[1]

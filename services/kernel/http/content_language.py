@@ -19,7 +19,7 @@ _RANGE: Final = re.compile(
 )
 
 
-class House:
+class DefaultLanguages:
     """The usual language of each municipality that has a model here, and of the installation."""
 
     def __init__(self, models: Iterable[CollaborationModel]) -> None:
@@ -27,11 +27,11 @@ class House:
         ordered = sorted(models, key=lambda model: model.version)
         self._of: Mapping[str, Language] = {model.municipality: model.languages[0] for model in ordered}
         spoken = set(self._of.values())
-        self._everywhere = spoken.pop() if len(spoken) == 1 else SOURCE
+        self._fallback = spoken.pop() if len(spoken) == 1 else SOURCE
 
     def language(self, tenant: str | None) -> Language:
         """Return a municipality's language; without one, the language that all have in common, or English."""
-        return self._of.get(tenant or "", self._everywhere)
+        return self._of.get(tenant or "", self._fallback)
 
 
 def language_of(request: Request) -> Language:
@@ -39,12 +39,12 @@ def language_of(request: Request) -> Language:
 
     The municipality is known once the token has been read (`request.state.tenant`).
     """
-    house: House = request.app.state.house
+    house: DefaultLanguages = request.app.state.house
     tenant: str | None = getattr(request.state, "tenant", None)
-    return liked(",".join(request.headers.getlist("accept-language")), house.language(tenant))
+    return preferred_language(",".join(request.headers.getlist("accept-language")), house.language(tenant))
 
 
-def liked(accept_language: str, house: Language) -> Language:
+def preferred_language(accept_language: str, defaults: Language) -> Language:
     """Return which of our languages an Accept-Language header likes best (RFC 9110, 12.5.4).
 
     Norwegian of any kind is answered in bokmål; whoever likes none of ours is answered in `house`.
@@ -52,10 +52,10 @@ def liked(accept_language: str, house: Language) -> Language:
     likings: dict[Language | None, float] = {}
     for language, quality in _ranges(accept_language):
         likings[language] = max(quality, likings.get(language, 0.0))
-    in_order = (*(language for language in likings if language), house, *LANGUAGES)
+    in_order = (*(language for language in likings if language), defaults, *LANGUAGES)
     wishes = {language: likings.get(language, likings.get(None, 0.0)) for language in in_order}
     best = max(in_order, key=wishes.__getitem__)
-    return best if wishes[best] > 0 else house
+    return best if wishes[best] > 0 else defaults
 
 
 def _ranges(accept_language: str) -> Iterator[tuple[Language | None, float]]:

@@ -8,17 +8,19 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 
 _FIRST: Final = date(1900, 1, 1)
 _LAST: Final = date(2199, 12, 31)
-_TOLD: Final = {"formatMinimum": _FIRST.isoformat(), "formatMaximum": _LAST.isoformat()}
+_INVALID: Final = {"formatMinimum": _FIRST.isoformat(), "formatMaximum": _LAST.isoformat()}
 
 
-def _spelt(said: object) -> object:
+def _checked_form(said: object) -> object:
     """Refuse a number where a day is meant: it would be read as seconds since 1970."""
     if not isinstance(said, str) or not re.match(r"\d{4}-\d{2}-\d{2}", said, re.ASCII):
         raise ValueError("write it as in 2026-02-28")
     return said
 
 
-Day = Annotated[date, Field(ge=_FIRST, le=_LAST, json_schema_extra={**_TOLD}), BeforeValidator(_spelt)]
+Day = Annotated[
+    date, Field(ge=_FIRST, le=_LAST, json_schema_extra={**_INVALID}), BeforeValidator(_checked_form)
+]
 """A day; a deadline after it, or the night before it, is still a day."""
 
 Moment = Annotated[
@@ -26,8 +28,8 @@ Moment = Annotated[
     Field(
         ge=datetime(_FIRST.year, 1, 1, tzinfo=UTC),
         lt=datetime(_LAST.year + 1, 1, 1, tzinfo=UTC),
-        json_schema_extra={**_TOLD},
+        json_schema_extra={**_INVALID},
     ),
-    BeforeValidator(_spelt),
+    BeforeValidator(_checked_form),
 ]
 """A moment, in whichever time zone."""

@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 
 from services.kernel.http.problems import MEDIA
 
-_OF_COMMANDS: Final[Mapping[str, Mapping[str, Any]]] = {
+_COMMAND_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "if-match": {"schema": {"type": "string", "pattern": '^(W/)?"[0-9]{1,18}"$'}},
     "idempotency-key": {"required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 200}},
 }
-_ALWAYS: Final[Mapping[int, str]] = {
+_COMMON_PROBLEMS: Final[Mapping[int, str]] = {
     401: "There is no token, or none that is good.",
     403: "The actor has no right to this.",
     404: "There is nothing with this id.",
@@ -21,7 +21,7 @@ _ALWAYS: Final[Mapping[int, str]] = {
     500: "A bug, or a key or a sealed value that cannot be used: nothing was changed.",
     503: "Something does not answer or is not known for sure: try again.",
 }
-_TO_COMMANDS: Final[Mapping[int, str]] = {
+_COMMAND_PROBLEMS: Final[Mapping[int, str]] = {
     400: "The body is not JSON, or there is no Idempotency-Key.",
     409: "A rule of the service says no.",
     412: "It was changed after it was seen.",
@@ -47,7 +47,7 @@ class Problem(BaseModel):
     errors: list[WrongField] = []
 
 
-class Documented(FastAPI):
+class DocumentedApp(FastAPI):
     """An application whose document tells every no."""
 
     def openapi(self) -> dict[str, Any]:
@@ -55,8 +55,8 @@ class Documented(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             for method, call in _calls(document):
-                _tell(call, command=method != "get")
-            _tell_shapes(document)
+                _describe_call(call, command=method != "get")
+            _describe_schemas(document)
         return super().openapi()
 
 
@@ -65,17 +65,17 @@ def _calls(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from methods.items()
 
 
-def _tell(call: dict[str, Any], *, command: bool) -> None:
+def _describe_call(call: dict[str, Any], *, command: bool) -> None:
     """Say of one call what the frame adds to it."""
-    for status in {**_ALWAYS, **_TO_COMMANDS} if command else _ALWAYS:
+    for status in {**_COMMON_PROBLEMS, **_COMMAND_PROBLEMS} if command else _COMMON_PROBLEMS:
         call["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
     if not command:
-        call["parameters"] = [one for one in call["parameters"] if one["name"] not in _OF_COMMANDS]
+        call["parameters"] = [one for one in call["parameters"] if one["name"] not in _COMMAND_HEADERS]
     for one in call["parameters"]:
-        one.update(_OF_COMMANDS.get(one["name"], {}))
+        one.update(_COMMAND_HEADERS.get(one["name"], {}))
 
 
-def _no(status: int, why: str) -> dict[str, Any]:
+def _problem_response(status: int, why: str) -> dict[str, Any]:
     headers = {"Content-Language": "The language of the sentence."}
     if status == 401:  # noqa: PLR2004  HTTP's number
         headers["WWW-Authenticate"] = "How to sign in."
@@ -91,7 +91,7 @@ def _no(status: int, why: str) -> dict[str, Any]:
     }
 
 
-def _tell_shapes(document: dict[str, Any]) -> None:
+def _describe_schemas(document: dict[str, Any]) -> None:
     """Put in the shape of a problem for that of the framework, and say how to sign in."""
     components = document["components"]
     shapes = components["schemas"]
@@ -103,7 +103,8 @@ def _tell_shapes(document: dict[str, Any]) -> None:
         shape.pop("$defs", None)
         shapes[kind.__name__] = shape
     components["responses"] = {
-        str(status): _no(status, why) for status, why in sorted({**_ALWAYS, **_TO_COMMANDS}.items())
+        str(status): _problem_response(status, why)
+        for status, why in sorted({**_COMMON_PROBLEMS, **_COMMAND_PROBLEMS}.items())
     }
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     document["security"] = [{"token": []}]

@@ -15,39 +15,39 @@ from services.kernel import metrics
 from services.kernel.clock import ClockBackwards
 from services.kernel.errors import (
     ConsentUnknown,
-    KeyMissing,
-    KeyReused,
-    Missing,
-    No,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
     NotAllowed,
+    NotFound,
+    PreconditionRequired,
+    ProblemError,
     Refused,
-    Stale,
-    VersionMissing,
+    VersionConflict,
 )
 from services.kernel.http.authentication import TokenInvalid, TokenMissing
 from services.kernel.http.content_language import language_of
-from services.kernel.http.translations import context_of, said_in
+from services.kernel.http.translations import context_of, translate
 from services.kernel.logging import log
-from services.kernel.postgres.connections import passes
-from services.kernel.privacy.encryption import SealBroken
-from services.kernel.privacy.key_store import KeyStoreBroken, KeyStoreSilent
+from services.kernel.postgres.connections import is_transient
+from services.kernel.privacy.encryption import DecryptionFailed
+from services.kernel.privacy.key_store import KeyStoreMismatch, KeyStoreUnavailable
 
-_STATUS: Final[Mapping[type[No], int]] = {
+_STATUS: Final[Mapping[type[ProblemError], int]] = {
     TokenMissing: 401,
     TokenInvalid: 401,
     NotAllowed: 403,
-    Missing: 404,
-    Stale: 412,
-    VersionMissing: 428,
-    KeyMissing: 400,
-    KeyReused: 422,
+    NotFound: 404,
+    VersionConflict: 412,
+    PreconditionRequired: 428,
+    IdempotencyKeyMissing: 400,
+    IdempotencyKeyReused: 422,
     ConsentUnknown: 503,
     ClockBackwards: 409,
-    KeyStoreSilent: 503,
-    KeyStoreBroken: 500,
-    SealBroken: 500,
+    KeyStoreUnavailable: 503,
+    KeyStoreMismatch: 500,
+    DecryptionFailed: 500,
     Refused: 409,
-    No: 400,
+    ProblemError: 400,
 }
 MEDIA: Final = "application/problem+json"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}|\[key\]")
@@ -59,59 +59,59 @@ TITLES: Final = {
 OTHER_TITLE: Final = "This cannot be done."
 
 
-class BodyUnreadable(No):
+class BodyUnreadable(ProblemError):
     """The body is not JSON: send an object, with the content type application/json."""
 
 
-class BodyNotUnderstood(No):
+class BodyNotUnderstood(ProblemError):
     """Some fields are missing or are not as agreed: see `errors`."""
 
 
-class TryLater(No):
+class TryLater(ProblemError):
     """Something that we need does not answer: try again with the same Idempotency-Key."""
 
 
-class Bug(No):
+class Bug(ProblemError):
     """This should not have happened: nothing was changed; it was noted without what you sent."""
 
 
 def answer_problems(app: FastAPI) -> None:
     """Let an application answer every no with a problem document; `Frame` answers the rest."""
-    app.add_exception_handler(No, _no)
-    app.add_exception_handler(RequestValidationError, _not_understood)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ProblemError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    app.add_exception_handler(HTTPException, _answer_http)
 
 
-async def _no(request: Request, fault: Exception) -> JSONResponse:
-    no = fault if isinstance(fault, No) else Bug()
+async def _answer_error(request: Request, fault: Exception) -> JSONResponse:
+    no = fault if isinstance(fault, ProblemError) else Bug()
     kind = type(no)
     status = next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
-    metrics.REFUSED.labels("http", no.slug()).inc()
+    metrics.REFUSED.labels("http", no.code()).inc()
     headers = {}
     if status == 401:  # noqa: PLR2004  HTTP's number
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:  # noqa: PLR2004  HTTP's number
         headers["Retry-After"] = "5"
-    return _problem(request, status, kind, {"detail": no.hint}, headers)
+    return _problem(request, status, kind, {"detail": no.detail}, headers)
 
 
-async def _not_understood(request: Request, fault: Exception) -> JSONResponse:
+async def _answer_validation(request: Request, fault: Exception) -> JSONResponse:
     faults = fault.errors() if isinstance(fault, RequestValidationError) else []
     if any(entry["type"] == "json_invalid" for entry in faults):
         return _problem(request, 400, BodyUnreadable)
     errors = [
-        {"at": "/".join(map(_named, entry["loc"])), "what": entry["type"], "hint": entry["msg"]}
+        {"at": "/".join(map(_field_name, entry["loc"])), "what": entry["type"], "hint": entry["msg"]}
         for entry in faults
     ]
     return _problem(request, 422, BodyNotUnderstood, {"errors": errors})
 
 
-def _named(part: object) -> str:
+def _field_name(part: object) -> str:
     """Return a part of a place; a key that is no name of a field was made up, and may hold anything."""
     return str(part) if isinstance(part, int) or _NAME.fullmatch(str(part)) else "?"
 
 
-async def _http(request: Request, fault: Exception) -> JSONResponse:
+async def _answer_http(request: Request, fault: Exception) -> JSONResponse:
     status = fault.status_code if isinstance(fault, HTTPException) else 500
     if status == 400:  # noqa: PLR2004  HTTP's number; the framework's, of a body that its parser breaks on
         return _problem(request, 400, BodyUnreadable)
@@ -138,7 +138,7 @@ def title_of(status: int) -> tuple[str, str]:
 
 def answer_to(request: Request, fault: Exception) -> JSONResponse:
     """Return the answer to what no rule foresaw: a wire that broke, or a bug."""
-    if passes(fault):
+    if is_transient(fault):
         log.warning("request_failed", kind=type(fault).__name__)
         return _problem(request, 503, TryLater, headers={"Retry-After": "1"})
     metrics.BUGS.labels("http", type(fault).__name__).inc()
@@ -149,12 +149,12 @@ def answer_to(request: Request, fault: Exception) -> JSONResponse:
 def _problem(
     request: Request,
     status: int,
-    kind: type[No],
+    kind: type[ProblemError],
     more: Mapping[str, Any] = MappingProxyType({}),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return the problem document of a kind of no."""
-    return _document(request, status, kind.slug(), (context_of(kind), kind.sentence()), more, headers)
+    return _document(request, status, kind.code(), (context_of(kind), kind.title()), more, headers)
 
 
 def _document(
@@ -166,7 +166,7 @@ def _document(
     headers: Mapping[str, str] | None,
 ) -> JSONResponse:
     """Return a problem document in the language of the request; it repeats nothing that was sent."""
-    title, language = said_in(language_of(request), *said)
+    title, language = translate(language_of(request), *said)
     body = {"type": f"urn:samspil:problem:{slug}", "title": title, "status": status}
     body.update({name: value for name, value in more.items() if value})
     spoken = {"Content-Language": language, "Vary": "Accept-Language"}

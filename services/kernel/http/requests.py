@@ -16,36 +16,36 @@ from pydantic import BaseModel
 from contracts.event import municipality_stream
 from contracts.model import CollaborationModel
 from contracts.model_parts import Language
-from services.kernel.decider.decision import Actor, Look
+from services.kernel.decider.decision import Actor, ReadRequest
 from services.kernel.decider.service import Tx
 from services.kernel.errors import (
     ConsentUnknown,
-    KeyMissing,
-    KeyReused,
-    Missing,
-    No,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
     NotAllowed,
-    VersionMissing,
+    NotFound,
+    PreconditionRequired,
+    ProblemError,
 )
 from services.kernel.http.content_language import language_of
 from services.kernel.ids import new_id
 from services.kernel.privacy.request_digests import unkeyed
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Asked, Note, Outcome
+from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope
 from services.kernel.streams.processor import RETRIES
-from services.kernel.streams.store import Key
+from services.kernel.streams.store import IdempotencyRecord
 from services.kernel.tracing import command_span
 
 _LONGEST_KEY: Final = 200
 _LONGEST_VERSION: Final = 18
-_PATIENCE_SECONDS: Final = 5.0
+_POOL_WAIT_SECONDS: Final = 5.0
 _RECKONED: Final = 5
 """The version of those ids that are made from a name (RFC 9562)."""
 
 T = TypeVar("T")
 
 
-class Done(BaseModel):
+class CommandResult(BaseModel):
     """A command was carried out, or had been before."""
 
     id: UUID
@@ -53,7 +53,7 @@ class Done(BaseModel):
     made: UUID | None = None
 
 
-class Seen(Struct, frozen=True):
+class StreamView(Struct, frozen=True):
     """What a stream holds, for somebody who may see it."""
 
     state: Any
@@ -61,7 +61,7 @@ class Seen(Struct, frozen=True):
     private: Mapping[str, Any]
 
 
-class Desk:
+class RequestContext:
     """One request at one service."""
 
     def __init__(
@@ -89,139 +89,145 @@ class Desk:
         self._response.headers["Vary"] = "Accept-Language"
         return language
 
-    def need(self, *roles: str) -> None:
+    def require_role(self, *roles: str) -> None:
         """Raise `NotAllowed` unless the actor has one of the roles."""
         if self.actor.role not in roles:
             raise NotAllowed(f"this is for: {', '.join(roles)}")
 
-    async def do(
-        self, stream_id: UUID, command: Any, *, made: UUID | None = None, fresh: bool = False
-    ) -> Done:
+    async def execute(
+        self, stream_id: UUID, command: Any, *, created: UUID | None = None, any_version: bool = False
+    ) -> CommandResult:
         """Carry out a command once, however often it is sent under its key.
 
         `made` is the id of what the command makes within its stream. With `fresh` no version is needed.
         Raises the command's refusal, `NotAllowed` (which is noted in the trail), `Stale`, `VersionMissing`,
         `KeyMissing`, `KeyReused`, and `Missing` where the stream is another municipality's own.
         """
-        if self._is_anothers(stream_id):
-            raise Missing
-        key = self._key()
-        request = await self._said()
+        if self._belongs_to_another_tenant(stream_id):
+            raise NotFound
+        key = self._idempotency_key()
+        request = await self._request_text()
         with self._span(command):
-            asked = self._asked(stream_id, command, fresh=fresh)
+            asked = self._envelope(stream_id, command, any_version=any_version)
             async with self._connection() as tx:
-                fingerprint = await self._runtime.fingerprints.of(tx, self.actor.tenant, request)
+                fingerprint = await self._runtime.request_digests.digest(tx, self.actor.tenant, request)
                 try:
-                    done = await self._attempt(tx, asked, key, fingerprint, made)
-                except (No, asyncpg.UniqueViolationError) as fault:
-                    before = await self._had_been_done(tx, key, (fingerprint, unkeyed(request)))
+                    done = await self._attempt(tx, asked, key, fingerprint, created)
+                except (ProblemError, asyncpg.UniqueViolationError) as fault:
+                    before = await self._stored_answer(tx, key, (fingerprint, unkeyed(request)))
                     if before is None and isinstance(fault, NotAllowed):
-                        await self._note_refusal(tx, stream_id, type(command).__name__)
+                        await self._record_denial(tx, stream_id, type(command).__name__)
                     if before is None:
                         raise
                     done = before
         self._response.headers["ETag"] = f'"{done.version}"'
         return done
 
-    async def look(self, stream_id: UUID, what: tuple[str, ...], purpose: str) -> Seen:
+    async def read_private(self, stream_id: UUID, what: tuple[str, ...], purpose: str) -> StreamView:
         """Return a stream with its private values; the look is in the trail before anything is returned.
 
         Raises `Missing` and `NotAllowed`.
         """
-        with self._span(Look(what)):
-            return await self._look(stream_id, what, purpose)
+        with self._span(ReadRequest(what)):
+            return await self._read_private(stream_id, what, purpose)
 
-    async def _look(self, stream_id: UUID, what: tuple[str, ...], purpose: str) -> Seen:
+    async def _read_private(self, stream_id: UUID, what: tuple[str, ...], purpose: str) -> StreamView:
         async with self._connection() as tx:
-            seen = await self._see(tx, stream_id, what)
-            opened = await self._runtime.step.known.keyring.open_streams(tx, [stream_id])
-            looked = self._runtime.service.looked(case_id=stream_id, what=what, purpose=purpose)
-            await self._note(tx, looked)
-        return Seen(seen.state, seen.version, opened.get(stream_id, {}))
+            seen = await self._authorized_view(tx, stream_id, what)
+            opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [stream_id])
+            looked = self._runtime.service.access_event(case_id=stream_id, what=what, purpose=purpose)
+            await self._append(tx, looked)
+        return StreamView(seen.state, seen.version, opened.get(stream_id, {}))
 
-    async def state(self, stream_id: UUID, what: tuple[str, ...] = ("status",)) -> Seen:
+    async def read(self, stream_id: UUID, what: tuple[str, ...] = ("status",)) -> StreamView:
         """Return a stream without its private values; raise `Missing` and `NotAllowed`."""
         async with self._connection() as tx:
-            return await self._see(tx, stream_id, what)
+            return await self._authorized_view(tx, stream_id, what)
 
-    async def ask(self, query: Callable[..., Awaitable[T]], **given: Any) -> T:
+    async def query(self, query: Callable[..., Awaitable[T]], **given: Any) -> T:
         """Run a query of the service's store for the actor's municipality."""
         async with self._connection() as tx, tx.transaction(readonly=True):
             return await query(tx, tenant=self.actor.tenant, **given)
 
-    async def need_consents_known(self, stream_ids: Collection[UUID]) -> None:
+    async def require_fresh_consents(self, stream_ids: Collection[UUID]) -> None:
         """Raise `ConsentUnknown` unless the consents of all these streams are known for sure."""
         if not stream_ids:
             return
         async with self._connection() as tx:
-            if set(stream_ids) - await self._runtime.step.surely(tx, list(set(stream_ids))):
+            if set(stream_ids) - await self._runtime.processor.with_fresh_consents(tx, list(set(stream_ids))):
                 raise ConsentUnknown
 
-    def _is_anothers(self, stream_id: UUID) -> bool:
+    def _belongs_to_another_tenant(self, stream_id: UUID) -> bool:
         """Return whether a stream is that of another municipality, which whoever came first could take."""
         own = stream_id == municipality_stream(self.actor.tenant)
         return stream_id.version == _RECKONED and not own and stream_id in _municipalities()
 
     def _connection(self) -> "PoolAcquireContext[Any]":
         """Return a connection; whoever gets none within a while is told to come again."""
-        return self._runtime.pool.acquire(timeout=_PATIENCE_SECONDS)
+        return self._runtime.pool.acquire(timeout=_POOL_WAIT_SECONDS)
 
-    async def _see(self, tx: Tx, stream_id: UUID, what: tuple[str, ...]) -> Seen:
+    async def _authorized_view(self, tx: Tx, stream_id: UUID, what: tuple[str, ...]) -> StreamView:
         try:
-            row = await self._runtime.step.look(tx, self._asked(stream_id, Look(what)))
+            row = await self._runtime.processor.read_authorized(
+                tx, self._envelope(stream_id, ReadRequest(what))
+            )
         except NotAllowed:
-            await self._note_refusal(tx, stream_id, "look")
+            await self._record_denial(tx, stream_id, "look")
             raise
         self._response.headers["ETag"] = f'"{row.version}"'
-        return Seen(row.state, row.version, {})
+        return StreamView(row.state, row.version, {})
 
-    async def _attempt(self, tx: Tx, asked: Asked, key: str, fingerprint: bytes, made: UUID | None) -> Done:
+    async def _attempt(
+        self, tx: Tx, envelope: Envelope, key: str, request_digest: bytes, created: UUID | None
+    ) -> CommandResult:
         """Apply a command and store its answer in one transaction, again where another writer was faster."""
-        step = self._runtime.step
-        done: list[Done] = []
+        step = self._runtime.processor
+        done: list[CommandResult] = []
 
-        def answer(outcome: Outcome) -> Key:
-            row = outcome.rows[asked.stream_id]
-            done[:] = [Done(id=row.stream_id, version=row.version + row.changed, made=made)]
-            return Key(self.actor.tenant, self.actor.id, key, fingerprint, done[0].model_dump_json())
+        def answer(result: BatchResult) -> IdempotencyRecord:
+            row = result.streams[envelope.stream_id]
+            done[:] = [CommandResult(id=row.stream_id, version=row.version + row.changed, made=created)]
+            return IdempotencyRecord(
+                self.actor.tenant, self.actor.id, key, request_digest, done[0].model_dump_json()
+            )
 
         for attempt in range(RETRIES):
             try:
-                await step.once(tx, [asked], key=answer)
+                await step.process_once(tx, [envelope], key=answer)
                 return done[0]
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES:
                     raise
-                await step.pause(attempt)
+                await step.pause_before_retry(attempt)
         raise AssertionError
 
-    async def _had_been_done(self, tx: Tx, key: str, fingerprints: tuple[bytes, ...]) -> Done | None:
-        row = await tx.fetchrow(_ANSWERED, self.actor.tenant, self.actor.id, key)
+    async def _stored_answer(self, tx: Tx, key: str, digests: tuple[bytes, ...]) -> CommandResult | None:
+        row = await tx.fetchrow(_READ_STORED_ANSWER, self.actor.tenant, self.actor.id, key)
         if row is None:
             return None
-        if row["fingerprint"] not in fingerprints:
-            raise KeyReused
-        return Done.model_validate_json(row["answer"])
+        if row["fingerprint"] not in digests:
+            raise IdempotencyKeyReused
+        return CommandResult.model_validate_json(row["answer"])
 
-    async def _note_refusal(self, tx: Tx, stream_id: UUID, wanted: str) -> None:
-        refused = self._runtime.service.refused(
-            case_id=stream_id, wanted=_snake(wanted), slug=NotAllowed.slug().replace("-", "_")
+    async def _record_denial(self, tx: Tx, stream_id: UUID, wanted: str) -> None:
+        refused = self._runtime.service.denied_event(
+            case_id=stream_id, wanted=_snake(wanted), slug=NotAllowed.code().replace("-", "_")
         )
-        await self._note(tx, refused)
+        await self._append(tx, refused)
 
-    async def _note(self, tx: Tx, event: Any) -> None:
-        asked = self._asked(looks_of(self.actor), Note(event))
-        await self._runtime.step.apply(tx, [asked])
+    async def _append(self, tx: Tx, event: Any) -> None:
+        asked = self._envelope(access_stream(self.actor), AppendEvent(event))
+        await self._runtime.processor.process(tx, [asked])
 
     @contextmanager
-    def _span(self, asked: object) -> Iterator[None]:
+    def _span(self, envelope: object) -> Iterator[None]:
         """Record what is asked; whatever is told while the block runs carries its trace on."""
-        with command_span(self._runtime.service.name, asked, self._request.headers) as self._traceparent:
+        with command_span(self._runtime.service.name, envelope, self._request.headers) as self._traceparent:
             yield
 
-    def _asked(self, stream_id: UUID, body: Any, *, fresh: bool = True) -> Asked:
+    def _envelope(self, stream_id: UUID, body: Any, *, any_version: bool = True) -> Envelope:
         cause = str(new_id())
-        return Asked(
+        return Envelope(
             stream_id,
             self.actor.tenant,
             body,
@@ -230,30 +236,30 @@ class Desk:
             cause,
             cause,
             self._traceparent,
-            self._expects(),
-            fresh,
+            self._expected_version(),
+            any_version,
         )
 
-    def _expects(self) -> int | None:
+    def _expected_version(self) -> int | None:
         if self._seen_version is None:
             return None
         text = self._seen_version.strip().removeprefix("W/").strip('"')
         if not text.isascii() or not text.isdigit() or len(text) > _LONGEST_VERSION:
-            raise VersionMissing('If-Match holds a version as in "7"')
+            raise PreconditionRequired('If-Match holds a version as in "7"')
         return int(text)
 
-    def _key(self) -> str:
+    def _idempotency_key(self) -> str:
         key = self._request.headers.get("idempotency-key", "")
         if not 0 < len(key) <= _LONGEST_KEY:
-            raise KeyMissing(f"1 to {_LONGEST_KEY} characters")
+            raise IdempotencyKeyMissing(f"1 to {_LONGEST_KEY} characters")
         return key
 
-    async def _said(self) -> bytes:
+    async def _request_text(self) -> bytes:
         """Return what the request asks, by which a repetition is told from another request."""
         return f"{self._request.method} {self._request.url.path}\n".encode() + await self._request.body()
 
 
-def looks_of(actor: Actor) -> UUID:
+def access_stream(actor: Actor) -> UUID:
     """Return the stream of an actor's looks in one municipality."""
     return uuid5(NAMESPACE_URL, f"urn:samspil:looks:{actor.tenant}:{actor.id}")
 
@@ -264,7 +270,7 @@ def _municipalities() -> frozenset[UUID]:
     return frozenset(municipality_stream(f"{code:04}") for code in range(10_000))
 
 
-def at(service: str) -> Callable[..., Awaitable[Desk]]:
+def request_context(service: str) -> Callable[..., Awaitable[RequestContext]]:
     """Return the dependency that serves a request at a service."""
 
     async def desk(
@@ -278,10 +284,10 @@ def at(service: str) -> Callable[..., Awaitable[Desk]]:
         accept_language: Annotated[  # noqa: ARG001  the same
             str | None, Header(description="da, nb or en; else it is the municipality's own language.")
         ] = None,
-    ) -> Desk:
-        actor = request.app.state.principals.actor(authorization)
+    ) -> RequestContext:
+        actor = request.app.state.token_verifier.authenticate(authorization)
         request.state.tenant = actor.tenant
-        return Desk(request.app.state.runtimes[service], actor, request, response, if_match)
+        return RequestContext(request.app.state.runtimes[service], actor, request, response, if_match)
 
     desk.__name__ = f"desk_of_{service}"
     return desk
@@ -291,6 +297,6 @@ def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
-_ANSWERED: Final = """
+_READ_STORED_ANSWER: Final = """
 select fingerprint, answer from command_keys where tenant = $1 and actor = $2 and key = $3
 """

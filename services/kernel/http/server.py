@@ -16,11 +16,11 @@ from joserfc.errors import JoseError
 from contracts.model import CollaborationModel, ModelError, load_models, model_folder
 from services.kernel.clock import Clock
 from services.kernel.decider.service import Service
-from services.kernel.errors import No
-from services.kernel.http.application import application, serve_on
-from services.kernel.http.authentication import Principals, read_keys
+from services.kernel.errors import ProblemError
+from services.kernel.http.application import application, mount
+from services.kernel.http.authentication import TokenVerifier, read_keys
 from services.kernel.logging import log
-from services.kernel.privacy.key_store import FileKms, Kms
+from services.kernel.privacy.key_store import FileKeyStore, KeyStore
 from services.kernel.privacy.vault import vault
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings, SettingsFault
@@ -29,7 +29,7 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 400_000
 _GRACE_SECONDS: Final = 10
 
 
-class PortTaken(No):
+class PortTaken(ProblemError):
     """This port cannot be had: choose another, with --port or SAMSPIL_PORT."""
 
 
@@ -42,18 +42,18 @@ def models_of(settings: Settings) -> Mapping[str, CollaborationModel]:
 
 
 @asynccontextmanager
-async def kms_of(settings: Settings) -> AsyncIterator[Kms]:
+async def key_store_of(settings: Settings) -> AsyncIterator[KeyStore]:
     """Open the key store that the settings name while the block runs."""
     if settings.vault_url:
-        async with vault(settings) as kms:
-            yield kms
+        async with vault(settings) as key_store:
+            yield key_store
     elif settings.kek is not None:
-        yield FileKms(settings.kek, mode=settings.mode)
+        yield FileKeyStore(settings.kek, mode=settings.mode)
     else:
         raise SettingsFault("SAMSPIL_VAULT_URL: name the Vault or OpenBao that keeps the keys")
 
 
-def principals_of(settings: Settings) -> Principals:
+def token_verifier_of(settings: Settings) -> TokenVerifier:
     """Return who verifies tokens; raise `SettingsFault`."""
     if settings.issuer_keys is None:
         raise SettingsFault("SAMSPIL_ISSUER_KEYS: name the file with the issuer's public keys (JWKS)")
@@ -63,7 +63,7 @@ def principals_of(settings: Settings) -> Principals:
         why = str(fault.strerror) if isinstance(fault, OSError) else "it holds no public keys (RFC 7517)"
         hint = f"SAMSPIL_ISSUER_KEYS names {settings.issuer_keys}, which cannot be used: {why}"
         raise SettingsFault(hint) from None
-    return Principals(keys, settings.audience)
+    return TokenVerifier(keys, settings.audience)
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def running(
     settings: Settings,
     *,
     clock: Clock,
-    kms: Kms,
+    key_store: KeyStore,
     database_of: Callable[[str], str] | None = None,
 ) -> AsyncIterator[dict[str, Runtime]]:
     """Run services while the block runs; `database_of` gives each its own connection string."""
@@ -85,20 +85,20 @@ async def running(
             else settings.model_copy(update={"database": database_of(service.name)}),
             clock=clock,
             models=models,
-            kms=kms,
+            key_store=key_store,
         )
         for service in services
     }
     began = list(runtimes.values())
     try:
         await asyncio.gather(*(runtime.start() for runtime in began))
-        settle_garbage()
+        tune_garbage_collector()
         yield runtimes
     finally:
         await asyncio.gather(*(runtime.stop() for runtime in began))
 
 
-def settle_garbage() -> None:
+def tune_garbage_collector() -> None:
     """Let the collector pass by what lives as long as the process, and look at the rest seldom."""
     gc.collect()
     gc.freeze()
@@ -110,7 +110,7 @@ def app_of(services: Sequence[Service]) -> FastAPI:
     return application(services, version("samspil"))
 
 
-def door_of(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
     """Take an address, at which nobody is let in yet; raise `PortTaken`."""
     with ExitStack() as unless_taken:
         try:
@@ -124,7 +124,7 @@ def door_of(host: str, port: int) -> socket.socket:
     return door
 
 
-async def serve(app: FastAPI, door: socket.socket, *, stopping: asyncio.Event) -> None:
+async def serve(app: FastAPI, listener: socket.socket, *, stopping: asyncio.Event) -> None:
     """Answer HTTP at a door until told to stop, then let requests under way end; raise `PortTaken`."""
     config = uvicorn.Config(
         app,
@@ -138,7 +138,7 @@ async def serve(app: FastAPI, door: socket.socket, *, stopping: asyncio.Event) -
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server._serve([door]))  # noqa: SLF001  `serve` would take our signals
+    task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001  `serve` would take our signals
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
     if task in done and not stopping.is_set():
@@ -161,13 +161,13 @@ async def run_services(services: Sequence[Service], settings: Settings, clock: C
     """Run services in production shape until a signal comes."""
     stopping = stop_on_signals()
     app = app_of(services)
-    principals = principals_of(settings)
-    with door_of(settings.host, settings.port) as door:
+    token_verifier = token_verifier_of(settings)
+    with listening_socket(settings.host, settings.port) as door:
         async with (
-            kms_of(settings) as kms,
-            running(services, settings, clock=clock, kms=kms) as runtimes,
+            key_store_of(settings) as key_store,
+            running(services, settings, clock=clock, key_store=key_store) as runtimes,
         ):
-            serve_on(app, runtimes, principals)
+            mount(app, runtimes, token_verifier)
             log.info("serving", services=sorted(runtimes), port=settings.port)
             await serve(app, door, stopping=stopping)
     log.info("stopped")

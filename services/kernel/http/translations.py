@@ -7,19 +7,19 @@ from typing import Final
 from babel.messages.pofile import read_po
 
 from contracts.model_parts import LANGUAGES, Language
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 from services.kernel.http.content_language import SOURCE
 
 FOLDER: Final = Path(__file__).parents[2] / "translations"
 TRANSLATED: Final = tuple(language for language in LANGUAGES if language != SOURCE)
 
 
-def context_of(kind: type[No]) -> str:
+def context_of(kind: type[ProblemError]) -> str:
     """Return under which name a refusal's sentence stands in the catalogues: `referral/consent-missing`."""
-    return f"{kind.__module__.split('.')[1]}/{kind.slug()}"
+    return f"{kind.__module__.split('.')[1]}/{kind.code()}"
 
 
-def read_words(language: Language) -> Mapping[tuple[str, str], str]:
+def read_translations(language: Language) -> Mapping[tuple[str, str], str]:
     """Return the sentences of a language by context and English sentence, those in doubt left out."""
     with (FOLDER / f"{language}.po").open("rb") as file:
         catalogue = read_po(file)
@@ -30,11 +30,11 @@ def read_words(language: Language) -> Mapping[tuple[str, str], str]:
     }
 
 
-WORDS: Final = {language: read_words(language) for language in TRANSLATED}
+TRANSLATIONS: Final = {language: read_translations(language) for language in TRANSLATED}
 """The sentences by language."""
 
 
-def said_in(language: Language, context: str, sentence: str) -> tuple[str, Language]:
+def translate(language: Language, context: str, sentence: str) -> tuple[str, Language]:
     """Return a sentence and the language that it is in: English where its catalogue does not have it."""
-    translated = WORDS[language].get((context, sentence)) if language in WORDS else None
+    translated = TRANSLATIONS[language].get((context, sentence)) if language in TRANSLATIONS else None
     return (translated, language) if translated else (sentence, SOURCE)

@@ -11,21 +11,21 @@ from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLScram512
 
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 from services.kernel.settings import Settings
 
 HEARTBEAT_MS: Final = 1_000
 REQUEST_MS: Final = 10_000
-_ASK_SECONDS: Final = 3.0
+_RESPONSE_SECONDS: Final = 3.0
 _START_SECONDS: Final = 20.0
 LARGEST_BATCH: Final = 1024 * 1024
 EMBEDDED_WAIT_MS: Final = 20
 
 
-Made = TypeVar("Made", AIOKafkaProducer, AIOKafkaConsumer, AIOKafkaAdminClient)
+ClientT = TypeVar("ClientT", AIOKafkaProducer, AIOKafkaConsumer, AIOKafkaAdminClient)
 
 
-class BrokerUnreachable(No):
+class BrokerUnreachable(ProblemError):
     """The broker cannot be reached: check its address, its certificate and the credentials."""
 
 
@@ -33,7 +33,7 @@ class NoBroker(BrokerUnreachable):
     """No broker is named: set SAMSPIL_BOOTSTRAP, or name a data folder with --data."""
 
 
-class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
+class CancelSafeClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
     """aiokafka's client, which when cancelled first ends what it begins with (see DECISIONS)."""
 
     async def bootstrap(self) -> None:
@@ -48,21 +48,25 @@ class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
             raise
 
 
-def tidy(made: Made) -> Made:
+def close_on_cancel(made: ClientT) -> ClientT:
     """Let a client of aiokafka leave nothing open where its start is cancelled."""
     client = made.client if isinstance(made, AIOKafkaProducer) else made._client  # noqa: SLF001  it has no other way
-    client.__class__ = Client
+    client.__class__ = CancelSafeClient
     return made
 
 
 def consumer(settings: Settings, **how: Any) -> AIOKafkaConsumer:
     """Return a consumer in no group, not yet started."""
-    return tidy(AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, **how, **client_security(settings)))
+    return close_on_cancel(
+        AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, **how, **client_security(settings))
+    )
 
 
 def admin(settings: Settings) -> AIOKafkaAdminClient:
     """Return an administration client, not yet started."""
-    return tidy(AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **client_security(settings)))
+    return close_on_cancel(
+        AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, **client_security(settings))
+    )
 
 
 def producer(settings: Settings) -> AIOKafkaProducer:
@@ -76,7 +80,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
         metadata_max_age_ms=60_000,
         **client_security(settings),
     )
-    return tidy(made)
+    return close_on_cancel(made)
 
 
 def subscriber_options(settings: Settings) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def faststream_broker(settings: Settings) -> KafkaBroker:
     )
 
 
-async def started(made: Made, settings: Settings) -> Made:
+async def start_client(made: ClientT, settings: Settings) -> ClientT:
     """Start a client; raise `BrokerUnreachable`, with nothing left open, where it cannot be.
 
     One that was told of a single broker asks no other, for ever; the next begins at all addresses again.
@@ -118,17 +122,17 @@ async def started(made: Made, settings: Settings) -> Made:
         async with asyncio.timeout(_START_SECONDS):
             await made.start()
     except (KafkaError, OSError) as fault:
-        await _ended(made)
+        await _stop_client(made)
         if not settings.bootstrap:
             raise NoBroker from None
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     except BaseException:
-        await _ended(made)
+        await _stop_client(made)
         raise
     return made
 
 
-async def _ended(made: Any) -> None:
+async def _stop_client(made: Any) -> None:
     await (made.close() if isinstance(made, AIOKafkaAdminClient) else made.stop())
 
 
@@ -137,10 +141,10 @@ def is_open(client: Any) -> bool:
     return client._sync_task is not None  # noqa: SLF001  it has no other sign
 
 
-async def answers(client: Any) -> bool:
+async def broker_responds(client: Any) -> bool:
     """Return whether the broker answers over the connections of a client that is open."""
     try:
-        async with asyncio.timeout(_ASK_SECONDS):
+        async with asyncio.timeout(_RESPONSE_SECONDS):
             await client.fetch_all_metadata()
     except (KafkaError, OSError, TimeoutError):
         return False

@@ -30,7 +30,7 @@ Headers = list[tuple[str, bytes]]
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 
-class Meta(Struct, frozen=True, array_like=True, gc=False):
+class EventMetadata(Struct, frozen=True, array_like=True, gc=False):
     """What the log keeps of an event beside its place, type and body; ids as they are spelt."""
 
     time: datetime
@@ -50,7 +50,7 @@ class Message(Struct, frozen=True, gc=False):
     headers: Headers
 
 
-class Told(Struct, frozen=True, gc=False):
+class OutgoingEvent(Struct, frozen=True, gc=False):
     """An event on its way out; its headers are made where it is sent, to be gone again at once."""
 
     event_id: str
@@ -58,15 +58,15 @@ class Told(Struct, frozen=True, gc=False):
     seq: int
     tenant: str
     type: str
-    meta: Meta
+    metadata: EventMetadata
     data: bytes
-    history: int = 0
+    timeline: int = 0
 
     def message(self) -> Message:
         """Return the event as a message."""
-        made = message_of(self.event_id, self.key, self.seq, self.tenant, self.type, self.meta, self.data)
-        if self.history:
-            made.headers.append(("ce_history", b"%d" % self.history))
+        made = message_of(self.event_id, self.key, self.seq, self.tenant, self.type, self.metadata, self.data)
+        if self.timeline:
+            made.headers.append(("ce_history", b"%d" % self.timeline))
         return made
 
 
@@ -93,7 +93,7 @@ def _fixed(event_type: str) -> Headers:
 
 
 def message_of(
-    event_id: str, stream_id: str, seq: int, tenant: str, event_type: str, meta: Meta, data: bytes
+    event_id: str, stream_id: str, seq: int, tenant: str, event_type: str, meta: EventMetadata, data: bytes
 ) -> Message:
     """Return the message of an event, the same to the byte however often it is made."""
     key = stream_id.encode()
@@ -118,7 +118,7 @@ def message_of(
     return Message(event_type, key, data, headers)
 
 
-def attributes_of(record: Record) -> tuple[dict[str, bytes], bytes]:
+def decode_headers(record: Record) -> tuple[dict[str, bytes], bytes]:
     """Return a record's headers and body; raise `Poison` where it cannot be an event of ours."""
     value = record.value
     if value is None:
@@ -126,20 +126,20 @@ def attributes_of(record: Record) -> tuple[dict[str, bytes], bytes]:
     if len(value) > LARGEST:
         raise Poison("oversized")
     found = dict(record.headers)
-    if len(found) != len(record.headers) or (None in found.values() and _lacks_a_value(found)):
+    if len(found) != len(record.headers) or (None in found.values() and _has_null_header(found)):
         raise Poison("header")
     content_type = found.get("content-type", b"")
     if content_type != _CONTENT_TYPE and content_type.startswith(_STRUCTURED):
-        return _unfold(value)
+        return decode_structured(value)
     return found, value
 
 
-def _lacks_a_value(found: Mapping[str, bytes | None]) -> bool:
+def _has_null_header(found: Mapping[str, bytes | None]) -> bool:
     """Return whether one of the headers that we read has no value, which Kafka allows."""
     return any(value is None and _OURS.match(name) for name, value in found.items())
 
 
-def is_plain(found: Mapping[str, bytes], schema: bytes, key: str, time: datetime) -> bool:
+def is_canonical(found: Mapping[str, bytes], schema: bytes, key: str, time: datetime) -> bool:
     """Return whether an event that was read has just the headers that `message_of` gives it, to the byte.
 
     Its stream and its time are given as they were read.
@@ -172,7 +172,7 @@ def record_of(place: tuple[str, int, int], key: bytes, message: Message) -> Reco
     )
 
 
-def meta_of(found: Mapping[str, bytes]) -> Meta:
+def metadata_of(found: Mapping[str, bytes]) -> EventMetadata:
     """Return what stands in the headers beside place and type; raise `Poison`."""
     actor, correlation, causation = found["ce_actor"], found["ce_correlationid"], found["ce_causationid"]
     if not len(actor) == len(correlation) == len(causation) == _UUID_LENGTH:
@@ -180,7 +180,7 @@ def meta_of(found: Mapping[str, bytes]) -> Meta:
     role = found["ce_role"].decode()
     if "\0" in role:
         raise Poison("header")
-    return Meta(
+    return EventMetadata(
         _time(found["ce_time"]),
         actor.decode("ascii"),
         role,
@@ -199,14 +199,14 @@ def _time(spelt: bytes) -> datetime:
     return time
 
 
-def spelt_uuid(uuid: bytes) -> str:
+def parse_uuid(uuid: bytes) -> str:
     """Return an id as it is spelt; raise `Poison` where it cannot be one."""
     if len(uuid) != _UUID_LENGTH:
         raise Poison("header")
     return uuid.decode("ascii")
 
 
-def _unfold(value: bytes) -> tuple[dict[str, bytes], bytes]:
+def decode_structured(value: bytes) -> tuple[dict[str, bytes], bytes]:
     """Return headers and body of a structured-mode event (CloudEvents JSON format, 2.2, 3.1)."""
     try:
         whole: dict[str, Any] = msgspec.json.decode(value, type=dict[str, Any])
@@ -216,9 +216,9 @@ def _unfold(value: bytes) -> tuple[dict[str, bytes], bytes]:
             data = msgspec.json.encode(whole.pop("data"))
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError, RecursionError):
         raise Poison("body") from None
-    return {f"ce_{name}": _spelt(given) for name, given in whole.items() if given is not None}, data
+    return {f"ce_{name}": _header_text(given) for name, given in whole.items() if given is not None}, data
 
 
-def _spelt(given: Any) -> bytes:
+def _header_text(given: Any) -> bytes:
     """Return how an attribute's value is spelt in a header (CloudEvents, 3.1.1)."""
     return (str(given).lower() if isinstance(given, bool) else str(given)).encode()

@@ -7,28 +7,28 @@ from aiokafka.admin import NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from contracts.event import topic_of
-from services.kernel.errors import No
-from services.kernel.kafka.clients import BrokerUnreachable, admin, started
+from services.kernel.errors import ProblemError
+from services.kernel.kafka.clients import BrokerUnreachable, admin, start_client
 from services.kernel.settings import Settings
 
 
-class TopicUnfit(No):
+class TopicMismatch(ProblemError):
     """A topic has another number of partitions than is set: drain it, and move to a new topic version."""
 
 
 async def make_topics(
-    services: Iterable[str], settings: Settings, *, replication: int = 1, only_look: bool = False
+    services: Iterable[str], settings: Settings, *, replication: int = 1, dry_run: bool = False
 ) -> list[str]:
     """Make the topics that are missing (or `only_look`) and return their names.
 
     Raises `TopicUnfit` where a topic has another number of partitions, and `BrokerUnreachable`.
     """
-    asking = await started(admin(settings), settings)
+    asking = await start_client(admin(settings), settings)
     try:
         wanted = [topic_of(service) for service in services]
         there = set(await asking.list_topics())
         fresh = [topic for topic in wanted if topic not in there]
-        if fresh and not only_look:
+        if fresh and not dry_run:
             made: Any = await asking.create_topics(
                 [NewTopic(topic, settings.partitions, replication) for topic in fresh]
             )
@@ -39,7 +39,7 @@ async def make_topics(
         for described in await asking.describe_topics(known) if known else []:
             count = len(described["partitions"])
             if count != settings.partitions:
-                raise TopicUnfit(
+                raise TopicMismatch(
                     f"{described['topic']} has {count}, SAMSPIL_PARTITIONS is {settings.partitions}"
                 )
     finally:

@@ -5,45 +5,45 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-Place = tuple[str, int]
+TopicPartitionKey = tuple[str, int]
 """A topic and its partition."""
 
 
-class Bell:
+class TopicSignal:
     """News of the topics that somebody hears: `rung` whenever there is more, `ends` is how far they reach."""
 
     def __init__(self) -> None:
         """Begin without news."""
-        self.rung: Final = asyncio.Event()
-        self.ends: Final[dict[Place, int]] = {}
+        self.raised: Final = asyncio.Event()
+        self.ends: Final[dict[TopicPartitionKey, int]] = {}
 
 
-class Bells:
+class TopicSignals:
     """Topics, and who waits for news of them."""
 
     def __init__(self) -> None:
         """Begin with nobody waiting."""
-        self._of: defaultdict[str, list[Bell]] = defaultdict(list)
+        self._of: defaultdict[str, list[TopicSignal]] = defaultdict(list)
 
-    def hang(self, topics: Iterable[str]) -> Bell:
+    def subscribe(self, topics: Iterable[str]) -> TopicSignal:
         """Return a bell that is rung whenever something was sent to one of the topics."""
-        bell = Bell()
+        bell = TopicSignal()
         for topic in topics:
             self._of[topic].append(bell)
         return bell
 
-    def take_down(self, bell: Bell) -> None:
+    def unsubscribe(self, bell: TopicSignal) -> None:
         """Ring a bell no more."""
         for hung in self._of.values():
             if bell in hung:
                 hung.remove(bell)
 
-    def ring(self, topic: str, reached: Mapping[int, int]) -> None:
+    def notify(self, topic: str, reached: Mapping[int, int]) -> None:
         """Tell all who hear a topic that the broker has more of it, up to a place in each partition."""
         for bell in self._of[topic]:
             bell.ends.update({(topic, partition): end for partition, end in reached.items()})
-            bell.rung.set()
+            bell.raised.set()
 
 
-BELLS = Bells()
+SIGNALS = TopicSignals()
 """Those of this process."""

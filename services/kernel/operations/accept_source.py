@@ -6,31 +6,31 @@ from uuid import UUID
 import asyncpg
 
 from services.kernel.clock import Clock
-from services.kernel.consumer.redelivery import Replay
+from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.decider.service import Tx
-from services.kernel.errors import Missing, No
+from services.kernel.errors import NotFound, ProblemError
 from services.kernel.ids import new_id
-from services.kernel.streams.handler import Asked, Note, Outcome
-from services.kernel.streams.processor import RETRIES, Step
+from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope
+from services.kernel.streams.processor import RETRIES, BatchProcessor
 
-FOLLOWED: Final = "source_followed"
+ACCEPTED: Final = "source_followed"
 """The word by which the trail knows it."""
 
 
-class NoDivergence(No):
+class NoDivergence(ProblemError):
     """Only a divergence can be followed: choose the first event of the stream that is parked as one."""
 
 
-class Following:
+class SourceAcceptance:
     """Follows the sources of one service."""
 
-    def __init__(self, step: Step, clock: Clock) -> None:
+    def __init__(self, processor: BatchProcessor, clock: Clock) -> None:
         """Follow through the service's own step."""
-        self._step = step
+        self._processor = processor
         self._clock = clock
 
-    async def follow(self, tx: Tx, parked_id: int, *, by: UUID) -> tuple[UUID, int]:
+    async def accept(self, tx: Tx, parked_id: int, *, by: UUID) -> tuple[UUID, int]:
         """Count as not heard what the source has lost, take up what it says instead, in order.
 
         What the lost events have done here stays done; the rules decide the others on top of it. The stream
@@ -39,7 +39,7 @@ class Following:
         """
         row = await tx.fetchrow("select * from parked_events where id = $1", parked_id)
         if row is None:
-            raise Missing(f"nothing is parked under {parked_id}")
+            raise NotFound(f"nothing is parked under {parked_id}")
         for attempt in range(RETRIES):
             try:
                 async with tx.transaction():
@@ -48,23 +48,23 @@ class Following:
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES:
                     raise
-                await self._step.pause(attempt)
-        self._step.tell(outcome)
-        return row["stream_id"], await Replay(self._step).drain(tx, row["stream_id"])
+                await self._processor.pause_before_retry(attempt)
+        self._processor.publish_committed(outcome)
+        return row["stream_id"], await Redelivery(self._processor).drain(tx, row["stream_id"])
 
-    async def _once(self, tx: Tx, row: Any, by: UUID) -> Outcome:
+    async def _once(self, tx: Tx, row: Any, by: UUID) -> BatchResult:
         stream_id, source, seq = row["stream_id"], row["source"], row["seq"]
         tenant = await tx.fetchval(_LOCK, stream_id) if stream_id else None
         if tenant is None or row["id"] != await tx.fetchval(_FIRST, stream_id, source):
             raise NoDivergence
         lost = await tx.fetchval(_MARKED, stream_id, source)
         await tx.execute(_GO_BACK, stream_id, source, seq - 1)
-        return await self._step.once(tx, [self._told(row, lost, tenant, by)])
+        return await self._processor.process_once(tx, [self._event(row, lost, tenant, by)])
 
-    def _told(self, row: Any, lost: str, tenant: str, by: UUID) -> Asked:
-        told = self._step.service.dropped
+    def _event(self, row: Any, lost: str, tenant: str, by: UUID) -> Envelope:
+        told = self._processor.service.discarded_event
         if told is None:
-            raise Missing("this service hears nothing")
+            raise NotFound("this service hears nothing")
         cause = str(new_id())
         event = told(
             source=row["source"],
@@ -74,10 +74,10 @@ class Following:
             event_id=UUID(lost.partition(" ")[0]),
             what=None,
             parked_as=row["reason"],
-            why=FOLLOWED,
+            why=ACCEPTED,
         )
         actor = Actor(by, "operator", tenant)
-        return Asked(row["stream_id"], tenant, Note(event), actor, self._clock.now(), cause, cause)
+        return Envelope(row["stream_id"], tenant, AppendEvent(event), actor, self._clock.now(), cause, cause)
 
 
 _LOCK: Final = "select tenant from streams where stream_id = $1 for no key update"

@@ -7,54 +7,54 @@ import asyncpg
 
 from contracts.event import EventDropped, WhyDropped
 from services.kernel.clock import Clock
-from services.kernel.consumer.redelivery import RELEASE, Replay
+from services.kernel.consumer.redelivery import RELEASE, Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.decider.service import Tx
-from services.kernel.errors import Missing, No
-from services.kernel.http.requests import looks_of
+from services.kernel.errors import NotFound, ProblemError
+from services.kernel.http.requests import access_stream
 from services.kernel.ids import new_id
-from services.kernel.kafka.cloudevents import attributes_of
-from services.kernel.streams.handler import Asked, Note, Outcome, marked_as
-from services.kernel.streams.parked import source_of_topic, unpark, word_of
-from services.kernel.streams.processor import RETRIES, Step
+from services.kernel.kafka.cloudevents import decode_headers
+from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope, mark_of
+from services.kernel.streams.parked import event_name, source_of_topic, unpark
+from services.kernel.streams.processor import RETRIES, BatchProcessor
 
 _UNBOUND: Final = ("tenant", "divergence")
 """Reasons of events that no other event waits for."""
 
 
-class NotFirst(No):
+class NotFirstInStream(ProblemError):
     """Its stream waits at an earlier event: take that one up or give it up first."""
 
 
-class WhoseTrail(No):
+class TenantRequired(ProblemError):
     """The message names no stream that is known here: say with --tenant whose auditor shall read of it."""
 
 
-class Dropping:
+class Discarding:
     """Drops what one service has parked."""
 
-    def __init__(self, step: Step, clock: Clock) -> None:
+    def __init__(self, processor: BatchProcessor, clock: Clock) -> None:
         """Drop through the service's own step."""
-        self._step = step
+        self._processor = processor
         self._clock = clock
 
-    async def drop(self, tx: Tx, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None) -> UUID:
+    async def discard(self, tx: Tx, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None) -> UUID:
         """Give one parked event up, let its stream go on, and return the stream that tells of it.
 
         The stream halts on while anything else of it is parked.
         Raises `Missing`, `NotFirst` and, for a message without a known stream, `WhoseTrail`.
         """
-        outcome, told_in, stream_id = await self._dropped(
+        outcome, told_in, stream_id = await self._discarded(
             tx, parked_id, why, Actor(by, "operator", tenant or "")
         )
-        self._step.tell(outcome)
+        self._processor.publish_committed(outcome)
         if stream_id is not None:
-            await Replay(self._step).heal(tx, stream_id)
+            await Redelivery(self._processor).retry_waiting(tx, stream_id)
         return told_in
 
-    async def _dropped(
+    async def _discarded(
         self, tx: Tx, parked_id: int, why: WhyDropped, operator: Actor
-    ) -> tuple[Outcome, UUID, UUID | None]:
+    ) -> tuple[BatchResult, UUID, UUID | None]:
         for attempt in range(RETRIES):
             try:
                 async with tx.transaction():
@@ -62,36 +62,36 @@ class Dropping:
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES:
                     raise
-                await self._step.pause(attempt)
+                await self._processor.pause_before_retry(attempt)
         raise AssertionError
 
     async def _once(
         self, tx: Tx, parked_id: int, why: WhyDropped, operator: Actor
-    ) -> tuple[Outcome, UUID, UUID | None]:
+    ) -> tuple[BatchResult, UUID, UUID | None]:
         row = await tx.fetchrow("select * from parked_events where id = $1", parked_id)
         if row is None:
-            raise Missing(f"nothing is parked under {parked_id}")
-        stream_id, tenant = await self._place(tx, row, operator)
+            raise NotFound(f"nothing is parked under {parked_id}")
+        stream_id, tenant = await self._trail_of(tx, row, operator)
         # The stream is locked first, as every writer does.
         if await tx.fetchval("delete from parked_events where id = $1 returning id", parked_id) is None:
-            raise Missing(f"nothing is parked under {parked_id}")
+            raise NotFound(f"nothing is parked under {parked_id}")
         if row["stream_id"] is not None:
-            await self._pass_by(tx, row)
-        outcome = await self._step.once(tx, [self._told(row, stream_id, tenant, why, operator)])
+            await self._advance_past(tx, row)
+        outcome = await self._processor.process_once(tx, [self._event(row, stream_id, tenant, why, operator)])
         await tx.execute(RELEASE, stream_id)
         return outcome, stream_id, row["stream_id"]
 
-    async def _place(self, tx: Tx, row: Any, operator: Actor) -> tuple[UUID, str]:
+    async def _trail_of(self, tx: Tx, row: Any, operator: Actor) -> tuple[UUID, str]:
         """Return the stream that shall tell of it and its municipality, locked; raise `WhoseTrail`."""
         stream_id = row["stream_id"] or _uuid(row["key"])
         tenant = await tx.fetchval(_LOCK, stream_id) if stream_id else None
         if stream_id is not None and tenant is not None:
             return stream_id, tenant
         if not operator.tenant:
-            raise WhoseTrail
-        return looks_of(operator), operator.tenant
+            raise TenantRequired
+        return access_stream(operator), operator.tenant
 
-    async def _pass_by(self, tx: Tx, row: Any) -> None:
+    async def _advance_past(self, tx: Tx, row: Any) -> None:
         """Let the stream count the event as taken, where it waits for this one; raise `NotFirst`.
 
         Where it waits for one that is not here, nothing counts as taken: that one may still come, and so may
@@ -105,36 +105,38 @@ class Dropping:
             return
         earlier = await tx.fetchval(_EARLIER, stream_id, source, last, seq, _UNBOUND)
         if earlier is not None:
-            raise NotFirst(f"it is number {seq} of {source}, and {last} was taken last; see {earlier}")
+            raise NotFirstInStream(
+                f"it is number {seq} of {source}, and {last} was taken last; see {earlier}"
+            )
         if seq == last + 1:
             await tx.execute(_GO_ON_BEHIND, stream_id, source, seq, _mark(row))
 
-    def _told(self, row: Any, stream_id: UUID, tenant: str, why: WhyDropped, operator: Actor) -> Asked:
-        told = self._step.service.dropped
+    def _event(self, row: Any, stream_id: UUID, tenant: str, why: WhyDropped, operator: Actor) -> Envelope:
+        told = self._processor.service.discarded_event
         if told is None:
-            raise Missing("this service hears nothing")
+            raise NotFound("this service hears nothing")
         cause = str(new_id())
         actor = Actor(operator.id, operator.role, tenant)
-        note = Note(_dropped(told, row, why))
-        return Asked(stream_id, tenant, note, actor, self._clock.now(), cause, cause)
+        note = AppendEvent(_dropped(told, row, why))
+        return Envelope(stream_id, tenant, note, actor, self._clock.now(), cause, cause)
 
 
-def _dropped(told: type[EventDropped], row: Any, why: WhyDropped) -> EventDropped:
-    return told(
+def _dropped(event: type[EventDropped], row: Any, why: WhyDropped) -> EventDropped:
+    return event(
         source=source_of_topic(row["topic"]),
         part=row["part"],
         place=row["place"],
         sequence=row["seq"],
         event_id=row["event_id"],
-        what=word_of(row["type"]),
+        what=event_name(row["type"]),
         parked_as=row["reason"],
         why=str(why),
     )
 
 
 def _mark(row: Any) -> str:
-    found, _ = attributes_of(unpark(row))
-    return marked_as(str(row["event_id"]), int(found.get("ce_history", 0)))
+    found, _ = decode_headers(unpark(row))
+    return mark_of(str(row["event_id"]), int(found.get("ce_history", 0)))
 
 
 def _uuid(key: bytes | None) -> UUID | None:

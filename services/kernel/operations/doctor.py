@@ -10,9 +10,9 @@ from aiokafka.errors import KafkaError
 
 from contracts.model import ModelError, load_models, model_folder
 from services.kernel.decider.service import Service
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 from services.kernel.http.server import models_of
-from services.kernel.kafka.clients import BrokerUnreachable, producer, started
+from services.kernel.kafka.clients import BrokerUnreachable, producer, start_client
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.connections import CONNECTION_FAULTS, connect
 from services.kernel.postgres.migrations import missing_migrations
@@ -21,9 +21,9 @@ from services.kernel.settings import Settings, SettingsFault
 _STOPPED: Final = "mend or go back to the earlier version, start the process again, replay what is parked"
 
 
-async def examine(services: Sequence[Service], settings: Settings) -> list[tuple[str, str]]:
+async def diagnose(services: Sequence[Service], settings: Settings) -> list[tuple[str, str]]:
     """Return what is wrong with an installation, part by part; an empty text is a part that is well."""
-    server = await ask_ready(f"http://127.0.0.1:{settings.port}") if settings.mode == "embedded" else []
+    server = await read_readiness(f"http://127.0.0.1:{settings.port}") if settings.mode == "embedded" else []
     databases = [(f"database of {service.name}", await _database(service, settings)) for service in services]
     return [
         ("models", _models(settings)),
@@ -34,7 +34,7 @@ async def examine(services: Sequence[Service], settings: Settings) -> list[tuple
     ]
 
 
-async def examine_installation() -> list[tuple[str, str]]:
+async def diagnose_installation() -> list[tuple[str, str]]:
     """Return what is wrong with what is installed here, where nothing runs yet; part by part."""
     parts = [("Python", "" if sys.version_info >= (3, 11) else "3.11 or newer is needed")]
     try:
@@ -49,7 +49,7 @@ async def examine_installation() -> list[tuple[str, str]]:
     return parts
 
 
-async def ask_ready(url: str) -> list[tuple[str, str]]:
+async def read_readiness(url: str) -> list[tuple[str, str]]:
     """Return what a running server says of its own readiness."""
     try:
         async with (
@@ -77,7 +77,7 @@ def _models(settings: Settings) -> str:
     try:
         models_of(settings)
     except SettingsFault as fault:
-        return fault.hint
+        return fault.detail
     return ""
 
 
@@ -103,16 +103,16 @@ async def _database(service: Service, settings: Settings) -> str:
 
 async def _broker(settings: Settings) -> str:
     try:
-        sender = await started(producer(settings), settings)
+        sender = await start_client(producer(settings), settings)
     except BrokerUnreachable as fault:
-        return f"{fault.sentence()} ({fault.hint})" if fault.hint else fault.sentence()
+        return f"{fault.title()} ({fault.detail})" if fault.detail else fault.title()
     await sender.stop()
     return ""
 
 
 async def _topics(services: Sequence[Service], settings: Settings) -> str:
     try:
-        missing = await make_topics([service.name for service in services], settings, only_look=True)
-    except (No, KafkaError) as fault:
+        missing = await make_topics([service.name for service in services], settings, dry_run=True)
+    except (ProblemError, KafkaError) as fault:
         return f"{type(fault).__name__}: {fault}"
     return f"missing: {', '.join(missing)}" if missing else ""

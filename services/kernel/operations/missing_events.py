@@ -10,11 +10,11 @@ from aiokafka.errors import KafkaError
 from contracts.event import topic_of
 from services.kernel.errors import Poison
 from services.kernel.ids import as_uuid
-from services.kernel.kafka.clients import BrokerUnreachable, consumer, started
-from services.kernel.kafka.cloudevents import Record, attributes_of
-from services.kernel.postgres.timelines import asked, latest
+from services.kernel.kafka.clients import BrokerUnreachable, consumer, start_client
+from services.kernel.kafka.cloudevents import Record, decode_headers
+from services.kernel.postgres.timelines import acknowledge, latest
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.parked import shown_type
+from services.kernel.streams.parked import known_type
 
 _PORTION: Final = 500
 _ASK_MS: Final = 500
@@ -22,7 +22,7 @@ _LARGEST_NUMBER: Final = 2**63 - 1
 _COUNTED: Final = ("ce_id", "ce_subject", "ce_sequence")
 
 
-async def lost(runtime: Runtime) -> list[dict[str, Any]]:
+async def find_missing_events(runtime: Runtime) -> list[dict[str, Any]]:
     """Return the events of a service's topic that its log does not know: place, stream, number, type, time.
 
     Reads the whole topic and joins no group. What an older log no longer holds is not lost: a stream whose
@@ -30,7 +30,7 @@ async def lost(runtime: Runtime) -> list[dict[str, Any]]:
     `BrokerUnreachable`.
     """
     settings = runtime.settings
-    reading = await started(consumer(settings, auto_offset_reset="earliest"), settings)
+    reading = await start_client(consumer(settings, auto_offset_reset="earliest"), settings)
     try:
         begun = await latest(runtime.pool)
         found = await _read(reading, runtime)
@@ -38,7 +38,7 @@ async def lost(runtime: Runtime) -> list[dict[str, Any]]:
         raise BrokerUnreachable(f"{settings.bootstrap} ({type(fault).__name__})") from None
     finally:
         await reading.stop()
-    await asked(runtime.pool, begun)
+    await acknowledge(runtime.pool, begun)
     return found
 
 
@@ -56,17 +56,17 @@ async def _read(reading: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, A
 
 
 async def _missing(runtime: Runtime, records: Sequence[Record]) -> list[dict[str, Any]]:
-    told = [one for record in records if (one := _told(record))]
+    told = [one for record in records if (one := _described(record))]
     keys = [[one[name] for one in told] for name in ("stream_id", "seq", "event_id")]
     rows = await runtime.pool.fetch(_UNKNOWN, *keys)
     unknown = {row["n"] for row in rows}
     return [one for n, one in enumerate(told, 1) if n in unknown]
 
 
-def _told(record: Record) -> dict[str, Any] | None:
+def _described(record: Record) -> dict[str, Any] | None:
     """Return where an event stands; nothing for a tick and for what cannot be read."""
     try:
-        found, _ = attributes_of(record)
+        found, _ = decode_headers(record)
         event_id, stream, counted = (found[name].decode() for name in _COUNTED)
         seq = int(counted)
         if not 1 <= seq <= _LARGEST_NUMBER:
@@ -77,7 +77,7 @@ def _told(record: Record) -> dict[str, Any] | None:
             "stream_id": as_uuid(stream),
             "seq": seq,
             "event_id": as_uuid(event_id),
-            "type": shown_type(found["ce_type"].decode()),
+            "type": known_type(found["ce_type"].decode()),
             "time": _time(found["ce_time"]),
         }
     except (Poison, KeyError, ValueError):

@@ -8,34 +8,36 @@ from uuid import UUID
 
 from contracts.event import WhyDropped
 from services.kernel.clock import SystemClock
-from services.kernel.consumer.redelivery import Replay
+from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.decider.service import Service
-from services.kernel.errors import Missing, No
-from services.kernel.http.server import kms_of, models_of
-from services.kernel.operations.accept_source import Following
-from services.kernel.operations.discard import Dropping
+from services.kernel.errors import NotFound, ProblemError
+from services.kernel.http.server import key_store_of, models_of
+from services.kernel.operations.accept_source import SourceAcceptance
+from services.kernel.operations.discard import Discarding
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.streams.parked import shown_type
+from services.kernel.streams.parked import known_type
 
 
-class NoDatabase(No):
+class NoDatabase(ProblemError):
     """No database is named: set SAMSPIL_DATABASE, or name a data folder with --data."""
 
 
-class DatabaseUnreachable(No):
+class DatabaseUnreachable(ProblemError):
     """The database does not answer: check its address and the credentials."""
 
 
 @asynccontextmanager
-async def at_hand(service: Service, settings: Settings) -> AsyncIterator[Runtime]:
+async def open_service(service: Service, settings: Settings) -> AsyncIterator[Runtime]:
     """Open a service's database without running the service."""
     if not settings.database.get_secret_value():
         raise NoDatabase
-    async with kms_of(settings) as kms:
-        runtime = Runtime(service, settings, clock=SystemClock(), models=models_of(settings), kms=kms)
+    async with key_store_of(settings) as key_store:
+        runtime = Runtime(
+            service, settings, clock=SystemClock(), models=models_of(settings), key_store=key_store
+        )
         try:
-            await runtime.start(listen=False)
+            await runtime.start(run_loops=False)
         except OSError as fault:
             raise DatabaseUnreachable(type(fault).__name__) from None
         try:
@@ -61,7 +63,7 @@ async def show_parked(runtime: Runtime, parked_id: int) -> dict[str, Any]:
     """Return one parked event's place, type and history, and what waits behind it; raise `Missing`."""
     row = await runtime.pool.fetchrow(_SHOW, parked_id)
     if row is None:
-        raise Missing(f"nothing is parked under {parked_id}")
+        raise NotFound(f"nothing is parked under {parked_id}")
     return _shown(runtime, row)
 
 
@@ -76,17 +78,17 @@ async def replay_parked(
 
     `left` counts what still waits of what was to be taken up. Raises `Missing` where there is no such event.
     """
-    replay = Replay(runtime.step)
+    replay = Redelivery(runtime.processor)
     async with runtime.pool.acquire() as tx:
         if parked_id is not None:
             row = await tx.fetchrow("select * from parked_events where id = $1", parked_id)
             if row is None:
-                raise Missing(f"nothing is parked under {parked_id}")
-            applied = await replay.take_up(tx, row)
+                raise NotFound(f"nothing is parked under {parked_id}")
+            applied = await replay.redeliver(tx, row)
             left = await tx.fetchval("select count(*) from parked_events where id = $1", parked_id)
             return {"streams": int(row["stream_id"] is not None), "applied": applied, "left": left}
         apart = await tx.fetch(_APART, reason) if stream_id is None else []
-        applied = sum([await replay.take_up(tx, row) for row in apart])
+        applied = sum([await replay.redeliver(tx, row) for row in apart])
         streams = [row["stream_id"] for row in await tx.fetch(_STREAMS, stream_id, reason)]
         for stream in streams:
             applied += await replay.drain(tx, stream)
@@ -94,7 +96,7 @@ async def replay_parked(
     return {"streams": len(streams), "applied": applied, "left": left}
 
 
-async def drop_parked(
+async def discard_parked(
     runtime: Runtime, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None = None
 ) -> dict[str, Any]:
     """Give one parked event up for a reason that lands in the trail; say which stream tells of it.
@@ -103,25 +105,27 @@ async def drop_parked(
     Raises `Missing`, and what `Dropping.drop` raises.
     """
     async with runtime.pool.acquire() as tx:
-        dropping = Dropping(runtime.step, runtime.clock)
-        told_in = await dropping.drop(tx, parked_id, why=why, by=by, tenant=tenant)
+        dropping = Discarding(runtime.processor, runtime.clock)
+        told_in = await dropping.discard(tx, parked_id, why=why, by=by, tenant=tenant)
         waiting = await tx.fetchval("select count(*) from parked_events where stream_id = $1", told_in)
     return {"dropped": parked_id, "why": why, "told_in": told_in, "left_in_stream": waiting}
 
 
-async def follow_source(runtime: Runtime, parked_id: int, *, by: UUID) -> dict[str, Any]:
+async def accept_source(runtime: Runtime, parked_id: int, *, by: UUID) -> dict[str, Any]:
     """Hold what a source says now for true where its histories diverge; say what became of what waited.
 
     Raises `Missing`, and what `Following.follow` raises.
     """
     async with runtime.pool.acquire() as tx:
-        stream_id, applied = await Following(runtime.step, runtime.clock).follow(tx, parked_id, by=by)
+        stream_id, applied = await SourceAcceptance(runtime.processor, runtime.clock).accept(
+            tx, parked_id, by=by
+        )
         left = await tx.fetchval("select count(*) from parked_events where stream_id = $1", stream_id)
     return {"stream": stream_id, "applied": applied, "left_in_stream": left}
 
 
 def _shown(runtime: Runtime, row: Any) -> dict[str, Any]:
-    return {"service": runtime.service.name, **dict(row), "type": shown_type(row["type"])}
+    return {"service": runtime.service.name, **dict(row), "type": known_type(row["type"])}
 
 
 _LIST: Final = """

@@ -9,24 +9,24 @@ import msgspec
 
 from contracts.event import Event
 from contracts.registry import EVENTS
-from services.kernel.decider.service import Saved, Sent, Service, Tx
-from services.kernel.errors import No
-from services.kernel.kafka.cloudevents import Meta
+from services.kernel.decider.service import RecordedEvent, Service, StreamChange, Tx
+from services.kernel.errors import ProblemError
+from services.kernel.kafka.cloudevents import EventMetadata
 from services.kernel.postgres.connections import connect
 from services.kernel.runtime.runtime import Runtime
 
 _PORTION: Final = 200
 
 
-class ActsInTheWorld(No):
+class HasEffects(ProblemError):
     """This service does things in the world, such as sending mails: its tables are not written anew."""
 
 
-class NotFromItsOwn(No):
+class NotRebuildable(ProblemError):
     """This service's tables hold what it heard, which it does not keep besides: send that again instead."""
 
 
-class LogIncomplete(No):
+class LogIncomplete(ProblemError):
     """The log no longer holds all that a stream has said, so that its rows cannot be written anew."""
 
 
@@ -53,10 +53,10 @@ async def rebuild(runtime: Runtime) -> dict[str, int]:
 
 
 def _refuse(service: Service) -> None:
-    if service.perform:
-        raise ActsInTheWorld
+    if service.effect_handlers:
+        raise HasEffects
     if service.rebuild is None:
-        raise NotFromItsOwn(f"`samspil resend` of the services that {service.name} hears")
+        raise NotRebuildable(f"`samspil resend` of the services that {service.name} hears")
 
 
 async def _rebuild_all(tx: Tx, service: Service) -> int:
@@ -84,14 +84,14 @@ async def _rebuild_portion(tx: Tx, service: Service, after: UUID) -> list[UUID]:
     return ids
 
 
-async def _told(tx: Tx, service: Service, ids: Sequence[UUID]) -> dict[UUID, tuple[Sent, ...]]:
+async def _told(tx: Tx, service: Service, ids: Sequence[UUID]) -> dict[UUID, tuple[RecordedEvent, ...]]:
     """Return what streams have said, in order."""
-    told: dict[UUID, list[Sent]] = defaultdict(list)
+    told: dict[UUID, list[RecordedEvent]] = defaultdict(list)
     for row in await tx.fetch(_LOGGED, ids):
         body = _body(row["type"], row["data"])
-        meta = msgspec.json.decode(row["meta"], type=Meta)
+        meta = msgspec.json.decode(row["meta"], type=EventMetadata)
         told[row["stream_id"]].append(
-            Sent(row["event_id"], service.name, row["seq"], row["type"], body, meta)
+            RecordedEvent(row["event_id"], service.name, row["seq"], row["type"], body, meta)
         )
     return defaultdict(tuple, {stream_id: tuple(sent) for stream_id, sent in told.items()})
 
@@ -101,9 +101,9 @@ def _body(event_type: str, data: str) -> Event | None:
     return None if kind is None else kind.model_validate_json(data)
 
 
-def _whole(service: Service, row: Any, told: tuple[Sent, ...]) -> Saved:
+def _whole(service: Service, row: Any, event: tuple[RecordedEvent, ...]) -> StreamChange:
     state = msgspec.json.decode(row["state"], type=service.state)
-    return Saved(row["stream_id"], row["tenant"], row["version"], None, state, told, ())
+    return StreamChange(row["stream_id"], row["tenant"], row["version"], None, state, event, ())
 
 
 _STREAMS: Final = """

@@ -15,16 +15,16 @@ from services.kernel.decider.service import Service
 from services.kernel.kafka.clients import admin, consumer
 from services.kernel.logging import log
 from services.kernel.outbox.relay import Relay
-from services.kernel.postgres.connections import Pool, passes
+from services.kernel.postgres.connections import Pool, is_transient
 from services.kernel.settings import Settings
 
-_TAKES_PART: Final = "samspil."
+_ACTIVE_GROUP_STATES: Final = "samspil."
 
-Reach = dict[TopicPartition, int]
+EndOffsets = dict[TopicPartition, int]
 """Up to which offset each partition had been written, or read."""
 
 
-class Keeping:
+class LogRetention:
     """Drops days of the log in two looks.
 
     The first finds nothing of the old days left to be sent, and notes how far the topic reaches. The second,
@@ -38,44 +38,46 @@ class Keeping:
         self._settings = settings
         self._pool = pool
         self._relay = relay
-        self._noted: tuple[date, Reach] | None = None
+        self._previous: tuple[date, EndOffsets] | None = None
 
-    async def look(self) -> int:
+    async def run_once(self) -> int:
         """Drop what may go, note what may go next time, and return how many days were dropped."""
         wanted = self._settings.log_days and self._settings.broker == "kafka"
-        if not wanted or self._service.hearers is None or not self._relay.leads:
-            self._noted = None
+        if not wanted or self._service.subscribers is None or not self._relay.is_leader:
+            self._previous = None
             return 0
         try:
             async with self._asking() as clients:
-                return await self._look(*clients)
+                return await self._run_with(*clients)
         except (KafkaError, TimeoutError) as fault:
             log.warning("log_kept", service=self._service.name, kind=type(fault).__name__)
         except Exception as fault:
-            if not passes(fault):
+            if not is_transient(fault):
                 raise
             log.warning("log_kept", service=self._service.name, kind=type(fault).__name__)
         return 0
 
-    async def _look(self, asking: AIOKafkaAdminClient, reading: AIOKafkaConsumer) -> int:
+    async def _run_with(self, asking: AIOKafkaAdminClient, reading: AIOKafkaConsumer) -> int:
         dropped = 0
-        if self._noted is not None and await self._all_have_heard(asking, self._noted[1]):
-            dropped = await self._pool.fetchval("select drop_event_log_partitions($1)", self._noted[0])
+        if self._previous is not None and await self._all_consumed(asking, self._previous[1]):
+            dropped = await self._pool.fetchval("select drop_event_log_partitions($1)", self._previous[0])
             if dropped:
                 log.info("log_days_dropped", service=self._service.name, days=dropped)
         before = wall().date() - timedelta(days=self._settings.log_days)
         waits = await self._pool.fetchval("select exists (select from pending where created_on < $1)", before)
-        self._noted = None if waits else (before, await reading.end_offsets(self._places()))
+        self._previous = None if waits else (before, await reading.end_offsets(self._partitions()))
         return dropped
 
-    async def _all_have_heard(self, asking: AIOKafkaAdminClient, reach: Reach) -> bool:
-        for hearer in self._service.hearers or ():
-            found = await asking.list_consumer_group_offsets(_TAKES_PART + hearer, partitions=list(reach))
+    async def _all_consumed(self, asking: AIOKafkaAdminClient, reach: EndOffsets) -> bool:
+        for hearer in self._service.subscribers or ():
+            found = await asking.list_consumer_group_offsets(
+                _ACTIVE_GROUP_STATES + hearer, partitions=list(reach)
+            )
             if any(end and (place not in found or found[place].offset < end) for place, end in reach.items()):
                 return False
         return True
 
-    def _places(self) -> list[TopicPartition]:
+    def _partitions(self) -> list[TopicPartition]:
         topic = topic_of(self._service.name)
         return [TopicPartition(topic, n) for n in range(self._settings.partitions)]
 

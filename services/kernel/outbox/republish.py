@@ -11,10 +11,10 @@ from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.connections import connect
 from services.kernel.settings import Settings
 
-_PATIENCE_SECONDS: Final = 600.0
+_CONNECT_SECONDS: Final = 600.0
 
 
-async def resend(
+async def republish(
     tx: Tx,
     *,
     stream_id: UUID | None = None,
@@ -30,7 +30,7 @@ async def resend(
     `latest` asks for so many, the last of the log, which is not read any further back.
     """
     count: int = await tx.fetchval(
-        _RESEND, stream_id, since, until, first_seq, last_seq, latest, timeout=_PATIENCE_SECONDS
+        _REQUEUE, stream_id, since, until, first_seq, last_seq, latest, timeout=_CONNECT_SECONDS
     )
     return count
 
@@ -48,12 +48,12 @@ async def refill(services: Iterable[str], settings: Settings, *, latest: int | N
 async def _queue(name: str, settings: Settings, latest: int | None) -> None:
     session = await connect(settings.database.get_secret_value(), schema=name)
     try:
-        await resend(session, latest=latest)
+        await republish(session, latest=latest)
     finally:
         await session.close()
 
 
-_RESEND: Final = """
+_REQUEUE: Final = """
 with before as (
   select created_on, id from event_log where $6::bigint is not null
   order by created_on desc, id desc offset $6 limit 1

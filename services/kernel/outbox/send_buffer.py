@@ -4,16 +4,16 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from services.kernel.kafka.cloudevents import Told
+from services.kernel.kafka.cloudevents import OutgoingEvent
 
 _REMEMBERED: Final = 50_000
 _FRESH: Final = 1_000
 
-Committed = tuple[int, Told]
+Committed = tuple[int, OutgoingEvent]
 """A log id and its event."""
 
 
-class Outgoing:
+class SendBuffer:
     """Events by their log ids, transactions not yet sent, and how far each stream was sent.
 
     An event that goes on from what was sent of its stream can have nothing before it, whoever else writes; it
@@ -23,17 +23,17 @@ class Outgoing:
 
     def __init__(self) -> None:
         """Know nothing."""
-        self._events: OrderedDict[int, Told] = OrderedDict()
+        self._events: OrderedDict[int, OutgoingEvent] = OrderedDict()
         self._fresh: deque[Sequence[int]] = deque(maxlen=_FRESH)
         self._sent: OrderedDict[str, int] = OrderedDict()
 
-    def begin(self) -> None:
+    def clear(self) -> None:
         """Know nothing again."""
         self._events.clear()
         self._fresh.clear()
         self._sent.clear()
 
-    def put(self, committed: Sequence[Committed]) -> None:
+    def add(self, committed: Sequence[Committed]) -> None:
         """Take what one transaction has committed, in its order."""
         events = self._events
         events.update(committed)
@@ -42,7 +42,7 @@ class Outgoing:
         if committed:
             self._fresh.append([log_id for log_id, _ in committed])
 
-    def take(self, log_id: int) -> Told | None:
+    def pop(self, log_id: int) -> OutgoingEvent | None:
         """Return an event that is remembered, and remember it no more."""
         return self._events.pop(log_id, None)
 
@@ -59,7 +59,7 @@ class Outgoing:
                 count += len(ids)
         return taken
 
-    def _go_on(self, events: Iterable[Told], ahead: dict[str, int]) -> bool:
+    def _go_on(self, events: Iterable[OutgoingEvent], ahead: dict[str, int]) -> bool:
         """Return whether each event is the next of its stream, and add them to those that go `ahead`."""
         here: dict[str, int] = {}
         for told in events:
@@ -70,7 +70,7 @@ class Outgoing:
         ahead.update(here)
         return True
 
-    def note(self, events: Iterable[Told]) -> None:
+    def note(self, events: Iterable[OutgoingEvent]) -> None:
         """Learn that events were sent; what is sent again takes nothing back."""
         sent = self._sent
         for told in events:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolAcquireContext
 
-from services.kernel.postgres.timelines import enter
+from services.kernel.postgres.timelines import register_timeline
 
 if TYPE_CHECKING:
     Session: TypeAlias = asyncpg.Connection[Any]
@@ -27,19 +27,19 @@ CONNECTION_FAULTS: Final = (
 )
 """What asking a database may raise, whether it passes by itself or not."""
 
-PATIENCE_SECONDS: Final = 12.0
+CONNECT_TIMEOUT_SECONDS: Final = 12.0
 """How long an answer of the database is waited for, and a connection to ask over."""
 
 _LONGEST_STATEMENT: Final = "30s"
-_PASSING_CLASSES: Final = ("08", "53", "58")
+_TRANSIENT_CLASSES: Final = ("08", "53", "58")
 _CONFLICTS: Final = ("40001", "40P01", "55P03")
 _RESTARTS: Final = ("57P01", "57P02", "57P03", "25006")
-_TIME_UP: Final = ("57014", "57P05", "25P03", "25P04")
-_PASSING: Final = frozenset({*_CONFLICTS, *_RESTARTS, *_TIME_UP})
-_LACKING: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501"})
+_TIMED_OUT: Final = ("57014", "57P05", "25P03", "25P04")
+_TRANSIENT: Final = frozenset({*_CONFLICTS, *_RESTARTS, *_TIMED_OUT})
+_MISSING_OBJECT: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501"})
 
 
-class Bare(asyncpg.Connection):
+class PooledConnection(asyncpg.Connection):
     """A connection whose return to the pool costs no round trip: nothing here sets session state.
 
     A statement that is not waited for any longer is never cancelled, its connection is dropped: a commit that
@@ -55,7 +55,7 @@ class Bare(asyncpg.Connection):
         return ""
 
 
-class _Lent(_Lending):
+class _CancelSafeAcquire(_Lending):
     """A connection while it is lent. Who is told to end while it is asked something does end.
 
     Once the connection is dropped the driver can neither roll back nor return it, says so by a fault of its
@@ -66,26 +66,26 @@ class _Lent(_Lending):
         try:
             return await super().__aenter__()
         except CONNECTION_FAULTS as fault:
-            _end_if_told_to(fault)
+            _raise_pending_cancellation(fault)
             raise
 
     async def __aexit__(self, *exc: object) -> None:
         try:
             await super().__aexit__(*exc)
         except CONNECTION_FAULTS as late:  # it was dropped already; what it has answered stands
-            _end_if_told_to(late)
+            _raise_pending_cancellation(late)
         if isinstance(exc[1], CONNECTION_FAULTS):
-            _end_if_told_to(exc[1])
+            _raise_pending_cancellation(exc[1])
 
 
-class _Bounded(Pool):
+class _BoundedPool(Pool):
     """A pool whose connections nobody waits for without end."""
 
-    def acquire(self, *, timeout: float | None = None) -> _Lent:
-        return _Lent(self, PATIENCE_SECONDS if timeout is None else timeout)
+    def acquire(self, *, timeout: float | None = None) -> _CancelSafeAcquire:
+        return _CancelSafeAcquire(self, CONNECT_TIMEOUT_SECONDS if timeout is None else timeout)
 
 
-def _end_if_told_to(fault: BaseException) -> None:
+def _raise_pending_cancellation(fault: BaseException) -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError from fault
@@ -110,7 +110,7 @@ def _session(schema: str) -> dict[str, str]:
     }
 
 
-async def connect(dsn: str, *, schema: str, patience: float | None = None, **more: str) -> Session:
+async def connect(dsn: str, *, schema: str, command_timeout: float | None = None, **more: str) -> Session:
     """Open one connection outside the pool, for work that must not share its session.
 
     An answer is waited for as many seconds as `patience` says, and for ever without it.
@@ -118,7 +118,7 @@ async def connect(dsn: str, *, schema: str, patience: float | None = None, **mor
     return await asyncpg.connect(
         dsn,
         server_settings={**_session(schema), "statement_timeout": "0", **more},
-        command_timeout=patience,
+        command_timeout=command_timeout,
         timeout=10,
     )
 
@@ -128,13 +128,13 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
 
     async def begin(session: Any) -> None:
         try:
-            await enter(session)
+            await register_timeline(session)
         except BaseException:
             session.terminate()  # else the pool takes its leave, which on a dead wire lasts
             raise
         on_connect()
 
-    return await _Bounded(
+    return await _BoundedPool(
         dsn,
         init=begin,
         min_size=1,
@@ -142,28 +142,28 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
         max_queries=50_000,
         max_inactive_connection_lifetime=300,
         loop=asyncio.get_running_loop(),
-        connection_class=Bare,
+        connection_class=PooledConnection,
         record_class=asyncpg.Record,
         server_settings=_session(schema),
-        command_timeout=PATIENCE_SECONDS,  # a wire may swallow an answer
+        command_timeout=CONNECT_TIMEOUT_SECONDS,  # a wire may swallow an answer
         timeout=10,
     )
 
 
-def passes(fault: BaseException) -> bool:
+def is_transient(fault: BaseException) -> bool:
     """Return whether the same statement may succeed later.
 
     The wire, a restart, a conflict, a full or broken disk, and a time that was up behind a stranger's lock.
     """
     if isinstance(fault, asyncpg.PostgresError):
         state = fault.sqlstate or ""
-        return state in _PASSING or state[:2] in _PASSING_CLASSES
+        return state in _TRANSIENT or state[:2] in _TRANSIENT_CLASSES
     return isinstance(fault, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
 
 
-def lacks(fault: BaseException) -> bool:
+def is_missing_object(fault: BaseException) -> bool:
     """Return whether the database has no such table, column, function or right, whatever it was asked about.
 
     An installation that is not ready says nothing about the event that met it first.
     """
-    return isinstance(fault, asyncpg.PostgresError) and fault.sqlstate in _LACKING
+    return isinstance(fault, asyncpg.PostgresError) and fault.sqlstate in _MISSING_OBJECT

@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from services.kernel.decider.service import Service, Tx
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 from services.kernel.postgres.connections import connect
 
 KERNEL_SCHEMA: Final = Path(__file__).parent / "schema"
@@ -16,11 +16,11 @@ DAYS_AHEAD: Final = 14
 _LOCK: Final = 0x5A4D5350_4D494752
 
 
-class EditedMigration(No):
+class EditedMigration(ProblemError):
     """A migration was changed after it had run: put the file back and add a new one."""
 
 
-class UnknownMigration(No):
+class UnknownMigration(ProblemError):
     """The database is newer than this program: install the newer program."""
 
 
@@ -38,7 +38,7 @@ async def migrate(dsn: str, service: Service) -> list[str]:
         await connection.execute(f'create schema if not exists "{service.name}"')
         await connection.execute(_REGISTER)
         done = {row["name"]: row["sha256"] for row in await connection.fetch("select * from migrations")}
-        _refuse_surprises(service.name, texts, done)
+        _refuse_edited_or_unknown(service.name, texts, done)
         fresh = [file for file in files if file.name not in done]
         for file in fresh:
             await _run(connection, file.name, texts[file.name])
@@ -73,7 +73,7 @@ async def _run(connection: Tx, name: str, text: str) -> None:
         await connection.execute("insert into migrations (name, sha256) values ($1, $2)", name, _sha256(text))
 
 
-def _refuse_surprises(schema: str, texts: Mapping[str, str], done: Mapping[str, str]) -> None:
+def _refuse_edited_or_unknown(schema: str, texts: Mapping[str, str], done: Mapping[str, str]) -> None:
     known = {name: _sha256(text) for name, text in texts.items()}
     for name, sha256 in done.items():
         if name not in known:

@@ -6,13 +6,13 @@ from typing import Any, Final
 import asyncpg
 from msgspec import structs
 
-from services.kernel.kafka.cloudevents import Told
+from services.kernel.kafka.cloudevents import OutgoingEvent
 
-Fork = tuple[int, int]
+TimelineStart = tuple[int, int]
 """The log id from which a later history was told, and when it began, in milliseconds since 1970."""
 
 
-async def enter(session: Any) -> None:
+async def register_timeline(session: Any) -> None:
     """Note whose history the session's events will belong to, and let a synchronous standby catch up first.
 
     Whatever is seen afterwards is on that standby. Raises `asyncpg.PostgresError` on a server that only
@@ -24,21 +24,21 @@ async def enter(session: Any) -> None:
         return
 
 
-async def forks(session: Any) -> Sequence[Fork]:
+async def later_timelines(session: Any) -> Sequence[TimelineStart]:
     """Return the later histories, latest first; none where all was told in one."""
     try:
-        rows = await session.fetch(_FORKS)
+        rows = await session.fetch(_LATER_TIMELINES)
     except asyncpg.UndefinedTableError:
         return ()
     return [(row["first_id"], row["began"]) for row in rows]
 
 
-def dated(told: Told, log_id: int, later: Sequence[Fork]) -> Told:
+def with_timeline(event: OutgoingEvent, log_id: int, later: Sequence[TimelineStart]) -> OutgoingEvent:
     """Return an event with the history that it was told in; one of the first has none."""
     for first_id, began in later:
         if log_id > first_id:
-            return structs.replace(told, history=began)
-    return told
+            return structs.replace(event, timeline=began)
+    return event
 
 
 async def latest(session: Any) -> int:
@@ -47,14 +47,14 @@ async def latest(session: Any) -> int:
     return first_id
 
 
-async def asked(session: Any, first_id: int) -> None:
+async def acknowledge(session: Any, first_id: int) -> None:
     """Note that somebody has asked what was lost when this history began, and those before it."""
     await session.execute(
         "update histories set asked_at = now() where first_id <= $1 and asked_at is null", first_id
     )
 
 
-_FORKS: Final = """
+_LATER_TIMELINES: Final = """
 select first_id, began from histories
 where first_id > (select min(first_id) from histories) order by first_id desc
 """

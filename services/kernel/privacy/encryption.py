@@ -12,32 +12,32 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
-from services.kernel.decider.decision import Seal
+from services.kernel.decider.decision import PrivateValue
 from services.kernel.decider.service import Tx
-from services.kernel.errors import No
-from services.kernel.privacy.key_store import KeyStoreBroken, KeyStoreSilent, Kms
+from services.kernel.errors import ProblemError
+from services.kernel.privacy.key_store import KeyStore, KeyStoreMismatch, KeyStoreUnavailable
 
 _NONCE: Final = 12
-_KEPT: Final = 10_000
-_LANES: Final = 16
+_CACHE_SIZE: Final = 10_000
+_CONCURRENT_UNWRAPS: Final = 16
 """How many keys are asked of the key store at once."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-class SealBroken(No):
+class DecryptionFailed(ProblemError):
     """A sealed value was moved or changed: it is not shown."""
 
 
-class Box(Struct, frozen=True, gc=False):
+class SealedRow(Struct, frozen=True, gc=False):
     """One sealed value and the place it belongs to; ids as they are spelt."""
 
     stream_id: str
     subject: str
     name: str
     tenant: str
-    box: bytes
+    ciphertext: bytes
 
 
 class NewKey(Struct, frozen=True):
@@ -51,15 +51,15 @@ class NewKey(Struct, frozen=True):
 class Keyring:
     """Data keys of persons, opened; a key counts as known only once its transaction has committed."""
 
-    def __init__(self, service: str, kms: Kms) -> None:
+    def __init__(self, service: str, key_store: KeyStore) -> None:
         """Seal for one service with keys that the key store guards."""
         self._service = service
-        self._kms = kms
-        self._known: OrderedDict[UUID, AESGCM] = OrderedDict()
+        self._kms = key_store
+        self._cached: OrderedDict[UUID, AESGCM] = OrderedDict()
 
     async def fetch(self, tx: Tx, subjects: Iterable[UUID]) -> dict[UUID, AESGCM]:
         """Return the keys that exist, reading those not yet known."""
-        known = self._known.get
+        known = self._cached.get
         keys: dict[UUID, AESGCM] = {}
         unknown: list[UUID] = []
         for subject in subjects:
@@ -71,13 +71,18 @@ class Keyring:
         if unknown:
             rows = await tx.fetch(_READ_KEYS, unknown)
             opened: dict[UUID, AESGCM] = {}
-            await asyncio.gather(*(self._unwrap(rows[lane::_LANES], opened) for lane in range(_LANES)))
+            await asyncio.gather(
+                *(
+                    self._unwrap(rows[lane::_CONCURRENT_UNWRAPS], opened)
+                    for lane in range(_CONCURRENT_UNWRAPS)
+                )
+            )
             keys.update(opened)
             if not tx.is_in_transaction():  # else what was read may never be committed
-                self.learn(opened)
+                self.remember(opened)
         return keys
 
-    async def try_one(self, tx: Tx) -> None:
+    async def verify_key_store(self, tx: Tx) -> None:
         """Open one of the keys that lie here; raise `KeyStoreBroken` where another key store wrapped them.
 
         Whoever went on would wrap further keys by a store that opens none of the others. Of each municipality
@@ -87,9 +92,9 @@ class Keyring:
         for subject, tenant, wrapped in await tx.fetch(_ONE_KEY_EACH):
             try:
                 await self._kms.unwrap(tenant, wrapped, about=str(subject))
-            except KeyStoreBroken as fault:
+            except KeyStoreMismatch as fault:
                 broken = fault
-            except KeyStoreSilent:  # it is asked again when a key is needed
+            except KeyStoreUnavailable:  # it is asked again when a key is needed
                 return
             else:
                 return
@@ -102,40 +107,42 @@ class Keyring:
         wrapped = await self._kms.wrap(tenant, key, about=str(subject))
         return AESGCM(key), NewKey(subject, tenant, wrapped)
 
-    def learn(self, keys: Mapping[UUID, AESGCM]) -> None:
+    def remember(self, keys: Mapping[UUID, AESGCM]) -> None:
         """Remember keys whose transaction has committed."""
-        self._known.update(keys)
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
+        self._cached.update(keys)
+        while len(self._cached) > _CACHE_SIZE:
+            self._cached.popitem(last=False)
 
     def forget(self, subject: UUID) -> None:
         """Drop a key that was destroyed."""
-        self._known.pop(subject, None)
+        self._cached.pop(subject, None)
 
-    def seal(self, key: AESGCM, tenant: str, stream_id: str, seal: Seal) -> Box:
+    def seal(self, key: AESGCM, tenant: str, stream_id: str, seal: PrivateValue) -> SealedRow:
         """Return the value sealed for exactly this place; `stream_id` as it is spelt."""
         nonce, subject = urandom(_NONCE), str(seal.subject)
-        place = self._place(tenant, subject, seal.name, stream_id)
+        place = self._associated_data(tenant, subject, seal.name, stream_id)
         box = nonce + key.encrypt(nonce, _encode(seal.value), place)
-        return Box(stream_id, subject, seal.name, tenant, box)
+        return SealedRow(stream_id, subject, seal.name, tenant, box)
 
     async def open_streams(self, tx: Tx, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
         """Return the private values of streams by name; values whose key was destroyed are left out.
 
         Raises `SealBroken` where a value does not lie in the place that it was sealed for.
         """
-        rows = await tx.fetch(_READ_BOXES, list(ids))
+        rows = await tx.fetch(_READ_SEALED, list(ids))
         keys = await self.fetch(tx, {row["subject_id"] for row in rows})
         opened: dict[UUID, dict[str, Any]] = {}
         for row in rows:
             key = keys.get(row["subject_id"])
             if key is None:
                 continue
-            place = self._place(row["tenant"], str(row["subject_id"]), row["name"], str(row["stream_id"]))
+            place = self._associated_data(
+                row["tenant"], str(row["subject_id"]), row["name"], str(row["stream_id"])
+            )
             try:
                 value = _decode(key.decrypt(row["box"][:_NONCE], row["box"][_NONCE:], place))
             except InvalidTag:
-                raise SealBroken(f"{self._service} {row['stream_id']} {row['name']}") from None
+                raise DecryptionFailed(f"{self._service} {row['stream_id']} {row['name']}") from None
             opened.setdefault(row["stream_id"], {})[row["name"]] = value
         return opened
 
@@ -143,7 +150,7 @@ class Keyring:
         for subject, tenant, wrapped in rows:
             opened[subject] = AESGCM(await self._kms.unwrap(tenant, wrapped, about=str(subject)))
 
-    def _place(self, tenant: str, subject: str, name: str, stream_id: str) -> bytes:
+    def _associated_data(self, tenant: str, subject: str, name: str, stream_id: str) -> bytes:
         return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()
 
 
@@ -158,7 +165,7 @@ select distinct on (tenant) subject_id, tenant, wrapped from data_keys
 where destroyed_at is null order by tenant, subject_id limit 20
 """
 
-_READ_BOXES = """
+_READ_SEALED = """
 select s.stream_id, s.subject_id, s.name, s.tenant, s.box
 from unnest($1::uuid[]) as w (stream_id)
 join sealed s on s.stream_id = w.stream_id

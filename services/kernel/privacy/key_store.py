@@ -11,25 +11,25 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from services.kernel.errors import No
+from services.kernel.errors import ProblemError
 
 KEY_BYTES: Final = 32
 _NONCE: Final = 12
 
 
-class KeyStoreUnfit(No):
+class KeyStoreMisconfigured(ProblemError):
     """This key store is not fit for production: set SAMSPIL_VAULT_URL to a Vault or an OpenBao."""
 
 
-class KeyStoreBroken(No):
+class KeyStoreMismatch(ProblemError):
     """The key store cannot open a key: it is not the one that wrapped it."""
 
 
-class KeyStoreSilent(No, ConnectionError):
+class KeyStoreUnavailable(ProblemError, ConnectionError):
     """The key store gives no keys now: nothing was changed, try again."""
 
 
-class Kms(Protocol):
+class KeyStore(Protocol):
     """Wraps and unwraps the data key of one person, under a key of the person's municipality."""
 
     async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
@@ -41,31 +41,33 @@ class Kms(Protocol):
         ...
 
 
-class FileKms:
+class FileKeyStore:
     """A root key in a file, and a key for each municipality derived from it (RFC 5869)."""
 
     def __init__(self, file: Path, *, mode: str) -> None:
         """Read the root key, or make it; raise `KeyStoreUnfit` in production."""
         if mode == "production":
-            raise KeyStoreUnfit("SAMSPIL_KEK names a file, which is for development and tests")
+            raise KeyStoreMisconfigured("SAMSPIL_KEK names a file, which is for development and tests")
         if not file.exists():
-            _make(file)
+            _create_key_file(file)
         self._root = file.read_bytes()
         if len(self._root) != KEY_BYTES:
-            raise KeyStoreBroken(f"{file} must hold {KEY_BYTES} bytes")
+            raise KeyStoreMismatch(f"{file} must hold {KEY_BYTES} bytes")
         self._of_tenant: dict[str, AESGCM] = {}
 
     async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Return the key, readable only by `unwrap` with the same tenant and `about`."""
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._key(tenant).encrypt(nonce, key, place_of(tenant, about))
+        return nonce + self._key(tenant).encrypt(nonce, key, associated_data(tenant, about))
 
     async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
         """Return the key; raise `KeyStoreBroken` where tenant, `about` or store are others."""
         try:
-            return self._key(tenant).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], place_of(tenant, about))
+            return self._key(tenant).decrypt(
+                wrapped[:_NONCE], wrapped[_NONCE:], associated_data(tenant, about)
+            )
         except InvalidTag:
-            raise KeyStoreBroken("restore the key store that belongs to this database") from None
+            raise KeyStoreMismatch("restore the key store that belongs to this database") from None
 
     def _key(self, tenant: str) -> AESGCM:
         if tenant not in self._of_tenant:
@@ -75,12 +77,12 @@ class FileKms:
         return self._of_tenant[tenant]
 
 
-def place_of(tenant: str, about: str) -> bytes:
+def associated_data(tenant: str, about: str) -> bytes:
     """Return what a wrapped key is bound to."""
     return f"{tenant}|{about}|data_keys".encode()
 
 
-def _make(file: Path) -> None:
+def _create_key_file(file: Path) -> None:
     """Make the file whole or not at all; of several that do so at once the first one's key stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(f".{secrets.token_hex(8)}.new")

@@ -7,18 +7,18 @@ from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.kernel.decider.service import Tx
-from services.kernel.privacy.key_store import KEY_BYTES, Kms
+from services.kernel.privacy.key_store import KEY_BYTES, KeyStore
 
 
-class Fingerprints:
+class RequestDigests:
     """Fingerprints under a key of each municipality, which lies wrapped beside the keys of persons."""
 
-    def __init__(self, kms: Kms) -> None:
+    def __init__(self, key_store: KeyStore) -> None:
         """Let the key store guard the keys; each is asked of it once in the life of a process."""
-        self._kms = kms
+        self._kms = key_store
         self._keys: dict[str, bytes] = {}
 
-    async def of(self, tx: Tx, tenant: str, request: bytes) -> bytes:
+    async def digest(self, tx: Tx, tenant: str, request: bytes) -> bytes:
         """Return the fingerprint of a request; raise what the key store raises."""
         key = self._keys.get(tenant)
         if key is None:
@@ -30,7 +30,7 @@ class Fingerprints:
         wrapped = await tx.fetchval(_READ, about)
         if wrapped is None:
             fresh = await self._kms.wrap(tenant, secrets.token_bytes(KEY_BYTES), about=str(about))
-            await tx.execute(_KEEP, about, tenant, fresh)
+            await tx.execute(_INSERT, about, tenant, fresh)
             wrapped = await tx.fetchval(_READ, about)  # another process may have been faster
         return await self._kms.unwrap(tenant, wrapped, about=str(about))
 
@@ -47,6 +47,6 @@ def unkeyed(request: bytes) -> bytes:
 
 _READ: Final = "select wrapped from data_keys where subject_id = $1"
 
-_KEEP: Final = """
+_INSERT: Final = """
 insert into data_keys (subject_id, tenant, wrapped) values ($1, $2, $3) on conflict (subject_id) do nothing
 """

@@ -14,17 +14,17 @@ import msgspec
 
 from services.kernel.privacy.key_store import (
     KEY_BYTES,
-    KeyStoreBroken,
-    KeyStoreSilent,
-    KeyStoreUnfit,
-    place_of,
+    KeyStoreMisconfigured,
+    KeyStoreMismatch,
+    KeyStoreUnavailable,
+    associated_data,
 )
 from services.kernel.settings import Settings
 
-PATIENCE_SECONDS: Final = 5.0
-_AT_ONCE: Final = 16
+REQUEST_TIMEOUT_SECONDS: Final = 5.0
+_CONCURRENT_REQUESTS: Final = 16
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
-_WHAT_TO_DO: Final[Mapping[int, str]] = {
+_ADVICE: Final[Mapping[int, str]] = {
     HTTPStatus.BAD_REQUEST: "the engine knows no such key, or not one of type aes256-gcm96",
     HTTPStatus.FORBIDDEN: "its policy or its token does not allow this",
     HTTPStatus.NOT_FOUND: "no transit engine is mounted there: see SAMSPIL_VAULT_MOUNT",
@@ -41,7 +41,7 @@ class _Answer(msgspec.Struct):
     data: _Data
 
 
-class VaultKms:
+class VaultKeyStore:
     """Wraps data keys under one transit key a municipality, `samspil-<code>`, which never leaves the store.
 
     Needed are `update` on encrypt/samspil-* and decrypt/samspil-* of the engine, and `create` on the first
@@ -55,59 +55,63 @@ class VaultKms:
 
     async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Return the key, readable only by `unwrap` with the same tenant and `about`."""
-        data = await self._ask("encrypt", tenant, about, plaintext=b64encode(key).decode())
+        data = await self._request("encrypt", tenant, about, plaintext=b64encode(key).decode())
         if not data.ciphertext:
-            raise KeyStoreSilent("encrypt answered without a ciphertext")
+            raise KeyStoreUnavailable("encrypt answered without a ciphertext")
         return data.ciphertext.encode()
 
     async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
         """Return the key; raise `KeyStoreBroken` where tenant, `about` or store are others."""
         try:
-            data = await self._ask("decrypt", tenant, about, ciphertext=wrapped.decode())
+            data = await self._request("decrypt", tenant, about, ciphertext=wrapped.decode())
             key = b64decode(data.plaintext, validate=True)
         except (UnicodeDecodeError, NotBase64):
-            raise KeyStoreBroken("this key was not wrapped by a transit engine") from None
+            raise KeyStoreMismatch("this key was not wrapped by a transit engine") from None
         if len(key) != KEY_BYTES:
-            raise KeyStoreBroken(f"decrypt answered with {len(key)} bytes in place of {KEY_BYTES}")
+            raise KeyStoreMismatch(f"decrypt answered with {len(key)} bytes in place of {KEY_BYTES}")
         return key
 
-    async def _ask(self, what: str, tenant: str, about: str, **given: str) -> _Data:
+    async def _request(self, what: str, tenant: str, about: str, **given: str) -> _Data:
         """Ask the engine; raise `KeyStoreSilent`, or `KeyStoreBroken` where it will not open a key."""
-        body = {**given, "associated_data": b64encode(place_of(tenant, about)).decode()}
+        body = {**given, "associated_data": b64encode(associated_data(tenant, about)).decode()}
         path = f"v1/{self._mount}/{what}/samspil-{tenant}"
         try:
             async with self._session.post(path, json=body, allow_redirects=False) as answer:
                 status, said = answer.status, await answer.read()
         except (aiohttp.ClientError, OSError) as fault:  # TimeoutError is an OSError
-            raise KeyStoreSilent(f"{what}: no answer ({type(fault).__name__})") from None
+            raise KeyStoreUnavailable(f"{what}: no answer ({type(fault).__name__})") from None
         if status == HTTPStatus.BAD_REQUEST and what == "decrypt":
-            raise KeyStoreBroken("restore the key store that belongs to this database")
+            raise KeyStoreMismatch("restore the key store that belongs to this database")
         if status != HTTPStatus.OK:
-            hint = _WHAT_TO_DO.get(status, "ask its operator")
-            raise KeyStoreSilent(f"{what} samspil-{tenant} answered {status}: {hint}")
+            hint = _ADVICE.get(status, "ask its operator")
+            raise KeyStoreUnavailable(f"{what} samspil-{tenant} answered {status}: {hint}")
         try:
             return msgspec.json.decode(said, type=_Answer).data
         except msgspec.MsgspecError:
-            raise KeyStoreSilent(f"{what}: the answer is not one of a transit engine") from None
+            raise KeyStoreUnavailable(f"{what}: the answer is not one of a transit engine") from None
 
 
 @asynccontextmanager
-async def vault(settings: Settings, *, patience: float = PATIENCE_SECONDS) -> AsyncIterator[VaultKms]:
+async def vault(
+    settings: Settings, *, request_seconds: float = REQUEST_TIMEOUT_SECONDS
+) -> AsyncIterator[VaultKeyStore]:
     """Open the key store that the settings name; raise `KeyStoreUnfit` where keys would travel in the clear.
 
     Without a token none is sent, as an agent of the store on the loopback address wants it.
     """
     address = urlsplit(settings.vault_url)
     if address.scheme != "https" and address.hostname not in _LOOPBACK:
-        raise KeyStoreUnfit("SAMSPIL_VAULT_URL begins with https, unless it is on the loopback address")
+        raise KeyStoreMisconfigured(
+            "SAMSPIL_VAULT_URL begins with https, unless it is on the loopback address"
+        )
     token = settings.vault_token.get_secret_value()
     async with aiohttp.ClientSession(
         f"{settings.vault_url.rstrip('/')}/",
         headers={"X-Vault-Request": "true", **({"X-Vault-Token": token} if token else {})},
-        timeout=aiohttp.ClientTimeout(total=patience),
-        connector=aiohttp.TCPConnector(limit=_AT_ONCE, ssl=_trust(settings)),
+        timeout=aiohttp.ClientTimeout(total=request_seconds),
+        connector=aiohttp.TCPConnector(limit=_CONCURRENT_REQUESTS, ssl=_trust(settings)),
     ) as session:
-        yield VaultKms(session, settings.vault_mount)
+        yield VaultKeyStore(session, settings.vault_mount)
 
 
 def _trust(settings: Settings) -> ssl.SSLContext | bool:

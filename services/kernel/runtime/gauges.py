@@ -11,7 +11,7 @@ from services.kernel.clock import wall
 from services.kernel.decider.service import Service
 from services.kernel.errors import Poison
 from services.kernel.postgres.connections import Pool
-from services.kernel.streams.parked import WAITING
+from services.kernel.streams.parked import WAITING_ORDER
 
 _PATIENCE_SECONDS: Final = 4.0
 _MOST: Final = 10_000
@@ -20,7 +20,7 @@ _MOST: Final = 10_000
 _OUTCOMES: Final = ("done", "retried")
 
 
-class Measures:
+class DatabaseGauges:
     """The numbers of one service that only its database knows."""
 
     def __init__(self, service: Service, pool: Pool, *, ticking: int) -> None:
@@ -32,39 +32,39 @@ class Measures:
         self._pool = pool
         self._ticking = ticking
         self._began = wall()
-        self._reasons = {*Poison.reasons, *WAITING} - {"refused"}
-        self._kinds = set(service.perform)
+        self._reasons = {*Poison.reasons, *WAITING_ORDER} - {"refused"}
+        self._kinds = set(service.effect_handlers)
         for gauge in (metrics.LEADER, metrics.STOPPED, metrics.DATABASE_UP, metrics.READY):
             gauge.labels(self._name).set(0)
-        metrics.MEASURED.labels(self._name).set_to_current_time()
+        metrics.GAUGES_REFRESHED.labels(self._name).set_to_current_time()
         metrics.RELAY_FAILURES.labels(self._name)
         for reason in self._reasons:
             metrics.PARKED.labels(self._name, reason)
         for kind, outcome in ((kind, outcome) for kind in self._kinds for outcome in _OUTCOMES):
             metrics.EFFECTS.labels(self._name, kind, outcome)
 
-    async def take(self, now: datetime) -> None:
+    async def refresh(self, now: datetime) -> None:
         """Measure once; `now` is the time by which deadlines run. Raises what the database raises."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            row: Any = await self._pool.fetchrow(_MEASURES, now, _MOST)
+            row: Any = await self._pool.fetchrow(_READ, now, _MOST)
         name = self._name
         metrics.PENDING.labels(name).set(row["pending"])
         metrics.PENDING_AGE.labels(name).set(row["pending_age"])
         metrics.PARKED_AGE.labels(name).set(row["parked_age"])
         metrics.TIMERS_DUE.labels(name).set(row["due"])
         metrics.TIMERS_LATE.labels(name).set(row["late"])
-        metrics.HISTORIES_UNASKED.labels(name).set(row["unasked"])
+        metrics.TIMELINES_UNACKNOWLEDGED.labels(name).set(row["unasked"])
         metrics.OLDEST_TRANSACTION.labels(name).set(row["oldest_transaction"])
         self._by_reason(msgspec.json.decode(row["parked"], type=dict[str, int]))
         self._by_kind(msgspec.json.decode(row["effects"], type=dict[str, tuple[int, int, float]]))
         if self._ticking:
-            self._horizon(row["parts"], row["tick"])
-        metrics.MEASURED.labels(name).set_to_current_time()
+            self._watermark(row["parts"], row["tick"])
+        metrics.GAUGES_REFRESHED.labels(name).set_to_current_time()
 
     def _by_reason(self, parked: dict[str, int]) -> None:
         self._reasons |= parked.keys()
         for reason in self._reasons:
-            metrics.PARKED_NOW.labels(self._name, reason).set(parked.get(reason, 0))
+            metrics.PARKED_EVENTS.labels(self._name, reason).set(parked.get(reason, 0))
 
     def _by_kind(self, effects: dict[str, tuple[int, int, float]]) -> None:
         self._kinds |= effects.keys()
@@ -74,12 +74,12 @@ class Measures:
             metrics.EFFECTS_TRIED.labels(self._name, kind).set(tried)
             metrics.EFFECTS_AGE.labels(self._name, kind).set(age)
 
-    def _horizon(self, parts: int, tick: datetime | None) -> None:
+    def _watermark(self, parts: int, tick: datetime | None) -> None:
         oldest = self._began if tick is None or parts < self._ticking else tick
-        metrics.HORIZON_AGE.labels(self._name).set((wall() - oldest).total_seconds())
+        metrics.WATERMARK_AGE.labels(self._name).set((wall() - oldest).total_seconds())
 
 
-_MEASURES: Final = """
+_READ: Final = """
 with first as (select ids, queued_at from pending order by first_id limit $2),
      aside as (select reason, parked_at from parked_events order by id limit $2),
      overdue as (select due_at from timers where due_at <= $1 order by due_at limit $2),

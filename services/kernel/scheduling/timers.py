@@ -13,15 +13,15 @@ from services.kernel.clock import Clock
 from services.kernel.crash_points import crash_point
 from services.kernel.decider.decision import Actor, TimerFired
 from services.kernel.decider.service import Tx
-from services.kernel.errors import Missing, Refused
+from services.kernel.errors import NotFound, Refused
 from services.kernel.ids import new_id
 from services.kernel.logging import log
-from services.kernel.postgres.connections import Pool, passes
-from services.kernel.streams.handler import Asked
-from services.kernel.streams.processor import Step
+from services.kernel.postgres.connections import Pool, is_transient
+from services.kernel.streams.handler import Envelope
+from services.kernel.streams.processor import BatchProcessor
 
-_PORTION: Final = 200
-_LOOK_SECONDS: Final = 1.0
+_BATCH: Final = 200
+_POLL_SECONDS: Final = 1.0
 _POSTPONED: Final = timedelta(hours=1)
 _ORDER: Final = itemgetter("due_at", "stream_id", "kind", "ref")
 
@@ -29,25 +29,25 @@ _ORDER: Final = itemgetter("due_at", "stream_id", "kind", "ref")
 class Timers:
     """Fires what is due, each once: the input is applied in the transaction that takes the timer away."""
 
-    def __init__(self, step: Step, pool: Pool, clock: Clock) -> None:
+    def __init__(self, processor: BatchProcessor, pool: Pool, clock: Clock) -> None:
         """Fire by a clock."""
-        self._step = step
+        self._processor = processor
         self._pool = pool
         self._clock = clock
-        self._name = step.service.name
+        self._name = processor.service.name
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look for due timers until stopped; a failure is followed by a longer pause."""
-        pause = _LOOK_SECONDS
+        pause = _POLL_SECONDS
         while not stopping.is_set():
             try:
                 fired = await self.fire()
-                pause = 0.0 if fired == _PORTION else _LOOK_SECONDS
+                pause = 0.0 if fired == _BATCH else _POLL_SECONDS
             except Exception as fault:
-                if not passes(fault):
+                if not is_transient(fault):
                     raise
                 log.warning("timers_failed", service=self._name, kind=type(fault).__name__)
-                pause = min(max(pause * 2, _LOOK_SECONDS), 10.0)
+                pause = min(max(pause * 2, _POLL_SECONDS), 10.0)
             await _wait(stopping, pause)
 
     async def fire(self) -> int:
@@ -58,26 +58,26 @@ class Timers:
                 return 0
             try:
                 async with tx.transaction():
-                    rows = await _claim(tx, now, _PORTION)
-                    outcome = await self._step.once(tx, _in_order(rows, now)) if rows else None
+                    rows = await _claim(tx, now, _BATCH)
+                    outcome = await self._processor.process_once(tx, _in_order(rows, now)) if rows else None
                     crash_point("fire.before")
             except asyncpg.SerializationError:
-                await self._step.pause(1)
-                return _PORTION
+                await self._processor.pause_before_retry(1)
+                return _BATCH
             except Exception as fault:
-                if passes(fault):
+                if is_transient(fault):
                     raise
                 # One timer's rule refused or broke: fire them alone, so that the others are not held back.
-                return await self._fire_alone(tx, now)
+                return await self._fire_one(tx, now)
             crash_point("fire.after")
             if outcome is not None:
-                self._step.tell(outcome)
+                self._processor.publish_committed(outcome)
             metrics.TIMERS_FIRED.labels(self._name).inc(len(rows))
             return len(rows)
 
-    async def _fire_alone(self, tx: Tx, now: datetime) -> int:
+    async def _fire_one(self, tx: Tx, now: datetime) -> int:
         fired = 0
-        for _ in range(_PORTION):
+        for _ in range(_BATCH):
             outcome = None
             async with tx.transaction():
                 rows = await _claim(tx, now, 1)
@@ -85,17 +85,17 @@ class Timers:
                     break
                 try:
                     async with tx.transaction():
-                        outcome = await self._step.once(tx, [_asked(rows[0], now)])
-                except (Refused, Missing) as refusal:
-                    metrics.REFUSED.labels(self._name, refusal.slug()).inc()
+                        outcome = await self._processor.process_once(tx, [_envelope(rows[0], now)])
+                except (Refused, NotFound) as refusal:
+                    metrics.REFUSED.labels(self._name, refusal.code()).inc()
                 except Exception as bug:
-                    if passes(bug):
+                    if is_transient(bug):
                         raise
                     metrics.BUGS.labels(self._name, type(bug).__name__).inc()
                     log.error("timer_postponed", service=self._name, kind=type(bug).__name__)
                     await tx.execute(_POSTPONE, *rows[0].values(), now + _POSTPONED)
             if outcome is not None:
-                self._step.tell(outcome)
+                self._processor.publish_committed(outcome)
             fired += 1
         metrics.TIMERS_FIRED.labels(self._name).inc(fired)
         return fired
@@ -127,14 +127,14 @@ async def _wait(stopping: asyncio.Event, seconds: float) -> None:
         pass
 
 
-def _in_order(rows: Sequence[asyncpg.Record], now: datetime) -> list[Asked]:
-    return [_asked(row, now) for row in sorted(rows, key=_ORDER)]
+def _in_order(rows: Sequence[asyncpg.Record], now: datetime) -> list[Envelope]:
+    return [_envelope(row, now) for row in sorted(rows, key=_ORDER)]
 
 
-def _asked(row: asyncpg.Record, now: datetime) -> Asked:
+def _envelope(row: asyncpg.Record, now: datetime) -> Envelope:
     cause = str(new_id())
     fired = TimerFired(row["kind"], row["ref"], row["due_at"])
-    return Asked(row["stream_id"], row["tenant"], fired, Actor(tenant=row["tenant"]), now, cause, cause)
+    return Envelope(row["stream_id"], row["tenant"], fired, Actor(tenant=row["tenant"]), now, cause, cause)
 
 
 # Streams are locked first, as every writer does: none waits for a timer while another waits for its stream.

@@ -9,43 +9,43 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from uuid import UUID
 
-from services.kernel.streams.store import Written
+from services.kernel.streams.store import StoredStream
 
 
-class Recent:
+class StreamCache:
     """Keeps the last streams of one service as they were written: few objects, whatever a state holds."""
 
     def __init__(self, most: int) -> None:
         """Keep so many streams at most."""
-        self._most = most
-        self._written: OrderedDict[UUID, Written] = OrderedDict()
-        self.began = 0
+        self._capacity = most
+        self._stored: OrderedDict[UUID, StoredStream] = OrderedDict()
+        self.generation = 0
         """How often everything was forgotten."""
 
-    def take(self, ids: Iterable[UUID]) -> dict[UUID, Written]:
+    def pop(self, ids: Iterable[UUID]) -> dict[UUID, StoredStream]:
         """Return those that are remembered, and remember them no more."""
-        found = self._written
+        found = self._stored
         if not found:
             return {}
         return {at: found.pop(at) for at in ids if at in found}
 
-    def drop(self, ids: Iterable[UUID]) -> None:
+    def evict(self, ids: Iterable[UUID]) -> None:
         """Remember these no more."""
         for stream_id in ids:
-            self._written.pop(stream_id, None)
+            self._stored.pop(stream_id, None)
 
-    def keep(self, written: Iterable[Written], began: int) -> None:
+    def put(self, stored: Iterable[StoredStream], generation: int) -> None:
         """Remember streams as they were just saved, by a batch that began before anything was forgotten."""
-        if began != self.began or not self._most:
+        if generation != self.generation or not self._capacity:
             return
-        kept = self._written
-        for one in written:
-            if not one.parked:
+        kept = self._stored
+        for one in stored:
+            if not one.halted:
                 kept[one.stream_id] = one
-        while len(kept) > self._most:
+        while len(kept) > self._capacity:
             kept.popitem(last=False)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Remember nothing."""
-        self.began += 1
-        self._written.clear()
+        self.generation += 1
+        self._stored.clear()

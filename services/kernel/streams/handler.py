@@ -12,22 +12,29 @@ from msgspec import Struct
 from contracts.event import Event
 from contracts.model import CollaborationModel
 from services.kernel import metrics
-from services.kernel.decider.decision import SYSTEM, Actor, Decision, Given
-from services.kernel.decider.service import Sent, Service, nothing_else
-from services.kernel.errors import Missing, NotAllowed, Poison, Refused, Stale, VersionMissing
+from services.kernel.decider.decision import SYSTEM, Actor, Context, Decision
+from services.kernel.decider.service import RecordedEvent, Service, nothing_else
+from services.kernel.errors import (
+    NotAllowed,
+    NotFound,
+    Poison,
+    PreconditionRequired,
+    Refused,
+    VersionConflict,
+)
 from services.kernel.ids import new_id
-from services.kernel.kafka.cloudevents import Meta, Record, Told, message_of, record_of
+from services.kernel.kafka.cloudevents import EventMetadata, OutgoingEvent, Record, message_of, record_of
 from services.kernel.streams.parked import park
-from services.kernel.streams.store import Page, Parked, Row, fresh
+from services.kernel.streams.store import LoadedStream, ParkedEvent, WriteSet, new_stream
 
 _SYSTEM: Final = Actor(SYSTEM, "system")
-_SYSTEM_SPELT: Final = str(SYSTEM)
+_SYSTEM_ID_TEXT: Final = str(SYSTEM)
 _NOTHING: Final[Mapping[Any, Any]] = {}
 _ID_LENGTH: Final = 36
-_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
+_UNSET_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
-class Asked(Struct, gc=False):
+class Envelope(Struct, gc=False):
     """One input for one stream: a command, or a timer that fired."""
 
     stream_id: UUID
@@ -35,20 +42,20 @@ class Asked(Struct, gc=False):
     body: Any
     actor: Actor
     now: datetime
-    cause: str
-    correlation: str
+    causation_id: str
+    correlation_id: str
     traceparent: str = ""
-    expects: int | None = None
-    fresh: bool = True
+    expected_version: int | None = None
+    any_version: bool = True
 
 
-class Note(Struct, frozen=True):
+class AppendEvent(Struct, frozen=True):
     """Put one event into a stream without changing what it holds: a look, or a refusal."""
 
     event: Event
 
 
-class Heard(Asked, kw_only=True, gc=False):
+class IncomingEvent(Envelope, kw_only=True, gc=False):
     """An event that was heard; `cause` is its id as it is spelt. Without a body it only counts.
 
     Its record is kept only where it cannot be made again from the rest: it is many objects.
@@ -58,18 +65,18 @@ class Heard(Asked, kw_only=True, gc=False):
     source: str
     seq: int
     type: str
-    meta: Meta
+    metadata: EventMetadata
     topic: str = ""
     partition: int = 0
     offset: int = 0
     value: bytes = b""
     record: Record | None = None
     poison: str = ""
-    again: bool = False
-    history: int = 0
+    is_replay: bool = False
+    timeline: int = 0
 
 
-class Planned:
+class ProjectionWrites:
     """Takes down what a service writes into its own tables, so that no transaction waits for its reckoning.
 
     What one statement writes for different streams is written at once. Where there is no more than one, it is
@@ -79,53 +86,53 @@ class Planned:
     def __init__(self) -> None:
         """Begin with nothing to write."""
         self.writes: list[tuple[str, list[list[Any]]]] = []
-        self._next = 0
+        self._position = 0
 
-    def begin(self) -> None:
+    def start_chunk(self) -> None:
         """Begin with further streams: their statements are kept in their own order."""
-        self._next = 0
+        self._position = 0
 
     async def execute(self, statement: str, *columns: Sequence[Any]) -> None:
         """Take down a statement and its columns, each with one value a row."""
-        for at in range(self._next, len(self.writes)):
+        for at in range(self._position, len(self.writes)):
             known, before = self.writes[at]
             if known == statement:
                 for column, more in zip(before, columns, strict=True):
                     column.extend(more)
-                self._next = at + 1
+                self._position = at + 1
                 return
-        self.writes.insert(self._next, (statement, [list(column) for column in columns]))
-        self._next += 1
+        self.writes.insert(self._position, (statement, [list(column) for column in columns]))
+        self._position += 1
 
 
-class Outcome(Struct):
+class BatchResult(Struct):
     """What a batch has made of its streams, and what was set aside.
 
     `page` and `planned` hold what of it is written down, `done` names those streams, and `rows` are the
     others. `began` tells which memory of streams it was made from, `new_keys` are those of persons met first.
     """
 
-    rows: dict[UUID, Row]
-    page: Page = msgspec.field(default_factory=Page)
-    planned: Planned = msgspec.field(default_factory=Planned)
-    done: set[UUID] = msgspec.field(default_factory=set)
-    opened: Mapping[UUID, Mapping[str, Any]] = {}
-    known: Callable[[Row], bool] = bool
-    messages: list[tuple[int, Told]] = []
+    streams: dict[UUID, LoadedStream]
+    write_set: WriteSet = msgspec.field(default_factory=WriteSet)
+    projection_writes: ProjectionWrites = msgspec.field(default_factory=ProjectionWrites)
+    serialized: set[UUID] = msgspec.field(default_factory=set)
+    private: Mapping[UUID, Mapping[str, Any]] = {}
+    consents_fresh: Callable[[LoadedStream], bool] = bool
+    outgoing: list[tuple[int, OutgoingEvent]] = []
     applied: int = 0
     duplicates: int = 0
     refused: int = 0
-    parked: list[Parked] = []
-    at: datetime = _NO_TIME
-    began: int = 0
+    parked: list[ParkedEvent] = []
+    recorded_at: datetime = _UNSET_TIME
+    cache_generation: int = 0
     new_keys: dict[UUID, AESGCM] = {}
 
 
-class Entangled(Exception):
+class StreamAlreadySerialized(Exception):
     """An input needs a stream that was written down already."""
 
 
-class Weighing:
+class StreamHandler:
     """Takes inputs one after the other into an outcome, by the rules of one service."""
 
     def __init__(
@@ -135,187 +142,213 @@ class Weighing:
         self._service = service
         self._models = models
         self._clock = clock
-        self._alone = service.also is nothing_else
-        self._notes_heard = service.hears_all
+        self._single_stream = service.related_streams is nothing_else
+        self._records_consumed = service.subscribes_to_all
 
-    def obey(self, asked: Asked, outcome: Outcome) -> None:
+    def handle_command(self, envelope: Envelope, result: BatchResult) -> None:
         """Decide a command or a timer; what its rule raises ends the batch."""
-        row = _row(asked, outcome)
-        if row.tenant != asked.tenant:
-            raise Missing
-        if isinstance(asked.body, Note):
-            row.take(Decision(row.state), self._sent(row, asked, asked.actor, (asked.body.event,), outcome))
+        row = _loaded(envelope, result)
+        if row.tenant != envelope.tenant:
+            raise NotFound
+        if isinstance(envelope.body, AppendEvent):
+            row.apply(
+                Decision(row.state),
+                self._record(row, envelope, envelope.actor, (envelope.body.event,), result),
+            )
             return
-        given = self._given(row, asked, outcome)
-        if asked.actor.role != _SYSTEM.role:
-            if not self._service.allows(row.state, asked.body, given):
+        given = self._context(row, envelope, result)
+        if envelope.actor.role != _SYSTEM.role:
+            if not self._service.authorize(row.state, envelope.body, given):
                 raise NotAllowed
-            _same_version(row, asked)
-        decision = self._service.decide(row.state, asked.body, given)
+            _check_version(row, envelope)
+        decision = self._service.decide(row.state, envelope.body, given)
         if decision != Decision(row.state):
-            self._take(row, asked, asked.actor, decision, outcome)
+            self._apply(row, envelope, envelope.actor, decision, result)
 
-    def may(self, asked: Asked, outcome: Outcome) -> Row:
+    def authorize_read(self, envelope: Envelope, result: BatchResult) -> LoadedStream:
         """Return the stream that somebody wants to look at; raise `Missing` or `NotAllowed`."""
-        row = outcome.rows.get(asked.stream_id)
-        if row is None or row.tenant != asked.tenant or row.state is None:
-            raise Missing
-        if not self._service.allows(row.state, asked.body, self._given(row, asked, outcome)):
+        row = result.streams.get(envelope.stream_id)
+        if row is None or row.tenant != envelope.tenant or row.state is None:
+            raise NotFound
+        if not self._service.authorize(row.state, envelope.body, self._context(row, envelope, result)):
             raise NotAllowed
         return row
 
-    def hear(self, heard: Heard, outcome: Outcome) -> None:
+    def handle_event(self, event: IncomingEvent, result: BatchResult) -> None:
         """Decide an event once and in order, or set it aside."""
-        row = _row(heard, outcome)
-        last, marked = row.marks.get(heard.source, (0, ""))
-        if heard.seq <= last or len(marked) > _ID_LENGTH:
-            known = _known(heard, last, marked)
+        row = _loaded(event, result)
+        last, marked = row.marks.get(event.source, (0, ""))
+        if event.seq <= last or len(marked) > _ID_LENGTH:
+            known = _classify(event, last, marked)
             if known == "divergence":
-                _park(row, heard, outcome, known)
+                _park(row, event, result, known)
                 return
             if known:
-                outcome.duplicates += 1
+                result.duplicates += 1
                 return
-        reason = _why_not(row, heard, last) or self._try(row, heard, outcome)
+        reason = _parking_reason(row, event, last) or self._decide_event(row, event, result)
         if reason:
-            _park(row, heard, outcome, reason)
+            _park(row, event, result, reason)
             return
-        row.marks[heard.source] = (heard.seq, marked_as(heard.cause, heard.history))
+        row.marks[event.source] = (event.seq, mark_of(event.causation_id, event.timeline))
         row.changed = True
-        outcome.applied += 1
+        result.applied += 1
 
-    def _try(self, row: Row, heard: Heard, outcome: Outcome) -> str:
+    def _decide_event(self, stream: LoadedStream, event: IncomingEvent, result: BatchResult) -> str:
         """Decide an event; return why it must be set aside, or nothing."""
-        if heard.body is not None:
+        if event.body is not None:
             try:
-                decision = self._service.decide(row.state, heard.body, self._given(row, heard, outcome))
+                decision = self._service.decide(
+                    stream.state, event.body, self._context(stream, event, result)
+                )
             except Refused as refusal:
-                metrics.REFUSED.labels(self._service.name, refusal.slug()).inc()
-                outcome.refused += 1
+                metrics.REFUSED.labels(self._service.name, refusal.code()).inc()
+                result.refused += 1
             except Poison as poison:
-                return poison.hint
+                return poison.detail
             except Exception as bug:  # noqa: BLE001  one event that breaks a rule must not stop the others
                 metrics.BUGS.labels(self._service.name, type(bug).__name__).inc()
                 return "bug"
             else:
-                self._take(row, heard, _SYSTEM, decision, outcome)
-        if self._notes_heard:
-            row.hear(Sent(heard.event_id, heard.source, heard.seq, heard.type, heard.body, heard.meta))
+                self._apply(stream, event, _SYSTEM, decision, result)
+        if self._records_consumed:
+            stream.record_consumed(
+                RecordedEvent(event.event_id, event.source, event.seq, event.type, event.body, event.metadata)
+            )
         return ""
 
-    def _take(self, row: Row, asked: Asked, actor: Actor, decision: Decision, outcome: Outcome) -> None:
-        row.take(decision, self._sent(row, asked, actor, decision.events, outcome))
+    def _apply(
+        self, stream: LoadedStream, envelope: Envelope, actor: Actor, decision: Decision, result: BatchResult
+    ) -> None:
+        stream.apply(decision, self._record(stream, envelope, actor, decision.events, result))
         for stream_id, other in decision.others.items():
-            beside = outcome.rows.get(stream_id)
+            beside = result.streams.get(stream_id)
             if beside is None:
-                if stream_id in outcome.done:
-                    raise Entangled
-                beside = outcome.rows[stream_id] = fresh(stream_id, asked.tenant)
-            beside.take(other, self._sent(beside, asked, actor, other.events, outcome))
+                if stream_id in result.serialized:
+                    raise StreamAlreadySerialized
+                beside = result.streams[stream_id] = new_stream(stream_id, envelope.tenant)
+            beside.apply(other, self._record(beside, envelope, actor, other.events, result))
 
-    def _sent(
-        self, row: Row, asked: Asked, actor: Actor, events: Sequence[Event], outcome: Outcome
-    ) -> Sequence[Sent]:
+    def _record(
+        self,
+        stream: LoadedStream,
+        envelope: Envelope,
+        actor: Actor,
+        events: Sequence[Event],
+        result: BatchResult,
+    ) -> Sequence[RecordedEvent]:
         if not events:
             return ()
-        if outcome.at is _NO_TIME:
-            outcome.at = self._clock()
-        who = _SYSTEM_SPELT if actor is _SYSTEM else str(actor.id)
-        meta = Meta(outcome.at, who, actor.role, asked.correlation, asked.cause, asked.traceparent)
-        seq, name = row.seq, self._service.name
-        row.seq += len(events)
-        return [Sent(new_id(), name, at, event.type, event, meta) for at, event in enumerate(events, seq + 1)]
+        if result.recorded_at is _UNSET_TIME:
+            result.recorded_at = self._clock()
+        who = _SYSTEM_ID_TEXT if actor is _SYSTEM else str(actor.id)
+        meta = EventMetadata(
+            result.recorded_at,
+            who,
+            actor.role,
+            envelope.correlation_id,
+            envelope.causation_id,
+            envelope.traceparent,
+        )
+        seq, name = stream.seq, self._service.name
+        stream.seq += len(events)
+        return [
+            RecordedEvent(new_id(), name, at, event.type, event, meta)
+            for at, event in enumerate(events, seq + 1)
+        ]
 
-    def _given(self, row: Row, asked: Asked, outcome: Outcome) -> Given:
+    def _context(self, stream: LoadedStream, envelope: Envelope, result: BatchResult) -> Context:
         others: Mapping[UUID, Any] = _NOTHING
-        wanted = () if self._alone else self._service.also(row.state, asked.body)
+        wanted = () if self._single_stream else self._service.related_streams(stream.state, envelope.body)
         if wanted:
-            rows = outcome.rows
+            rows = result.streams
             others = {
                 other: rows[other].state
                 for other in wanted
-                if other in rows and rows[other].tenant == asked.tenant
+                if other in rows and rows[other].tenant == envelope.tenant
             }
-        return Given(
-            asked.now,
-            row.stream_id,
-            asked.tenant,
-            asked.actor,
+        return Context(
+            envelope.now,
+            stream.stream_id,
+            envelope.tenant,
+            envelope.actor,
             self._models,
             others,
-            outcome.opened.get(row.stream_id, _NOTHING),
-            outcome.known(row),
+            result.private.get(stream.stream_id, _NOTHING),
+            result.consents_fresh(stream),
         )
 
 
-def _row(asked: Asked, outcome: Outcome) -> Row:
-    row = outcome.rows.get(asked.stream_id)
+def _loaded(envelope: Envelope, result: BatchResult) -> LoadedStream:
+    row = result.streams.get(envelope.stream_id)
     if row is None:
-        row = outcome.rows[asked.stream_id] = fresh(asked.stream_id, asked.tenant)
+        row = result.streams[envelope.stream_id] = new_stream(envelope.stream_id, envelope.tenant)
     return row
 
 
-def marked_as(event_id: str, history: int) -> str:
+def mark_of(event_id: str, timeline: int) -> str:
     """Return how a mark names an event: by its id and, after a fork of its source, by its history."""
-    return f"{event_id} {history}" if history else event_id
+    return f"{event_id} {timeline}" if timeline else event_id
 
 
-def _known(heard: Heard, last: int, marked: str) -> str:
+def _classify(event: IncomingEvent, last_seq: int, mark: str) -> str:
     """Return whether an event is a `duplicate` or a `divergence`; nothing where it is new.
 
     What a later history tells under a number that was taken before is another event, whatever its number;
     what comes late from an earlier one its source tells no more.
     """
-    last_id, _, spelt = marked.partition(" ")
+    last_id, _, spelt = mark.partition(" ")
     history = int(spelt or 0)
-    if heard.history < history:
+    if event.timeline < history:
         return "duplicate"
-    if heard.seq > last:
+    if event.seq > last_seq:
         return ""
-    other = heard.seq == last and last_id not in ("", heard.cause)
-    return "divergence" if other or heard.history > history else "duplicate"
+    other = event.seq == last_seq and last_id not in ("", event.causation_id)
+    return "divergence" if other or event.timeline > history else "duplicate"
 
 
-def _why_not(row: Row, heard: Heard, last: int) -> str:
-    if row.tenant != heard.tenant:
+def _parking_reason(stream: LoadedStream, event: IncomingEvent, last_seq: int) -> str:
+    if stream.tenant != event.tenant:
         return "tenant"
-    if row.parked and not heard.again:
+    if stream.halted and not event.is_replay:
         return "behind"
-    if heard.seq != last + 1:
+    if event.seq != last_seq + 1:
         return "gap"
-    return heard.poison
+    return event.poison
 
 
-def _park(row: Row, heard: Heard, outcome: Outcome, reason: str) -> None:
-    outcome.parked.append(
+def _park(stream: LoadedStream, event: IncomingEvent, result: BatchResult, reason: str) -> None:
+    result.parked.append(
         park(
-            heard.record or record_of_heard(heard),
+            event.record or rebuild_record(event),
             reason,
-            tenant=heard.tenant,
-            stream_id=heard.stream_id,
-            source=heard.source,
-            seq=heard.seq,
-            event_id=heard.event_id,
-            type=heard.type,
+            tenant=event.tenant,
+            stream_id=event.stream_id,
+            source=event.source,
+            seq=event.seq,
+            event_id=event.event_id,
+            type=event.type,
         )
     )
     if reason != "tenant":
         # Also where it halts already: it may have been let go on since it was read, and the guard tells.
-        row.parked = row.changed = True
+        stream.halted = stream.changed = True
 
 
-def record_of_heard(heard: Heard) -> Record:
+def rebuild_record(event: IncomingEvent) -> Record:
     """Return the record that an event came in, made again from what it says."""
-    key = str(heard.stream_id)
-    place = heard.topic, heard.partition, heard.offset
-    made = message_of(heard.cause, key, heard.seq, heard.tenant, heard.type, heard.meta, heard.value)
+    key = str(event.stream_id)
+    place = event.topic, event.partition, event.offset
+    made = message_of(
+        event.causation_id, key, event.seq, event.tenant, event.type, event.metadata, event.value
+    )
     return record_of(place, made.key, made)
 
 
-def _same_version(row: Row, asked: Asked) -> None:
-    if row.version == 0 or asked.fresh:
+def _check_version(stream: LoadedStream, envelope: Envelope) -> None:
+    if stream.version == 0 or envelope.any_version:
         return
-    if asked.expects is None:
-        raise VersionMissing(f"it stands at {row.version}")
-    if asked.expects != row.version:
-        raise Stale(f"it stands at {row.version}")
+    if envelope.expected_version is None:
+        raise PreconditionRequired(f"it stands at {stream.version}")
+    if envelope.expected_version != stream.version:
+        raise VersionConflict(f"it stands at {stream.version}")

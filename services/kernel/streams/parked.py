@@ -10,9 +10,9 @@ from aiokafka import ConsumerRecord
 
 from contracts.registry import EVENTS
 from services.kernel.kafka.cloudevents import Record
-from services.kernel.streams.store import Parked
+from services.kernel.streams.store import ParkedEvent
 
-WAITING: Final = ("gap", "behind")
+WAITING_ORDER: Final = ("gap", "behind")
 """Reasons that heal by themselves when the missing events arrive."""
 
 _VERSION: Final = re.compile(r"\.v[1-9][0-9]{0,5}$")
@@ -29,9 +29,9 @@ def park(
     seq: int | None = None,
     event_id: UUID | None = None,
     type: str | None = None,  # noqa: A002  the event's attribute
-) -> Parked:
+) -> ParkedEvent:
     """Return the row of an event that waits; one that could not be read blocks no stream."""
-    return Parked(
+    return ParkedEvent(
         tenant=tenant,
         stream_id=stream_id,
         source=source,
@@ -39,8 +39,8 @@ def park(
         event_id=event_id,
         type=type,
         topic=record.topic,
-        part=record.partition,
-        place=record.offset,
+        kafka_partition=record.partition,
+        kafka_offset=record.offset,
         key=record.key,
         headers=_as_text(record),
         value=record.value,
@@ -75,7 +75,7 @@ def unpark(row: Any) -> Record:
     )
 
 
-def shown_type(event_type: str | None) -> str | None:
+def known_type(event_type: str | None) -> str | None:
     """Return a type as an operator may see it: one that we know, in any version, or `unknown`.
 
     A type is what its sender wrote, and whoever has gone wrong may have written anything there.
@@ -83,7 +83,7 @@ def shown_type(event_type: str | None) -> str | None:
     return event_type if event_type is None or _name_of(event_type) in _NAMES else "unknown"
 
 
-def word_of(event_type: str | None) -> str | None:
+def event_name(event_type: str | None) -> str | None:
     """Return what a type that we know says has happened: `seen` of `referral.seen.v1`."""
     name = _name_of(event_type or "")
     return name.partition(".")[2] if name in _NAMES else None

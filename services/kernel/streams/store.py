@@ -12,10 +12,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from services.kernel.decider.decision import Decision, Effect, Seal, Timer
-from services.kernel.decider.service import Sent, Tx
-from services.kernel.kafka.cloudevents import Told
-from services.kernel.privacy.encryption import Box, NewKey
+from services.kernel.decider.decision import Decision, Effect, PrivateValue, Timer
+from services.kernel.decider.service import RecordedEvent, Tx
+from services.kernel.kafka.cloudevents import OutgoingEvent
+from services.kernel.privacy.encryption import NewKey, SealedRow
 
 Write = tuple[str, Sequence[Any]]
 """A statement and its columns, each with one value a row."""
@@ -25,11 +25,11 @@ _decode_marks = msgspec.json.Decoder(Marks).decode
 _encode = msgspec.json.Encoder().encode
 
 
-_place = attrgetter("key")
+_sort_key = attrgetter("key")
 _PARAMETER: Final = re.compile(r"\$([0-9]+)")
 
 
-class Row(Struct, gc=False):
+class LoadedStream(Struct, gc=False):
     """A stream as it was read, and what a batch has made of it so far."""
 
     stream_id: UUID
@@ -37,46 +37,46 @@ class Row(Struct, gc=False):
     tenant: str
     version: int
     seq: int
-    parked: bool
+    halted: bool
     marks: Marks
     state: Any
     before: Any = None
     changed: bool = False
-    told: tuple[Sent, ...] = ()
-    heard: tuple[Sent, ...] = ()
+    new_events: tuple[RecordedEvent, ...] = ()
+    consumed: tuple[RecordedEvent, ...] = ()
     timers: tuple[Timer, ...] = ()
-    seals: tuple[Seal, ...] = ()
+    private_values: tuple[PrivateValue, ...] = ()
     effects: tuple[Effect, ...] = ()
 
-    def take(self, decision: Decision, told: Sequence[Sent]) -> None:
+    def apply(self, decision: Decision, events: Sequence[RecordedEvent]) -> None:
         """Go on from a decision."""
         self.state = decision.state
         self.changed = True
-        if told:
-            self.told += tuple(told)
+        if events:
+            self.new_events += tuple(events)
         if decision.timers:
             self.timers += decision.timers
-        if decision.seals:
-            self.seals += decision.seals
+        if decision.private_values:
+            self.private_values += decision.private_values
         if decision.effects:
             self.effects += decision.effects
 
-    def hear(self, sent: Sent) -> None:
+    def record_consumed(self, event: RecordedEvent) -> None:
         """Note an event for the service's own tables."""
-        self.heard += (sent,)
+        self.consumed += (event,)
 
     def last_timers(self) -> Iterable[Timer]:
         """Return the timers as they are to be: of the same kind and ref only the last."""
         timers = self.timers
         return timers if len(timers) < 2 else {(one.kind, one.ref): one for one in timers}.values()  # noqa: PLR2004  more than one
 
-    def last_seals(self) -> Iterable[Seal]:
+    def last_private_values(self) -> Iterable[PrivateValue]:
         """Return the private values as they are to be: of the same name only the last."""
-        seals = self.seals
+        seals = self.private_values
         return seals if len(seals) < 2 else {(one.subject, one.name): one for one in seals}.values()  # noqa: PLR2004  more than one
 
 
-class Written(Struct, frozen=True, gc=False):
+class StoredStream(Struct, frozen=True, gc=False):
     """A stream as it is saved, in the words of the database."""
 
     stream_id: UUID
@@ -87,10 +87,10 @@ class Written(Struct, frozen=True, gc=False):
     marks: str
     kind: str
     state: str
-    parked: bool = False
+    halted: bool = False
 
 
-class Parked(Struct, frozen=True):
+class ParkedEvent(Struct, frozen=True):
     """An event that must wait, with all that is needed to take it up again."""
 
     tenant: str | None
@@ -100,8 +100,8 @@ class Parked(Struct, frozen=True):
     event_id: UUID | None
     type: str | None
     topic: str
-    part: int
-    place: int
+    kafka_partition: int
+    kafka_offset: int
     key: bytes | None
     headers: str
     value: bytes | None
@@ -109,32 +109,34 @@ class Parked(Struct, frozen=True):
     detail: str
 
 
-class Key(Struct, frozen=True):
+class IdempotencyRecord(Struct, frozen=True):
     """A command's idempotency key and the answer that a repetition gets."""
 
     tenant: str
     actor: UUID
     key: str
-    fingerprint: bytes
+    request_digest: bytes
     answer: str
 
 
-def fresh(stream_id: UUID, tenant: str) -> Row:
+def new_stream(stream_id: UUID, tenant: str) -> LoadedStream:
     """Return the row of a stream that does not exist yet."""
-    return Row(stream_id, str(stream_id), tenant, 0, 0, False, {}, None)  # noqa: FBT003  a new stream is not parked
+    return LoadedStream(stream_id, str(stream_id), tenant, 0, 0, False, {}, None)  # noqa: FBT003  a new stream is not parked
 
 
-async def read(tx: Tx, ids: Sequence[UUID], decoder: msgspec.json.Decoder[Any]) -> dict[UUID, Row]:
+async def load_streams(
+    tx: Tx, ids: Sequence[UUID], decoder: msgspec.json.Decoder[Any]
+) -> dict[UUID, LoadedStream]:
     """Return those of the streams that exist."""
-    found = await read_written(tx, ids)
-    return {one.stream_id: row_of(one, decoder) for one in found}
+    found = await read_stored(tx, ids)
+    return {one.stream_id: decode_stream(one, decoder) for one in found}
 
 
-async def read_written(tx: Tx, ids: Sequence[UUID]) -> list[Written]:
+async def read_stored(tx: Tx, ids: Sequence[UUID]) -> list[StoredStream]:
     """Return those of the streams that exist, in the words of the database."""
     keys = list(map(str, ids))
     return [
-        Written(
+        StoredStream(
             ids[n - 1],
             keys[n - 1],
             tenant,
@@ -142,51 +144,61 @@ async def read_written(tx: Tx, ids: Sequence[UUID]) -> list[Written]:
             seq,
             marks,
             "",
-            _NULL if state is None else state,
+            _NULL_MARK if state is None else state,
             parked,
         )
         for n, tenant, version, seq, parked, marks, state in await tx.fetch(_READ, _join(keys))
     ]
 
 
-def row_of(one: Written, decoder: msgspec.json.Decoder[Any]) -> Row:
+def decode_stream(stored: StoredStream, decoder: msgspec.json.Decoder[Any]) -> LoadedStream:
     """Return the row of a stream from what was written of it."""
-    document = None if one.state == _NULL else decoder.decode(one.state)
-    marks = _decode_marks(one.marks)
-    return Row(
-        one.stream_id, one.key, one.tenant, one.version, one.seq, one.parked, marks, document, document
+    document = None if stored.state == _NULL_MARK else decoder.decode(stored.state)
+    marks = _decode_marks(stored.marks)
+    return LoadedStream(
+        stored.stream_id,
+        stored.key,
+        stored.tenant,
+        stored.version,
+        stored.seq,
+        stored.halted,
+        marks,
+        document,
+        document,
     )
 
 
-class Page:
+class WriteSet:
     """What one statement is to save, in the words of the database: of many objects a few texts are left."""
 
-    __slots__ = ("bodies", "effects", "metas", "seals", "timers", "told", "written")
+    __slots__ = ("bodies", "effects", "metadata", "outgoing", "private_values", "stored", "timers")
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
+    def __init__(self, streams: Iterable[LoadedStream] = ()) -> None:
         """Begin with these streams."""
-        self.written: list[Written] = []
-        self.told: list[Told] = []
-        self.metas: list[str] = []
+        self.stored: list[StoredStream] = []
+        self.outgoing: list[OutgoingEvent] = []
+        self.metadata: list[str] = []
         self.bodies: list[str] = []
         self.timers: list[tuple[str, ...]] = []
         self.effects: list[tuple[str, ...]] = []
-        self.seals: list[tuple[str, str, Seal]] = []
-        self.put(rows)
+        self.private_values: list[tuple[str, str, PrivateValue]] = []
+        self.add(streams)
 
-    def put(self, rows: Iterable[Row]) -> None:
+    def add(self, streams: Iterable[LoadedStream]) -> None:
         """Write down streams and what they have told, each stream once."""
-        for row in rows:
+        for row in streams:
             key, tenant = row.key, row.tenant
-            self.written.append(_write(row))
-            for sent in row.told:
+            self.stored.append(_store(row))
+            for sent in row.new_events:
                 body = body_of(sent)
-                self.told.append(Told(str(sent.event_id), key, sent.seq, tenant, sent.type, sent.meta, body))
-                self.metas.append(_encode(sent.meta).decode())
+                self.outgoing.append(
+                    OutgoingEvent(str(sent.event_id), key, sent.seq, tenant, sent.type, sent.metadata, body)
+                )
+                self.metadata.append(_encode(sent.metadata).decode())
                 self.bodies.append(body.decode())
             if row.timers:
                 self.timers += [
-                    (key, timer.kind, str(timer.ref), tenant, _spelt(timer.due_at))
+                    (key, timer.kind, str(timer.ref), tenant, _time_text(timer.due_at))
                     for timer in row.last_timers()
                 ]
             if row.effects:
@@ -194,65 +206,65 @@ class Page:
                     (str(effect.key), key, tenant, effect.kind, _encode(effect.about).decode())
                     for effect in row.effects
                 ]
-            if row.seals:
-                self.seals += [(key, tenant, seal) for seal in row.last_seals()]
+            if row.private_values:
+                self.private_values += [(key, tenant, seal) for seal in row.last_private_values()]
 
 
 async def save(
     tx: Tx,
-    page: Page,
+    write_set: WriteSet,
     *,
-    boxes: Sequence[Box] = (),
+    sealed: Sequence[SealedRow] = (),
     new_keys: Sequence[NewKey] = (),
-    parked: Sequence[Parked] = (),
-    key: Key | None = None,
-    beside: Write | None = None,
-) -> list[tuple[int, Told]]:
+    parked: Sequence[ParkedEvent] = (),
+    idempotency: IdempotencyRecord | None = None,
+    projection: Write | None = None,
+) -> list[tuple[int, OutgoingEvent]]:
     """Save all of a batch in one statement, and return its events with their log ids.
 
     What a service writes into its own tables may go with it, where that is one statement.
     Raises `asyncpg.SerializationError` (40001), with nothing saved, where any stream has moved on since it
     was read, and `asyncpg.UniqueViolationError` where the command's key was stored meanwhile.
     """
-    parts = [*_parts(page, boxes, new_keys), *_besides(parked, key)]
-    if beside is not None:
-        parts.append((_beside(beside[0]), beside[1]))
-    statement = _saving(tuple([text for text, _ in parts]))
+    parts = [*_parts(write_set, sealed, new_keys), *_extra_parts(parked, idempotency)]
+    if projection is not None:
+        parts.append((_projection_part(projection[0]), projection[1]))
+    statement = _build_statement(tuple([text for text, _ in parts]))
     ids = await tx.fetchval(statement, *chain.from_iterable([columns for _, columns in parts]))
-    return list(zip(ids or (), page.told, strict=True))
+    return list(zip(ids or (), write_set.outgoing, strict=True))
 
 
-def _parts(page: Page, boxes: Sequence[Box], new_keys: Sequence[NewKey]) -> Iterable[Write]:
-    yield _MOVED, _streams(sorted(page.written, key=_place))  # everybody locks in one order
+def _parts(page: WriteSet, boxes: Sequence[SealedRow], new_keys: Sequence[NewKey]) -> Iterable[Write]:
+    yield _UPSERT_STREAMS, _streams(sorted(page.stored, key=_sort_key))  # everybody locks in one order
     if new_keys:
-        yield _KEYED, _new_keys(new_keys)
-    if page.told:
-        yield _LOGGED, _events(page)
+        yield _INSERT_DATA_KEYS, _new_keys(new_keys)
+    if page.outgoing:
+        yield _APPEND_EVENTS, _events(page)
     if page.timers:
-        yield _TIMED, _columns(page.timers)
+        yield _UPSERT_TIMERS, _columns(page.timers)
     if page.effects:
-        yield _CAUSED, _columns(page.effects)
+        yield _INSERT_EFFECTS, _columns(page.effects)
     if boxes:
-        yield _BOXED, _boxes(boxes)
+        yield _UPSERT_SEALED, _sealed(boxes)
 
 
-def _besides(parked: Sequence[Parked], key: Key | None) -> Iterable[Write]:
+def _extra_parts(parked: Sequence[ParkedEvent], key: IdempotencyRecord | None) -> Iterable[Write]:
     if parked:
-        yield _SET_ASIDE, _parked(parked)
+        yield _INSERT_PARKED, _parked(parked)
     if key is not None:
-        yield _ANSWERED, [key.tenant, key.actor, key.key, key.fingerprint, key.answer]
+        yield _INSERT_IDEMPOTENCY_KEY, [key.tenant, key.actor, key.key, key.request_digest, key.answer]
 
 
 @lru_cache(maxsize=1024)
-def _saving(parts: Sequence[str]) -> str:
+def _build_statement(parts: Sequence[str]) -> str:
     """Return the statement that saves what there is; the parameters of each part follow those before it."""
     numbered: list[str] = []
     count = 0
     for part in parts:
         numbered.append(_numbered_from(count, part))
         count += max(int(number) for number in _PARAMETER.findall(part))
-    checked = _ALL_MOVED + (_ALL_KEYED if _KEYED in parts else "")
-    ids = "(select ids from queued)" if _LOGGED in parts else "null::bigint[]"
+    checked = _ALL_STREAMS_WRITTEN + (_ALL_DATA_KEYS_WRITTEN if _INSERT_DATA_KEYS in parts else "")
+    ids = "(select ids from queued)" if _APPEND_EVENTS in parts else "null::bigint[]"
     return f"with {', '.join(numbered)}\nselect case when {checked} then {ids} else array[conflict()] end"
 
 
@@ -261,60 +273,70 @@ def _numbered_from(count: int, part: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _beside(statement: str) -> str:
+def _projection_part(statement: str) -> str:
     return f"beside as (\n{statement}\n)"
 
 
-def _streams(written: Sequence[Written]) -> tuple[str, ...]:
+def _streams(stored: Sequence[StoredStream]) -> tuple[str, ...]:
     return (
-        _join([one.key for one in written]),
-        _join([one.tenant for one in written]),
-        _join([str(one.version) for one in written]),
-        _join([str(one.seq) for one in written]),
-        _join(["t" if one.parked else "f" for one in written]),
-        _join([one.marks for one in written]),
-        _join([one.kind for one in written]),
-        _join([one.state for one in written]),
+        _join([one.key for one in stored]),
+        _join([one.tenant for one in stored]),
+        _join([str(one.version) for one in stored]),
+        _join([str(one.seq) for one in stored]),
+        _join(["t" if one.halted else "f" for one in stored]),
+        _join([one.marks for one in stored]),
+        _join([one.kind for one in stored]),
+        _join([one.state for one in stored]),
     )
 
 
-def _write(row: Row) -> Written:
-    kind = state = _NULL
-    if row.state is not None:
-        kind, state = row.state.__struct_config__.tag, _encode(row.state).decode()
-    marks = _encode(row.marks).decode()
-    return Written(
-        row.stream_id, row.key, row.tenant, row.version + 1, row.seq, marks, kind, state, row.parked
+def _store(stream: LoadedStream) -> StoredStream:
+    kind = state = _NULL_MARK
+    if stream.state is not None:
+        kind, state = stream.state.__struct_config__.tag, _encode(stream.state).decode()
+    marks = _encode(stream.marks).decode()
+    return StoredStream(
+        stream.stream_id,
+        stream.key,
+        stream.tenant,
+        stream.version + 1,
+        stream.seq,
+        marks,
+        kind,
+        state,
+        stream.halted,
     )
 
 
-def _events(page: Page) -> tuple[str, ...]:
-    told = page.told
+def _events(page: WriteSet) -> tuple[str, ...]:
+    told = page.outgoing
     return (
         _join([one.event_id for one in told]),
         _join([one.key for one in told]),
         _join([str(one.seq) for one in told]),
         _join([one.tenant for one in told]),
         _join([one.type for one in told]),
-        _join(page.metas),
+        _join(page.metadata),
         _join(page.bodies),
     )
 
 
-def _spelt(time: datetime | None) -> str:
-    return _NULL if time is None else time.isoformat()
+def _time_text(time: datetime | None) -> str:
+    return _NULL_MARK if time is None else time.isoformat()
 
 
-def _boxes(boxes: Sequence[Box]) -> tuple[str, ...]:
-    return _columns([(one.stream_id, one.subject, one.name, one.tenant, _hex(one.box)) for one in boxes])
+def _sealed(boxes: Sequence[SealedRow]) -> tuple[str, ...]:
+    return _columns(
+        [(one.stream_id, one.subject, one.name, one.tenant, _hex(one.ciphertext)) for one in boxes]
+    )
 
 
 def _new_keys(keys: Sequence[NewKey]) -> tuple[str, ...]:
     return _columns(sorted((str(key.subject), key.tenant, _hex(key.wrapped)) for key in keys))
 
 
-def _parked(parked: Sequence[Parked]) -> tuple[list[Any], ...]:
-    return tuple([getattr(one, name) for one in parked] for name in Parked.__struct_fields__)
+def _parked(parked: Sequence[ParkedEvent]) -> tuple[list[Any], ...]:
+    return tuple([getattr(one, name) for one in parked] for name in ParkedEvent.__struct_fields__)
 
 
 def _columns(values: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -327,12 +349,12 @@ def _hex(value: bytes) -> str:
 
 # A column travels as one text, its values apart by a character that JSON escapes and no code holds: the
 # driver looks at each element of an array twice, at a text once.
-_APART: Final = "\x1e"
-_NULL: Final = "\x1d"
-_join = _APART.join
+_SEPARATOR: Final = "\x1e"
+_NULL_MARK: Final = "\x1d"
+_join = _SEPARATOR.join
 
 
-def body_of(sent: Sent) -> bytes:
+def body_of(sent: RecordedEvent) -> bytes:
     """Return an event's body as JSON."""
     body = sent.body
     return body.__pydantic_serializer__.to_json(body) if body is not None else b"null"
@@ -347,7 +369,7 @@ join streams s on s.stream_id = w.stream_id
 # The parts of the one statement that saves, each where a batch has something for it: an empty one costs
 # PostgreSQL some ten microseconds. The last select counts the streams before anything beside them is written,
 # and undoes all where a stream or a data key was not ours to write.
-_MOVED: Final = """moved as (
+_UPSERT_STREAMS: Final = """moved as (
   insert into streams as old (stream_id, tenant, version, seq, parked, marks, kind, state)
   select * from unnest(of($1)::uuid[], of($2)::text[], of($3)::bigint[], of($4)::bigint[],
                        of($5)::boolean[], of($6)::jsonb[], of($7), of($8))
@@ -357,19 +379,19 @@ _MOVED: Final = """moved as (
   where old.version = excluded.version - 1 and old.tenant = excluded.tenant
   returning 1
 )"""
-_ALL_MOVED: Final = "(select count(*) from moved) = cardinality(of($1))"
+_ALL_STREAMS_WRITTEN: Final = "(select count(*) from moved) = cardinality(of($1))"
 
-_KEYED: Final = """keyed as (
+_INSERT_DATA_KEYS: Final = """keyed as (
   insert into data_keys (subject_id, tenant, wrapped)
   select * from unnest(of($1)::uuid[], of($2)::text[], of($3)::bytea[])
   on conflict (subject_id) do nothing
   returning 1
 )"""
-_ALL_KEYED: Final = " and (select count(*) from keyed) = cardinality(of($9))"
+_ALL_DATA_KEYS_WRITTEN: Final = " and (select count(*) from keyed) = cardinality(of($9))"
 """Keys come right behind the eight columns of the streams."""
 
 # Ids of the log are allocated here, hence after the previous commit of each stream was read.
-_LOGGED: Final = """logged as (
+_APPEND_EVENTS: Final = """logged as (
   insert into event_log (event_id, stream_id, seq, tenant, type, meta, data)
   select event_id, stream_id, seq, tenant, type, meta, data
   from unnest(of($1)::uuid[], of($2)::uuid[], of($3)::bigint[], of($4)::text[], of($5)::text[],
@@ -383,7 +405,7 @@ _LOGGED: Final = """logged as (
   returning ids
 )"""
 
-_TIMED: Final = """woken as (
+_UPSERT_TIMERS: Final = """woken as (
   select * from unnest(of($1)::uuid[], of($2)::text[], of($3)::uuid[], of($4)::text[],
                        of($5)::timestamptz[]) as t (stream_id, kind, ref, tenant, due_at)
 ), silenced as (
@@ -396,19 +418,19 @@ _TIMED: Final = """woken as (
   on conflict (stream_id, kind, ref) do update set due_at = excluded.due_at
 )"""
 
-_CAUSED: Final = """set_effects as (
+_INSERT_EFFECTS: Final = """set_effects as (
   insert into effects (key, stream_id, tenant, kind, about)
   select * from unnest(of($1)::uuid[], of($2)::uuid[], of($3)::text[], of($4)::text[], of($5)::json[])
   on conflict (key) do nothing
 )"""
 
-_BOXED: Final = """boxed as (
+_UPSERT_SEALED: Final = """boxed as (
   insert into sealed (stream_id, subject_id, name, tenant, box)
   select * from unnest(of($1)::uuid[], of($2)::uuid[], of($3)::text[], of($4)::text[], of($5)::bytea[])
   on conflict (stream_id, subject_id, name) do update set box = excluded.box
 )"""
 
-_SET_ASIDE: Final = """set_aside as (
+_INSERT_PARKED: Final = """set_aside as (
   insert into parked_events (tenant, stream_id, source, seq, event_id, type, topic, part, place, key, headers,
                              value, reason, detail)
   select * from unnest($1::text[], $2::uuid[], $3::text[], $4::bigint[], $5::uuid[], $6::text[],
@@ -417,6 +439,6 @@ _SET_ASIDE: Final = """set_aside as (
   on conflict do nothing
 )"""
 
-_ANSWERED: Final = """answered as (
+_INSERT_IDEMPOTENCY_KEY: Final = """answered as (
   insert into command_keys (tenant, actor, key, fingerprint, answer) values ($1, $2, $3, $4, $5)
 )"""
