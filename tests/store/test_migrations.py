@@ -6,13 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
-import msgspec
 import pytest
 from msgspec import Struct
 
 from deploy.roles import lay_roles, logins_of
 from services.kernel.decider.service import Service
-from services.kernel.postgres import migrations
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import (
     DAYS_AHEAD,
@@ -23,7 +21,6 @@ from services.kernel.postgres.migrations import (
     migrate,
     missing_migrations,
 )
-from services.kernel.streams.store import load_streams
 from tests.tally import TALLY, TENANT, case_id
 from tests.waiting import until
 
@@ -232,30 +229,6 @@ class Page(Struct, frozen=True, tag="page", tag_field="kind"):
     """What a stream held before its kind stood beside it."""
 
     text: str = ""
-
-
-async def test_states_that_were_there_become_text(
-    postgres_dsn: str, tx: Session, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An installation's streams keep what they hold, and the service's own check finds their kind."""
-    rule = (
-        "alter table streams add constraint streams_are_pages check (state ->> 'kind' in ('page', 'book'));"
-    )
-    (service.schema / FIRST).write_text(rule, encoding="utf-8")
-    (service.schema / SECOND).unlink()
-    with monkeypatch.context() as before:
-        ground = [KERNEL_SCHEMA / name for name in GROUND]
-        before.setattr(migrations, "_files", lambda _: [*ground, service.schema / FIRST])
-        await migrate(postgres_dsn, service)
-    await tx.execute(A_STREAM, case_id(1), '{"kind": "page", "text": "æ"}')
-    await tx.execute(A_STREAM, case_id(2), None)
-    await migrate(postgres_dsn, service)
-
-    found = await load_streams(tx, [case_id(1), case_id(2)], msgspec.json.Decoder(Page))
-    assert [found[case_id(n)].state for n in (1, 2)] == [Page("æ"), None]
-    assert await tx.fetchval("select kind from streams where state is not null") == "page"
-    with pytest.raises(asyncpg.CheckViolationError, match="streams_are_pages"):
-        await tx.execute("update streams set kind = 'leaf'")
 
 
 A_STREAM = """

@@ -640,7 +640,7 @@ WHOLE_CASE = ReadRequest(("custody", "consents"))
 
 @pytest.mark.req("K3")
 @pytest.mark.parametrize(
-    ("actor", "command", "allowed"),
+    ("actor", "trigger", "allowed"),
     [
         (a_caseworker(), custody(), True),
         (a_caseworker(), a_yes(), True),

@@ -43,4 +43,4 @@ $$;
 create trigger entries_stay before update or delete or truncate on entries
   for each statement execute function entries_stay();
 
-alter table streams add constraint streams_hold_a_trail check (state ->> 'kind' = 'trail');
+alter table streams add constraint streams_hold_a_trail check (kind = 'trail');

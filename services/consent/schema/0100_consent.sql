@@ -8,4 +8,4 @@ create table persons (
   constraint persons_tenant_is_a_code check (tenant ~ '^[0-9]{4}$')
 );
 
-alter table streams add constraint streams_are_cases check (state ->> 'kind' = 'case');
+alter table streams add constraint streams_are_cases check (kind = 'case');

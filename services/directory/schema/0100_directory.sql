@@ -47,4 +47,4 @@ create index offers_by_theme on offers (tenant, theme, sorts_as, offer_id);
 create index offers_by_organisation on offers (tenant, organisation_id);
 
 alter table streams add constraint streams_are_of_the_directory
-  check (state ->> 'kind' in ('municipality', 'organisation', 'offer'));
+  check (kind in ('municipality', 'organisation', 'offer'));

@@ -1,6 +1,6 @@
 -- What the lists and figures of the evaluation service need; the truth is the document in streams.
 
-alter table streams add constraint streams_hold_cases check (state ->> 'kind' in ('case'));
+alter table streams add constraint streams_hold_cases check (kind in ('case'));
 
 create table outcomes (
   agreement_id uuid not null,

@@ -28,4 +28,4 @@ create index notices_unread on notices (tenant, recipient_id, role) where shown 
 create index notices_by_kind on notices (tenant, kind, mail);
 
 alter table streams add constraint streams_hold_a_case_or_a_recipient
-  check (state ->> 'kind' in ('case', 'recipient'));
+  check (kind in ('case', 'recipient'));

@@ -1,7 +1,7 @@
 -- What the lists and figures of cases and referrals are read from. The truth is the document in `streams`.
 
 alter table streams add constraint streams_hold_what_referral_knows
-  check (state ->> 'kind' in ('expected', 'case', 'offer', 'organisation', 'municipality'));
+  check (kind in ('expected', 'case', 'offer', 'organisation', 'municipality'));
 
 create table cases (
   case_id uuid not null,

@@ -19,7 +19,9 @@ create table streams (
   seq bigint not null,
   parked boolean not null default false,
   marks jsonb not null,
-  state jsonb,
+  -- A state is read and written whole, by its service alone; its kind stands beside it for each service's own check.
+  kind text,
+  state text,
   changed_at timestamptz not null default now(),
   constraint streams_pk primary key (stream_id),
   constraint streams_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
@@ -113,9 +115,12 @@ create table effects (
   kind text not null,
   about json not null,
   attempts integer not null default 0,
+  made_at timestamptz not null default now(),
   due_at timestamptz not null default now(),
   done_at timestamptz,
   outcome text,
+  -- Who has it in hand; a worker's own lease that ran out needs no pause before it is claimed again.
+  worker uuid,
   constraint effects_pk primary key (key),
   constraint effects_are_done_with_an_outcome check ((done_at is null) = (outcome is null))
 );
@@ -147,3 +152,107 @@ create table horizon (
   at timestamptz not null,
   constraint horizon_pk primary key (source, part)
 );
+
+-- The owner makes the event log's partitions; a service, which owns nothing, only asks for it.
+-- Two who ask at once take turns, and a day whose events already lie in the rest stays there. Partitions are
+-- attached, not created in place, so that nobody who writes the log must wait.
+
+create function make_event_log_partitions(days integer) returns void
+language plpgsql security definer set search_path from current as $$
+declare
+  day date;
+  part text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('event_log partitions of ' || current_schema(), 0));
+  for day in select generate_series(current_date - 1, current_date + days, interval '1 day')::date loop
+    part := 'event_log_' || to_char(day, 'YYYYMMDD');
+    if to_regclass(part) is null then
+      begin
+        execute format('create table %I (like event_log including all)', part);
+        execute format('alter table event_log attach partition %I for values from (%L) to (%L)', part, day, day + 1);
+      exception when check_violation then
+        raise notice 'events of % lie in event_log_rest', day;
+      end;
+    end if;
+  end loop;
+end
+$$;
+
+-- The oldest days of the log go as whole partitions. Nobody, whatever they ask for, drops less than a month old
+-- days, nor one of which something is still to be sent; who holds the log for longer is not waited for.
+
+create function drop_event_log_partitions(before date) returns integer
+language plpgsql security definer set search_path from current set lock_timeout = '2s' as $$
+declare
+  day date;
+  part text;
+  dropped integer := 0;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('event_log partitions of ' || current_schema(), 0));
+  for part, day in
+    select c.relname, to_date(right(c.relname, 8), 'YYYYMMDD')
+    from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'event_log'::regclass and c.relname ~ '^event_log_[0-9]{8}$'
+      and to_date(right(c.relname, 8), 'YYYYMMDD') < least(before, current_date - 30)
+    order by 2 limit 31
+  loop
+    -- Whoever queues events again reads the log first: after this lock all that they queued can be seen.
+    lock table event_log in access exclusive mode;
+    exit when exists (select from pending where created_on <= day);
+    execute format('drop table %I', part);
+    dropped := dropped + 1;
+  end loop;
+  return dropped;
+end
+$$;
+
+-- One number about everybody's sessions; their texts stay with the owner, who may be let see them (roles.sql).
+create function oldest_transaction_seconds() returns double precision
+language sql stable security definer set search_path = pg_catalog
+return (
+  select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)
+  from pg_stat_activity
+  where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+);
+
+-- A database that was restored to an earlier moment, or took another's place without its last commits, tells another
+-- history from there on. PostgreSQL counts these as timelines of a cluster; here stands from which id of the log each
+-- was told, so that whoever hears of an event can tell on which side of a fork it stands.
+
+create table histories (
+  cluster bigint not null,
+  timeline text not null,
+  first_id bigint not null,
+  began bigint not null,
+  asked_at timestamptz,
+  constraint histories_pk primary key (cluster, timeline)
+);
+
+-- Begin a session: note the history that its events will belong to, and, where a standby must have every commit, wait
+-- until it has all that can be read here. After a crash the first may show what it never answered to anybody.
+create function enter_history() returns void
+language plpgsql as $$
+begin
+  if pg_is_in_recovery() then
+    raise exception 'this server only follows another' using errcode = '25006';
+  end if;
+  insert into histories (cluster, timeline, first_id, began)
+  select c.system_identifier, t.timeline, nextval('event_log_id'),
+         greatest((extract(epoch from clock_timestamp()) * 1000)::bigint, (select max(began) + 1 from histories))
+  from pg_control_system() c, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) as t (timeline)
+  where not exists (select from histories h where h.cluster = c.system_identifier and h.timeline = t.timeline)
+  on conflict do nothing;
+  if current_setting('synchronous_standby_names') <> '' then
+    if current_setting('synchronous_commit') in ('off', 'local') then
+      perform set_config('synchronous_commit', 'on', true);  -- for this one commit: the relay's waits for none
+    end if;
+    perform pg_logical_emit_message(true, 'samspil', '');
+  end if;
+end
+$$;
+
+-- How many later histories there are of which nobody has asked; the first follows none.
+create function unasked_histories() returns bigint
+language sql stable as $$
+  select count(*) from histories where asked_at is null and first_id > (select min(first_id) from histories)
+$$;
