@@ -1,4 +1,4 @@
-"""What an open state waits for: one value that timers, work lists, reminders and "what happens next" are made of."""
+"""What an open state waits for: the one value behind timers, work lists and reminders."""
 
 from datetime import date
 
@@ -8,8 +8,9 @@ from msgspec import Struct
 class Waiting(Struct, frozen=True):
     """One thing that a state waits for: what, for whom, since when, until when, and what follows by itself.
 
-    `party` names whose turn it is by a role or a party of the agreement. `until` is the last whole day; where there is
-    none, `open_ended` says why by a code. `then` names what happens by itself after the last day, or is empty.
+    `party` names who can end the wait, by a role or a party of the agreement. `until` is the last whole day;
+    where there is none, `open_ended` says why by a code. `then` names what happens by itself after the last
+    day, or is empty.
     """
 
     what: str

@@ -1,8 +1,9 @@
 """State machines as tables: which trigger fits which state, which step it takes, and where that may lead.
 
-A service's `domain/lifecycle.py` holds one `Lifecycle` for each thing that has states, with three tables side by
-side: on command, on event, on timer. A pair that stands in no table is refused for a command and ignored for an event
-or a timer. The same tables answer which commands fit a state, and draw the diagrams of the documentation.
+A service's `domain/lifecycle.py` holds one `Lifecycle` for each thing that has states, with three tables
+side by side: on command, on event, on timer. A pair that stands in no table is refused for a command and
+ignored for an event or a timer. The same tables answer which commands fit a state, and draw the diagrams of
+the documentation.
 """
 
 from collections.abc import Callable, Iterable
@@ -45,7 +46,7 @@ class Lifecycle:
         on_event: Iterable[Row] = (),
         on_timer: Iterable[Row] = (),
     ) -> None:
-        """Raise `ValueError` where a pair of state and trigger stands twice, or a state is none of `states`."""
+        """Raise `ValueError` where a pair stands twice, or a state is none of `states`."""
         self.name = name
         self.states: Final = tuple(states)
         self.on_command: Final = tuple(on_command)
@@ -63,7 +64,7 @@ class Lifecycle:
         return (*self.on_command, *self.on_event, *self.on_timer)
 
     def step(self, state: object, trigger: object) -> Step | None:
-        """Return the step that a command, an event or a fired timer takes in a state; None where it fits none.
+        """Return the step of a command, an event or a fired timer in a state; None where it has none.
 
         A timer is found by its kind up to a colon: `progress:reminder` is a line for `progress`.
         """
