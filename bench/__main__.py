@@ -1,10 +1,10 @@
-"""Measure our own path against the hand-written floor, in turns, on the same servers.
+"""Benchmark of the event path: our services against the hand-written floor, interleaved, on the same servers.
 
-A hop is one event: taken from the broker by the service that hears it, recognised where it came before,
-decided, committed with its state, its record and the event that follows, and that event sent. A case makes
-six hops and five events, here as there. Of ours, all that production has is on: the real rules, the event log
-with actor and role, private words under their keys, projections, timers, metrics, and traces that are sampled
-by their parent; `bench.chain` says which six. The floor does the same six by hand and has none of it.
+A hop is one event: consumed by the service that subscribes to it, deduplicated, decided, committed with its
+state, its record and the event that follows, and that event sent. A case makes six hops and five events,
+here as there. Of ours, all that production has is on: the real rules, the event log with actor and role,
+private words under their keys, projections, timers, metrics, and traces that are sampled by their parent;
+`bench.chain` says which six. The floor does the same six by hand and has none of it.
 
 CPU is the truer figure: on a small machine the servers share the cores with Python, and rates say how full
 the machine was. All figures are medians of repeats; the order within a repeat alternates.
@@ -27,21 +27,25 @@ from bench.servers import servers
 _RESULT: Final = Path(__file__).parent.parent / "build" / "bench.json"
 
 
-async def _main(given: argparse.Namespace) -> None:
-    if given.pin:
+async def _main(arguments: argparse.Namespace) -> None:
+    if arguments.pin:
         pin(1)
     async with AsyncExitStack() as running:
-        on = await running.enter_async_context(servers(*CONTENDERS, kafka=given.broker == "kafka"))
+        on = await running.enter_async_context(servers(*CONTENDERS, kafka=arguments.broker == "kafka"))
         contenders = {
-            name: await running.enter_async_context(apart(name, on, pinned=given.pin)) for name in CONTENDERS
+            name: await running.enter_async_context(apart(name, on, pinned=arguments.pin))
+            for name in CONTENDERS
         }
-        print(f"{given.broker} broker, {given.cases} cases of six hops, {given.repeats} repeats\n{HEADING}")
-        runs = await _closed(contenders, given.cases, given.repeats)
+        print(
+            f"{arguments.broker} broker, {arguments.cases} cases of six hops, "
+            f"{arguments.repeats} repeats\n{HEADING}"
+        )
+        runs = await _closed(contenders, arguments.cases, arguments.repeats)
         latencies = {
-            name: await contender.open_load(given.rate, given.seconds)
+            name: await contender.open_load(arguments.rate, arguments.seconds)
             for name, contender in contenders.items()
         }
-    result = _result(given.broker, runs, latencies)
+    result = _result(arguments.broker, runs, latencies)
     for name in CONTENDERS:
         print(median_line(f"{name}, median", runs[name]))
     for name in CONTENDERS:
@@ -52,7 +56,7 @@ async def _main(given: argparse.Namespace) -> None:
 
 
 async def _closed(contenders: Mapping[str, Apart], cases: int, repeats: int) -> dict[str, list[Run]]:
-    """Work closed batches off in turns; no contender is always the first of a repeat."""
+    """Process closed batches, interleaved; no contender is always the first of a repeat."""
     runs: dict[str, list[Run]] = {name: [] for name in contenders}
     for number in range(1, repeats + 1):
         for name in sorted(contenders, reverse=number % 2 == 0):

@@ -1,4 +1,4 @@
-"""Six hops through two of the real services, one event a hop: a question that is asked and taken back.
+"""Six hops through two of the real services, one event a hop: a request for consent that is recalled.
 
     1  consent.custody_recorded  → referral  is remembered; the caseworker asks for consent → consent_awaited
     2  referral.consent_awaited  → consent   asks the guardian                              → requested
@@ -8,8 +8,9 @@
     6  referral.recalled         → consent   closes the question
 
 Where a person acts, the event before stands for the person's click: the command is decided by the service's
-own rules on hearing it, so that no HTTP is measured. All else is the product as it is. Each event is heard
-by one service and each service tells one, so a case makes six deliveries and five events, as the floor's do.
+own rules when it is consumed, so that no HTTP is measured. All else is the product as it is. Each event is
+consumed by one service and each service publishes one, so a case makes six deliveries and five events, as
+the floor's do.
 """
 
 from dataclasses import replace
@@ -56,13 +57,13 @@ def _referral_with_caseworker(state: Any, trigger: Any, context: Context) -> Dec
     kind = type(trigger)
     if kind is ConsentRequested:
         return REFERRAL.decide(state, _VIEWS, _by_person(context))
-    known = REFERRAL.decide(state, trigger, context)
+    decision = REFERRAL.decide(state, trigger, context)
     if kind is CustodyRecorded:
-        ((referral_id, referral),) = known.state.referrals.items()
+        ((referral_id, referral),) = decision.state.referrals.items()
         waits = isinstance(referral, AwaitingConsent)
         step = RecallReferral(referral_id, "need_changed") if waits else AwaitConsent(referral_id, ())
-        return REFERRAL.decide(known.state, step, _by_person(context))
-    return known
+        return REFERRAL.decide(decision.state, step, _by_person(context))
+    return decision
 
 
 def _consent_with_caseworker(state: Any, trigger: Any, context: Context) -> Decision:
@@ -83,7 +84,7 @@ CHAIN: Final[dict[str, Service]] = {
         subscribes_to=(CaseOpened, ConsentAwaited, ViewsNoted, ReferralRecalled),
     ),
 }
-"""The two services, hearing each other alone."""
+"""The two services, subscribed to each other alone."""
 
 ENDS: Final = {"referral": 7, "consent": 3}
-"""How many events each service has told of a case at the end, those of its opening included."""
+"""How many events of a case each service has published at the end, those of its opening included."""

@@ -21,7 +21,7 @@ _START_SECONDS: Final = 120.0
 
 
 class Apart:
-    """A contender in another process, told what to do over a pipe."""
+    """A contender in another process, driven over a pipe."""
 
     def __init__(self, pipe: "Connection[Any, Any]") -> None:
         """Talk over this pipe."""
@@ -80,13 +80,13 @@ def _live(kind: str, name: str, on: Servers, pipe: "Connection[Any, Any]", pinne
 async def _answer(contender: Contender, name: str, on: Servers, pipe: "Connection[Any, Any]") -> None:
     while True:
         try:
-            what, *given = await asyncio.to_thread(pipe.recv)
+            what, *arguments = await asyncio.to_thread(pipe.recv)
         except EOFError:
             return
         try:
             if what == "start":
-                given = [on.dsn_of[name], on.bootstrap, on.kafka]
-            answer = await getattr(contender, what)(*given)
+                arguments = [on.dsn_of[name], on.bootstrap, on.kafka]
+            answer = await getattr(contender, what)(*arguments)
         except InvalidRunError as fault:
             answer = f"{name}: {fault}"
         pipe.send(answer)

@@ -2,7 +2,7 @@
 
 A batch of events is one SQL statement (dedup, guarded state, audit, outbox) and one fsync; what follows from
 it goes to Kafka from memory. No rules, no sealing, no traces, no parking: what our own path costs is measured
-against this, in the same process, on the same servers, in turns.
+against this, in the same process, on the same servers, interleaved.
 """
 
 import argparse
@@ -147,12 +147,12 @@ class Floor:
         while True:
             batch = Batch()
             later: list[Record] = []
-            wait_ms, room = _WAIT_MS, self._batch
-            while room > 0 and (found := await consumer.getmany(timeout_ms=wait_ms, max_records=_CHUNK)):
-                for place, records in found.items():
+            wait_ms, left = _WAIT_MS, self._batch
+            while left > 0 and (found := await consumer.getmany(timeout_ms=wait_ms, max_records=_CHUNK)):
+                for position, records in found.items():
                     later += batch.follow(records)
-                    offsets[place] = records[-1].offset + 1
-                    room -= len(records)
+                    offsets[position] = records[-1].offset + 1
+                    left -= len(records)
                 wait_ms = 0
             while batch.rows:
                 await self._save(service, hop, batch)
@@ -169,7 +169,7 @@ class Floor:
         following = batch.following
         if len(moved) < len(batch.rows):
             fresh = set(moved)
-            following = [event for event in following if event.place in fresh]
+            following = [event for event in following if event.position in fresh]
         if following:
             self._relay.take(number, following)
         if self._waits is not None:
@@ -212,24 +212,24 @@ class Floor:
         await store.check(self._desk, cases)
 
 
-async def _main(given: argparse.Namespace) -> None:
+async def _main(arguments: argparse.Namespace) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # joining a cold broker is noisy; errors raise
-    if given.pin:
+    if arguments.pin:
         pin(1)
-    async with servers("floor", kafka=given.kafka) as on:
-        if given.pin:
+    async with servers("floor", kafka=arguments.kafka) as on:
+        if arguments.pin:
             pin(0)
         watch_postgres(on.postgres_pid)
         floor = Floor()
-        await floor.start(on.dsn_of["floor"], on.bootstrap, given.kafka)
+        await floor.start(on.dsn_of["floor"], on.bootstrap, arguments.kafka)
         try:
             print(HEADING)
             runs = []
-            for number in range(1, given.repeats + 1):
-                runs.append(await floor.run(given.cases))
+            for number in range(1, arguments.repeats + 1):
+                runs.append(await floor.run(arguments.cases))
                 print(run_line(f"floor {number}", runs[-1]), flush=True)
             print(median_line("floor", runs))
-            print(latency_line("floor", await floor.open_load(given.rate, given.seconds)))
+            print(latency_line("floor", await floor.open_load(arguments.rate, arguments.seconds)))
         finally:
             await floor.stop()
 

@@ -39,7 +39,7 @@ class Wire:
         )
 
     def consumer(self, service: str) -> AIOKafkaConsumer:
-        """Return the consumer of all that a service hears."""
+        """Return the consumer of all topics that a service subscribes to."""
         wait = {} if self.kafka else {"fetch_max_wait_ms": _EMBEDDED_FETCH_WAIT_MS}
         return AIOKafkaConsumer(
             *(self.topic(kind) for kind, hearer in HOPS if hearer == service),

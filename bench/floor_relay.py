@@ -97,5 +97,5 @@ class Relay:
 
 @lru_cache(maxsize=1 << 17)
 def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition that every Kafka client would choose; a case is asked for once a hop."""
+    """Return the partition that every Kafka client would choose; cached, as a case repeats."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)

@@ -31,43 +31,43 @@ create table audit (
     step smallint not null, service text not null, at timestamptz not null default clock_timestamp()
 );
 create table outbox (
-    batch bigint, place integer, case_id uuid not null, step smallint not null, head text not null,
-    body text not null, primary key (batch, place)
+    batch bigint, position integer, case_id uuid not null, step smallint not null, head text not null,
+    body text not null, primary key (batch, position)
 );
 create sequence batches;
 """
 
 _HOP: Final = r"""
-with heard as materialized (
+with consumed as materialized (
     select *
     from unnest(
         string_to_array($2, ',')::uuid[], string_to_array($3, ',')::uuid[],
         string_to_array($4, ',')::smallint[], string_to_array($5, E'\n'), string_to_array($6, E'\n')
-    ) with ordinality as given (event_id, case_id, step, head, body, place)
+    ) with ordinality as input (event_id, case_id, step, head, body, position)
 ), fresh as (
     insert into inbox (service, event_id)
-    select $1, event_id from heard
+    select $1, event_id from consumed
     on conflict do nothing
     returning event_id
 ), moved as (
-    update cases set state = heard.step
-    from heard
-    where cases.case_id = heard.case_id
-        and cases.state = heard.step - 1
-        and (heard.event_id in (select event_id from fresh)) is true
-    returning heard.*
+    update cases set state = consumed.step
+    from consumed
+    where cases.case_id = consumed.case_id
+        and cases.state = consumed.step - 1
+        and (consumed.event_id in (select event_id from fresh)) is true
+    returning consumed.*
 ), noted as (
     insert into audit (event_id, case_id, step, service)
     select event_id, case_id, step, $1 from moved
 ), numbered as materialized (
     select nextval('batches') as batch
 ), kept as (
-    insert into outbox (batch, place, case_id, step, head, body)
-    select batch, place, case_id, step + 1, head, body
+    insert into outbox (batch, position, case_id, step, head, body)
+    select batch, position, case_id, step + 1, head, body
     from moved, numbered
     where body <> ''
 )
-select (select batch from numbered), array(select place::integer from moved)
+select (select batch from numbered), array(select position::integer from moved)
 """
 
 _CHECK: Final = """
@@ -78,7 +78,7 @@ select
     (select count(*) from outbox) as unsent,
     (
         select count(*)
-        from (select at < lag(at) over (partition by case_id order by step) as early from audit) as told
+        from (select at < lag(at) over (partition by case_id order by step) as early from audit) as checked
         where early
     ) as early
 """

@@ -2,7 +2,7 @@
 
 Each size is a database of its own on the one PostgreSQL, with a process and a broker of its own, and filled
 before anything is measured: some cases go through the chain, and what they left is copied, over sixty days.
-Then the sizes work the same closed batches off in turns. `--long` adds 10⁷, `--sizes` names others.
+Then the sizes process the same closed batches, interleaved. `--long` adds 10⁷, `--sizes` names others.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from bench.asking import at_least_one, command
+from bench.arguments import at_least_one, command
 from bench.chain import CHAIN
 from bench.contenders import Apart, apart
 from bench.figures import HEADING, median_line, run_line, spread
@@ -29,8 +29,8 @@ _LONG: Final = 10_000_000
 _DAYS: Final = 60
 
 
-async def _main(given: argparse.Namespace) -> None:
-    sizes = {f"at_{size}": size for size in sorted({*given.sizes, *([_LONG] if given.long else [])})}
+async def _main(arguments: argparse.Namespace) -> None:
+    sizes = {f"at_{size}": size for size in sorted({*arguments.sizes, *([_LONG] if arguments.long else [])})}
     async with AsyncExitStack() as running:
         on = await running.enter_async_context(servers(*sizes, kafka=False))
         folder = await asyncio.to_thread(running.enter_context, scratch_folder())
@@ -45,13 +45,13 @@ async def _main(given: argparse.Namespace) -> None:
             count = await fill(on.dsn_of[name], CHAIN, events, days=_DAYS)
             await settle_tables(on.dsn_of[name])
             print(f"{name}: {count} events after {time.monotonic() - began:.0f} s", flush=True)
-        print(f"{given.cases} cases of six hops, {given.repeats} repeats\n{HEADING}")
-        runs = await _in_turns(contenders, given.cases, given.repeats)
+        print(f"{arguments.cases} cases of six hops, {arguments.repeats} repeats\n{HEADING}")
+        runs = await _interleaved(contenders, arguments.cases, arguments.repeats)
     for line in lines(runs):
         print(line)
 
 
-async def _in_turns(contenders: Mapping[str, Apart], cases: int, repeats: int) -> dict[str, list[Run]]:
+async def _interleaved(contenders: Mapping[str, Apart], cases: int, repeats: int) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = {name: [] for name in contenders}
     for number in range(repeats):
         for name in list(contenders)[:: -1 if number % 2 else 1]:
@@ -63,14 +63,14 @@ async def _in_turns(contenders: Mapping[str, Apart], cases: int, repeats: int) -
 def lines(runs: Mapping[str, Sequence[Run]]) -> list[str]:
     """Return the medians of each size, and how each compares with the first, run by run."""
     smallest, *_ = runs
-    told = [median_line(f"{name}, median", done) for name, done in runs.items()]
+    text = [median_line(f"{name}, median", done) for name, done in runs.items()]
     for name, done in runs.items():
         pairs = list(zip(done, runs[smallest], strict=True))
         cost = spread(_cpu(run) / _cpu(least) for run, least in pairs)
         postgres = spread(run.postgres_us / least.postgres_us for run, least in pairs)
         pace = spread(run.hops_per_second / least.hops_per_second for run, least in pairs)
-        told.append(f"{name} to {smallest}: CPU a hop {cost}, PostgreSQL's part {postgres}, hops/s {pace}")
-    return told
+        text.append(f"{name} to {smallest}: CPU a hop {cost}, PostgreSQL's part {postgres}, hops/s {pace}")
+    return text
 
 
 def _cpu(run: Run) -> float:

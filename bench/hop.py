@@ -25,7 +25,7 @@ HOPS: Final = (
     ("evaluation.concluded.v1", "agreement"),
     ("agreement.ended.v1", "referral"),
 )
-"""Each event of a case, and the service that hears it."""
+"""Each event of a case, and the service that consumes it."""
 SERVICES: Final = tuple(sorted({service for _, service in HOPS}))
 STEPS: Final = len(HOPS)
 
@@ -85,7 +85,7 @@ class Outgoing(Struct, gc=False):
     """An event to be sent; its headers are made where they are written, to be gone again at once."""
 
     kind: Kind
-    place: int
+    position: int
     event_id: bytes
     case: bytes
     body: bytes
@@ -135,7 +135,7 @@ def opened(cases: Sequence[bytes]) -> list[Outgoing]:
     now = stamp()
     child, referral, organisation, offer, department, agreement = (text.decode() for text in fresh_ids(6))
     begun = []
-    for place, (case, fresh) in enumerate(zip(cases, fresh_ids(len(cases)), strict=True), 1):
+    for position, (case, fresh) in enumerate(zip(cases, fresh_ids(len(cases)), strict=True), 1):
         facts = Facts(
             case_id=case.decode(),
             child_id=child,
@@ -154,7 +154,7 @@ def opened(cases: Sequence[bytes]) -> list[Outgoing]:
             step=1,
         )
         who = (b"0440", fresh, fresh, department.encode(), b"caseworker")
-        begun.append(Outgoing(_FIRST, place, fresh, case, _encode(facts), now, who))
+        begun.append(Outgoing(_FIRST, position, fresh, case, _encode(facts), now, who))
     return begun
 
 

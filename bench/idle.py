@@ -13,7 +13,7 @@ from typing import Final
 
 import psutil
 
-from bench.asking import command
+from bench.arguments import command
 from bench.processor import seconds_of
 from bench.start import Waiting, ask, up
 from tests.servers import scratch_folder
@@ -33,8 +33,8 @@ def measure(data: Path, rest: int, seconds: int) -> None:
         family = [server, *server.children(recursive=True)]
         memory = sum(one.memory_full_info().pss for one in family) / _MB
     shares = {part: (used - before[part]) / seconds for part, used in after.items()}
-    told = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
-    print(f"{sum(shares.values()):.2%} of a core ({told}), {memory:.0f} MB in {len(family)} processes")
+    text = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+    print(f"{sum(shares.values()):.2%} of a core ({text}), {memory:.0f} MB in {len(family)} processes")
 
 
 def used_by_part(server: psutil.Process) -> dict[str, float]:
@@ -59,9 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         rest=(10, "seconds in which it comes to rest"),
         seconds=(60, "for how many seconds it is watched"),
     )
-    given = wanted.parse_args(argv)
+    arguments = wanted.parse_args(argv)
     with scratch_folder() as folder:
-        measure(folder, given.rest, given.seconds)
+        measure(folder, arguments.rest, arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Latency:
 
 
 class Contender(Protocol):
-    """Something that works hops off; the servers are started and emptied by whoever runs it."""
+    """Something that works hops off; its caller starts and empties the servers."""
 
     async def start(self, dsn: str, bootstrap: str, kafka: bool) -> None:  # noqa: FBT001 - which broker it is
         """Get ready on these servers; `kafka` says Apache Kafka, else it is the embedded broker."""

@@ -23,7 +23,7 @@ from services.referral.domain_commands import (
 from services.referral.domain_states import Help
 
 MODEL: Final = "kerteminde/1"
-_PORTION: Final = 500
+_CHUNK: Final = 500
 _EVENTS_BEFORE: Final = 4
 
 
@@ -34,30 +34,30 @@ class Opening:
         """Open them in these."""
         self._runtimes = runtimes
         self._model = runtimes["referral"].models[MODEL]
-        self._offer, self._organisation = new_ids(2)
+        self._offer, self.organisation = new_ids(2)
 
     async def of(self, cases: int) -> list[UUID]:
         """Open so many cases and return their ids; the last event of each waits in the log."""
         ids = new_ids(cases)
-        for n in range(0, cases, _PORTION):
-            await self._open(ids[n : n + _PORTION])
+        for n in range(0, cases, _CHUNK):
+            await self._open(ids[n : n + _CHUNK])
         return ids
 
     async def directory(self) -> None:
         """Let the referral service know a model, an organisation and an offer."""
-        known: dict[UUID, Event] = {
+        events: dict[UUID, Event] = {
             municipality_stream(TENANT): ModelAdopted(
                 model="kerteminde", version=1, sha256=self._model.sha256
             ),
-            self._organisation: OrganisationJoined(
-                organisation_id=self._organisation,
+            self.organisation: OrganisationJoined(
+                organisation_id=self.organisation,
                 terms="kerteminde_1",
                 joined_on=datetime.now(UTC).date(),
                 declaration_until=date(2099, 1, 1),
             ),
             self._offer: OfferPublished(
                 offer_id=self._offer,
-                organisation_id=self._organisation,
+                organisation_id=self.organisation,
                 theme="mentor",
                 format="one_to_one",
                 age_from=0,
@@ -67,19 +67,23 @@ class Opening:
                 places=100_000,
             ),
         }
-        batch = [_heard(stream, "directory", 1, new_id(), body) for stream, body in known.items()]
+        batch = [_incoming(stream, "directory", 1, new_id(), body) for stream, body in events.items()]
         async with self._runtimes["referral"].pool.acquire() as tx:
             await self._runtimes["referral"].processor.process_once(tx, batch)
 
     async def _open(self, ids: Sequence[UUID]) -> None:
         referral, consent = self._runtimes["referral"], self._runtimes["consent"]
+        await self.draft(ids)
+        await _consume(consent, referral, ids)
+        await execute(consent, {case_id: custody_of(case_id) for case_id in ids})
+
+    async def draft(self, ids: Sequence[UUID]) -> None:
+        """Open cases with these ids in the referral service, each with one drafted referral."""
         for commands in zip(*(self._commands(case_id) for case_id in ids), strict=True):
-            await _obey(referral, dict(zip(ids, commands, strict=True)))
-        await _hear(consent, referral, ids)
-        await _obey(consent, {case_id: custody_of(case_id) for case_id in ids})
+            await execute(self._runtimes["referral"], dict(zip(ids, commands, strict=True)))
 
     def _commands(self, case_id: UUID) -> list[Any]:
-        heard = View(answer="heard", view="x")
+        view = View(answer="heard", view="x")
         child = Child(first_name="Xylla", family_name="Qvorst", born=BORN, residence=TENANT)
         answers = {
             criterion.code: criterion.kind == "needed"
@@ -93,7 +97,7 @@ class Opening:
                 child_id=uuid5(case_id, "child"),
                 child=child,
             ),
-            NoteViews(child=heard, family=heard),
+            NoteViews(child=view, family=view),
             AssessEligibility(
                 theme="mentor",
                 measure="mentor",
@@ -105,7 +109,7 @@ class Opening:
             ),
             DraftReferral(
                 referral_id=uuid5(case_id, "referral"),
-                organisation_id=self._organisation,
+                organisation_id=self.organisation,
                 offer_id=self._offer,
                 purposes=("networks",),
                 public_help=(Help("school_support", uuid5(case_id, "department")),),
@@ -115,7 +119,8 @@ class Opening:
         ]
 
 
-async def _obey(runtime: Runtime, commands: dict[UUID, Any]) -> None:
+async def execute(runtime: Runtime, commands: dict[UUID, Any]) -> None:
+    """Give one command to each of some streams as the system, without sending what follows."""
     now, cause = datetime.now(UTC), str(new_id())
     batch = [Envelope(at, TENANT, command, PERSON, now, cause, cause) for at, command in commands.items()]
     async with runtime.pool.acquire() as tx, tx.transaction():
@@ -124,20 +129,20 @@ async def _obey(runtime: Runtime, commands: dict[UUID, Any]) -> None:
     runtime.processor.dependencies.keyring.remember(outcome.new_keys)
 
 
-async def _hear(runtime: Runtime, source: Runtime, ids: Sequence[UUID]) -> None:
-    """Let a service hear events from another's log, without the broker."""
+async def _consume(runtime: Runtime, source: Runtime, ids: Sequence[UUID]) -> None:
+    """Let a service consume events from another's log, without the broker."""
     kinds = {kind.type: kind for kind in CHAIN[runtime.service.name].subscribes_to}
-    rows = await source.pool.fetch(_TOLD, ids, _EVENTS_BEFORE)
+    rows = await source.pool.fetch(_LOGGED, ids, _EVENTS_BEFORE)
     opening = kinds[rows[0]["type"]]
     batch = []
-    for row in rows:  # of what follows the opening nothing is to be decided yet: it only counts
+    for row in rows:  # what follows the opening is not decided yet: it only advances the mark
         body = opening.model_validate_json(row["data"]) if row["type"] == opening.type else None
-        batch.append(_heard(row["stream_id"], source.service.name, row["seq"], row["event_id"], body))
+        batch.append(_incoming(row["stream_id"], source.service.name, row["seq"], row["event_id"], body))
     async with runtime.pool.acquire() as tx:
         await runtime.processor.process_once(tx, batch)
 
 
-def _heard(stream_id: UUID, source: str, seq: int, event_id: UUID, body: Event | None) -> IncomingEvent:
+def _incoming(stream_id: UUID, source: str, seq: int, event_id: UUID, body: Event | None) -> IncomingEvent:
     now = datetime.now(UTC)
     cause = str(event_id)
     meta = EventMetadata(now, str(PERSON.id), "system", cause, cause)
@@ -147,4 +152,4 @@ def _heard(stream_id: UUID, source: str, seq: int, event_id: UUID, body: Event |
     )  # fmt: skip
 
 
-_TOLD: Final = "select * from event_log where stream_id = any($1) and seq <= $2 order by id"
+_LOGGED: Final = "select * from event_log where stream_id = any($1) and seq <= $2 order by id"

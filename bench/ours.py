@@ -49,7 +49,7 @@ class Ours:
         self._injected: dict[UUID, float] = {}
 
     async def start(self, dsn: str, bootstrap: str, kafka: bool) -> None:  # noqa: FBT001  which broker it is
-        """Make schemas and topics, begin to listen, and warm up."""
+        """Create schemas and topics, start consuming, and warm up."""
         set_up_tracing(_NO_COLLECTOR, 0.0)
         settings = Settings(
             mode="production" if kafka else "embedded",  # one process on a broker of its own, as `samspil up`
@@ -105,7 +105,7 @@ class Ours:
         return figures
 
     async def stop(self) -> None:
-        """Let go of the servers."""
+        """Close the connections."""
         await asyncio.gather(*(runtime.stop() for runtime in self._runtimes.values()))
 
     def _watch(self, runtime: Runtime) -> None:
@@ -117,7 +117,8 @@ class Ours:
             if self._waits is not None:
                 now = time.time()
                 self._waits.extend(
-                    now - self._injected.pop(asked.stream_id, asked.now.timestamp()) for asked in batch
+                    now - self._injected.pop(envelope.stream_id, envelope.now.timestamp())
+                    for envelope in batch
                 )
             self._taken += outcome.applied
             if self._taken >= self._expected:
@@ -153,8 +154,8 @@ class Ours:
                     await self._done.wait()
             except TimeoutError:
                 if self._taken == before:
-                    told = f"stands still after {before} of {self._expected} hops"
-                    raise InvalidRunError(told) from None
+                    text = f"stands still after {before} of {self._expected} hops"
+                    raise InvalidRunError(text) from None
         for runtime in self._runtimes.values():
             while await runtime.has_pending_work():
                 await asyncio.sleep(0.005)
@@ -175,9 +176,9 @@ class Ours:
 _QUEUE: Final = """
 insert into pending (first_id, created_on, ids)
 select min(id), min(created_on), array_agg(id order by id) from (
-  select id, created_on, (row_number() over (order by id) - 1) / 500 as portion
+  select id, created_on, (row_number() over (order by id) - 1) / 500 as chunk
   from event_log where stream_id = any($1) and type = 'consent.custody_recorded.v1'
-) as begun group by portion
+) as begun group by chunk
 """
 
 _STATE: Final = """

@@ -11,7 +11,7 @@ def seconds_of(process: psutil.Process) -> float:
 
 
 def family_seconds(process: psutil.Process) -> float:
-    """Return the CPU seconds so far of a process and all that it has started, whoever has ended meanwhile."""
+    """Return the CPU seconds so far of a process and all that it has started, ended ones included."""
     seconds = 0.0
     for one in (process, *process.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):

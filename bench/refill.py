@@ -1,8 +1,9 @@
 """How fast an empty broker fills up from the log, against a bare producer that is handed the same messages.
 
 `python -m bench.refill` lets some cases go through the chain of `bench.chain`, copies what they left until
-the logs hold 100,000 events, and fills empty brokers in turns: by the product's own refill and relays, which
-read the log in PostgreSQL, and by aiokafka's producer alone, with all messages ready. Nobody listens.
+the logs hold 100,000 events, and fills empty brokers interleaved: by the product's own refill and relays,
+which read the log in PostgreSQL, and by aiokafka's producer alone, with all messages ready. There are no
+consumers.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ import uvloop
 from aiokafka import TopicPartition
 from pydantic import SecretStr
 
-from bench.asking import command
+from bench.arguments import command
 from bench.chain import CHAIN
 from bench.figures import spread
 from bench.load import InvalidRunError, Meter, watch_postgres
@@ -45,7 +46,7 @@ from services.kernel.settings import Settings
 _LOOK_SECONDS: Final = 0.002
 _DAYS: Final = 3
 
-Lanes = dict[TopicPartition, list[Message]]
+PartitionMessages = dict[TopicPartition, list[Message]]
 Reached = dict[TopicPartition, int]
 Way = Callable[[Settings], Awaitable[Reached]]
 """Fills a broker, and returns how far it acknowledged."""
@@ -81,23 +82,23 @@ async def _main(events: int, repeats: int) -> None:
         await first.start(dsn, on.bootstrap, kafka=False)
         await first.stop()
         count = await fill(dsn, CHAIN, events, days=_DAYS)
-        lanes = await messages_of(dsn)
+        partitions = await messages_of(dsn)
         tune_garbage_collector()
         runs: dict[str, list[Filled]] = {"bare": [], "refill": []}
         ways: dict[str, Way] = {
-            "bare": lambda settings: bare(lanes, settings),
+            "bare": lambda settings: bare(partitions, settings),
             "refill": _refill,
         }
         print(f"{count} events, {repeats} repeats")
         for number in range(repeats):
             for name in sorted(ways, reverse=number % 2 == 1):
-                runs[name].append(await filled(dsn, ways[name], lanes))
+                runs[name].append(await filled(dsn, ways[name], partitions))
                 print(runs[name][-1].line(name), flush=True)
     ratios = spread(ours.rate / bare.rate for ours, bare in zip(runs["refill"], runs["bare"], strict=True))
     print(f"refill to the bare producer: {ratios}")
 
 
-async def filled(dsn: str, way: Way, lanes: Lanes) -> Filled:
+async def filled(dsn: str, way: Way, partitions: PartitionMessages) -> Filled:
     """Fill an empty broker; raise `InvalidRunError` unless it then holds every event once."""
     async with AsyncExitStack() as running:
         folder = running.enter_context(tempfile.TemporaryDirectory())
@@ -108,48 +109,48 @@ async def filled(dsn: str, way: Way, lanes: Lanes) -> Filled:
         road = psutil.Process(empty.pid)
         meter, used = Meter(), seconds_of(road)
         reached = await way(settings)
-        run = meter.run(sum(map(len, lanes.values())), time.perf_counter())
+        run = meter.run(sum(map(len, partitions.values())), time.perf_counter())
         used = seconds_of(road) - used
-        if reached != {place: len(lane) for place, lane in lanes.items()}:
+        if reached != {position: len(messages) for position, messages in partitions.items()}:
             raise InvalidRunError(f"the broker holds {reached}")
     return Filled(run.hops, run.seconds, run.python_cpu_seconds, run.postgres_cpu_seconds, used)
 
 
-async def messages_of(dsn: str) -> Lanes:
+async def messages_of(dsn: str) -> PartitionMessages:
     """Return all that the logs hold as messages, by partition and in order."""
-    lanes: Lanes = defaultdict(list)
+    partitions: PartitionMessages = defaultdict(list)
     for name in CHAIN:
         session = await connect(dsn, schema=name)
         for row in await session.fetch(_LOGGED):
             message = from_log(row).message()
-            lanes[TopicPartition(topic_of(name), partition_of(message.key, 4))].append(message)
+            partitions[TopicPartition(topic_of(name), partition_of(message.key, 4))].append(message)
         await session.close()
-    return lanes
+    return partitions
 
 
-async def bare(lanes: Lanes, settings: Settings) -> Reached:
-    """Send what is ready, as fast as aiokafka can: the lanes beside each other."""
+async def bare(partitions: PartitionMessages, settings: Settings) -> Reached:
+    """Send what is ready, as fast as aiokafka can: all partitions at once."""
     await make_topics(CHAIN, settings)
     sender = producer(settings)
     await sender.start()
     reached: Reached = {}
 
-    async def acknowledged(place: TopicPartition, batch: Any) -> None:
+    async def acknowledged(partition: TopicPartition, batch: Any) -> None:
         count = batch.record_count()
-        done = await (await sender.send_batch(batch, place.topic, partition=place.partition))
-        reached[place] = done.offset + count
+        done = await (await sender.send_batch(batch, partition.topic, partition=partition.partition))
+        reached[partition] = done.offset + count
 
-    async def send(place: TopicPartition, lane: Sequence[Message]) -> None:
+    async def send(partition: TopicPartition, messages: Sequence[Message]) -> None:
         batch = sender.create_batch()
-        for message in lane:
+        for message in messages:
             if batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers):
                 continue
-            await acknowledged(place, batch)
+            await acknowledged(partition, batch)
             batch = sender.create_batch()
             batch.append(key=message.key, value=message.value, timestamp=None, headers=message.headers)
-        await acknowledged(place, batch)
+        await acknowledged(partition, batch)
 
-    await asyncio.gather(*(send(place, lane) for place, lane in lanes.items()))
+    await asyncio.gather(*(send(partition, messages) for partition, messages in partitions.items()))
     await sender.stop()
     return reached
 
@@ -175,7 +176,7 @@ async def _refill(settings: Settings) -> Reached:
 
 
 def quiet() -> None:
-    """Let nothing but errors be told."""
+    """Log nothing but errors."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
@@ -191,9 +192,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         events=(100_000, "how many events the logs hold"),
         repeats=(5, "how often each way"),
     )
-    given = wanted.parse_args(argv)
+    arguments = wanted.parse_args(argv)
     quiet()
-    uvloop.run(_main(given.events, given.repeats))
+    uvloop.run(_main(arguments.events, arguments.repeats))
 
 
 if __name__ == "__main__":

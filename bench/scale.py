@@ -1,9 +1,10 @@
 """Whether more processes of one service do more: one, two and four members of a group on the same backlog.
 
 `python -m bench.scale` makes a log of two services with the chain of `bench.chain`, lets one, two or four
-processes of the audit service, which hears everything, join their group on an empty broker, and then sends it
-all at once. Printed is the rate until the last event is committed, and how busy these processes, PostgreSQL,
-the broker and whatever else runs were, in cores: where no core is idle, more processes cannot do more.
+processes of the audit service, which subscribes to everything, join their group on an empty broker, and then
+sends it all at once. Printed is the rate until the last event is committed, and how busy these processes,
+PostgreSQL, the broker and whatever else runs were, in cores: where no core is idle, more processes cannot do
+more.
 """
 
 import asyncio
@@ -22,13 +23,13 @@ import psutil
 import uvloop
 from pydantic import SecretStr
 
-from bench.asking import at_least_one, command
+from bench.arguments import at_least_one, command
 from bench.chain import CHAIN
 from bench.figures import spread
 from bench.load import InvalidRunError
 from bench.ours import Ours
 from bench.processor import family_seconds, seconds_of
-from bench.refill import Lanes, bare, messages_of, quiet
+from bench.refill import PartitionMessages, bare, messages_of, quiet
 from bench.servers import Servers, servers
 from bench.stock import fill
 from contracts.event import SERVICES
@@ -80,7 +81,7 @@ class Shared:
 
 
 def _member(settings: Settings, folder: Path, ready: Semaphore, end: Event) -> None:
-    """Be one process of the audit service until told to leave."""
+    """Run one process of the audit service until the pipe says stop."""
     quiet()
     uvloop.run(_live(settings, folder, ready, end))
 
@@ -108,12 +109,12 @@ async def _main(events: int, repeats: int, crews: Sequence[int]) -> None:
         await first.start(dsn, on.bootstrap, kafka=False)
         await first.stop()
         count = await fill(dsn, CHAIN, events)
-        lanes = await messages_of(dsn)
+        partitions = await messages_of(dsn)
         print(f"{count} events, {repeats} repeats", flush=True)
         runs: dict[int, list[Shared]] = {members: [] for members in sorted(crews)}
         for number in range(repeats):
             for members in sorted(runs, reverse=number % 2 == 1):
-                runs[members].append(await _shared(on, members, lanes))
+                runs[members].append(await _shared(on, members, partitions))
                 print(runs[members][-1].line(), flush=True)
     for line in lines(runs):
         print(line)
@@ -129,7 +130,7 @@ def lines(runs: Mapping[int, Sequence[Shared]]) -> list[str]:
     ]
 
 
-async def _shared(on: Servers, members: int, lanes: Lanes) -> Shared:
+async def _shared(on: Servers, members: int, partitions: PartitionMessages) -> Shared:
     """Let so many processes take all events, on tables and a broker that know of none."""
     dsn = on.dsn_of["ours"]
     owner = await connect(dsn, schema="audit")
@@ -151,7 +152,7 @@ async def _shared(on: Servers, members: int, lanes: Lanes) -> Shared:
             for number in range(members):
                 if not await asyncio.to_thread(ready.acquire, timeout=_PATIENCE_SECONDS):
                     raise InvalidRunError(f"{number} of {members} processes have joined")
-            return await _measured(on, owner, crew, psutil.Process(empty.pid), settings, lanes)
+            return await _measured(on, owner, crew, psutil.Process(empty.pid), settings, partitions)
         finally:
             end.set()
             for process in crew:
@@ -166,9 +167,9 @@ async def _measured(
     crew: Sequence[BaseProcess],
     road: psutil.Process,
     settings: Settings,
-    lanes: Lanes,
+    partitions: PartitionMessages,
 ) -> Shared:
-    whole = sum(map(len, lanes.values()))
+    whole = sum(map(len, partitions.values()))
     python = [psutil.Process(process.pid) for process in crew]
     postgres = psutil.Process(on.postgres_pid)
 
@@ -178,7 +179,7 @@ async def _measured(
         return sum(map(seconds_of, python)), family_seconds(postgres), seconds_of(road), idle
 
     before, began = used(), time.perf_counter()
-    await bare(lanes, settings)
+    await bare(partitions, settings)
     while await owner.fetchval(_TAKEN) < whole:
         if time.perf_counter() - began > _PATIENCE_SECONDS:
             raise InvalidRunError(f"{await owner.fetchval(_TAKEN)} of {whole} events were taken")
@@ -197,9 +198,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         repeats=(3, "how often each number of processes"),
     )
     wanted.add_argument("--members", type=at_least_one, nargs="+", default=_MEMBERS, help="processes")
-    given = wanted.parse_args(argv)
+    arguments = wanted.parse_args(argv)
     quiet()
-    uvloop.run(_main(given.events, given.repeats, given.members))
+    uvloop.run(_main(arguments.events, arguments.repeats, arguments.members))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What a stranger's old snapshot costs the relay, and whether all is as before once it is let go.
 
 `python -m bench.snapshot` queues commands' events one by one and strikes them off as the relay does, while
-somebody holds a snapshot, so that no dead row can be taken away. It prints after each round how many dead
-rows `pending` holds, how large it is, what a look at it takes when nothing is pending, and how fast events
-pass. Then the snapshot is let go.
+another session holds a snapshot, so that no dead row can be taken away. It prints after each round how many
+dead rows `pending` holds, how large it is, how long a read takes when nothing is pending, and how fast
+events pass. Then the snapshot is let go.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Final
 
 import asyncpg
 
-from bench.asking import command
+from bench.arguments import command
 from bench.chain import CHAIN
 from bench.load import InvalidRunError
 from bench.servers import servers
@@ -42,7 +42,7 @@ class Seen:
     def line(self, name: str) -> str:
         """Return it as a line."""
         size = f"{self.dead:>8,} dead rows, {self.kilobytes:>6,} kB"
-        return f"{name:16}{size}, a look takes {self.look_ms:.2f} ms"
+        return f"{name:16}{size}, a read takes {self.look_ms:.2f} ms"
 
 
 async def _main(rounds: int, events: int) -> None:
@@ -60,9 +60,9 @@ async def _main(rounds: int, events: int) -> None:
             await _say(f"held, round {number + 1}", relay, await churn(relay, events))
         await held.rollback()
         began = time.monotonic()
-        while (left := (await look(relay)).dead) > _FEW:
+        while (left := (await read_pending(relay)).dead) > _FEW:
             if time.monotonic() - began > _PATIENCE_SECONDS:
-                raise InvalidRunError(f"{left} dead rows are left though nobody holds them")
+                raise InvalidRunError(f"{left} dead rows are left though no session holds them")
             await asyncio.sleep(_LOOK_SECONDS)
         print(f"let go; autovacuum had cleared up {time.monotonic() - began:.0f} s later")
         await _say("let go", relay, await churn(relay, events))
@@ -85,11 +85,11 @@ async def churn(relay: Session, events: int) -> float:
 
 
 async def _say(name: str, relay: Session, rate: float) -> None:
-    print(f"{(await look(relay)).line(name)}; {rate:,.0f} events/s", flush=True)
+    print(f"{(await read_pending(relay)).line(name)}; {rate:,.0f} events/s", flush=True)
 
 
-async def look(relay: Session) -> Seen:
-    """Look as the relay does, several times, and count; raise `InvalidRunError` where anything is pending."""
+async def read_pending(relay: Session) -> Seen:
+    """Read as the relay does, several times, and count; raise `InvalidRunError` where anything is pending."""
     took = []
     for _ in range(_LOOKS):
         began = time.perf_counter()
@@ -121,8 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         rounds=(5, "how many rounds while it is held"),
         events=(20_000, "events of a round"),
     )
-    given = wanted.parse_args(argv)
-    asyncio.run(_main(given.rounds, given.events))
+    arguments = wanted.parse_args(argv)
+    asyncio.run(_main(arguments.rounds, arguments.events))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.asking import command
+from bench.arguments import command
 from bench.load import InvalidRunError
 from bench.stock import fill
 from contracts.event import SERVICES
@@ -111,13 +111,13 @@ async def _stock(data: Path, events: int) -> int:
 
 
 def numbers(pattern: re.Pattern[str], text: str) -> list[float]:
-    """Return a metric's values; none where it is not told yet."""
+    """Return a metric's values; none where it is not exported yet."""
     return [float(number) for number in pattern.findall(text)]
 
 
-def is_at_rest(told: Sequence[float], at_least: int = 1) -> bool:
-    """Return whether so many told a number, and it is nothing everywhere."""
-    return len(told) >= at_least and not any(told)
+def is_at_rest(values: Sequence[float], at_least: int = 1) -> bool:
+    """Return whether enough services export the value, and it is zero everywhere."""
+    return len(values) >= at_least and not any(values)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -129,15 +129,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         repeats=(3, "how many starts"),
     )
     wanted.add_argument("--data", type=Path, help="folder of a stopped `samspil up`")
-    given = wanted.parse_args(argv)
-    if given.data:
-        if not (given.data / "postgres").is_dir():
-            wanted.error(f"{given.data} holds no data of a server")
-        measure(given.data)
+    arguments = wanted.parse_args(argv)
+    if arguments.data:
+        if not (arguments.data / "postgres").is_dir():
+            wanted.error(f"{arguments.data} holds no data of a server")
+        measure(arguments.data)
         return
     with scratch_folder() as folder:
-        count = stock(folder / "data", given.events)
-        for _ in range(given.repeats):
+        count = stock(folder / "data", arguments.events)
+        for _ in range(arguments.repeats):
             measure(folder / "data", count)
 
 

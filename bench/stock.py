@@ -1,7 +1,7 @@
 """Fill a database with a long past: what a few cases left in it, many times over under other ids.
 
 Ids are mapped alike wherever they stand, so that a copied stream's marks name the copied events of the
-services that it hears, and whoever is sent the log again passes all of it by.
+services that it subscribes to, so a republished log is all duplicates.
 """
 
 from collections.abc import Iterable
@@ -94,7 +94,7 @@ def _value(table: str, column: str, kind: str) -> str:
     return _AS_ID.get(kind, "{0}").format(f'"{column}"')
 
 
-# Ids that tell their time stay near it, so that indexes are as dense as they would be.
+# Ids that hold their time stay near it, so that indexes are as dense as they would be.
 _COPIED: Final = """
 create or replace function pg_temp.copied(id uuid, n integer) returns uuid
 language sql immutable parallel safe

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from bench.load import InvalidRunError
-from bench.refill import Lanes, Reached, bare, filled
+from bench.refill import PartitionMessages, Reached, bare, filled
 from services.kernel.embedded.child_process import free_port
 from services.kernel.embedded.servers import postgres
 from services.kernel.settings import Settings
@@ -51,17 +51,17 @@ async def test_a_start_is_timed_on_data_that_is_there() -> None:
 
 async def test_a_broker_that_lacks_an_event_is_no_figure() -> None:
     """A way that leaves one out is not compared with those that send all."""
-    lanes: Lanes = {PLACE: [a_message(case_id(n), 1, seen(n)) for n in range(3)]}
+    partitions: PartitionMessages = {PLACE: [a_message(case_id(n), 1, seen(n)) for n in range(3)]}
 
     async def one_short(settings: Settings) -> Reached:
-        return await bare({PLACE: lanes[PLACE][1:]}, settings)
+        return await bare({PLACE: partitions[PLACE][1:]}, settings)
 
     async def whole(settings: Settings) -> Reached:
-        return await bare(lanes, settings)
+        return await bare(partitions, settings)
 
-    assert (await filled("", whole, lanes)).events == 3
+    assert (await filled("", whole, partitions)).events == 3
     with pytest.raises(InvalidRunError, match="holds"):
-        await filled("", one_short, lanes)
+        await filled("", one_short, partitions)
 
 
 def benched(name: str, *arguments: str) -> str:

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from bench.load import InvalidRunError
-from bench.snapshot import churn, look
+from bench.snapshot import churn, read_pending
 from bench.stock import fill
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.decider.decision import Actor
@@ -56,18 +56,18 @@ async def test_all_events_of_a_round_pass(postgres_dsn: str, relay: Session) -> 
     for dead, events in ((7, 7), (52, 45)):
         await churn(relay, events)
 
-        assert (await look(relay)).dead == dead
+        assert (await read_pending(relay)).dead == dead
 
     await held.rollback()
     await stranger.close()
 
 
 async def test_a_look_at_what_is_not_at_rest_means_nothing(relay: Session) -> None:
-    """While an event is pending, a look would take longer for that reason."""
+    """While an event is pending, a read_pending would take longer for that reason."""
     await relay.execute("insert into pending (first_id, ids) values (1, '{1}')")
 
     with pytest.raises(InvalidRunError, match="1 events are pending"):
-        await look(relay)
+        await read_pending(relay)
 
 
 async def test_nothing_cannot_be_copied(postgres_dsn: str, relay: Session) -> None:

@@ -26,9 +26,9 @@ _REST_SECONDS: Final = 5.0
 class PollTarget(Protocol):
     """Whom a subscriber fetches for; with a bell everything it hears is sent by its own process."""
 
-    bell: TopicSignal | None
-    hearing: EventDecoder
-    more: bool
+    signal: TopicSignal | None
+    decoder: EventDecoder
+    more_expected: bool
     polled_at: float
 
 
@@ -47,12 +47,12 @@ class EagerBatchSubscriber(BatchSubscriber):
         """Return what has come, waiting for the first of it."""
         intake = cast("PollTarget", self._listener)
         batch = DecodedBatch()
-        if intake.bell is None:
+        if intake.signal is None:
             await fetch_batch(
-                consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_MS
+                consumer, intake.decoder, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_MS
             )
         else:
-            await self._take_when_rung(consumer, intake, intake.bell, batch)
+            await self._take_when_rung(consumer, intake, intake.signal, batch)
         intake.polled_at = time.monotonic()
         return (batch,) if batch.count else ()
 
@@ -63,17 +63,17 @@ class EagerBatchSubscriber(BatchSubscriber):
 
         Whatever is sent during a fetch rings after the bell was silenced.
         """
-        if not intake.more:
+        if not intake.more_expected:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_REST_SECONDS):
                     await bell.raised.wait()
         bell.raised.clear()
         consumer.resume(*consumer.assignment())
         await fetch_batch(
-            consumer, intake.hearing, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_BRIEFLY_MS
+            consumer, intake.decoder, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_BRIEFLY_MS
         )
-        intake.more = has_unfetched(consumer, bell.ends)
-        if not intake.more:
+        intake.more_expected = has_unfetched(consumer, bell.ends)
+        if not intake.more_expected:
             consumer.pause(*consumer.assignment())
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark is asked for on the command line."""
+"""Command-line arguments of the benchmarks."""
 
 import argparse
 
