@@ -103,10 +103,10 @@ def test_cpu_is_told_an_event() -> None:
     )
 
 
-def test_a_look_at_rest_is_a_line() -> None:
-    """Dead rows, size, and what a look takes."""
+def test_a_snapshot_at_rest_is_a_line() -> None:
+    """Dead rows, size, and what a read takes."""
     assert re.sub(" +", " ", Seen(1_200, 64, 0.126).line("held")) == (
-        "held 1,200 dead rows, 64 kB, a look takes 0.13 ms"
+        "held 1,200 dead rows, 64 kB, a read takes 0.13 ms"
     )
 
 
