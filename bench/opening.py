@@ -8,10 +8,10 @@ from uuid import UUID, uuid5
 from bench.chain import BORN, CHAIN, PERSON, TENANT, custody_of
 from contracts.directory import ModelAdopted, OfferPublished, OrganisationJoined
 from contracts.event import Event, municipality_stream
+from services.kernel.decider.service import EventMetadata
 from services.kernel.ids import new_id, new_ids
-from services.kernel.kafka.cloudevents import EventMetadata
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope, IncomingEvent
+from services.kernel.streams.envelopes import Envelope, IncomingEvent
 from services.referral.domain_commands import (
     AssessEligibility,
     Child,

@@ -26,7 +26,8 @@ from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.streams.handler import BatchResult, Envelope
+from services.kernel.streams.envelopes import Envelope
+from services.kernel.streams.handler import BatchResult
 from services.kernel.tracing import set_up_tracing
 
 _WARM_UP_CASES: Final = 200
@@ -183,7 +184,7 @@ select min(id), min(created_on), array_agg(id order by id) from (
 
 _STATE: Final = """
 select
-  (select count(*) from streams where stream_id = any($1) and seq = $2 and not parked),
+  (select count(*) from streams where stream_id = any($1) and seq = $2 and not halted),
   (select count(*) from parked_events),
   (select count(*) from pending)
 """

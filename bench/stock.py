@@ -13,7 +13,7 @@ from bench.load import InvalidRunError
 from services.kernel.postgres.connections import Session, connect
 
 _LEFT: Final = (
-    "migrations", "pending", "horizon", "parked_events", "command_keys", "effects",
+    "migrations", "pending", "consent_watermarks", "parked_events", "idempotency_keys", "effects",
     "data_keys",  # each is wrapped for one person
 )  # fmt: skip
 """What a copy would falsify, or what is not kept."""

@@ -37,7 +37,7 @@ Within one version only optional fields are added or removed; a break is a new t
 Events with the same key are in order.
 `ce_sequence` counts them without holes per `ce_source` and `ce_subject`.
 The same event may come more than once: a sequence that is not higher than the last one is a repetition,
-unless `ce_history` is higher than that of the last one: then the source has lost what it said before.
+unless `ce_timeline` is higher than that of the last one: then the source has lost events that it sent before.
 The order across topics is not promised.
 """
 
@@ -150,7 +150,7 @@ def _message(name: str, kind: type[Event]) -> Document:
 _KEY: Final = {"type": "string", "format": "uuid", "description": "The stream; equal to ce_partitionkey."}
 _REMARKS: Final = REMARKS - {"description"}
 _SEQUENCE: Final = f"{PREFIX}sequence"
-_HISTORY: Final = f"{PREFIX}history"
+_TIMELINE: Final = f"{PREFIX}timeline"
 _TRACES: Final = (f"{PREFIX}traceparent", "traceparent")
 
 
@@ -160,7 +160,7 @@ def _headers() -> Document:
     said: Document = {"content-type": {"type": "string", "const": CONTENT_TYPE}}
     said |= {PREFIX + attribute: _header(schema) for attribute, schema in attributes.items()}
     said["traceparent"] = {**said[f"{PREFIX}traceparent"], "description": "The trace of the current hop."}
-    required = sorted(set(said) - {*_TRACES, _SEQUENCE, _HISTORY})
+    required = sorted(set(said) - {*_TRACES, _SEQUENCE, _TIMELINE})
     example = sample_of({"type": "object", "properties": said}, "headers")
     return {"type": "object", "properties": said, "required": required, "examples": [example]}
 

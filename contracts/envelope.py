@@ -17,8 +17,8 @@ Traceparent = Annotated[str, StringConstraints(pattern=r"^00-[0-9a-f]{32}-[0-9a-
 """W3C Trace Context, version 00."""
 
 
-History = Annotated[str, StringConstraints(pattern=r"^[0-9]{13}$")]
-"""When a history of the source began, in milliseconds since 1970."""
+Timeline = Annotated[str, StringConstraints(pattern=r"^[0-9]{13}$")]
+"""When a timeline of the source's log started, in milliseconds since 1970."""
 
 
 class Attributes(Facts):
@@ -42,12 +42,12 @@ class Attributes(Facts):
     role: Annotated[Code, Field(description="In which role the actor did it.")]
     dataschema: Annotated[str, StringConstraints(pattern=r"^urn:samspil:schema:[a-z0-9_.]+$")]
     traceparent: Traceparent | None = None
-    history: Annotated[
-        History | None,
+    timeline: Annotated[
+        Timeline | None,
         Field(
-            description="Since when, in milliseconds since 1970, the source's database tells another history:"
-            " it was restored, or a standby took its place. Absent before any such fork. A number that was"
-            " heard already, in a later history, is another event."
+            description="Since when, in milliseconds since 1970, the source's log follows another timeline:"
+            " its database was restored, or a standby was promoted. Absent before any such fork. A sequence"
+            " that was consumed already, in a later timeline, is another event."
         ),
     ] = None
 

@@ -64,8 +64,8 @@ class EventDropped(Event):
     """
 
     source: Code
-    part: int
-    place: int
+    kafka_partition: int
+    kafka_offset: int
     sequence: int | None = None
     event_id: UUID | None = None
     what: Code | None = None

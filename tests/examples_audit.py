@@ -7,8 +7,7 @@ from contracts.consent import ConsentAccessRefused
 from contracts.event import Event, service_of
 from contracts.referral import CaseLooked, CaseOpened, ViewsNoted
 from services.kernel.decider.decision import Actor, Context
-from services.kernel.decider.service import RecordedEvent, StreamChange
-from services.kernel.kafka.cloudevents import EventMetadata
+from services.kernel.decider.service import EventMetadata, RecordedEvent, StreamChange
 
 TENANT = "0440"
 CASE = UUID("0198d000-0000-7000-8000-000000000001")

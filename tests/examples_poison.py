@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.kernel.kafka.cloudevents import Message
-from services.kernel.streams.store import ParkedEvent
+from services.kernel.streams.stream import ParkedEvent
 from tests.tally import TENANT, case_id
 
 

@@ -9,8 +9,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.event import topic_of
+from services.kernel.decider.service import EventMetadata
 from services.kernel.ids import new_id
-from services.kernel.kafka.cloudevents import EventMetadata
 from services.kernel.outbox.republish import republish
 from services.kernel.runtime.runtime import Runtime
 from tests.tally import START, TENANT

@@ -16,7 +16,7 @@ from services.kernel.embedded.servers import Broker
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.apache_kafka import ApacheKafka
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, tallies
 from tests.waiting import until

@@ -13,7 +13,7 @@ from services.kernel.decider.decision import Actor, Decision, Effect, PrivateVal
 from services.kernel.decider.service import EffectContext
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 
 

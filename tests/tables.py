@@ -2,7 +2,7 @@
 
 import asyncpg
 
-PASSING = frozenset({"horizon", "pending"})
+PASSING = frozenset({"consent_watermarks", "pending"})
 """What moves by itself: ticks, and what is on its way out."""
 
 

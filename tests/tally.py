@@ -27,10 +27,10 @@ from contracts.model import CollaborationModel
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.decider.decision import Context, Decision, PrivateValue, Timer, TimerFired
-from services.kernel.decider.service import Service
+from services.kernel.decider.service import EventMetadata, Service
 from services.kernel.errors import Refused
 from services.kernel.ids import as_uuid
-from services.kernel.kafka.cloudevents import EventMetadata, Message, Record, message_of
+from services.kernel.kafka.cloudevents import Message, Record, message_of
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore, KeyStore

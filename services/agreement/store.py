@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.agreement.domain_states import Agreement, Case, Ended, InForce, Invited, status_of
 from services.agreement.domain_waits import waits_of
-from services.kernel.decider.service import StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
 
 LEAST_SHOWN: Final = 5
 """How many cases a group must hold before its outcome is told: with fewer a child could be known."""
@@ -15,7 +15,7 @@ LEAST_SHOWN: Final = 5
 _Row = tuple[Any, ...]
 
 
-async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Write agreements, goals and work lists of the cases that were saved, where they changed."""
     if agreements := [row for one in _moved(saved, _agreements) for row in _agreements(one, one.state)]:
         await tx.execute(_KEEP_AGREEMENTS, *_columns(agreements))

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.event import AccessRefused, EventDropped, Looked
-from services.kernel.decider.service import RecordedEvent, StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, RecordedEvent, StreamChange, Tx
 
 Place = tuple[datetime, UUID]
 """Where a page begins: after this time and event id."""
@@ -15,7 +15,7 @@ BEGINNING: Final[Place] = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Write one entry for each event that a batch has heard."""
     rows = [_entry(stream, heard) for stream in saved for heard in stream.consumed]
     if rows:

@@ -8,12 +8,12 @@ import msgspec
 
 from contracts.consent import CustodyRecorded
 from services.consent.domain_states import Case
-from services.kernel.decider.service import StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
 
 _case_of: Final = msgspec.json.Decoder(Case).decode
 
 
-async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Remember whom a case may ask; a person is kept, for they may have answered."""
     known = [
         (row.tenant, person, row.stream_id)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.directory.domain_states import Joined, Left, Offer, Organisation
-from services.kernel.decider.service import StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
 
 _LAST_LETTERS: Final = str.maketrans({"æ": "{", "ä": "{", "ø": "|", "ö": "|", "å": "}"})
 
@@ -17,7 +17,7 @@ def sorts_as(name: str) -> str:
     return "".join(part for part in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(part))
 
 
-async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Keep the catalogue as the streams say."""
     organisations = [_organisation(row, row.state) for row in saved if isinstance(row.state, Organisation)]
     offers = [_offer(row, row.state) for row in saved if isinstance(row.state, Offer)]

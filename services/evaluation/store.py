@@ -8,12 +8,12 @@ from uuid import UUID
 from services.evaluation.domain_outcome import Tally
 from services.evaluation.domain_states import Case, Change, Collaboration, Moment, Over
 from services.evaluation.domain_waits import waits_of
-from services.kernel.decider.service import StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
 
 _Row = tuple[Any, ...]
 
 
-async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Write outcomes and work lists of the cases that were saved, where they changed."""
     if outcomes := [row for one in _moved(saved, outcome_rows) for row in outcome_rows(one, one.state)]:
         await tx.execute(_KEEP_OUTCOMES, *_columns(outcomes))

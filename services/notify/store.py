@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.kernel.decider.service import StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
 from services.notify.domain_case import Case, is_visible, role_of
 
 _Notice = tuple[str, UUID, UUID, UUID, str, str, datetime, str, str, datetime | None, bool]
@@ -15,7 +15,7 @@ _AFTER_ALL: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
-async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Write the notices that a batch has sent, changed or taken back."""
     written: list[_Notice] = []
     taken_back: list[tuple[str, UUID]] = []

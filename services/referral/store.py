@@ -7,7 +7,7 @@ from uuid import UUID
 
 from contracts import referral as told
 from contracts.event import Event
-from services.kernel.decider.service import StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
 from services.referral.domain_past import STEPS, Past, pasts_of
 from services.referral.domain_states import (
     Accepted,
@@ -30,7 +30,7 @@ _LISTED: Final = ("views", "eligibility", "ending", "department_id", "opened_at"
 _BIT: Final[Mapping[type[Event], int]] = {kind: 1 << step for kind, step in STEPS.items()}
 
 
-async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Write the cases and referrals that have changed, each kind by one statement."""
     moved = [one for one in saved if isinstance(one.state, Case)]
     cases = [row for one in moved for row in _case_rows(one)]
@@ -44,7 +44,7 @@ async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
         await tx.execute(_MOVE_REFERRALS, *zip(*referrals, strict=True))
 
 
-async def rebuild(tx: Tx, whole: Sequence[StreamChange]) -> None:
+async def rebuild(tx: ProjectionWriter, whole: Sequence[StreamChange]) -> None:
     """Write cases and referrals anew, from what the cases hold now and from all that they have said."""
     known = [one for one in whole if isinstance(one.state, Case)]
     if known:

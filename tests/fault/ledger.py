@@ -87,7 +87,7 @@ async def read_book(connection: "asyncpg.Connection[Any]", service: str) -> Book
         streams={
             row["stream_id"]: {
                 "seq": row["seq"],
-                "parked": row["parked"],
+                "halted": row["halted"],
                 "marks": json.loads(row["marks"]),
                 "state": json.loads(row["state"] or "{}"),
             }
@@ -236,7 +236,7 @@ def _rest(name: str, book: Book, poisoned: Iterable[UUID]) -> Iterator[Finding]:
         if _stream(row) not in {*known, None}:
             yield Finding("parked_not_poison", name, f"{row['stream_id']} {row['seq']} {row['reason']}")
     for stream_id, stream in book.streams.items():
-        if stream["parked"] and stream_id not in known:
+        if stream["halted"] and stream_id not in known:
             yield Finding("parked_not_poison", name, f"{stream_id} halts")
 
 

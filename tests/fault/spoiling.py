@@ -27,7 +27,7 @@ NEW: Final = "unknown type"
 _WAITS: Final = "select exists (select from consent.parked_events where stream_id = $1 and reason = $2)"
 _PASSED: Final = """
 select exists (select from consent.streams
-where stream_id = $1 and not parked and marks -> 'referral' ->> 0 = '3' and $2 = '')
+where stream_id = $1 and not halted and marks -> 'referral' ->> 0 = '3' and $2 = '')
 """
 
 

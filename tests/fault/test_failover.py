@@ -21,7 +21,7 @@ from services.kernel.postgres import connections as database
 from services.kernel.postgres.connections import CONNECTION_FAULTS
 from services.kernel.postgres.timelines import register_timeline
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests import relaying
 from tests.fault.brokers import Kind
 from tests.fault.campaign import evidence_of
@@ -250,7 +250,7 @@ async def again_works(runtime: Runtime) -> bool:
 
 async def unasked_of(source: Runtime) -> int:
     """Return of how many histories of the source nobody has asked."""
-    count: int = await source.pool.fetchval("select unasked_histories()")
+    count: int = await source.pool.fetchval("select unacknowledged_timelines()")
     return count
 
 

@@ -162,7 +162,8 @@ IN_TABLES = {
     "a good event is parked": (
         (
             "insert into consent.parked_events "
-            "(tenant, stream_id, source, seq, event_id, topic, part, place, headers, reason) "
+            "(tenant, stream_id, source, seq, event_id, topic, kafka_partition, kafka_offset, "
+            "headers, reason) "
             "select tenant, stream_id, 'referral', 99, stream_id, 't', 0, 1, '[]', 'gap' "
             "from consent.streams limit 1"
         ),
@@ -170,13 +171,13 @@ IN_TABLES = {
     ),
     "a good event is quarantined": (
         (
-            "insert into consent.parked_events (key, topic, part, place, headers, reason) "
+            "insert into consent.parked_events (key, topic, kafka_partition, kafka_offset, headers, reason) "
             "select stream_id::text::bytea, 't', 0, 1, '[]', 'header' from consent.streams limit 1"
         ),
         "parked_not_poison",
     ),
     "a good stream halts": (
-        "update agreement.streams set parked = true",
+        "update agreement.streams set halted = true",
         "parked_not_poison",
     ),
     "an effect was never done": (
@@ -299,7 +300,7 @@ def test_what_waits_in_a_poisoned_stream_is_no_damage(sound: Sound) -> None:
     """Poison waits, and what stands behind it."""
     evidence = deepcopy(sound.evidence)
     stream_id, row = next(iter(evidence.books["agreement"].streams.items()))
-    evidence.books["agreement"].streams[stream_id] = dict(row) | {"parked": True}
+    evidence.books["agreement"].streams[stream_id] = dict(row) | {"halted": True}
     before = examine(evidence)
     evidence.poisoned = frozenset({stream_id})
 

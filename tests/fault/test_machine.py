@@ -26,7 +26,7 @@ from services.kernel.ids import new_id
 from services.kernel.operations import parked_events as operating
 from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.servers import drop_database, fresh_database
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, a_message, case_id, decide, running, seen, tallies
 

@@ -22,7 +22,7 @@ from services.kernel.outbox import relay
 from services.kernel.postgres import connections as database
 from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.fault.proxy import Proxy
 from tests.fault.proxy import proxy as a_proxy
 from tests.servers import a_postgres, drop_database, fresh_database, scratch_folder

@@ -31,7 +31,7 @@ A_STREAM = """
 insert into streams (stream_id, tenant, version, seq, marks, state) values ($1, '0440', 1, 0, '{}', $2)
 """
 
-A_LATER_HISTORY = "insert into histories values (7, '00000002', nextval('event_log_id'), 1772438400000)"
+A_LATER_HISTORY = "insert into timelines values (7, '00000002', nextval('event_log_id'), 1772438400000)"
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,9 @@ async def tick(at: Installation, when: str, *services: str) -> None:
     async with at.stranger() as stranger:
         for name in services or WATCHED:
             await stranger.execute(
-                f"insert into {name}.horizon select 'consent', n, {when} from generate_series(0, 1) n"  # noqa: S608  our own words
-                " on conflict (source, part) do update set at = excluded.at"
+                f"insert into {name}.consent_watermarks "  # noqa: S608  our own words
+                f"select 'consent', n, {when} from generate_series(0, 1) n"
+                " on conflict (source, kafka_partition) do update set watermark_at = excluded.watermark_at"
             )
 
 
@@ -248,7 +249,7 @@ async def test_mails_that_nobody_takes_call(at: Installation) -> None:
     )
     failing = await at.until_rings("EffectsFailing", service="notify", kind="mail")
     async with at.stranger() as stranger:
-        await stranger.execute("update notify.effects set made_at = now() - interval '61 minutes'")
+        await stranger.execute("update notify.effects set created_at = now() - interval '61 minutes'")
         await at.until_rings("EffectsLate", service="notify", kind="mail")
         await stranger.execute("update notify.effects set done_at = now(), outcome = 'none'")
     await at.until_silent("EffectsLate")

@@ -19,7 +19,8 @@ from contracts.registry import EVENTS
 from contracts.samples import sample_of
 from deploy.principals import grant, user_of
 from deploy.topics import lay_topics
-from services.kernel.kafka.cloudevents import EventMetadata, Headers, Message, message_of
+from services.kernel.decider.service import EventMetadata
+from services.kernel.kafka.cloudevents import Headers, Message, message_of
 from tests.apache_kafka import apache_kafka
 from tests.kafka_security import made_security
 from tests.node_tools import run_node

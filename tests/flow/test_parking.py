@@ -140,10 +140,10 @@ async def test_only_the_first_of_a_stream_can_be_given_up(
 async def halt(runtime: Runtime, stream: UUID) -> tuple[bool, str]:
     """Return whether a stream halts, and what it counts as taken."""
     row = await runtime.pool.fetchrow(
-        "select parked, marks::text as marks from streams where stream_id = $1", stream
+        "select halted, marks::text as marks from streams where stream_id = $1", stream
     )
     assert row is not None
-    return row["parked"], row["marks"]
+    return row["halted"], row["marks"]
 
 
 async def test_what_waits_for_nothing_is_given_up_and_counts_as_not_heard(

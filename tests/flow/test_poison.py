@@ -11,13 +11,13 @@ from aiokafka import AIOKafkaProducer
 
 from contracts.referral import ReferralSeen
 from services.kernel.decider.decision import Actor
-from services.kernel.decider.service import StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, StreamChange
 from services.kernel.ids import new_id
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.operations import missing_events as losing
 from services.kernel.operations import parked_events as operating
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.examples_poison import QUARANTINED
 from tests.tally import (
     ACTOR,
@@ -97,10 +97,10 @@ async def test_what_cannot_be_an_event_is_not_counted_as_lost(
     assert {type(one["time"]) for one in found} == {datetime, type(None)}  # never what a stranger wrote
 
 
-def project_of(fault: Exception) -> Callable[[Tx, Sequence[StreamChange]], Any]:
+def project_of(fault: Exception) -> Callable[[ProjectionWriter, Sequence[StreamChange]], Any]:
     """Return what writes a service's own tables, and breaks on one stream."""
 
-    async def project(_tx: Tx, saved: Sequence[StreamChange]) -> None:
+    async def project(_tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
         if any(one.stream_id == BROKEN and one.events for one in saved):
             raise fault
 
@@ -148,7 +148,7 @@ async def test_an_event_that_waited_and_breaks_the_own_tables_holds_up_nobody_el
     assert why == ["bug", "behind"]
 
 
-async def _breaks_on_the_third(_tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def _breaks_on_the_third(_tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     if any(sent.seq == 3 for one in saved if one.stream_id == BROKEN for sent in one.events):
         raise ValueError("x")
 

@@ -169,8 +169,8 @@ async def test_what_another_history_tells_is_not_sent_before_it_is_known(
 
 
 ANOTHER_HISTORY = """
-insert into histories (cluster, timeline, first_id, began)
-select cluster, 'FFFFFFFF', nextval('event_log_id'), began + 1 from histories
+insert into timelines (cluster, timeline, first_id, started_ms)
+select cluster, 'FFFFFFFF', nextval('event_log_id'), started_ms + 1 from timelines
 """
 RESTING = """
 select pid from pg_stat_activity

@@ -11,7 +11,7 @@ from services.kernel.ids import new_id
 from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import connect
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.long_ago import hear_all, nothing_pending
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.store import new_stream
 from tests.relaying import LISTENER, Load, all_counted, apply, count, counted, reading
-from tests.tally import TENANT, case_id, running, tallies
+from tests.tally import case_id, running, tallies
 from tests.waiting import under_way, until
 
 
@@ -35,13 +34,15 @@ async def test_ticks_reach_every_partition_and_move_the_horizon(
 async def known(runtime: Runtime, streams: Sequence[int]) -> bool:
     """Return whether what is known of the consents of these streams may be trusted."""
     async with runtime.pool.acquire() as tx:
-        trusted = await runtime.processor.dependencies.watermark.freshness(tx)
-    return all(trusted(new_stream(case_id(n), TENANT)) for n in streams)
+        ids = {case_id(n) for n in streams}
+        fresh = await runtime.processor.dependencies.watermark.fresh_streams(tx, ids)
+    return fresh == ids
 
 
 async def horizon(runtime: Runtime) -> dict[int, Any]:
     """Return the last tick of each partition."""
-    return {row["part"]: row["at"] for row in await runtime.pool.fetch("select part, at from horizon")}
+    rows = await runtime.pool.fetch("select kafka_partition, watermark_at from consent_watermarks")
+    return {row["kafka_partition"]: row["watermark_at"] for row in rows}
 
 
 async def moved(runtime: Runtime, before: dict[int, Any]) -> bool:

@@ -15,7 +15,7 @@ from services.kernel.outbox.relay import from_log
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.fault.chain import CHAIN, Count
 from tests.tally import ACTOR, START, TALLY, TENANT, a_record, case_id, running
 

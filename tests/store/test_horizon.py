@@ -13,7 +13,8 @@ from services.kernel.operations.discard import Discarding
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.kernel.streams.consent_watermark import ConsentWatermark
-from services.kernel.streams.store import LoadedStream, WriteSet, new_stream, save
+from services.kernel.streams.store import WriteSet, save
+from services.kernel.streams.stream import LoadedStream, new_stream
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, TALLY, TENANT, case_id, running
 
@@ -47,7 +48,9 @@ def ago(seconds: float) -> datetime:
 
 async def known(tx: Any, row: LoadedStream | None = None, horizon: ConsentWatermark = HORIZON) -> bool:
     """Return whether the consents of a stream are known."""
-    return (await horizon.freshness(tx))(row or a_row())
+    stream = row or a_row()
+    fresh = await horizon.fresh_streams(tx, [stream.stream_id])
+    return fresh is None or (stream.stream_id in fresh and not stream.halted)
 
 
 async def test_nothing_is_known_before_the_first_tick(tx: Session) -> None:

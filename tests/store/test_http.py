@@ -22,7 +22,7 @@ from contracts.consent import ConsentLost
 from contracts.event import municipality_stream
 from contracts.model import load_models, model_folder
 from services.kernel.clock import wall
-from services.kernel.decider.service import Service, Tx
+from services.kernel.decider.service import Service
 from services.kernel.embedded.servers import postgres
 from services.kernel.errors import ConsentUnknown
 from services.kernel.http.application import LARGEST_BODY, mount
@@ -31,7 +31,7 @@ from services.kernel.http.requests import CommandResult, RequestContext, access_
 from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.ids import new_id
 from services.kernel.postgres import connections as database
-from services.kernel.privacy.request_digests import unkeyed
+from services.kernel.postgres.connections import Tx
 from services.kernel.runtime.runtime import Runtime
 from tests.servers import scratch_folder
 from tests.tally import ACTOR, TALLY, TENANT, Count, running
@@ -453,21 +453,6 @@ async def test_a_repeated_key_gets_the_same_answer(site: Site) -> None:
     assert (counted_again.body, counted_again.headers["etag"]) == (counted.body, '"2"')
     assert counted.body["made"] is not None
     assert await site.types() == ["consent.given.v1"] * 3
-
-
-async def test_a_key_from_before_fingerprints_were_keyed_is_still_known(site: Site) -> None:
-    """For the 30 days that such a row is kept its request is done once, and another under its key refused."""
-    first = await site.begin("key-1", word="private")
-    said = b"POST /consent/tallies\n" + json.dumps({"referral_id": str(ACTOR), "word": "private"}).encode()
-    kept = await site.runtime.pool.fetchval("select fingerprint from command_keys")
-    await site.runtime.pool.execute("update command_keys set fingerprint = $1", unkeyed(said))
-
-    again = await site.begin("key-1", word="private")
-    other = await site.begin("key-1", word="other")
-
-    assert kept != unkeyed(said)
-    assert (again.status, again.body) == (201, first.body)
-    assert (other.status, other.slug) == (422, "key-reused")
 
 
 async def test_twenty_at_once_under_one_key_are_one(site: Site) -> None:

@@ -21,17 +21,17 @@ from tests.waiting import until
 ROWS = {
     "pending": "insert into pending (first_id, ids, queued_at) "
     "select n, array[n, n + 1], now() - interval '90 s' from generate_series(1, $1::bigint) n",
-    "parked": "insert into parked_events (topic, part, place, headers, reason, parked_at) "
+    "parked": "insert into parked_events (topic, kafka_partition, kafka_offset, headers, reason, parked_at) "
     "select 't', 0, n, '[]', 'body', now() - interval '90 s' from generate_series(1, $1::bigint) n",
     "timers": "insert into timers (stream_id, kind, ref, tenant, due_at) "
     "select gen_random_uuid(), 'wake', gen_random_uuid(), '0440', $2::timestamptz "
     "from generate_series(1, $1::bigint)",
-    "effects": "insert into effects (key, stream_id, tenant, kind, about, attempts, made_at) "
+    "effects": "insert into effects (key, stream_id, tenant, kind, about, attempts, created_at) "
     "select gen_random_uuid(), gen_random_uuid(), '0440', 'bell', '{}', n % 2 + 1, now() - interval '90 s' "
     "from generate_series(1, $1::bigint) n",
 }
 
-A_LATER_HISTORY = "insert into histories values (7, $1, nextval('event_log_id'), 1772438400000)"
+A_LATER_HISTORY = "insert into timelines values (7, $1, nextval('event_log_id'), 1772438400000)"
 
 
 async def ring(_effect: Effect, _hands: EffectContext) -> None:
@@ -153,10 +153,12 @@ async def test_a_partition_without_a_tick_ages_from_the_start(postgres_dsn: str)
     async with running(postgres_dsn, "", "embedded") as runtime:
         runtime.gauges._ticking = 2
         runtime.gauges._began = wall() - timedelta(seconds=300)
-        await runtime.pool.execute("insert into horizon values ('consent', 0, now())")
+        await runtime.pool.execute("insert into consent_watermarks values ('consent', 0, now())")
         await runtime.gauges.refresh(START)
         one = value("horizon_age_seconds")
-        await runtime.pool.execute("insert into horizon values ('consent', 1, now() - interval '30 s')")
+        await runtime.pool.execute(
+            "insert into consent_watermarks values ('consent', 1, now() - interval '30 s')"
+        )
         await runtime.gauges.refresh(START)
         both = value("horizon_age_seconds")
 

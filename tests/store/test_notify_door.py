@@ -87,7 +87,7 @@ async def test_an_organisations_inbox_waits_for_fresh_word_of_consents(postgres_
         old, family = await kinds(site, **AS_COORDINATOR), await kinds(site, **GUARDIAN)
         await tick(site.runtime, 1.0)
         fresh = await kinds(site, **AS_COORDINATOR)
-        await site.runtime.pool.execute("update streams set parked = true")
+        await site.runtime.pool.execute("update streams set halted = true")
         halted = await kinds(site, **AS_COORDINATOR)
 
     assert never == old == halted == (503, ["consent-unknown"])

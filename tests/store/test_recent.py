@@ -12,8 +12,10 @@ from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.cache import StreamCache
-from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope, IncomingEvent
-from services.kernel.streams.store import StoredStream, WriteSet, save
+from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent
+from services.kernel.streams.handler import BatchResult
+from services.kernel.streams.store import WriteSet, save
+from services.kernel.streams.stream import StoredStream
 from tests.tally import (
     ACTOR,
     START,

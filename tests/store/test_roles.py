@@ -84,13 +84,13 @@ async def test_a_service_cannot_rewrite_its_past(referral: Connection, statement
     [
         "streams",
         "pending",
-        "command_keys",
+        "idempotency_keys",
         "parked_events",
         "timers",
         "effects",
         "sealed",
         "data_keys",
-        "horizon",
+        "consent_watermarks",
     ],
 )
 async def test_a_service_works_in_its_other_tables(referral: Connection, table: str) -> None:

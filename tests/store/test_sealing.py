@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 
 from services.kernel.decider.decision import Actor, Decision, PrivateValue
-from services.kernel.decider.service import Tx
 from services.kernel.http.server import key_store_of
 from services.kernel.ids import new_id
+from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.encryption import DecryptionFailed, Keyring
 from services.kernel.privacy.key_store import (
     FileKeyStore,
@@ -21,7 +21,8 @@ from services.kernel.privacy.key_store import (
     KeyStoreUnavailable,
 )
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import BatchResult, Envelope
+from services.kernel.streams.envelopes import Envelope
+from services.kernel.streams.handler import BatchResult
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.transit import transit
 
@@ -75,7 +76,7 @@ async def test_a_sealed_value_is_opened_again(runtime: Runtime, key_store: FileK
 
     assert await opened(runtime, key_store) == {"word": WORD}
     async with runtime.pool.acquire() as tx:
-        rows = await tx.fetch("select box, wrapped from sealed join data_keys using (subject_id)")
+        rows = await tx.fetch("select ciphertext, wrapped from sealed join data_keys using (subject_id)")
     ((box, wrapped),) = [tuple(row) for row in rows]
     assert b"Kerteminde" not in box
     assert len(wrapped) > 32
@@ -87,7 +88,7 @@ async def test_the_same_value_is_never_sealed_the_same(runtime: Runtime, key_sto
     for _ in range(3):
         await apply(runtime, keep("the same"))
         async with runtime.pool.acquire() as tx:
-            boxes.add(await tx.fetchval("select box from sealed"))
+            boxes.add(await tx.fetchval("select ciphertext from sealed"))
 
     assert len(boxes) == 3
     assert await opened(runtime, key_store) == {"word": "the same"}
@@ -122,7 +123,9 @@ async def test_a_box_of_another_service_does_not_open(runtime: Runtime, key_stor
 async def test_a_changed_box_does_not_open(runtime: Runtime, key_store: FileKeyStore) -> None:
     """One bit is enough."""
     await apply(runtime, keep(WORD))
-    await execute(runtime, "update sealed set box = set_byte(box, 20, get_byte(box, 20) # 1)")
+    await execute(
+        runtime, "update sealed set ciphertext = set_byte(ciphertext, 20, get_byte(ciphertext, 20) # 1)"
+    )
 
     with pytest.raises(DecryptionFailed) as said:
         await opened(runtime, key_store)

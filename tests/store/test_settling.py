@@ -11,7 +11,7 @@ from services.kernel.decider.decision import Actor, Context, Decision, TimerFire
 from services.kernel.embedded.quiescence import advance_clock, wait_until_idle
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 
 HOUR = timedelta(hours=1)

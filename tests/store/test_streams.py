@@ -15,25 +15,20 @@ from msgspec import Struct
 
 from contracts.consent import ConsentGiven
 from services.kernel.decider.decision import Actor, Decision, Effect, PrivateValue, Timer
-from services.kernel.decider.service import RecordedEvent
+from services.kernel.decider.service import EventMetadata, RecordedEvent
 from services.kernel.ids import new_id
-from services.kernel.kafka.cloudevents import EventMetadata, OutgoingEvent
+from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.outbox.relay import from_log
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow
 from services.kernel.privacy.key_store import FileKeyStore
-from services.kernel.streams.handler import BatchResult, Envelope
+from services.kernel.streams.envelopes import Envelope
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.processor import BatchProcessor
-from services.kernel.streams.store import (
-    IdempotencyRecord,
-    LoadedStream,
-    Write,
-    WriteSet,
-    load_streams,
-    new_stream,
-    save,
-)
+from services.kernel.streams.statement import Write
+from services.kernel.streams.store import WriteSet, load_streams, save
+from services.kernel.streams.stream import IdempotencyRecord, LoadedStream, new_stream
 from tests.examples_poison import a_parked
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until
@@ -50,7 +45,7 @@ DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Sheet)
 LATER = datetime(2026, 4, 1, 4, 0, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TABLES = ("streams", "event_log", "pending", "timers", "effects", "sealed", "data_keys", "parked_events")
-COUNTS = " union all ".join(f"select count(*) from {table}" for table in (*TABLES, "command_keys"))  # noqa: S608  names from above
+COUNTS = " union all ".join(f"select count(*) from {table}" for table in (*TABLES, "idempotency_keys"))  # noqa: S608  names from above
 
 
 @pytest.fixture
@@ -79,13 +74,30 @@ def tell(stream: LoadedStream, count: int, *, trace: str = "") -> LoadedStream:
         told.append(
             RecordedEvent(new_id(), "consent", stream.seq, ConsentGiven.type, body_of(stream.seq), meta)
         )
-    stream.apply(Decision(Sheet(stream.seq)), told)
+    change(stream, Decision(Sheet(stream.seq)), told)
     return stream
+
+
+def change(stream: LoadedStream, decision: Decision, events: Sequence[RecordedEvent]) -> None:
+    """Change a stream by a decision, as the handler does."""
+    stream.state, stream.changed = decision.state, True
+    stream.new_events += tuple(events)
+    stream.timers += decision.timers
+    stream.private_values += decision.private_values
+    stream.effects += decision.effects
 
 
 def streams(count: int, *, events: int = 1, first: int = 0) -> list[LoadedStream]:
     """Return new streams, each with so many events."""
     return [tell(new_stream(case_id(n), TENANT), events) for n in range(first, first + count)]
+
+
+def written(streams: Sequence[LoadedStream], projection: Write) -> WriteSet:
+    """Return a write set of streams and one statement for a service's own tables."""
+    write_set = WriteSet(streams)
+    statement, columns = projection
+    write_set.projection_writes.append((statement, list(columns)))
+    return write_set
 
 
 async def again(tx: Session, streams: Sequence[LoadedStream]) -> list[LoadedStream]:
@@ -127,7 +139,7 @@ async def test_what_is_saved_is_read_again_to_the_letter(tx: Session) -> None:
     """Letters, signs that separate the columns on their way, marks and the flag come back as they were."""
     document = Sheet(text='æøå "\\" \x1d\x1e\x1f \t\n {} ,')
     row = new_stream(case_id(1), TENANT)
-    row.apply(Decision(document), ())
+    change(row, Decision(document), ())
     row.marks = {"referral": (7, str(case_id(2))), "evaluation": (1, str(case_id(3)))}
     row.halted = True
     empty = new_stream(case_id(2), TENANT)
@@ -151,7 +163,7 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
         tell(row, 2)
     timers = (Timer("wake", case_id(1), LATER),)
     effects = (Effect(new_id(), "mail", {"to": "x"}),)
-    mine[0].apply(Decision(mine[0].state, timers=timers, effects=effects), ())
+    change(mine[0], Decision(mine[0].state, timers=timers, effects=effects), ())
     keyring = Keyring("consent", FileKeyStore(tmp_path / "kek", mode="test"))
     key, new_key = await keyring.make(TENANT, ACTOR)
     box = keyring.seal(key, TENANT, str(case_id(0)), PrivateValue(ACTOR, "word", "private"))
@@ -245,18 +257,18 @@ async def test_timers_are_set_replaced_and_taken_back(tx: Session) -> None:
     """The same kind and reference is the same timer; without a time it is gone; others stay."""
     one, two = Timer("wake", case_id(1), START), Timer("nudge", case_id(1), START)
     (row,) = streams(1)
-    row.apply(Decision(row.state, timers=(one, two)), ())
+    change(row, Decision(row.state, timers=(one, two)), ())
     await save(tx, WriteSet([row]))
     assert await timers(tx) == {("wake", START), ("nudge", START)}
 
     (row,) = await again(tx, [row])
-    row.apply(Decision(row.state, timers=(Timer("wake", case_id(1), LATER),)), ())
+    change(row, Decision(row.state, timers=(Timer("wake", case_id(1), LATER),)), ())
     await save(tx, WriteSet([row]))
     assert await timers(tx) == {("wake", LATER), ("nudge", START)}
 
     (row,) = await again(tx, [row])
     silent = (Timer("wake", case_id(1), None), Timer("never-set", case_id(1), None))
-    row.apply(Decision(row.state, timers=silent), ())
+    change(row, Decision(row.state, timers=silent), ())
     await save(tx, WriteSet([row]))
     assert await timers(tx) == {("nudge", START)}
 
@@ -270,7 +282,7 @@ async def test_within_a_batch_the_last_word_on_a_timer_counts(tx: Session) -> No
     """Set, taken back and set anew by one batch, it is set once."""
     (row,) = streams(1)
     for due in (START, None, LATER):
-        row.apply(Decision(row.state, timers=(Timer("wake", case_id(1), due),)), ())
+        change(row, Decision(row.state, timers=(Timer("wake", case_id(1), due),)), ())
 
     await save(tx, WriteSet([row]))
 
@@ -282,7 +294,7 @@ async def test_an_effect_is_asked_for_once_a_key(tx: Session) -> None:
     key = new_id()
     for n in range(2):
         (row,) = streams(1) if n == 0 else await again(tx, streams(1))
-        row.apply(Decision(row.state or Sheet(), effects=(Effect(key, "mail", {"n": str(n)}),)), ())
+        change(row, Decision(row.state or Sheet(), effects=(Effect(key, "mail", {"n": str(n)}),)), ())
         await save(tx, WriteSet([row]))
 
     rows = await tx.fetch("select key, about from effects")
@@ -295,8 +307,8 @@ async def test_an_event_is_parked_once(tx: Session) -> None:
         await save(tx, WriteSet(), parked=[a_parked(place, stream_id=case_id(1)), a_parked(9)])
     await save(tx, WriteSet(), parked=[a_parked(10), a_parked(7, stream_id=case_id(1), seq=2)])
 
-    rows = await tx.fetch("select place, seq from parked_events order by place")
-    assert [(row["place"], row["seq"]) for row in rows] == [(5, 1), (7, 2), (9, None), (10, None)]
+    rows = await tx.fetch("select kafka_offset, seq from parked_events order by kafka_offset")
+    assert [(row["kafka_offset"], row["seq"]) for row in rows] == [(5, 1), (7, 2), (9, None), (10, None)]
 
 
 async def test_a_key_that_was_used_undoes_the_command(tx: Session) -> None:
@@ -322,7 +334,7 @@ async def test_what_goes_beside_is_saved_with_the_streams_or_not_at_all(tx: Sess
     for size in (1, 100, 2000, 1):
         rows = streams(size, first=saved)
         saved += size
-        assert len(await save(tx, WriteSet(rows), projection=lengths(rows))) == size
+        assert len(await save(tx, written(rows, lengths(rows)))) == size
         assert await tx.fetchval("select count(*) from lengths where length = 1") == saved
     rows = streams(2)
     mine, others = await again(tx, rows), await again(tx, rows)
@@ -331,14 +343,13 @@ async def test_what_goes_beside_is_saved_with_the_streams_or_not_at_all(tx: Sess
         tell(row, 4)
 
     with pytest.raises(asyncpg.SerializationError):
-        await save(tx, WriteSet(mine), projection=lengths(mine))
+        await save(tx, written(mine, lengths(mine)))
 
     assert await tx.fetchval("select count(*) from lengths where length = 1") == saved
     with pytest.raises(asyncpg.UniqueViolationError):
         await save(
             tx,
-            WriteSet(streams(1, first=saved)),
-            projection=(_LENGTHS.partition(" on ")[0], [[case_id(0)], [1]]),
+            written(streams(1, first=saved), (_LENGTHS.partition(" on ")[0], [[case_id(0)], [1]])),
         )
     assert await load_streams(tx, [case_id(saved)], DECODER) == {}
 
@@ -347,13 +358,13 @@ async def test_streams_are_locked_before_what_goes_beside(tx: Session, postgres_
     """Who waits for a stream holds no row of the service's own tables, however these are written."""
     await tx.execute("create table lengths (stream_id uuid primary key, length integer)")
     rows = streams(1)
-    await save(tx, WriteSet(rows), projection=lengths(rows))
+    await save(tx, written(rows, lengths(rows)))
     (mine,) = await again(tx, rows)
     async with other_connection(postgres_dsn) as holder, other_connection(postgres_dsn) as waiting:
         async with holder.transaction():
             await holder.execute("select from streams where stream_id = $1 for update", mine.stream_id)
             beside = lengths([tell(mine, 1)])
-            task = asyncio.create_task(save(waiting, WriteSet([mine]), projection=beside))
+            task = asyncio.create_task(save(waiting, written([mine], beside)))
             await until(lambda: so_many_wait(tx, 1))
             await tx.execute("select from lengths for update nowait")
         await task

@@ -19,7 +19,7 @@ from services.kernel.postgres.connections import connect
 from services.kernel.privacy.key_store import FileKeyStore, KeyStore, KeyStoreUnavailable
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.scheduling.timers import Timers
-from services.kernel.streams.handler import Envelope
+from services.kernel.streams.envelopes import Envelope
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, Tally, case_id, decide, running
 from tests.transit import transit
 

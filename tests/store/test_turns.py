@@ -12,10 +12,11 @@ import pytest
 from contracts.referral import ReferralReady
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.decider.decision import Context, Decision
-from services.kernel.decider.service import StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, StreamChange
 from services.kernel.kafka.cloudevents import Record
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import BatchResult, IncomingEvent
+from services.kernel.streams.envelopes import IncomingEvent
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.parked import unpark
 from tests.tally import TALLY, Tally, a_message, a_record, case_id, running, seen, tallies
 from tests.tally import decide as decide_alone
@@ -39,7 +40,7 @@ def also(_state: Any, trigger: Any) -> tuple[UUID, ...]:
     return (COUNTER,) if isinstance(trigger, ReferralReady) else ()
 
 
-async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
+async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Write how long each stream is, and once more what was written first of it."""
     await tx.execute(
         "insert into lengths select * from unnest($1::uuid[], $2::integer[]) "
@@ -173,14 +174,14 @@ async def test_what_must_wait_is_set_aside_as_it_came(runtime: Runtime) -> None:
 
     outcome = await hear(runtime, lacking)
     rows = await runtime.pool.fetch(
-        "select topic, part, place, key, headers, value, reason from parked_events"
+        "select topic, kafka_partition, kafka_offset, key, headers, value, reason from parked_events"
     )
 
     (row,) = rows
     (parked,) = outcome.parked
     came = next(record for record in records if dict(record.headers)["ce_sequence"] == b"0000000003")
     assert (parked.reason, outcome.applied) == ("gap", len(lacking) - 1)
-    assert (row["topic"], row["part"], row["place"], row["key"], row["value"]) == (
+    assert (row["topic"], row["kafka_partition"], row["kafka_offset"], row["key"], row["value"]) == (
         came.topic, came.partition, came.offset, came.key, came.value,
     )  # fmt: skip
     heard: IncomingEvent = HEARING.read([came]).events[0]

@@ -79,7 +79,7 @@ async def test_an_organisations_lists_wait_for_fresh_word_of_consents(
         old = await listed(site, path, COORDINATOR)
         await tick(site.runtime, 1.0)
         fresh = await listed(site, path, COORDINATOR)
-        await site.runtime.pool.execute("update streams set parked = true")
+        await site.runtime.pool.execute("update streams set halted = true")
         halted = await listed(site, path, COORDINATOR)
 
     assert never == old == halted == (503, "consent-unknown")

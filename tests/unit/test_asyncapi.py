@@ -82,7 +82,7 @@ def test_all_headers_are_required_but_the_traces(published: Document) -> None:
     }
 
     assert not refused(schema, headers)
-    assert set(headers) - needed == {"traceparent", "ce_traceparent", "ce_history"}
+    assert set(headers) - needed == {"traceparent", "ce_traceparent", "ce_timeline"}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_all_headers_are_required_but_the_traces(published: Document) -> None:
         ("ce_subject", "010101-0000"),
         ("content-type", "application/cloudevents+json"),
         ("traceparent", "x"),
-        ("ce_history", "long ago"),
+        ("ce_timeline", "long ago"),
     ],
 )
 def test_a_header_of_another_kind_is_refused(published: Document, header: str, value: str) -> None:

@@ -13,7 +13,7 @@ from contracts.consent import ConsentTicked
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.kafka.cloudevents import Message
-from services.kernel.streams.handler import rebuild_record
+from services.kernel.streams.envelopes import rebuild_record
 from services.kernel.streams.parked import park, unpark
 from tests.examples_poison import QUARANTINED, instead
 from tests.tally import ACTOR, START, TALLY, TENANT, a_message, a_record, case_id, seen
@@ -145,8 +145,8 @@ def test_a_header_without_a_value_that_is_none_of_ours_is_kept_as_it_came() -> N
     again = unpark(
         {
             "topic": waits.topic,
-            "part": waits.kafka_partition,
-            "place": waits.kafka_offset,
+            "kafka_partition": waits.kafka_partition,
+            "kafka_offset": waits.kafka_offset,
             "key": waits.key,
             "headers": waits.headers,
             "value": waits.value,
@@ -211,7 +211,7 @@ def test_a_record_is_let_go_of_where_it_can_be_made_again() -> None:
     [
         ("ce_dataschema", b"urn:else"),
         ("ce_partitionkey", b"another"),
-        ("ce_history", b"4711"),
+        ("ce_timeline", b"4711"),
         ("ce_extra", b"1"),
         ("ce_sequence", b"3"),
         ("ce_time", b"2026-03-02T09:00:00Z"),

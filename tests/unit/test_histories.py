@@ -8,9 +8,10 @@ from msgspec import structs
 
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.kafka.cloudevents import OutgoingEvent
-from services.kernel.postgres.timelines import with_timeline
-from services.kernel.streams.handler import BatchResult, StreamHandler, mark_of
-from services.kernel.streams.store import new_stream
+from services.kernel.outbox.event_timelines import with_timeline
+from services.kernel.streams.envelopes import mark_of
+from services.kernel.streams.handler import BatchResult, StreamHandler
+from services.kernel.streams.stream import new_stream
 from tests.tally import TALLY, TENANT, a_message, a_record, case_id, seen
 
 STREAM = case_id(1)
@@ -28,7 +29,7 @@ def taken(seq: int, history: int, last: int, marked: str) -> str:
     """Hear one event in a stream with a mark; return what has become of it."""
     message = a_message(STREAM, seq, seen(seq))
     if history:
-        message.headers.append(("ce_history", str(history).encode()))
+        message.headers.append(("ce_timeline", str(history).encode()))
     batch = HEARING.read([a_record(message)])
     (heard,) = batch.events
     row = new_stream(STREAM, TENANT)
@@ -73,7 +74,7 @@ def test_a_later_history_is_never_taken_for_a_repetition(
 def test_a_history_that_is_no_number_cannot_be_read() -> None:
     """It is set aside like any other header that is not what it must be."""
     message = a_message(STREAM, 1, seen(1))
-    message.headers.append(("ce_history", b"long ago"))
+    message.headers.append(("ce_timeline", b"long ago"))
 
     batch = HEARING.read([a_record(message)])
     heard, unreadable = batch.events, batch.unreadable
@@ -96,5 +97,5 @@ def test_an_event_goes_out_with_the_history_it_was_logged_in() -> None:
         FORK,
         LATER,
     ]
-    assert structs.replace(told, timeline=FORK).message().headers[-1] == ("ce_history", str(FORK).encode())
-    assert "ce_history" not in dict(told.message().headers)
+    assert structs.replace(told, timeline=FORK).message().headers[-1] == ("ce_timeline", str(FORK).encode())
+    assert "ce_timeline" not in dict(told.message().headers)

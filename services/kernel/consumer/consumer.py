@@ -29,7 +29,8 @@ from services.kernel.logging import log
 from services.kernel.postgres.connections import Pool, is_missing_object, is_transient
 from services.kernel.privacy.key_store import KeyStoreMismatch
 from services.kernel.settings import Settings
-from services.kernel.streams.handler import BatchResult, IncomingEvent
+from services.kernel.streams.envelopes import IncomingEvent
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.parked import WAITING_ORDER, park
 from services.kernel.streams.processor import BatchProcessor
 from services.kernel.streams.store import WriteSet, save

@@ -12,18 +12,11 @@ from contracts.envelope import dataschema_of, source_of
 from contracts.event import SERVICES, Event, Ticked, service_of, topic_of
 from services.kernel import metrics
 from services.kernel.decider.decision import Actor
-from services.kernel.decider.service import Service
+from services.kernel.decider.service import EventMetadata, Service
 from services.kernel.errors import Poison
 from services.kernel.ids import as_uuid
-from services.kernel.kafka.cloudevents import (
-    EventMetadata,
-    Record,
-    decode_headers,
-    is_canonical,
-    metadata_of,
-    parse_uuid,
-)
-from services.kernel.streams.handler import IncomingEvent
+from services.kernel.kafka.cloudevents import Record, decode_headers, is_canonical, metadata_of, parse_uuid
+from services.kernel.streams.envelopes import IncomingEvent
 
 BodyType: TypeAlias = type[Event]
 _TICK: Final = ".ticked."
@@ -177,7 +170,7 @@ class EventDecoder:
             value=value,
             record=None if plain else record,
             poison=poison,
-            timeline=_timeline(found["ce_history"]) if "ce_history" in found else 0,
+            timeline=_timeline(found["ce_timeline"]) if "ce_timeline" in found else 0,
         )
 
 

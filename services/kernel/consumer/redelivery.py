@@ -7,10 +7,10 @@ import asyncpg
 
 from services.kernel import metrics
 from services.kernel.consumer.decoding import EventDecoder
-from services.kernel.decider.service import Tx
-from services.kernel.postgres.connections import is_missing_object, is_transient
+from services.kernel.postgres.connections import Tx, is_missing_object, is_transient
 from services.kernel.privacy.key_store import KeyStoreMismatch
-from services.kernel.streams.handler import BatchResult, IncomingEvent
+from services.kernel.streams.envelopes import IncomingEvent
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.parked import WAITING_ORDER, unpark
 from services.kernel.streams.processor import RETRIES, BatchProcessor
 
@@ -135,6 +135,6 @@ select * from parked_events where stream_id = $1 and source = $2 and (seq, id) <
 _TRIED: Final = "update parked_events set attempts = attempts + 1, reason = $2 where id = $1"
 
 RELEASE: Final = """
-update streams set parked = false, version = version + 1
-where stream_id = $1 and parked and not exists (select from parked_events where stream_id = $1)
+update streams set halted = false, version = version + 1
+where stream_id = $1 and halted and not exists (select from parked_events where stream_id = $1)
 """

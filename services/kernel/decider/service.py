@@ -4,25 +4,51 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from uuid import UUID
 
-from asyncpg import Connection
-from asyncpg.pool import PoolConnectionProxy
 from fastapi import APIRouter
 from msgspec import Struct
 
 from contracts.event import AccessRefused, Event, EventDropped, Looked, Ticked, service_of
 from services.kernel.decider.decision import Context, Decide, Effect
 from services.kernel.ids import as_uuid
-from services.kernel.kafka.cloudevents import EventMetadata
 from services.kernel.settings import Settings
 
-if TYPE_CHECKING:
-    Tx: TypeAlias = Connection[Any] | PoolConnectionProxy[Any]
-else:  # generic in the stubs only
-    Tx = Connection | PoolConnectionProxy
-"""An open connection; every statement on it is part of the transaction that its owner began."""
+
+class ProjectionWriter(Protocol):
+    """What a projection writes through: statements for the service's own tables, and nothing to read."""
+
+    async def execute(self, statement: str, /, *columns: Any) -> Any:
+        """Write rows: each argument of the statement is a column with one value a row."""
+        ...
+
+
+class Tx(ProjectionWriter, Protocol):
+    """A connection as a service's queries see it; every statement is part of the transaction of its owner."""
+
+    async def fetch(self, query: str, /, *parameters: Any) -> list[Any]:
+        """Return all rows."""
+        ...
+
+    async def fetchrow(self, query: str, /, *parameters: Any) -> Any:
+        """Return the first row, or None."""
+        ...
+
+    async def fetchval(self, query: str, /, *parameters: Any) -> Any:
+        """Return the first value of the first row, or None."""
+        ...
+
+
+class EventMetadata(Struct, frozen=True, array_like=True, gc=False):
+    """Metadata of an event: what the log keeps besides position, type and body; ids as text."""
+
+    time: datetime
+    actor: str
+    role: str
+    correlation: str
+    causation: str
+    traceparent: str = ""
 
 
 class StreamChange(Struct, frozen=True, gc=False):
@@ -73,7 +99,7 @@ class RecordedEvent(Struct, frozen=True, gc=False):
         return as_uuid(self.metadata.causation)
 
 
-Projection = Callable[[Tx, Sequence[StreamChange]], Awaitable[None]]
+Projection = Callable[[ProjectionWriter, Sequence[StreamChange]], Awaitable[None]]
 """Write what queries need, in the transaction that saves the streams, by `execute` alone.
 
 Each argument of a statement is a column with one value a row. Of a large batch some streams come at a time:
@@ -102,11 +128,6 @@ Raises whatever went wrong: it is tried again with a growing pause, under the sa
 """
 
 
-def nothing_else(_state: Any, _trigger: Any) -> tuple[UUID, ...]:
-    """Name no further stream."""
-    return ()
-
-
 @dataclass(frozen=True)
 class Service:
     """One stage of the collaboration.
@@ -130,7 +151,7 @@ class Service:
     denied_event: type[AccessRefused]
     routes: APIRouter
     schema: Path
-    related_streams: Callable[[Any, Any], tuple[UUID, ...]] = nothing_else
+    related_streams: Callable[[Any, Any], tuple[UUID, ...]] | None = None
     reads_private_for: frozenset[type] = frozenset()
     projection: Projection | None = None
     effect_handlers: Mapping[str, EffectHandler] = field(default_factory=dict)

@@ -16,7 +16,8 @@ from services.kernel.errors import NotFound, Refused
 from services.kernel.ids import new_id
 from services.kernel.logging import log
 from services.kernel.postgres.connections import Pool, is_missing_object, is_transient
-from services.kernel.streams.handler import BatchResult, Envelope
+from services.kernel.streams.envelopes import Envelope
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.processor import BatchProcessor
 
 _TRIES: Final = 10

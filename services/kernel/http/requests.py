@@ -17,7 +17,6 @@ from contracts.event import municipality_stream
 from contracts.model import CollaborationModel
 from contracts.model_parts import Language
 from services.kernel.decider.decision import Actor, ReadRequest
-from services.kernel.decider.service import Tx
 from services.kernel.errors import (
     ConsentUnknown,
     IdempotencyKeyMissing,
@@ -29,11 +28,11 @@ from services.kernel.errors import (
 )
 from services.kernel.http.content_language import language_of
 from services.kernel.ids import new_id
-from services.kernel.privacy.request_digests import unkeyed
+from services.kernel.postgres.connections import Tx
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope
+from services.kernel.streams.envelopes import AppendEvent, Envelope
 from services.kernel.streams.processor import RETRIES
-from services.kernel.streams.store import IdempotencyRecord
+from services.kernel.streams.stream import IdempotencyRecord
 from services.kernel.tracing import command_span
 
 _LONGEST_KEY: Final = 200
@@ -110,11 +109,11 @@ class RequestContext:
         with self._span(command):
             asked = self._envelope(stream_id, command, any_version=any_version)
             async with self._connection() as tx:
-                fingerprint = await self._runtime.request_digests.digest(tx, self.actor.tenant, request)
+                request_digest = await self._runtime.request_digests.digest(tx, self.actor.tenant, request)
                 try:
-                    done = await self._attempt(tx, asked, key, fingerprint, created)
+                    done = await self._attempt(tx, asked, key, request_digest, created)
                 except (ProblemError, asyncpg.UniqueViolationError) as fault:
-                    before = await self._stored_answer(tx, key, (fingerprint, unkeyed(request)))
+                    before = await self._stored_answer(tx, key, request_digest)
                     if before is None and isinstance(fault, NotAllowed):
                         await self._record_denial(tx, stream_id, type(command).__name__)
                     if before is None:
@@ -181,31 +180,31 @@ class RequestContext:
         self, tx: Tx, envelope: Envelope, key: str, request_digest: bytes, created: UUID | None
     ) -> CommandResult:
         """Apply a command and store its answer in one transaction, again where another writer was faster."""
-        step = self._runtime.processor
-        done: list[CommandResult] = []
-
-        def answer(result: BatchResult) -> IdempotencyRecord:
-            row = result.streams[envelope.stream_id]
-            done[:] = [CommandResult(id=row.stream_id, version=row.version + row.changed, made=created)]
-            return IdempotencyRecord(
-                self.actor.tenant, self.actor.id, key, request_digest, done[0].model_dump_json()
-            )
-
+        processor = self._runtime.processor
         for attempt in range(RETRIES):
             try:
-                await step.process_once(tx, [envelope], key=answer)
-                return done[0]
+                result = await processor.decide_batch(tx, [envelope])
+                stream = result.streams[envelope.stream_id]
+                answer = CommandResult(
+                    id=stream.stream_id, version=stream.version + stream.changed, made=created
+                )
+                record = IdempotencyRecord(
+                    self.actor.tenant, self.actor.id, key, request_digest, answer.model_dump_json()
+                )
+                await processor.save_result(tx, result, record)
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES:
                     raise
-                await step.pause_before_retry(attempt)
+                await processor.pause_before_retry(attempt)
+            else:
+                return answer
         raise AssertionError
 
-    async def _stored_answer(self, tx: Tx, key: str, digests: tuple[bytes, ...]) -> CommandResult | None:
+    async def _stored_answer(self, tx: Tx, key: str, request_digest: bytes) -> CommandResult | None:
         row = await tx.fetchrow(_READ_STORED_ANSWER, self.actor.tenant, self.actor.id, key)
         if row is None:
             return None
-        if row["fingerprint"] not in digests:
+        if row["request_digest"] != request_digest:
             raise IdempotencyKeyReused
         return CommandResult.model_validate_json(row["answer"])
 
@@ -298,5 +297,5 @@ def _snake(name: str) -> str:
 
 
 _READ_STORED_ANSWER: Final = """
-select fingerprint, answer from command_keys where tenant = $1 and actor = $2 and key = $3
+select request_digest, answer from idempotency_keys where tenant = $1 and actor = $2 and key = $3
 """

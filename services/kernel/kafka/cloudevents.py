@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from contracts.envelope import CONTENT_TYPE, dataschema_of, source_of
 from contracts.event import service_of
+from services.kernel.decider.service import EventMetadata
 from services.kernel.errors import Poison
 
 LARGEST: Final = 64 * 1024
@@ -28,17 +29,6 @@ _STRUCTURED: Final = b"application/cloudevents"
 _OURS: Final = re.compile("ce_|content-type$")
 Headers = list[tuple[str, bytes]]
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
-
-
-class EventMetadata(Struct, frozen=True, array_like=True, gc=False):
-    """What the log keeps of an event beside its place, type and body; ids as they are spelt."""
-
-    time: datetime
-    actor: str
-    role: str
-    correlation: str
-    causation: str
-    traceparent: str = ""
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -66,7 +56,7 @@ class OutgoingEvent(Struct, frozen=True, gc=False):
         """Return the event as a message."""
         made = message_of(self.event_id, self.key, self.seq, self.tenant, self.type, self.metadata, self.data)
         if self.timeline:
-            made.headers.append(("ce_history", b"%d" % self.timeline))
+            made.headers.append(("ce_timeline", b"%d" % self.timeline))
         return made
 
 

@@ -8,10 +8,11 @@ import asyncpg
 from services.kernel.clock import Clock
 from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.decider.decision import Actor
-from services.kernel.decider.service import Tx
 from services.kernel.errors import NotFound, ProblemError
 from services.kernel.ids import new_id
-from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope
+from services.kernel.postgres.connections import Tx
+from services.kernel.streams.envelopes import AppendEvent, Envelope
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.processor import RETRIES, BatchProcessor
 
 ACCEPTED: Final = "source_followed"
@@ -68,8 +69,8 @@ class SourceAcceptance:
         cause = str(new_id())
         event = told(
             source=row["source"],
-            part=row["part"],
-            place=row["place"],
+            kafka_partition=row["kafka_partition"],
+            kafka_offset=row["kafka_offset"],
             sequence=row["seq"],
             event_id=UUID(lost.partition(" ")[0]),
             what=None,

@@ -9,12 +9,13 @@ from contracts.event import EventDropped, WhyDropped
 from services.kernel.clock import Clock
 from services.kernel.consumer.redelivery import RELEASE, Redelivery
 from services.kernel.decider.decision import Actor
-from services.kernel.decider.service import Tx
 from services.kernel.errors import NotFound, ProblemError
 from services.kernel.http.requests import access_stream
 from services.kernel.ids import new_id
 from services.kernel.kafka.cloudevents import decode_headers
-from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope, mark_of
+from services.kernel.postgres.connections import Tx
+from services.kernel.streams.envelopes import AppendEvent, Envelope, mark_of
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.parked import event_name, source_of_topic, unpark
 from services.kernel.streams.processor import RETRIES, BatchProcessor
 
@@ -124,8 +125,8 @@ class Discarding:
 def _dropped(event: type[EventDropped], row: Any, why: WhyDropped) -> EventDropped:
     return event(
         source=source_of_topic(row["topic"]),
-        part=row["part"],
-        place=row["place"],
+        kafka_partition=row["kafka_partition"],
+        kafka_offset=row["kafka_offset"],
         sequence=row["seq"],
         event_id=row["event_id"],
         what=event_name(row["type"]),
@@ -136,7 +137,7 @@ def _dropped(event: type[EventDropped], row: Any, why: WhyDropped) -> EventDropp
 
 def _mark(row: Any) -> str:
     found, _ = decode_headers(unpark(row))
-    return mark_of(str(row["event_id"]), int(found.get("ce_history", 0)))
+    return mark_of(str(row["event_id"]), int(found.get("ce_timeline", 0)))
 
 
 def _uuid(key: bytes | None) -> UUID | None:

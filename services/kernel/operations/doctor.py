@@ -89,7 +89,7 @@ async def _database(service: Service, settings: Settings) -> str:
     try:
         missing = await missing_migrations(connection, service)
         parked = 0 if missing else await connection.fetchval("select count(*) from parked_events")
-        unasked = 0 if missing else await connection.fetchval("select unasked_histories()")
+        unasked = 0 if missing else await connection.fetchval("select unacknowledged_timelines()")
     finally:
         await connection.close()
     if missing:

@@ -72,8 +72,8 @@ def _described(record: Record) -> dict[str, Any] | None:
         if not 1 <= seq <= _LARGEST_NUMBER:
             return None
         return {
-            "part": record.partition,
-            "place": record.offset,
+            "kafka_partition": record.partition,
+            "kafka_offset": record.offset,
             "stream_id": as_uuid(stream),
             "seq": seq,
             "event_id": as_uuid(event_id),

@@ -138,8 +138,9 @@ order by parked_at, id limit $4
 """
 
 _SHOW: Final = """
-select p.id, p.tenant, p.stream_id, p.source, p.seq, p.event_id, p.type, p.topic, p.part, p.place, p.reason,
-       p.attempts, p.parked_at, extract(epoch from now() - p.parked_at)::bigint as age_seconds,
+select p.id, p.tenant, p.stream_id, p.source, p.seq, p.event_id, p.type, p.topic, p.kafka_partition,
+       p.kafka_offset, p.reason, p.attempts, p.parked_at,
+       extract(epoch from now() - p.parked_at)::bigint as age_seconds,
        octet_length(p.value) as bytes,
        (select (s.marks -> p.source ->> 0)::bigint from streams s
         where s.stream_id = p.stream_id) as taken_last,
@@ -150,7 +151,7 @@ from parked_events p where p.id = $1
 
 _APART: Final = """
 select * from parked_events where stream_id is null and ($1::text is null or reason = $1)
-order by topic, part, place
+order by topic, kafka_partition, kafka_offset
 """
 
 _STREAMS: Final = """

@@ -9,10 +9,9 @@ import msgspec
 
 from contracts.event import Event
 from contracts.registry import EVENTS
-from services.kernel.decider.service import RecordedEvent, Service, StreamChange, Tx
+from services.kernel.decider.service import EventMetadata, RecordedEvent, Service, StreamChange
 from services.kernel.errors import ProblemError
-from services.kernel.kafka.cloudevents import EventMetadata
-from services.kernel.postgres.connections import connect
+from services.kernel.postgres.connections import Tx, connect
 from services.kernel.runtime.runtime import Runtime
 
 _PORTION: Final = 200

@@ -20,14 +20,15 @@ from services.kernel import metrics
 from services.kernel.clock import wall
 from services.kernel.crash_points import crash_point
 from services.kernel.decider.decision import SYSTEM
-from services.kernel.decider.service import Service
+from services.kernel.decider.service import EventMetadata, Service
 from services.kernel.errors import ProblemError
 from services.kernel.ids import new_id
 from services.kernel.kafka.clients import LARGEST_BATCH, producer, start_client
-from services.kernel.kafka.cloudevents import EventMetadata, OutgoingEvent
+from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.kafka.partitioner import key_in, partition_of
 from services.kernel.kafka.wakeups import SIGNALS
 from services.kernel.logging import log
+from services.kernel.outbox.event_timelines import with_timeline
 from services.kernel.outbox.send_buffer import SendBuffer
 from services.kernel.postgres.connections import (
     CONNECT_TIMEOUT_SECONDS,
@@ -40,7 +41,6 @@ from services.kernel.postgres.timelines import (
     TimelineStart,
     later_timelines,
     register_timeline,
-    with_timeline,
 )
 from services.kernel.settings import Settings
 

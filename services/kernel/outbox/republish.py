@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from services.kernel.decider.service import Tx
 from services.kernel.kafka.topics import make_topics
-from services.kernel.postgres.connections import connect
+from services.kernel.postgres.connections import Tx, connect
 from services.kernel.settings import Settings
 
 _CONNECT_SECONDS: Final = 600.0

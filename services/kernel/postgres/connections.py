@@ -5,16 +5,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
-from asyncpg.pool import PoolAcquireContext
+from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
 from services.kernel.postgres.timelines import register_timeline
 
 if TYPE_CHECKING:
     Session: TypeAlias = asyncpg.Connection[Any]
+    Tx: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
     Pool: TypeAlias = asyncpg.Pool[Any]
     _Lending: TypeAlias = PoolAcquireContext[Any]
 else:  # generic in the stubs only
     Session = asyncpg.Connection
+    Tx = asyncpg.Connection | PoolConnectionProxy
     Pool = asyncpg.Pool
     _Lending = PoolAcquireContext
 

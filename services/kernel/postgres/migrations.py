@@ -7,9 +7,9 @@ from typing import Final
 
 import asyncpg
 
-from services.kernel.decider.service import Service, Tx
+from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
-from services.kernel.postgres.connections import connect
+from services.kernel.postgres.connections import Tx, connect
 
 KERNEL_SCHEMA: Final = Path(__file__).parent / "schema"
 DAYS_AHEAD: Final = 14
@@ -88,6 +88,9 @@ def _sha256(text: str) -> str:
 
 _REGISTER = """
 create table if not exists migrations (
-  name text primary key, sha256 text not null, ran_at timestamptz not null default now()
+  name text not null,
+  sha256 text not null,
+  ran_at timestamptz not null default now(),
+  constraint migrations_pk primary key (name)
 )
 """

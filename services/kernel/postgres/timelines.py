@@ -1,60 +1,51 @@
-"""Histories of a database that was restored, or replaced by a standby: in which of them an event was told."""
+"""Timelines of the event log: each begins where a database was restored or a standby was promoted."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncpg
-from msgspec import structs
-
-from services.kernel.kafka.cloudevents import OutgoingEvent
 
 TimelineStart = tuple[int, int]
-"""The log id from which a later history was told, and when it began, in milliseconds since 1970."""
+"""Log id at which a later timeline begins, and its time in milliseconds since 1970."""
 
 
 async def register_timeline(session: Any) -> None:
-    """Note whose history the session's events will belong to, and let a synchronous standby catch up first.
+    """Register the timeline of a session's events, and let a synchronous standby catch up first.
 
-    Whatever is seen afterwards is on that standby. Raises `asyncpg.PostgresError` on a server that only
-    follows another. A database without migrations is let pass: `/ready` tells of it.
+    What the session reads afterwards is on that standby. Raises `asyncpg.PostgresError` on a server that is a
+    standby itself. A database without migrations is accepted: `/ready` reports it.
     """
     try:
-        await session.execute("select enter_history()")
+        await session.execute("select register_timeline()")
     except asyncpg.UndefinedFunctionError:
         return
 
 
 async def later_timelines(session: Any) -> Sequence[TimelineStart]:
-    """Return the later histories, latest first; none where all was told in one."""
+    """Return the timelines after the first, latest first; none where the log has never forked."""
     try:
-        rows = await session.fetch(_LATER_TIMELINES)
+        found = await session.fetch(_LATER_TIMELINES)
     except asyncpg.UndefinedTableError:
         return ()
-    return [(row["first_id"], row["began"]) for row in rows]
-
-
-def with_timeline(event: OutgoingEvent, log_id: int, later: Sequence[TimelineStart]) -> OutgoingEvent:
-    """Return an event with the history that it was told in; one of the first has none."""
-    for first_id, began in later:
-        if log_id > first_id:
-            return structs.replace(event, timeline=began)
-    return event
+    return [(row["first_id"], row["started_ms"]) for row in found]
 
 
 async def latest(session: Any) -> int:
-    """Return from which log id the latest history is told."""
-    first_id: int = await session.fetchval("select max(first_id) from histories")
+    """Return the log id at which the latest timeline begins."""
+    first_id: int = await session.fetchval("select max(first_id) from timelines")
     return first_id
 
 
 async def acknowledge(session: Any, first_id: int) -> None:
-    """Note that somebody has asked what was lost when this history began, and those before it."""
-    await session.execute(
-        "update histories set asked_at = now() where first_id <= $1 and asked_at is null", first_id
-    )
+    """Mark a timeline, and those before it, as acknowledged: an operator has searched for its lost events."""
+    await session.execute(_ACKNOWLEDGE, first_id)
 
+
+_ACKNOWLEDGE: Final = """
+update timelines set acknowledged_at = now() where first_id <= $1 and acknowledged_at is null
+"""
 
 _LATER_TIMELINES: Final = """
-select first_id, began from histories
-where first_id > (select min(first_id) from histories) order by first_id desc
+select first_id, started_ms from timelines
+where first_id > (select min(first_id) from timelines) order by first_id desc
 """

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from services.kernel.decider.decision import PrivateValue
-from services.kernel.decider.service import Tx
 from services.kernel.errors import ProblemError
+from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.key_store import KeyStore, KeyStoreMismatch, KeyStoreUnavailable
 
 _NONCE: Final = 12
@@ -140,7 +140,7 @@ class Keyring:
                 row["tenant"], str(row["subject_id"]), row["name"], str(row["stream_id"])
             )
             try:
-                value = _decode(key.decrypt(row["box"][:_NONCE], row["box"][_NONCE:], place))
+                value = _decode(key.decrypt(row["ciphertext"][:_NONCE], row["ciphertext"][_NONCE:], place))
             except InvalidTag:
                 raise DecryptionFailed(f"{self._service} {row['stream_id']} {row['name']}") from None
             opened.setdefault(row["stream_id"], {})[row["name"]] = value
@@ -166,7 +166,7 @@ where destroyed_at is null order by tenant, subject_id limit 20
 """
 
 _READ_SEALED = """
-select s.stream_id, s.subject_id, s.name, s.tenant, s.box
+select s.stream_id, s.subject_id, s.name, s.tenant, s.ciphertext
 from unnest($1::uuid[]) as w (stream_id)
 join sealed s on s.stream_id = w.stream_id
 join data_keys k on k.subject_id = s.subject_id and k.destroyed_at is null

@@ -83,7 +83,7 @@ _READ: Final = """
 with first as (select ids, queued_at from pending order by first_id limit $2),
      aside as (select reason, parked_at from parked_events order by id limit $2),
      overdue as (select due_at from timers where due_at <= $1 order by due_at limit $2),
-     undone as (select kind, attempts, made_at from effects where done_at is null order by due_at limit $2)
+     undone as (select kind, attempts, created_at from effects where done_at is null order by due_at limit $2)
 select
   (select coalesce(sum(cardinality(ids)), 0) from first) as pending,
   (select coalesce(extract(epoch from now() - min(queued_at)), 0) from first) as pending_age,
@@ -94,9 +94,10 @@ select
   (select coalesce(extract(epoch from $1 - min(due_at)), 0) from overdue) as late,
   (select coalesce(json_object_agg(kind, json_build_array(n, tried, age)), '{}')
    from (select kind, count(*) as n, count(*) filter (where attempts > 1) as tried,
-                extract(epoch from now() - min(made_at)) as age from undone group by kind) as k) as effects,
-  unasked_histories() as unasked,
-  (select count(*) from horizon) as parts,
-  (select min(at) from horizon) as tick,
+                extract(epoch from now() - min(created_at)) as age
+         from undone group by kind) as k) as effects,
+  unacknowledged_timelines() as unasked,
+  (select count(*) from consent_watermarks) as parts,
+  (select min(watermark_at) from consent_watermarks) as tick,
   oldest_transaction_seconds() as oldest_transaction
 """

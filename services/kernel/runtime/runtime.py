@@ -262,7 +262,7 @@ class Runtime:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
 
 
-_DELETE_OLD_KEYS: Final = "delete from command_keys where created_at < now() - interval '30 days'"
+_DELETE_OLD_KEYS: Final = "delete from idempotency_keys where created_at < now() - interval '30 days'"
 
 _HAS_PENDING_WORK: Final = """
 select exists (select from pending) or exists (select from timers where due_at <= $1)

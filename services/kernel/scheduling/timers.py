@@ -12,12 +12,11 @@ from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.crash_points import crash_point
 from services.kernel.decider.decision import Actor, TimerFired
-from services.kernel.decider.service import Tx
 from services.kernel.errors import NotFound, Refused
 from services.kernel.ids import new_id
 from services.kernel.logging import log
-from services.kernel.postgres.connections import Pool, is_transient
-from services.kernel.streams.handler import Envelope
+from services.kernel.postgres.connections import Pool, Tx, is_transient
+from services.kernel.streams.envelopes import Envelope
 from services.kernel.streams.processor import BatchProcessor
 
 _BATCH: Final = 200

@@ -1,51 +1,52 @@
-"""Streams that this process has just saved, so that what is heard next of them needs no reading.
+"""Stream cache: the streams that this process saved last, so that the next event of one needs no reading.
 
-Nothing rests on this memory alone: a save is guarded by the version, and what was remembered wrongly is read
-and decided again. Only a database that went back in time could be deceived, by marks that are ahead of its
-own; it is met over new connections, and each of these makes everything forgotten.
+A stale entry does no harm: a save is guarded by the version, and an input that meets a conflict is decided
+again on what is read then. The exception is a database that went back in time, behind the cached marks: it is
+met over new connections, and each of these clears the cache.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable
 from uuid import UUID
 
-from services.kernel.streams.store import StoredStream
+from services.kernel.streams.stream import StoredStream
 
 
 class StreamCache:
-    """Keeps the last streams of one service as they were written: few objects, whatever a state holds."""
+    """The streams of one service that were saved last, serialized: few objects, whatever a state holds."""
 
-    def __init__(self, most: int) -> None:
-        """Keep so many streams at most."""
-        self._capacity = most
+    def __init__(self, capacity: int) -> None:
+        """Keep at most so many streams."""
+        self._capacity = capacity
         self._stored: OrderedDict[UUID, StoredStream] = OrderedDict()
         self.generation = 0
-        """How often everything was forgotten."""
+        """How often the cache was cleared."""
 
     def pop(self, ids: Iterable[UUID]) -> dict[UUID, StoredStream]:
-        """Return those that are remembered, and remember them no more."""
-        found = self._stored
-        if not found:
+        """Return the cached ones of these streams, and remove them."""
+        cached = self._stored
+        if not cached:
             return {}
-        return {at: found.pop(at) for at in ids if at in found}
-
-    def evict(self, ids: Iterable[UUID]) -> None:
-        """Remember these no more."""
-        for stream_id in ids:
-            self._stored.pop(stream_id, None)
+        return {stream_id: cached.pop(stream_id) for stream_id in ids if stream_id in cached}
 
     def put(self, stored: Iterable[StoredStream], generation: int) -> None:
-        """Remember streams as they were just saved, by a batch that began before anything was forgotten."""
+        """Cache streams that were just saved, unless the cache was cleared since they were read.
+
+        A halted stream is not kept: an operator may release it in another process.
+        """
         if generation != self.generation or not self._capacity:
             return
-        kept = self._stored
+        cached = self._stored
         for one in stored:
-            if not one.halted:
-                kept[one.stream_id] = one
-        while len(kept) > self._capacity:
-            kept.popitem(last=False)
+            if one.halted:
+                cached.pop(one.stream_id, None)
+            else:
+                cached[one.stream_id] = one
+                cached.move_to_end(one.stream_id)
+        while len(cached) > self._capacity:
+            cached.popitem(last=False)
 
     def clear(self) -> None:
-        """Remember nothing."""
+        """Remove everything."""
         self.generation += 1
         self._stored.clear()

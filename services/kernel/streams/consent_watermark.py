@@ -1,67 +1,65 @@
-"""How far back what a service remembers of consents may be trusted."""
+"""Consent watermark: up to which time a service has applied the consent service's events, by partition."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from contracts.event import topic_of
 from services.kernel.clock import wall
-from services.kernel.decider.service import Tx
 from services.kernel.kafka.partitioner import partition_of
-from services.kernel.streams.store import LoadedStream
+from services.kernel.postgres.connections import Tx
 
 _SOURCE: Final = "consent"
 
 
 class ConsentWatermark:
-    """Reads and moves the ticks that a service has applied, per partition of their topic."""
+    """Reads and advances the watermarks of one service, one per partition of the consent topic."""
 
     def __init__(self, *, needed: bool, partitions: int, seconds: float) -> None:
-        """Trust a partition for `seconds` after its last tick; who hears no consents needs none."""
+        """Trust a partition for `seconds` after its watermark; a service without consents needs none."""
         self._needed = needed
         self._partitions = partitions
         self._max_age = timedelta(seconds=seconds)
 
-    async def freshness(self, tx: Tx) -> Callable[[LoadedStream], bool]:
-        """Return whether what is known of a stream's consents is fresh and whole, as a function."""
+    async def fresh_streams(self, tx: Tx, ids: Iterable[UUID]) -> set[UUID] | None:
+        """Return the streams in partitions with a fresh watermark; None where the service needs no consents.
+
+        The consents of a halted stream are not whole, whatever the watermark: the caller checks that.
+        """
         if not self._needed:
-            return _always
-        rows = await tx.fetch(_READ, _SOURCE, topic_of(_SOURCE))
-        ticks: dict[int, datetime] = {row["part"]: row["at"] for row in rows}
+            return None
         now = wall()
         oldest, latest = now - self._max_age, now + self._max_age
+        found = await tx.fetch(_READ, _SOURCE, topic_of(_SOURCE))
+        fresh = {partition for partition, at in found if oldest <= at <= latest}
+        count = self._partitions
+        return {stream_id for stream_id in ids if partition_of(str(stream_id).encode(), count) in fresh}
 
-        def fresh(stream: LoadedStream) -> bool:
-            at = ticks.get(partition_of(stream.key.encode(), self._partitions))
-            return at is not None and oldest <= at <= latest and not stream.halted
+    async def advance(self, tx: Tx, watermarks: dict[int, datetime]) -> None:
+        """Store watermarks, after every event before them was applied.
 
-        return fresh
-
-    async def advance(self, tx: Tx, ticks: dict[int, datetime]) -> None:
-        """Remember ticks, after all that stood before them was applied.
-
-        A tick from the future was told by a clock that went wrong, and gives way to the next.
+        A watermark from the future comes from a clock that was wrong, and is replaced by the next one.
         """
         latest = wall() + self._max_age
-        await tx.execute(_ADVANCE, _SOURCE, list(ticks), list(ticks.values()), latest)
+        await tx.execute(_ADVANCE, _SOURCE, list(watermarks), list(watermarks.values()), latest)
 
 
-def _always(_row: LoadedStream) -> bool:
-    return True
-
-
-# A quarantined message may have been the loss of anybody's consent: its partition is not whole.
+# An unreadable message may have withdrawn any consent: its partition is not fresh.
 _READ = """
-select part, at from horizon
+select kafka_partition, watermark_at from consent_watermarks
 where source = $1
   and not exists (
-    select from parked_events as q where q.stream_id is null and q.topic = $2 and q.part = horizon.part
+    select from parked_events as q
+    where q.stream_id is null and q.topic = $2 and q.kafka_partition = consent_watermarks.kafka_partition
   )
 """
 
 _ADVANCE = """
-insert into horizon as old (source, part, at)
-select $1, part, at from unnest($2::integer[], $3::timestamptz[]) as t (part, at)
-on conflict (source, part) do update
-set at = case when old.at > $4 then excluded.at else greatest(old.at, excluded.at) end
+insert into consent_watermarks as old (source, kafka_partition, watermark_at)
+select $1, n, at from unnest($2::integer[], $3::timestamptz[]) as t (n, at)
+on conflict (source, kafka_partition) do update
+set watermark_at = case
+  when old.watermark_at > $4 then excluded.watermark_at else greatest(old.watermark_at, excluded.watermark_at)
+end
 """

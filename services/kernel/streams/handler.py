@@ -1,4 +1,4 @@
-"""Hold a batch of inputs against the streams as they were read; nothing here waits or writes."""
+"""Stream handler: put each input of a batch to the service's rules, in order, without any I/O."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from contracts.event import Event
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.decider.decision import SYSTEM, Actor, Context, Decision
-from services.kernel.decider.service import RecordedEvent, Service, nothing_else
+from services.kernel.decider.service import EventMetadata, RecordedEvent, Service
 from services.kernel.errors import (
     NotAllowed,
     NotFound,
@@ -23,101 +23,35 @@ from services.kernel.errors import (
     VersionConflict,
 )
 from services.kernel.ids import new_id
-from services.kernel.kafka.cloudevents import EventMetadata, OutgoingEvent, Record, message_of, record_of
+from services.kernel.kafka.cloudevents import OutgoingEvent
+from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent, mark_of, rebuild_record
 from services.kernel.streams.parked import park
-from services.kernel.streams.store import LoadedStream, ParkedEvent, WriteSet, new_stream
+from services.kernel.streams.store import WriteSet
+from services.kernel.streams.stream import LoadedStream, ParkedEvent, new_stream
 
 _SYSTEM: Final = Actor(SYSTEM, "system")
 _SYSTEM_ID_TEXT: Final = str(SYSTEM)
 _NOTHING: Final[Mapping[Any, Any]] = {}
 _ID_LENGTH: Final = 36
 _UNSET_TIME: Final = datetime.min.replace(tzinfo=UTC)
-
-
-class Envelope(Struct, gc=False):
-    """One input for one stream: a command, or a timer that fired."""
-
-    stream_id: UUID
-    tenant: str
-    body: Any
-    actor: Actor
-    now: datetime
-    causation_id: str
-    correlation_id: str
-    traceparent: str = ""
-    expected_version: int | None = None
-    any_version: bool = True
-
-
-class AppendEvent(Struct, frozen=True):
-    """Put one event into a stream without changing what it holds: a look, or a refusal."""
-
-    event: Event
-
-
-class IncomingEvent(Envelope, kw_only=True, gc=False):
-    """An event that was heard; `cause` is its id as it is spelt. Without a body it only counts.
-
-    Its record is kept only where it cannot be made again from the rest: it is many objects.
-    """
-
-    event_id: UUID
-    source: str
-    seq: int
-    type: str
-    metadata: EventMetadata
-    topic: str = ""
-    partition: int = 0
-    offset: int = 0
-    value: bytes = b""
-    record: Record | None = None
-    poison: str = ""
-    is_replay: bool = False
-    timeline: int = 0
-
-
-class ProjectionWrites:
-    """Takes down what a service writes into its own tables, so that no transaction waits for its reckoning.
-
-    What one statement writes for different streams is written at once. Where there is no more than one, it is
-    a part of the statement that saves the streams, which then is its own transaction.
-    """
-
-    def __init__(self) -> None:
-        """Begin with nothing to write."""
-        self.writes: list[tuple[str, list[list[Any]]]] = []
-        self._position = 0
-
-    def start_chunk(self) -> None:
-        """Begin with further streams: their statements are kept in their own order."""
-        self._position = 0
-
-    async def execute(self, statement: str, *columns: Sequence[Any]) -> None:
-        """Take down a statement and its columns, each with one value a row."""
-        for at in range(self._position, len(self.writes)):
-            known, before = self.writes[at]
-            if known == statement:
-                for column, more in zip(before, columns, strict=True):
-                    column.extend(more)
-                self._position = at + 1
-                return
-        self.writes.insert(self._position, (statement, [list(column) for column in columns]))
-        self._position += 1
+_NO_MARK: Final = (0, "")
 
 
 class BatchResult(Struct):
-    """What a batch has made of its streams, and what was set aside.
+    """Result of a batch so far: the streams it has changed, and the events it has parked.
 
-    `page` and `planned` hold what of it is written down, `done` names those streams, and `rows` are the
-    others. `began` tells which memory of streams it was made from, `new_keys` are those of persons met first.
+    `write_set` holds the changes that are serialized already, `serialized` the ids of their streams,
+    `streams` the others. `fresh` names the streams whose consents are fresh; None if no input needs that.
+    `related` keeps what `related_streams` returned for an input and the state that it was called with.
+    `cache_generation` is that of the cache when the streams were read, `new_keys` are data keys made here.
     """
 
     streams: dict[UUID, LoadedStream]
     write_set: WriteSet = msgspec.field(default_factory=WriteSet)
-    projection_writes: ProjectionWrites = msgspec.field(default_factory=ProjectionWrites)
     serialized: set[UUID] = msgspec.field(default_factory=set)
     private: Mapping[UUID, Mapping[str, Any]] = {}
-    consents_fresh: Callable[[LoadedStream], bool] = bool
+    fresh: set[UUID] | None = None
+    related: dict[UUID, tuple[Any, Any, tuple[UUID, ...]]] = {}
     outgoing: list[tuple[int, OutgoingEvent]] = []
     applied: int = 0
     duplicates: int = 0
@@ -129,11 +63,11 @@ class BatchResult(Struct):
 
 
 class StreamAlreadySerialized(Exception):
-    """An input needs a stream that was written down already."""
+    """An input needs a stream whose changes are serialized already."""
 
 
 class StreamHandler:
-    """Takes inputs one after the other into an outcome, by the rules of one service."""
+    """Applies one input after the other to the streams of a batch, by the rules of one service."""
 
     def __init__(
         self, service: Service, models: Mapping[str, CollaborationModel], clock: Callable[[], datetime]
@@ -142,60 +76,57 @@ class StreamHandler:
         self._service = service
         self._models = models
         self._clock = clock
-        self._single_stream = service.related_streams is nothing_else
         self._records_consumed = service.subscribes_to_all
 
     def handle_command(self, envelope: Envelope, result: BatchResult) -> None:
-        """Decide a command or a timer; what its rule raises ends the batch."""
-        row = _loaded(envelope, result)
-        if row.tenant != envelope.tenant:
+        """Decide a command or a timer; a refusal of its rule ends the batch."""
+        stream = _loaded(envelope, result)
+        if stream.tenant != envelope.tenant:
             raise NotFound
         if isinstance(envelope.body, AppendEvent):
-            row.apply(
-                Decision(row.state),
-                self._record(row, envelope, envelope.actor, (envelope.body.event,), result),
-            )
+            decision = Decision(stream.state, (envelope.body.event,))
+            self._change(stream, envelope, envelope.actor, decision, result)
             return
-        given = self._context(row, envelope, result)
+        context = self._context(stream, envelope, result)
         if envelope.actor.role != _SYSTEM.role:
-            if not self._service.authorize(row.state, envelope.body, given):
+            if not self._service.authorize(stream.state, envelope.body, context):
                 raise NotAllowed
-            _check_version(row, envelope)
-        decision = self._service.decide(row.state, envelope.body, given)
-        if decision != Decision(row.state):
-            self._apply(row, envelope, envelope.actor, decision, result)
+            _check_version(stream, envelope)
+        decision = self._service.decide(stream.state, envelope.body, context)
+        if decision != Decision(stream.state):
+            self._apply(stream, envelope, envelope.actor, decision, result)
 
     def authorize_read(self, envelope: Envelope, result: BatchResult) -> LoadedStream:
-        """Return the stream that somebody wants to look at; raise `Missing` or `NotAllowed`."""
-        row = result.streams.get(envelope.stream_id)
-        if row is None or row.tenant != envelope.tenant or row.state is None:
+        """Return the stream that the actor wants to read; raise `NotFound` or `NotAllowed`."""
+        stream = result.streams.get(envelope.stream_id)
+        if stream is None or stream.tenant != envelope.tenant or stream.state is None:
             raise NotFound
-        if not self._service.authorize(row.state, envelope.body, self._context(row, envelope, result)):
+        if not self._service.authorize(stream.state, envelope.body, self._context(stream, envelope, result)):
             raise NotAllowed
-        return row
+        return stream
 
     def handle_event(self, event: IncomingEvent, result: BatchResult) -> None:
-        """Decide an event once and in order, or set it aside."""
-        row = _loaded(event, result)
-        last, marked = row.marks.get(event.source, (0, ""))
-        if event.seq <= last or len(marked) > _ID_LENGTH:
-            known = _classify(event, last, marked)
-            if known == "divergence":
-                _park(row, event, result, known)
-                return
-            if known:
-                result.duplicates += 1
-                return
-        reason = _parking_reason(row, event, last) or self._decide_event(row, event, result)
+        """Apply an event once and in order, or park it."""
+        stream = _loaded(event, result)
+        last, mark = stream.marks.get(event.source, _NO_MARK)
+        if event.seq <= last or len(mark) > _ID_LENGTH:
+            match _classify(event, last, mark):
+                case "divergence":
+                    _park(stream, event, result, "divergence")
+                    return
+                case "duplicate":
+                    result.duplicates += 1
+                    return
+        reason = _parking_reason(stream, event, last) or self._decide_event(stream, event, result)
         if reason:
-            _park(row, event, result, reason)
+            _park(stream, event, result, reason)
             return
-        row.marks[event.source] = (event.seq, mark_of(event.causation_id, event.timeline))
-        row.changed = True
+        stream.marks[event.source] = (event.seq, mark_of(event.causation_id, event.timeline))
+        stream.changed = True
         result.applied += 1
 
     def _decide_event(self, stream: LoadedStream, event: IncomingEvent, result: BatchResult) -> str:
-        """Decide an event; return why it must be set aside, or nothing."""
+        """Decide an event; return the reason why it must be parked, or nothing."""
         if event.body is not None:
             try:
                 decision = self._service.decide(
@@ -212,22 +143,39 @@ class StreamHandler:
             else:
                 self._apply(stream, event, _SYSTEM, decision, result)
         if self._records_consumed:
-            stream.record_consumed(
-                RecordedEvent(event.event_id, event.source, event.seq, event.type, event.body, event.metadata)
+            stream.consumed += (
+                RecordedEvent(
+                    event.event_id, event.source, event.seq, event.type, event.body, event.metadata
+                ),
             )
         return ""
 
     def _apply(
         self, stream: LoadedStream, envelope: Envelope, actor: Actor, decision: Decision, result: BatchResult
     ) -> None:
-        stream.apply(decision, self._record(stream, envelope, actor, decision.events, result))
-        for stream_id, other in decision.others.items():
-            beside = result.streams.get(stream_id)
-            if beside is None:
+        self._change(stream, envelope, actor, decision, result)
+        for stream_id, further in decision.others.items():
+            other = result.streams.get(stream_id)
+            if other is None:
                 if stream_id in result.serialized:
                     raise StreamAlreadySerialized
-                beside = result.streams[stream_id] = new_stream(stream_id, envelope.tenant)
-            beside.apply(other, self._record(beside, envelope, actor, other.events, result))
+                other = result.streams[stream_id] = new_stream(stream_id, envelope.tenant)
+            self._change(other, envelope, actor, further, result)
+
+    def _change(
+        self, stream: LoadedStream, envelope: Envelope, actor: Actor, decision: Decision, result: BatchResult
+    ) -> None:
+        """Change a stream by a decision of the rules."""
+        stream.state = decision.state
+        stream.changed = True
+        if decision.events:
+            stream.new_events += self._record(stream, envelope, actor, decision.events, result)
+        if decision.timers:
+            stream.timers += decision.timers
+        if decision.private_values:
+            stream.private_values += decision.private_values
+        if decision.effects:
+            stream.effects += decision.effects
 
     def _record(
         self,
@@ -236,75 +184,80 @@ class StreamHandler:
         actor: Actor,
         events: Sequence[Event],
         result: BatchResult,
-    ) -> Sequence[RecordedEvent]:
-        if not events:
-            return ()
+    ) -> tuple[RecordedEvent, ...]:
+        """Give events their ids, their sequence numbers and their metadata."""
         if result.recorded_at is _UNSET_TIME:
             result.recorded_at = self._clock()
-        who = _SYSTEM_ID_TEXT if actor is _SYSTEM else str(actor.id)
-        meta = EventMetadata(
+        metadata = EventMetadata(
             result.recorded_at,
-            who,
+            _SYSTEM_ID_TEXT if actor is _SYSTEM else str(actor.id),
             actor.role,
             envelope.correlation_id,
             envelope.causation_id,
             envelope.traceparent,
         )
-        seq, name = stream.seq, self._service.name
+        first, source = stream.seq + 1, self._service.name
         stream.seq += len(events)
-        return [
-            RecordedEvent(new_id(), name, at, event.type, event, meta)
-            for at, event in enumerate(events, seq + 1)
-        ]
+        return tuple(
+            [
+                RecordedEvent(new_id(), source, seq, event.type, event, metadata)
+                for seq, event in enumerate(events, first)
+            ]
+        )
 
     def _context(self, stream: LoadedStream, envelope: Envelope, result: BatchResult) -> Context:
-        others: Mapping[UUID, Any] = _NOTHING
-        wanted = () if self._single_stream else self._service.related_streams(stream.state, envelope.body)
-        if wanted:
-            rows = result.streams
-            others = {
-                other: rows[other].state
-                for other in wanted
-                if other in rows and rows[other].tenant == envelope.tenant
-            }
         return Context(
             envelope.now,
             stream.stream_id,
             envelope.tenant,
             envelope.actor,
             self._models,
-            others,
+            self._related_states(stream, envelope, result),
             result.private.get(stream.stream_id, _NOTHING),
-            result.consents_fresh(stream),
+            result.fresh is None or (stream.stream_id in result.fresh and not stream.halted),
         )
+
+    def _related_states(
+        self, stream: LoadedStream, envelope: Envelope, result: BatchResult
+    ) -> Mapping[UUID, Any]:
+        """Return the states of the further streams that an input needs, as far as they are of its tenant."""
+        related_streams = self._service.related_streams
+        if related_streams is None:
+            return _NOTHING
+        body, state, ids = result.related.get(stream.stream_id, (None, None, ()))
+        if body is not envelope.body or state is not stream.state:  # an earlier input has changed the stream
+            ids = related_streams(stream.state, envelope.body)
+        if not ids:
+            return _NOTHING
+        streams = result.streams
+        return {
+            other: streams[other].state
+            for other in ids
+            if other in streams and streams[other].tenant == envelope.tenant
+        }
 
 
 def _loaded(envelope: Envelope, result: BatchResult) -> LoadedStream:
-    row = result.streams.get(envelope.stream_id)
-    if row is None:
-        row = result.streams[envelope.stream_id] = new_stream(envelope.stream_id, envelope.tenant)
-    return row
-
-
-def mark_of(event_id: str, timeline: int) -> str:
-    """Return how a mark names an event: by its id and, after a fork of its source, by its history."""
-    return f"{event_id} {timeline}" if timeline else event_id
+    stream = result.streams.get(envelope.stream_id)
+    if stream is None:
+        stream = result.streams[envelope.stream_id] = new_stream(envelope.stream_id, envelope.tenant)
+    return stream
 
 
 def _classify(event: IncomingEvent, last_seq: int, mark: str) -> str:
     """Return whether an event is a `duplicate` or a `divergence`; nothing where it is new.
 
-    What a later history tells under a number that was taken before is another event, whatever its number;
-    what comes late from an earlier one its source tells no more.
+    An event of a later timeline under a sequence that was applied already is another event; one of an earlier
+    timeline is no longer in the log of its source.
     """
-    last_id, _, spelt = mark.partition(" ")
-    history = int(spelt or 0)
-    if event.timeline < history:
+    last_id, _, timeline_text = mark.partition(" ")
+    timeline = int(timeline_text or 0)
+    if event.timeline < timeline:
         return "duplicate"
     if event.seq > last_seq:
         return ""
     other = event.seq == last_seq and last_id not in ("", event.causation_id)
-    return "divergence" if other or event.timeline > history else "duplicate"
+    return "divergence" if other or event.timeline > timeline else "duplicate"
 
 
 def _parking_reason(stream: LoadedStream, event: IncomingEvent, last_seq: int) -> str:
@@ -331,18 +284,8 @@ def _park(stream: LoadedStream, event: IncomingEvent, result: BatchResult, reaso
         )
     )
     if reason != "tenant":
-        # Also where it halts already: it may have been let go on since it was read, and the guard tells.
+        # Also where it is halted already: it may have been released since, which the version guard tells.
         stream.halted = stream.changed = True
-
-
-def rebuild_record(event: IncomingEvent) -> Record:
-    """Return the record that an event came in, made again from what it says."""
-    key = str(event.stream_id)
-    place = event.topic, event.partition, event.offset
-    made = message_of(
-        event.causation_id, key, event.seq, event.tenant, event.type, event.metadata, event.value
-    )
-    return record_of(place, made.key, made)
 
 
 def _check_version(stream: LoadedStream, envelope: Envelope) -> None:

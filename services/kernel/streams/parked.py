@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 
 from contracts.registry import EVENTS
 from services.kernel.kafka.cloudevents import Record
-from services.kernel.streams.store import ParkedEvent
+from services.kernel.streams.stream import ParkedEvent
 
 WAITING_ORDER: Final = ("gap", "behind")
 """Reasons that heal by themselves when the missing events arrive."""
@@ -62,8 +62,8 @@ def unpark(row: Any) -> Record:
     key, value = row["key"], row["value"]
     return ConsumerRecord(
         topic=row["topic"],
-        partition=row["part"],
-        offset=row["place"],
+        partition=row["kafka_partition"],
+        offset=row["kafka_offset"],
         timestamp=0,
         timestamp_type=0,
         key=key,

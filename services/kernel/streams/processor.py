@@ -1,12 +1,11 @@
-"""The one move of every service: read many streams, decide each, save all, tell."""
+"""Batch processor: read many streams, decide each input, save all in one transaction, hand on the events."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from random import random
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -15,39 +14,26 @@ from msgspec import Struct
 
 from contracts.model import CollaborationModel
 from services.kernel import metrics
-from services.kernel.crash_points import crash_point
-from services.kernel.decider.service import Service, StreamChange, Tx, nothing_else
+from services.kernel.decider.service import Service, StreamChange
 from services.kernel.kafka.cloudevents import OutgoingEvent
+from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow
 from services.kernel.streams.cache import StreamCache
 from services.kernel.streams.consent_watermark import ConsentWatermark
-from services.kernel.streams.handler import (
-    AppendEvent,
-    BatchResult,
-    Envelope,
-    IncomingEvent,
-    StreamAlreadySerialized,
-    StreamHandler,
-)
-from services.kernel.streams.store import (
-    IdempotencyRecord,
-    LoadedStream,
-    StoredStream,
-    decode_stream,
-    load_streams,
-    read_stored,
-    save,
-)
+from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent
+from services.kernel.streams.handler import BatchResult, StreamAlreadySerialized, StreamHandler
+from services.kernel.streams.store import decode_stream, load_streams, read_stored, save
+from services.kernel.streams.stream import IdempotencyRecord, LoadedStream, StoredStream
 
 RETRIES: Final = 12
 _CHUNK: Final = 64
 
 OnCommitted = Callable[[Sequence[tuple[int, OutgoingEvent]]], None]
-"""Is told of events and their log ids once they are committed."""
+"""Callback that gets events with their log ids once they are committed."""
 
 
 class Dependencies(Struct, frozen=True):
-    """What a service's rules may know besides their own streams."""
+    """What a service's rules depend on besides their own streams."""
 
     keyring: Keyring
     models: Mapping[str, CollaborationModel]
@@ -56,7 +42,7 @@ class Dependencies(Struct, frozen=True):
 
 
 class BatchProcessor:
-    """Applies batches of inputs for one service."""
+    """Processes batches of inputs for one service: a command is a batch of one."""
 
     def __init__(
         self,
@@ -65,10 +51,7 @@ class BatchProcessor:
         on_committed: OnCommitted,
         cache: StreamCache | None = None,
     ) -> None:
-        """Bind the service's rules to what they may know; `tell` is told what was committed.
-
-        What is heard meets the streams that are still in mind, where they are kept in `recent`.
-        """
+        """Bind the service's rules to their dependencies; consumed events find their streams in the cache."""
         self.service = service
         self._cache = cache or StreamCache(0)
         self.dependencies = dependencies
@@ -76,17 +59,17 @@ class BatchProcessor:
         self._handler = StreamHandler(service, dependencies.models, dependencies.clock)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(service.state)
         self._decide_seconds, self._save_seconds = (
-            metrics.BATCH_SECONDS.labels(service.name, at) for at in ("weigh", "save")
+            metrics.BATCH_SECONDS.labels(service.name, phase) for phase in ("weigh", "save")
         )
 
     async def process(
         self, tx: Tx, batch: Sequence[Envelope], *, guard: Callable[[BatchResult], None] | None = None
     ) -> BatchResult:
-        """Apply a batch; on a conflict with another writer read again and repeat.
+        """Process a batch; on a version conflict with another writer read again and repeat.
 
-        `guard` sees the outcome before it is saved, and may raise. Raises what a command's rule raises, and
+        `guard` sees the result before it is saved, and may raise. Raises what a command's rule raises, and
         what the database raises. Inside a transaction of the caller a conflict is raised too, and the caller
-        tells after its commit.
+        calls `publish_committed` after its commit.
         """
         for attempt in range(RETRIES):
             try:
@@ -98,7 +81,7 @@ class BatchProcessor:
         raise AssertionError
 
     async def pause_before_retry(self, attempt: int) -> None:
-        """Let another writer pass before a batch is repeated."""
+        """Wait for another writer before a batch is repeated."""
         metrics.CONFLICTS.labels(self.service.name).inc()
         await asyncio.sleep(random() * 0.002 * (attempt + 1))  # noqa: S311  spreads the repetitions
 
@@ -107,31 +90,59 @@ class BatchProcessor:
         tx: Tx,
         batch: Sequence[Envelope],
         *,
-        key: Callable[[BatchResult], IdempotencyRecord] | None = None,
         guard: Callable[[BatchResult], None] | None = None,
         keep_parked: bool = True,
     ) -> BatchResult:
-        """Apply a batch in one attempt; `key` makes the stored answer of a command from its outcome.
+        """Process a batch in one attempt.
 
-        Without `keep_parked` nothing is saved where an event had to be set aside: it already is.
+        Without `keep_parked` nothing is saved where an event had to be parked: it is parked already.
         """
-        began = perf_counter()
-        outcome = await self.decide_batch(tx, batch)
-        self._decide_seconds.observe((weighed := perf_counter()) - began)
+        result = await self.decide_batch(tx, batch)
         if guard is not None:
-            guard(outcome)
-        if outcome.parked and not keep_parked:
-            return outcome
-        await self._serialize(outcome, outcome.streams.values())
-        if outcome.write_set.stored or outcome.parked or key:
-            await self._save(tx, outcome, key(outcome) if key else None)
-            self._save_seconds.observe(perf_counter() - weighed)
+            guard(result)
+        if keep_parked or not result.parked:
+            await self.save_result(tx, result)
+        return result
+
+    async def decide_batch(self, tx: Tx, batch: Sequence[Envelope]) -> BatchResult:
+        """Read the streams and decide each input in order; nothing is saved.
+
+        A large batch is decided and serialized in chunks, whose objects then stay in the processor's cache.
+        Where an input needs a stream that is serialized already, all are decided in one chunk.
+        """
+        started_at = perf_counter()
+        try:
+            result = await self._decide_in_chunks(tx, batch, _CHUNK)
+        except StreamAlreadySerialized:
+            result = await self._decide_in_chunks(tx, batch, len(batch))
+        self._decide_seconds.observe(perf_counter() - started_at)
+        return result
+
+    async def save_result(
+        self, tx: Tx, result: BatchResult, idempotency: IdempotencyRecord | None = None
+    ) -> None:
+        """Save a decided batch, with a command's idempotency key where it has one.
+
+        Outside a transaction of the caller this commits, and hands on the events.
+        """
+        started_at = perf_counter()
+        await self._serialize(result, result.streams.values())
+        if result.write_set.stored or result.parked or idempotency is not None:
+            sealed, new_keys = await self._seal(tx, result)
+            result.outgoing = await save(
+                tx,
+                result.write_set,
+                sealed=sealed,
+                new_keys=new_keys,
+                parked=result.parked,
+                idempotency=idempotency,
+            )
+            self._save_seconds.observe(perf_counter() - started_at)
         if not tx.is_in_transaction():
-            self.publish_committed(outcome)
-        return outcome
+            self.publish_committed(result)
 
     def publish_committed(self, result: BatchResult) -> None:
-        """Hand on what was committed, and keep it in mind."""
+        """Hand on committed events, and cache the streams and data keys."""
         self._cache.put(result.write_set.stored, result.cache_generation)
         if result.new_keys:
             self.dependencies.keyring.remember(result.new_keys)
@@ -139,160 +150,132 @@ class BatchProcessor:
             self._on_committed(result.outgoing)
 
     async def read_authorized(self, tx: Tx, envelope: Envelope) -> LoadedStream:
-        """Return the stream that a `Look` asks for; raise `Missing` or `NotAllowed`."""
-        outcome = BatchResult(await load_streams(tx, [envelope.stream_id], self._decoder))
-        await self._read_related(tx, [envelope], {}, outcome)
-        outcome.consents_fresh = await self.dependencies.watermark.freshness(tx)
-        return self._handler.authorize_read(envelope, outcome)
+        """Return the stream that a `ReadRequest` names; raise `NotFound` or `NotAllowed`."""
+        result = BatchResult(await load_streams(tx, [envelope.stream_id], self._decoder))
+        await self._read_related(tx, [envelope], {}, result)
+        result.fresh = await self.dependencies.watermark.fresh_streams(tx, [envelope.stream_id])
+        return self._handler.authorize_read(envelope, result)
 
     async def with_fresh_consents(self, tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
-        """Return those of the streams whose consents are known for sure."""
-        known = await self.dependencies.watermark.freshness(tx)
-        rows = await load_streams(tx, list(ids), self._decoder)
-        return {stream_id for stream_id, row in rows.items() if known(row)}
-
-    async def decide_batch(self, tx: Tx, batch: Sequence[Envelope]) -> BatchResult:
-        """Read the streams and decide each input in order; nothing is saved.
-
-        Of a large batch a few are decided at a time and written down at once: what they are made of is let
-        go of while it is at hand. Where an input needs what is written down already, all are decided in one
-        piece.
-        """
-        try:
-            return await self._decide_in_chunks(tx, batch, _CHUNK)
-        except StreamAlreadySerialized:
-            return await self._decide_in_chunks(tx, batch, len(batch))
+        """Return those of the streams whose consents are fresh and whole."""
+        fresh = await self.dependencies.watermark.fresh_streams(tx, ids)
+        return {
+            stored.stream_id
+            for stored in await read_stored(tx, ids)
+            if fresh is None or (stored.stream_id in fresh and not stored.halted)
+        }
 
     async def _decide_in_chunks(self, tx: Tx, batch: Sequence[Envelope], chunk_size: int) -> BatchResult:
-        outcome = BatchResult({}, cache_generation=self._cache.generation)
-        stored = await self._read(tx, batch)
-        opens = self.service.reads_private_for
-        ids = [asked.stream_id for asked in batch if type(asked.body) in opens] if opens else []
-        if ids:
-            outcome.private = await self.dependencies.keyring.open_streams(tx, ids)
+        result = BatchResult({}, cache_generation=self._cache.generation)
+        ids = list(dict.fromkeys([envelope.stream_id for envelope in batch]))
         if any(map(_must_read_current, batch)):
-            outcome.consents_fresh = await self.dependencies.watermark.freshness(tx)
+            result.fresh = await self.dependencies.watermark.fresh_streams(tx, ids)
+        private = self.service.reads_private_for
+        readers = [envelope.stream_id for envelope in batch if type(envelope.body) in private]
+        if readers:
+            result.private = await self.dependencies.keyring.open_streams(tx, readers)
+        # A command is decided on what is current; a stale stream of an event fails at the version guard.
+        stored = {} if _must_read_current(batch[0]) else self._cache.pop(ids)
+        unknown = [stream_id for stream_id in ids if stream_id not in stored] if stored else ids
+        if unknown:
+            stored.update([(one.stream_id, one) for one in await read_stored(tx, unknown)])
         if len(batch) <= chunk_size:
-            await self._decide_chunk(tx, batch, stored, outcome)
-            return outcome
-        often = _in_several_chunks(batch, chunk_size)
+            await self._decide_chunk(tx, batch, stored, result)
+            return result
+        repeated = _in_several_chunks(batch, chunk_size)
         for start in range(0, len(batch), chunk_size):
-            turn = batch[start : start + chunk_size]
-            await self._decide_chunk(tx, turn, stored, outcome)
-            done = dict.fromkeys(asked.stream_id for asked in turn if asked.stream_id not in often)
-            await self._serialize(outcome, [outcome.streams.pop(stream_id) for stream_id in done])
-            outcome.serialized.update(done)
-        return outcome
+            chunk = batch[start : start + chunk_size]
+            await self._decide_chunk(tx, chunk, stored, result)
+            done = dict.fromkeys([one.stream_id for one in chunk if one.stream_id not in repeated])
+            await self._serialize(result, [result.streams.pop(stream_id) for stream_id in done])
+            result.serialized.update(done)
+        return result
 
     async def _decide_chunk(
         self, tx: Tx, batch: Sequence[Envelope], stored: dict[UUID, StoredStream], result: BatchResult
     ) -> None:
-        rows, decoder = result.streams, self._decoder
-        for asked in batch:
-            one = stored.pop(asked.stream_id, None)
+        streams, decoder = result.streams, self._decoder
+        for envelope in batch:
+            one = stored.pop(envelope.stream_id, None)
             if one is not None:
-                rows[asked.stream_id] = decode_stream(one, decoder)
-        await self._read_related(tx, batch, stored, result)
-        hear, obey = self._handler.handle_event, self._handler.handle_command
-        for asked in batch:
-            if isinstance(asked, IncomingEvent):
-                hear(asked, result)
+                streams[envelope.stream_id] = decode_stream(one, decoder)
+        if self.service.related_streams is not None:
+            await self._read_related(tx, batch, stored, result)
+        handle_event, handle_command = self._handler.handle_event, self._handler.handle_command
+        for envelope in batch:
+            if isinstance(envelope, IncomingEvent):
+                handle_event(envelope, result)
             else:
-                obey(asked, result)
+                handle_command(envelope, result)
 
     async def _serialize(self, result: BatchResult, streams: Iterable[LoadedStream]) -> None:
-        """Write down the streams that have changed."""
-        changed = [row for row in streams if row.changed]
+        """Serialize the streams that have changed, and let the service's projection write."""
+        changed = [stream for stream in streams if stream.changed]
+        if not changed:
+            return
+        project = self.service.projection
+        changes = [_change_of(stream) for stream in changed] if project is not None else []
         result.write_set.add(changed)
-        if changed and self.service.projection is not None:
-            result.projection_writes.start_chunk()
-            await self.service.projection(
-                cast("Tx", result.projection_writes), [_change_of(row) for row in changed]
-            )
-
-    async def _read(self, tx: Tx, batch: Sequence[Envelope]) -> dict[UUID, StoredStream]:
-        ids = dict.fromkeys(asked.stream_id for asked in batch)
-        if _must_read_current(batch[0]):  # whoever asks is answered by what is so now
-            self._cache.evict(ids)
-            return {one.stream_id: one for one in await read_stored(tx, list(ids))}
-        stored = self._cache.pop(ids)
-        unknown = [stream_id for stream_id in ids if stream_id not in stored]
-        if unknown:
-            stored.update((one.stream_id, one) for one in await read_stored(tx, unknown))
-        return stored
+        if project is not None:
+            await project(result.write_set, changes)
 
     async def _read_related(
         self, tx: Tx, batch: Sequence[Envelope], stored: dict[UUID, StoredStream], result: BatchResult
     ) -> None:
-        rows, also = result.streams, self.service.related_streams
-        if also is nothing_else:
+        """Read the further streams that inputs need; the ids are kept in the result for the handler."""
+        related_streams = self.service.related_streams
+        if related_streams is None:
             return
+        streams, related = result.streams, result.related
         wanted: dict[UUID, None] = {}
-        for asked in batch:
-            row = rows.get(asked.stream_id)
-            for other in also(None if row is None else row.state, asked.body):
-                if other not in rows:
-                    wanted[other] = None
+        for envelope in batch:
+            stream = streams.get(envelope.stream_id)
+            state = None if stream is None else stream.state
+            ids = related_streams(state, envelope.body)
+            related.setdefault(envelope.stream_id, (envelope.body, state, ids))
+            wanted.update([(other, None) for other in ids if other not in streams])
         if not result.serialized.isdisjoint(wanted):
             raise StreamAlreadySerialized
         for other in [other for other in wanted if other in stored]:
             del wanted[other]
-            rows[other] = decode_stream(stored.pop(other), self._decoder)
+            streams[other] = decode_stream(stored.pop(other), self._decoder)
         if wanted:
-            rows.update(await load_streams(tx, list(wanted), self._decoder))
+            streams.update(await load_streams(tx, list(wanted), self._decoder))
 
     async def _seal(self, tx: Tx, result: BatchResult) -> tuple[list[SealedRow], list[NewKey]]:
-        seals = result.write_set.private_values
-        if not seals:
+        """Encrypt the private values of a batch; return them with the data keys that are new."""
+        values = result.write_set.private_values
+        if not values:
             return [], []
         keyring = self.dependencies.keyring
-        tenants = {seal.subject: tenant for _, tenant, seal in seals}
+        tenants = {value.subject: tenant for _, tenant, value in values}
         keys = await keyring.fetch(tx, tenants)
-        made = []
+        new_keys = []
         for subject, tenant in tenants.items():
             if subject not in keys:
                 keys[subject], new_key = await keyring.make(tenant, subject)
                 result.new_keys[subject] = keys[subject]
-                made.append(new_key)
-        return [keyring.seal(keys[seal.subject], tenant, key, seal) for key, tenant, seal in seals], made
-
-    async def _save(self, tx: Tx, result: BatchResult, key: IdempotencyRecord | None) -> None:
-        boxes, new_keys = await self._seal(tx, result)
-        writes = result.projection_writes.writes
-        beside = writes[0] if len(writes) == 1 else None  # several may build on one another
-        further = writes if beside is None else ()
-        async with tx.transaction() if further else nullcontext():
-            crash_point("save.before")
-            result.outgoing = await save(
-                tx,
-                result.write_set,
-                sealed=boxes,
-                new_keys=new_keys,
-                parked=result.parked,
-                idempotency=key,
-                projection=beside,
-            )
-            crash_point("save.after")
-            for statement, columns in further:
-                await tx.execute(statement, *columns)
-            crash_point("commit.before")
-        crash_point("commit.after")
+                new_keys.append(new_key)
+        sealed = [
+            keyring.seal(keys[value.subject], tenant, stream, value) for stream, tenant, value in values
+        ]
+        return sealed, new_keys
 
 
 def _must_read_current(envelope: Envelope) -> bool:
-    """Return whether an input is decided by what is so now: a note changes nothing, events count in turn."""
+    """Return whether an input is decided on the current state; events are ordered by their sequence."""
     return type(envelope) is Envelope and type(envelope.body) is not AppendEvent
 
 
 def _in_several_chunks(batch: Sequence[Envelope], chunk_size: int) -> set[UUID]:
-    """Return the streams that occur in more than one turn of a batch: they are written down at its end."""
+    """Return the streams that occur in more than one chunk of a batch: they are serialized at its end."""
     first: dict[UUID, int] = {}
-    often: set[UUID] = set()
-    for n, asked in enumerate(batch):
-        turn = n // chunk_size
-        if first.setdefault(asked.stream_id, turn) != turn:
-            often.add(asked.stream_id)
-    return often
+    repeated: set[UUID] = set()
+    for n, envelope in enumerate(batch):
+        chunk = n // chunk_size
+        if first.setdefault(envelope.stream_id, chunk) != chunk:
+            repeated.add(envelope.stream_id)
+    return repeated
 
 
 def _change_of(stream: LoadedStream) -> StreamChange:

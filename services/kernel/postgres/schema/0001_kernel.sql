@@ -1,14 +1,15 @@
--- What every service keeps, whatever its rules. The service's own tables follow in files from 0100 on.
+-- Tables and functions that every service has. A service's own tables follow in files from 0100 on.
 
+-- Version conflict: called by a statement that found a stream changed since it was read.
 create function conflict() returns bigint
 language plpgsql as $$
 begin
-  raise exception 'a stream has moved on since it was read' using errcode = '40001';
+  raise exception 'a stream has changed since it was read' using errcode = '40001';
 end
 $$;
 
--- A column of many values that came as one text (see streams.py).
-create function of(joined text) returns text[]
+-- The values of a column that was sent as one text (see streams/columns.py).
+create function split_column(joined text) returns text[]
 language sql immutable parallel safe
 return string_to_array(joined, e'\x1e', e'\x1d');
 
@@ -17,7 +18,9 @@ create table streams (
   tenant text not null,
   version bigint not null,
   seq bigint not null,
-  parked boolean not null default false,
+  -- An event of this stream is parked: further events wait behind it.
+  halted boolean not null default false,
+  -- High-water marks: by source the last sequence that was applied, with the id of its event.
   marks jsonb not null,
   -- A state is read and written whole, by its service alone; its kind stands beside it for each service's own check.
   kind text,
@@ -28,8 +31,8 @@ create table streams (
   constraint streams_counts_up check (version > 0 and seq >= 0)
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
 
--- The parked streams, for the operator's list and for readiness.
-create index streams_parked on streams (stream_id) where parked;
+-- The halted streams, for the operator's list and for readiness.
+create index streams_halted on streams (stream_id) where halted;
 
 create sequence event_log_id as bigint cache 1;
 
@@ -57,19 +60,19 @@ create table pending (
   constraint pending_pk primary key (first_id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
-create table command_keys (
+create table idempotency_keys (
   tenant text not null,
   actor uuid not null,
   key text not null,
-  fingerprint bytea not null,
+  request_digest bytea not null,
   answer json not null,
   created_at timestamptz not null default now(),
-  constraint command_keys_pk primary key (tenant, actor, key),
-  constraint command_keys_key_is_short check (length(key) between 1 and 200)
+  constraint idempotency_keys_pk primary key (tenant, actor, key),
+  constraint idempotency_keys_key_is_short check (length(key) between 1 and 200)
 );
 
--- Keys past their keeping time are dropped by age.
-create index command_keys_by_age on command_keys (created_at);
+-- Expired keys are deleted by age.
+create index idempotency_keys_by_age on idempotency_keys (created_at);
 
 create table parked_events (
   id bigint generated always as identity,
@@ -80,8 +83,8 @@ create table parked_events (
   event_id uuid,
   type text,
   topic text not null,
-  part integer not null,
-  place bigint not null,
+  kafka_partition integer not null,
+  kafka_offset bigint not null,
   key bytea,
   headers json not null,
   value bytea,
@@ -92,9 +95,10 @@ create table parked_events (
   constraint parked_events_pk primary key (id)
 );
 
--- One row an event, however often it comes again.
+-- One row an event, however often it is delivered.
 create unique index parked_events_once on parked_events (source, stream_id, seq, event_id) where stream_id is not null;
-create unique index parked_events_quarantined_once on parked_events (topic, part, place) where stream_id is null;
+create unique index parked_events_quarantined_once on parked_events (topic, kafka_partition, kafka_offset)
+  where stream_id is null;
 
 create table timers (
   stream_id uuid not null,
@@ -105,7 +109,7 @@ create table timers (
   constraint timers_pk primary key (stream_id, kind, ref)
 ) with (autovacuum_vacuum_scale_factor = 0.02);
 
--- What falls due next.
+-- The timers that fall due next.
 create index timers_by_time on timers (due_at);
 
 create table effects (
@@ -115,17 +119,17 @@ create table effects (
   kind text not null,
   about json not null,
   attempts integer not null default 0,
-  made_at timestamptz not null default now(),
+  created_at timestamptz not null default now(),
   due_at timestamptz not null default now(),
   done_at timestamptz,
   outcome text,
-  -- Who has it in hand; a worker's own lease that ran out needs no pause before it is claimed again.
+  -- The worker that holds the lease; it may claim again without a pause when its own lease has expired.
   worker uuid,
   constraint effects_pk primary key (key),
   constraint effects_are_done_with_an_outcome check ((done_at is null) = (outcome is null))
 );
 
--- What is still to be done.
+-- The effects that are still to be performed.
 create index effects_waiting on effects (due_at) where done_at is null;
 
 create table data_keys (
@@ -142,21 +146,20 @@ create table sealed (
   subject_id uuid not null,
   name text not null,
   tenant text not null,
-  box bytea not null,
+  ciphertext bytea not null,
   constraint sealed_pk primary key (stream_id, subject_id, name)
 );
 
-create table horizon (
+create table consent_watermarks (
   source text not null,
-  part integer not null,
-  at timestamptz not null,
-  constraint horizon_pk primary key (source, part)
+  kafka_partition integer not null,
+  watermark_at timestamptz not null,
+  constraint consent_watermarks_pk primary key (source, kafka_partition)
 );
 
--- The owner makes the event log's partitions; a service, which owns nothing, only asks for it.
--- Two who ask at once take turns, and a day whose events already lie in the rest stays there. Partitions are
--- attached, not created in place, so that nobody who writes the log must wait.
-
+-- Create the event log's partitions. The owner of the schema owns them; a service calls this function.
+-- Concurrent calls are serialised, and a day whose events already lie in the default partition stays there.
+-- Partitions are attached, not created in place, so that no writer of the log has to wait.
 create function make_event_log_partitions(days integer) returns void
 language plpgsql security definer set search_path from current as $$
 declare
@@ -178,9 +181,8 @@ begin
 end
 $$;
 
--- The oldest days of the log go as whole partitions. Nobody, whatever they ask for, drops less than a month old
--- days, nor one of which something is still to be sent; who holds the log for longer is not waited for.
-
+-- Drop the oldest days of the log as whole partitions. Days of the last month are never dropped, whatever the
+-- argument, nor days with pending events; the wait for another's lock on the log is bounded.
 create function drop_event_log_partitions(before date) returns integer
 language plpgsql security definer set search_path from current set lock_timeout = '2s' as $$
 declare
@@ -196,7 +198,7 @@ begin
       and to_date(right(c.relname, 8), 'YYYYMMDD') < least(before, current_date - 30)
     order by 2 limit 31
   loop
-    -- Whoever queues events again reads the log first: after this lock all that they queued can be seen.
+    -- A republish reads the log before it queues: with this lock held every event it has queued is visible.
     lock table event_log in access exclusive mode;
     exit when exists (select from pending where created_on <= day);
     execute format('drop table %I', part);
@@ -206,7 +208,7 @@ begin
 end
 $$;
 
--- One number about everybody's sessions; their texts stay with the owner, who may be let see them (roles.sql).
+-- Age of the oldest open transaction of any session; only the number is shown to the caller (roles.sql).
 create function oldest_transaction_seconds() returns double precision
 language sql stable security definer set search_path = pg_catalog
 return (
@@ -215,32 +217,31 @@ return (
   where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
 );
 
--- A database that was restored to an earlier moment, or took another's place without its last commits, tells another
--- history from there on. PostgreSQL counts these as timelines of a cluster; here stands from which id of the log each
--- was told, so that whoever hears of an event can tell on which side of a fork it stands.
-
-create table histories (
+-- Timelines of the event log. A database that was restored to an earlier moment, or a standby that was promoted
+-- without the last commits, writes another log from there on. PostgreSQL counts these as timelines of a cluster; this
+-- table keeps the log id at which each began, so that a consumer can tell on which side of a fork an event was written.
+create table timelines (
   cluster bigint not null,
   timeline text not null,
   first_id bigint not null,
-  began bigint not null,
-  asked_at timestamptz,
-  constraint histories_pk primary key (cluster, timeline)
+  started_ms bigint not null,
+  acknowledged_at timestamptz,
+  constraint timelines_pk primary key (cluster, timeline)
 );
 
--- Begin a session: note the history that its events will belong to, and, where a standby must have every commit, wait
--- until it has all that can be read here. After a crash the first may show what it never answered to anybody.
-create function enter_history() returns void
+-- Begin a session: register the timeline of its events and, where a standby must have every commit, wait until it has
+-- all that can be read here. After a crash a primary may show commits that it never confirmed.
+create function register_timeline() returns void
 language plpgsql as $$
 begin
   if pg_is_in_recovery() then
-    raise exception 'this server only follows another' using errcode = '25006';
+    raise exception 'this server is a standby' using errcode = '25006';
   end if;
-  insert into histories (cluster, timeline, first_id, began)
+  insert into timelines (cluster, timeline, first_id, started_ms)
   select c.system_identifier, t.timeline, nextval('event_log_id'),
-         greatest((extract(epoch from clock_timestamp()) * 1000)::bigint, (select max(began) + 1 from histories))
+         greatest((extract(epoch from clock_timestamp()) * 1000)::bigint, (select max(started_ms) + 1 from timelines))
   from pg_control_system() c, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) as t (timeline)
-  where not exists (select from histories h where h.cluster = c.system_identifier and h.timeline = t.timeline)
+  where not exists (select from timelines o where o.cluster = c.system_identifier and o.timeline = t.timeline)
   on conflict do nothing;
   if current_setting('synchronous_standby_names') <> '' then
     if current_setting('synchronous_commit') in ('off', 'local') then
@@ -251,8 +252,8 @@ begin
 end
 $$;
 
--- How many later histories there are of which nobody has asked; the first follows none.
-create function unasked_histories() returns bigint
+-- How many later timelines no operator has acknowledged; the first one follows none.
+create function unacknowledged_timelines() returns bigint
 language sql stable as $$
-  select count(*) from histories where asked_at is null and first_id > (select min(first_id) from histories)
+  select count(*) from timelines where acknowledged_at is null and first_id > (select min(first_id) from timelines)
 $$;

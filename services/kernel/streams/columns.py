@@ -1,0 +1,25 @@
+"""Separator columns: the values of one column of many rows, sent to PostgreSQL as a single text.
+
+The driver looks at each element of an array twice, at a text once. The separator is a character that JSON
+escapes and that no code contains; `split_column()` in the schema is the other half.
+"""
+
+from datetime import datetime
+from typing import Final
+
+SEPARATOR: Final = "\x1e"
+
+NULL_MARK: Final = "\x1d"
+"""The value that `split_column()` turns into null."""
+
+join_column = SEPARATOR.join
+
+
+def time_text(time: datetime | None) -> str:
+    """Return a time as the value of a separator column."""
+    return NULL_MARK if time is None else time.isoformat()
+
+
+def bytes_text(value: bytes) -> str:
+    """Return bytes as the value of a separator column: PostgreSQL's hex format of bytea."""
+    return "\\x" + value.hex()
