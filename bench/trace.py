@@ -29,13 +29,13 @@ from contracts.consent import ConsentGranted, ConsentTicked
 from contracts.event import Event, topic_of
 from contracts.model import load_models, model_folder
 from services.kernel.clock import SystemClock
-from services.kernel.decider.service import Service
+from services.kernel.decider.service import EventMetadata, Service
 from services.kernel.embedded.development_api import Bearer, Issuer
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.server import app_of
 from services.kernel.ids import new_id
-from services.kernel.kafka.cloudevents import EventMetadata, message_of
+from services.kernel.kafka.cloudevents import message_of
 from services.kernel.kafka.partitioner import key_in, partition_of
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.migrations import migrate
