@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.kernel.embedded.servers import FolderInUse, ServerFailed
 from services.kernel.errors import ProblemError
 
 T = TypeVar("T")
@@ -35,10 +34,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)
-    except (ProblemError, ServerFailed, FolderInUse) as fault:
-        sentence = fault.title() if isinstance(fault, ProblemError) else str(fault)
-        hint = f" ({fault.detail})" if isinstance(fault, ProblemError) and fault.detail else ""
-        err.print(f"samspil: {sentence}{hint}", style="red", markup=False, highlight=False)
+    except ProblemError as fault:
+        hint = f" ({fault.detail})" if fault.detail else ""
+        err.print(f"samspil: {fault.title()}{hint}", style="red", markup=False, highlight=False)
         raise typer.Exit(3) from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as fault:
         err.print(

@@ -81,10 +81,14 @@ what the same statement writes for all of them is written at once, in the order 
 """
 
 
+EffectSettings: TypeAlias = Settings
+"""The settings of the process, for its side effects."""
+
+
 class EffectContext(Protocol):
     """What a side effect may reach for while it is performed, outside every transaction."""
 
-    settings: Settings
+    settings: EffectSettings
 
     async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
         """Return a stream's state (None where there is none) and its opened private values by name."""

@@ -19,16 +19,17 @@ from services.kernel.embedded import servers as embedded
 from services.kernel.embedded.development_api import Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.quiescence import drain_consumers
-from services.kernel.embedded.servers import Broker, Postgres, ServerFailed
+from services.kernel.embedded.servers import Broker, Postgres
 from services.kernel.errors import ProblemError
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
-from services.kernel.http.server import app_of, listening_socket, running, serve, stop_on_signals
+from services.kernel.http.server import app_of, listening_socket, serve, stop_on_signals
 from services.kernel.logging import log
 from services.kernel.outbox.republish import refill
 from services.kernel.postgres.connections import CONNECTION_FAULTS
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore
+from services.kernel.runtime.assembly import running
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings, SettingsFault, read_settings
 from services.kernel.tracing import set_up_tracing
@@ -38,7 +39,7 @@ _WATCH_SECONDS: Final = 0.5
 _PARTITIONS: Final = 1
 """One process shares no work with another, and each further partition is polled for nothing."""
 
-_FAILURES: Final = (ProblemError, ServerFailed, KafkaError, *CONNECTION_FAULTS)
+_FAILURES: Final = (ProblemError, KafkaError, *CONNECTION_FAULTS)
 _LOOPBACK: Final = "127.0.0.1"
 """Whatever the environment says: here tokens are given to whoever asks."""
 

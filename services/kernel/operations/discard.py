@@ -11,8 +11,7 @@ from services.kernel.consumer.redelivery import RELEASE, Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.decider.service import Tx
 from services.kernel.errors import NotFound, ProblemError
-from services.kernel.http.requests import access_stream
-from services.kernel.ids import new_id
+from services.kernel.ids import access_stream, new_id
 from services.kernel.kafka.cloudevents import decode_headers
 from services.kernel.streams.handler import AppendEvent, BatchResult, Envelope, mark_of
 from services.kernel.streams.parked import event_name, source_of_topic, unpark
@@ -89,7 +88,7 @@ class Discarding:
             return stream_id, tenant
         if not operator.tenant:
             raise TenantRequired
-        return access_stream(operator), operator.tenant
+        return access_stream(operator.tenant, operator.id), operator.tenant
 
     async def _advance_past(self, tx: Tx, row: Any) -> None:
         """Let the stream count the event as taken, where it waits for this one; raise `NotFirst`.

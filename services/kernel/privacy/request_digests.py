@@ -1,6 +1,5 @@
 """By what a repeated request is recognised: a keyed digest, for what it is made of may be guessed."""
 
-import hashlib
 import hmac
 import secrets
 from typing import Final
@@ -38,11 +37,6 @@ class RequestDigests:
 def key_id(tenant: str) -> UUID:
     """Return under which id a municipality's key for fingerprints lies."""
     return uuid5(NAMESPACE_URL, f"urn:samspil:fingerprints:{tenant}")
-
-
-def unkeyed(request: bytes) -> bytes:
-    """Return a fingerprint as rows of an earlier version hold it; they are forgotten within their 30 days."""
-    return hashlib.sha256(request).digest()
 
 
 _READ: Final = "select wrapped from data_keys where subject_id = $1"

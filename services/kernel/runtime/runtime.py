@@ -151,7 +151,7 @@ class Runtime:
     async def stop(self) -> None:
         """Finish what is under way, then close; what is not finished is in the database."""
         self._stopping.set()
-        if "step" not in vars(self):  # the database did not answer when it was to start
+        if "processor" not in vars(self):  # the database did not answer when it was to start
             return
         await self._stop_gauges()
         self.effects.wake()

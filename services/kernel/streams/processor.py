@@ -80,17 +80,22 @@ class BatchProcessor:
         )
 
     async def process(
-        self, tx: Tx, batch: Sequence[Envelope], *, guard: Callable[[BatchResult], None] | None = None
+        self,
+        tx: Tx,
+        batch: Sequence[Envelope],
+        *,
+        key: Callable[[BatchResult], IdempotencyRecord] | None = None,
+        guard: Callable[[BatchResult], None] | None = None,
     ) -> BatchResult:
         """Apply a batch; on a conflict with another writer read again and repeat.
 
-        `guard` sees the outcome before it is saved, and may raise. Raises what a command's rule raises, and
-        what the database raises. Inside a transaction of the caller a conflict is raised too, and the caller
-        tells after its commit.
+        `key` makes the stored answer of a command from its result. `guard` sees the outcome before it is
+        saved, and may raise. Raises what a command's rule raises, and what the database raises. Inside a
+        transaction of the caller a conflict is raised too, and the caller publishes after its commit.
         """
         for attempt in range(RETRIES):
             try:
-                return await self.process_once(tx, batch, guard=guard)
+                return await self.process_once(tx, batch, key=key, guard=guard)
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES or tx.is_in_transaction():
                     raise
