@@ -15,6 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.kernel.clock import wall
 from services.kernel.decider.service import Service, Tx
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
@@ -217,3 +218,12 @@ async def open_site(dsn: str, service: Service = SERVICE, **more: Any) -> AsyncI
         finally:
             stopping.set()
             await serving
+
+
+async def advance_watermark(runtime: Runtime, age: float) -> None:
+    """Let every partition's last watermark be so many seconds old."""
+    at_ = datetime.fromtimestamp(wall().timestamp() - age, UTC)
+    async with runtime.pool.acquire() as tx:
+        await runtime.processor.dependencies.watermark.advance(
+            tx, dict.fromkeys(range(runtime.settings.partitions), at_)
+        )

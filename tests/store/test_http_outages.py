@@ -1,19 +1,16 @@
 """HTTP during outages: 503 while the database or the consents are unavailable, and no command twice."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
 from contracts.consent import ConsentLost
-from services.kernel.clock import wall
 from services.kernel.embedded.servers import postgres
 from services.kernel.errors import ConsentUnknown
 from services.kernel.postgres import connections as database
-from services.kernel.runtime.runtime import Runtime
-from tests.http_site import SERVICE, Site, open_site
+from tests.http_site import SERVICE, Site, advance_watermark, open_site
 from tests.servers import scratch_folder
 
 
@@ -94,15 +91,6 @@ async def test_without_fresh_consents_a_command_is_answered_503(postgres_dsn: st
     assert shut.headers["retry-after"] == "5"
     assert open_.status == 201
     assert found == ["consent.given.v1"]
-
-
-async def advance_watermark(runtime: Runtime, age: float) -> None:
-    """Let every partition's last watermark be so many seconds old."""
-    at_ = datetime.fromtimestamp(wall().timestamp() - age, UTC)
-    async with runtime.pool.acquire() as tx:
-        await runtime.processor.dependencies.watermark.advance(
-            tx, dict.fromkeys(range(runtime.settings.partitions), at_)
-        )
 
 
 async def test_a_command_survives_cut_connections(site: Site) -> None:
