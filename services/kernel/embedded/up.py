@@ -174,7 +174,7 @@ async def recycle_broker(broker: Broker, runtimes: Mapping[str, Runtime], settin
     """
     await asyncio.gather(*(runtime.stop_relay() for runtime in runtimes.values()))
     taken = await drain_consumers(runtimes)
-    log.info("broker_renewed", taken=taken)
+    log.info("broker_recycled", taken=taken)
     await asyncio.gather(*(runtime.disconnect_broker() for runtime in runtimes.values()))
     await broker.kill()
     await restart_broker(broker, runtimes.values(), settings, latest=_LATEST if taken else None)

@@ -76,7 +76,7 @@ class BatchProcessor:
         self._handler = StreamHandler(service, dependencies.models, dependencies.clock)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(service.state)
         self._decide_seconds, self._save_seconds = (
-            metrics.BATCH_SECONDS.labels(service.name, at) for at in ("weigh", "save")
+            metrics.BATCH_SECONDS.labels(service.name, at) for at in ("decide", "save")
         )
 
     async def process(
