@@ -1,4 +1,4 @@
-"""How a command speaks: what it says, what it refuses, and with which exit code it ends."""
+"""Terminal output of commands: results, tables and errors, with their exit codes."""
 
 import asyncio
 import json
@@ -29,8 +29,8 @@ _FRAME: Final = 3
 _AGE: Final = re.compile(r"([0-9]{1,6})([smhd])")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what cannot be done ends with a sentence that says what to do."""
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; an error is printed with what to do, and exits with 3."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)

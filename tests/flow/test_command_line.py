@@ -1,6 +1,8 @@
 """The command line where it meets ports, processes and servers."""
 
+import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -10,8 +12,13 @@ from threading import Thread
 
 import pytest
 
+from services.cli.main import ready_lines
+from services.kernel.embedded.child_process import free_port, owned
+from services.kernel.embedded.up import ServerInfo
 from services.kernel.http.server import PortTaken, listening_socket
 from tests.command_line import samspil
+from tests.servers import scratch_folder
+from tests.up import Server
 
 
 def _words(text: str) -> str:
@@ -96,3 +103,50 @@ def test_a_doctor_looks_at_what_is_named_and_not_at_what_lies_about(
 
     assert (alone.code, named.code) == (3, 1)
     assert "database of directory: does not answer" in _words(named.out)
+
+
+def test_up_prints_where_it_is_how_time_moves_and_how_it_stops() -> None:
+    """Address, folder and broker are true, and the printed calls move the clock by a day."""
+    with scratch_folder() as folder:
+        server = Server(folder / "data")
+        server.start(stdout=subprocess.PIPE)
+        try:
+            lines = server.lines()
+            started = [next(lines) for _ in range(8)]
+            calls = "\n".join(started[-2:])
+            moved = subprocess.run(["bash", "-c", calls], capture_output=True, text=True, check=True)
+            info = json.loads((folder / "data" / "server.json").read_text(encoding="utf-8"))
+            server.end(signal.SIGINT)
+            stopped = list(lines)
+        finally:
+            server.end(signal.SIGKILL)
+
+    assert re.fullmatch(r"Starting PostgreSQL, a broker and 7 services on .*/data \.\.\.", started[0])
+    assert re.fullmatch(r"Ready in \d+\.\d s, stop with Ctrl-C\.", started[1])
+    assert started[2].split() == ["address", server.url]
+    assert started[3].split()[:2] == ["data", str(folder / "data")]
+    assert started[4].split()[:2] == ["broker", info["bootstrap"]]
+    assert "virtual: it stands at 2026-01-05T07:00:00+00:00" in started[5]
+    assert json.loads(moved.stdout)["now"] == "2026-01-06T07:00:00Z"
+    assert stopped == ["Stopped."]
+
+
+def test_up_by_the_clock_of_the_machine_prints_no_way_to_move_it() -> None:
+    """A call that would be refused is not offered."""
+    info = ServerInfo("http://127.0.0.1:8440", Path("data"), "127.0.0.1:9092", virtual_now=None)
+
+    lines = ready_lines(info)
+
+    assert [line.split()[0] for line in lines] == ["address", "data", "broker", "clock"]
+    assert lines[-1].split()[1:] == ["the", "machine's"]
+
+
+def test_a_folder_that_is_in_use_is_refused() -> None:
+    """A second server on a folder ends with what to do, and the first goes on."""
+    with scratch_folder() as folder, owned(folder / "postgres", "postgres"):
+        up = [sys.executable, "-m", "services.cli", "up", "--data", str(folder), "--port", str(free_port())]
+        ended = subprocess.run(up, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 3
+    assert "Another running process owns this data folder" in _words(ended.stderr)
+    assert "Ready" not in ended.stdout

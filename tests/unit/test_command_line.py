@@ -1,5 +1,6 @@
-"""What the command answers to one who asks it wrongly, and before anything is started."""
+"""The command line: wrong use is refused before anything is started."""
 
+import os
 import re
 from importlib.metadata import version
 from pathlib import Path
@@ -101,3 +102,49 @@ def test_a_file_in_the_place_of_a_data_folder(tmp_path: Path) -> None:
 
     assert said.code == 3
     assert "No server has run on this data folder yet" in _words(said.err)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Work in an empty folder, without any setting."""
+    for name in [name for name in os.environ if name.startswith("SAMSPIL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_doctor_without_settings_says_what_to_name() -> None:
+    """Wrong use: what is installed is examined, and the three ways to name a server are printed."""
+    ended = samspil("doctor")
+
+    assert ended.code == 2
+    assert "✓ Python" in ended.out
+    assert all(way in _words(ended.err) for way in ("--data", "--url", "SAMSPIL_DATABASE"))
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_doctor_without_settings_prints_json_for_programs() -> None:
+    """Standard output holds JSON alone; what to name stands on standard error."""
+    ended = samspil("doctor", "--json")
+
+    assert (ended.code, ended.json["Python"]) == (2, "well")
+    assert "SAMSPIL_DATABASE" in ended.err
+
+
+def test_a_doctor_refuses_a_folder_without_a_server(elsewhere: Path) -> None:
+    """A folder that is named and holds nothing is not taken for the installation."""
+    ended = samspil("doctor", "--data", elsewhere)
+
+    assert ended.code == 3
+    assert "No server has run on this data folder yet" in _words(ended.err)
+    assert ended.out == ""
+
+
+def test_an_unknown_clock_is_refused(elsewhere: Path) -> None:
+    """Nothing is started."""
+    ended = samspil("up", "--clock", "sundial")
+
+    assert ended.code == 2
+    assert "system or virtual" in _words(ended.err)
+    assert list(elsewhere.iterdir()) == []
