@@ -15,9 +15,9 @@ WORKERS ?= 3
 FAULTS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format faults bench publish lock secrets clean
+.PHONY: help demo up unit test check format faults bench publish lock secrets clean
 
-help: ## say what can be made
+help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): requirements.lock pyproject.toml
@@ -33,10 +33,13 @@ demo: $(STAMP) ## play a year of Kerteminde (CASES=300 SEED=1; ARGS=--keep leave
 up: $(STAMP) ## run everything in one process (DATA=.samspil PORT=8440)
 	$(BIN)/samspil up --data $(DATA) --port $(PORT)
 
+unit: $(STAMP) ## run the tests that need no network and no server: under a minute
+	$(BIN)/pytest -n $(WORKERS) tests/unit $(ARGS)
+
 test: $(STAMP) ## run every test
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-check: $(STAMP) ## lint, types, walls, and that generated files are current
+check: $(STAMP) ## lint, types, import contracts, and that generated files are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,13 +54,13 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-faults: $(STAMP) ## play faults against a chain of services (SEED=1 FAULTS=1000 BROKER=embedded|kafka|kafka3)
+faults: $(STAMP) ## inject faults into a chain of services (SEED=1 FAULTS=1000 BROKER=embedded|kafka|kafka3)
 	$(BIN)/python -m tests.fault.campaign --broker $(BROKER) --seed $(SEED) --faults $(FAULTS) $(ARGS)
 
 bench: $(STAMP) ## measure the event path against a hand-written floor (BROKER=embedded|kafka)
 	$(BIN)/python -m bench --broker $(BROKER) $(ARGS)
 
-publish: $(STAMP) ## write the published schemas, AsyncAPI and OpenAPI, and renew the catalogues
+publish: $(STAMP) ## write everything that is generated: schemas, AsyncAPI, OpenAPI, translations, documents
 	$(BIN)/python -m contracts.publish
 	$(BIN)/python -m services.publish.openapi
 	$(BIN)/python -m services.publish.translations
@@ -72,7 +75,7 @@ lock: $(STAMP) ## renew the lock files after a change of pyproject.toml
 lock-check:
 	@$(BIN)/python -m deploy.lock_check
 
-secrets: $(STAMP) ## make the secrets of docker-compose.yml, where there are none yet
+secrets: $(STAMP) ## write the secrets of docker-compose.yml that are missing
 	$(BIN)/python -m deploy.credentials
 
 clean: ## remove what was built, not the data

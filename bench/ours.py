@@ -20,10 +20,10 @@ from bench.load import InvalidRunError, Latency, Meter, Run, arrivals
 from bench.opening import Opening
 from contracts.model import load_models, model_folder
 from services.kernel.clock import SystemClock
-from services.kernel.http.server import tune_garbage_collector
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore
+from services.kernel.runtime.assembly import tune_garbage_collector
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from services.kernel.streams.envelopes import Envelope

@@ -33,7 +33,6 @@ from bench.servers import servers
 from bench.stock import fill
 from contracts.event import topic_of
 from services.kernel.embedded.servers import broker
-from services.kernel.http.server import tune_garbage_collector
 from services.kernel.kafka.clients import producer
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.kafka.partitioner import partition_of
@@ -41,6 +40,7 @@ from services.kernel.kafka.topics import make_topics
 from services.kernel.outbox.relay import Relay, from_log
 from services.kernel.outbox.republish import refill
 from services.kernel.postgres.connections import connect
+from services.kernel.runtime.assembly import tune_garbage_collector
 from services.kernel.settings import Settings
 
 _LOOK_SECONDS: Final = 0.002

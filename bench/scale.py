@@ -37,11 +37,11 @@ from services.audit.app import SERVICE as AUDIT
 from services.kernel.clock import SystemClock
 from services.kernel.consumer.consumer import EventConsumer
 from services.kernel.embedded.servers import broker
-from services.kernel.http.server import tune_garbage_collector
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore
+from services.kernel.runtime.assembly import tune_garbage_collector
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from tests.servers import scratch_folder

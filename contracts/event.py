@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
@@ -90,6 +90,16 @@ def topic_of(service: str) -> str:
     return f"samspil.{service}.v1"
 
 
+_MUNICIPALITIES: Final = "53616d73-7069-8000-8000-00000000"
+"""The beginning of every municipality's stream id: a UUIDv8 (RFC 9562) that ends in the official code."""
+
+
 def municipality_stream(tenant: str) -> UUID:
     """Return the stream id of a municipality, made from its official code."""
-    return uuid5(NAMESPACE_URL, f"urn:samspil:municipality:{tenant}")
+    return UUID(_MUNICIPALITIES + tenant)
+
+
+def municipality_of(stream_id: UUID) -> str | None:
+    """Return the code of the municipality whose own stream this is; None for every other stream."""
+    code = str(stream_id).removeprefix(_MUNICIPALITIES)
+    return None if code == str(stream_id) else code

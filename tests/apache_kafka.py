@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.kernel.embedded.child_process import Child, ServerFailed, free_ports
+from services.kernel.embedded.child_process import Child, free_ports
+from services.kernel.errors import ServerFailed
 from tests.kafka_security import Security
 
 HERE = Path(__file__).parent

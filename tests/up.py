@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from services.kernel.embedded.child_process import free_port
@@ -22,8 +23,8 @@ class Server:
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start the process; it answers some time later."""
+    def start(self, stdout: int | None = None) -> None:
+        """Start the process; it is ready some time later."""
         command = [
             sys.executable,
             "-m",
@@ -34,13 +35,21 @@ class Server:
             "--clock",
             "virtual",
         ]
-        self._process = subprocess.Popen([*command, "--port", str(self.port)])
+        self._process = subprocess.Popen([*command, "--port", str(self.port)], stdout=stdout)
 
     def end(self, how: signal.Signals) -> None:
         """Send a signal, and wait until the process is gone."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
             self._process.wait(60)
+
+    def lines(self) -> Iterator[str]:
+        """Return the lines that a process started with a pipe prints, until it ends."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                yield line.decode().rstrip()
 
     async def answers(self) -> bool:
         """Return whether the server is ready."""

@@ -1,37 +1,46 @@
 """The command line `samspil`."""
 
 import logging
-import re
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
-from uuid import UUID
+from time import monotonic
+from typing import Annotated, Final
 
 import typer
 
-from contracts.event import SERVICES, WhyDropped
-from services.cli.terminal import age_of, err, show, show_rows, time_of
-from services.cli.terminal import run as run_to_end
+from contracts.event import SERVICES
+from services.cli import log, parked
+from services.cli.options import (
+    DEFAULT_FOLDER,
+    DataOption,
+    JsonOption,
+    ServiceArgument,
+    require_address,
+    service_named,
+    settings_of,
+)
+from services.cli.terminal import err, out, run_to_end, show
 from services.kernel.clock import SystemClock
-from services.kernel.decider.service import Service
-from services.kernel.embedded.up import read_server_info
-from services.kernel.embedded.up import up as up_services
-from services.kernel.errors import ProblemError
+from services.kernel.embedded.up import ServerInfo
+from services.kernel.embedded.up import up as run_everything
 from services.kernel.http.server import run_services
 from services.kernel.kafka.topics import make_topics
 from services.kernel.logging import set_up_logs
-from services.kernel.operations import doctor as examining
-from services.kernel.operations import missing_events as losing
-from services.kernel.operations import parked_events as operating
-from services.kernel.operations import rebuild_projections as rebuilding
-from services.kernel.outbox import republish as resending
+from services.kernel.operations import doctor as doctor_checks
+from services.kernel.operations.parked_events import NoDatabase
 from services.kernel.postgres.migrations import migrate as migrate_service
-from services.kernel.settings import Settings, read_settings
+from services.kernel.settings import Settings
 from services.kernel.tracing import set_up_tracing
-from services.registry import ALL, SERVICES_BY_NAME
+from services.registry import ALL
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 something was found wrong; 2 wrong use; 3 could not be done (says what to do)."
+)
+
+_NOTHING_NAMED: Final = (
+    "samspil: only what is installed here was examined, for no server is named: give --data with the folder "
+    "of `samspil up`, --url with the address of a running server, or set SAMSPIL_DATABASE"
 )
 
 app = typer.Typer(
@@ -39,24 +48,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-parked = typer.Typer(help="Events that wait because they could not be read or applied.", no_args_is_help=True)
-app.add_typer(parked, name="parked")
-
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder of an embedded server; else SAMSPIL_… settings.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-ServiceArgument = Annotated[str, typer.Argument(help=", ".join(SERVICES))]
-_HERE: Final = Path(".samspil")
-"""Where `samspil up` keeps everything unless it is told otherwise."""
-
-_MOST: Final = 2**63 - 1
-"""The largest number that the database counts with."""
-
-ParkedArgument = Annotated[
-    int, typer.Argument(min=1, max=_MOST, help="Its id, as `samspil parked list` shows it.")
-]
-StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")]
+app.add_typer(parked.app, name="parked")
 
 
 def _say_version(command: bool) -> None:  # noqa: FBT001  given by the option
@@ -77,7 +69,7 @@ def about(
 
 @app.command()
 def up(
-    data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = _HERE,
+    data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = DEFAULT_FOLDER,
     port: Annotated[int, typer.Option(help="Port on the loopback address.", min=1, max=65535)] = 8440,
     clock: Annotated[str, typer.Option(help="system, or virtual: time moves only when told to.")] = "system",
 ) -> None:
@@ -91,14 +83,43 @@ def up(
         raise typer.BadParameter(
             f"{data}: {fault.strerror}: name another folder", param_hint="--data"
         ) from None
-    run_to_end(up_services(ALL, data, port=port, virtual=clock == "virtual"))
+    out.print(f"Starting PostgreSQL, a broker and {len(ALL)} services on {data} ...", soft_wrap=True)
+    began = monotonic()
+
+    def on_ready(info: ServerInfo) -> None:
+        out.print(f"Ready in {monotonic() - began:.1f} s, stop with Ctrl-C.")
+        for line in ready_lines(info):
+            out.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    run_to_end(run_everything(ALL, data, port=port, virtual=clock == "virtual", on_ready=on_ready))
+    out.print("Stopped.")
+
+
+def ready_lines(info: ServerInfo) -> list[str]:
+    """Return where a server is and, with a virtual clock, the calls that move it."""
+    lines = [
+        f"  address  {info.url}",
+        f"  data     {info.folder.absolute()} (log: samspil.log)",
+        f"  broker   {info.bootstrap} (Kafka protocol)",
+    ]
+    if info.virtual_now is None:
+        return [*lines, "  clock    the machine's"]
+    json = "-H 'Content-Type: application/json'"
+    bearer = '{"sub": "00000000-0000-4000-8000-000000000001", "role": "operator", "tenant": "0440"}'
+    move = f'{{"to": "{(info.virtual_now + timedelta(days=1)).isoformat()}"}}'
+    return [
+        *lines,
+        f"  clock    virtual: it stands at {info.virtual_now.isoformat()}; to move it by a day:",
+        f"    token=$(curl -s {info.url}/development/tokens {json} -d '{bearer}' | cut -d'\"' -f4)",
+        f"    curl -s {info.url}/development/clock {json} -H \"Authorization: Bearer $token\" -d '{move}'",
+    ]
 
 
 @app.command()
 def run(service: ServiceArgument) -> None:
     """Run one service, with settings from SAMSPIL_… and SAMSPIL_…_FILE."""
-    chosen = _service(service)
-    settings = _settings(None)
+    chosen = service_named(service)
+    settings = settings_of(None)
     set_up_logs(settings.log_level)
     set_up_tracing(settings.otlp, settings.traced_share, f"samspil.{service}")
     run_to_end(run_services([chosen], settings, SystemClock()))
@@ -111,13 +132,13 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Bring database schemas up to date."""
-    settings = _settings(data)
-    chosen = ALL if service is None else (_service(service),)
+    settings = settings_of(data)
+    chosen = ALL if service is None else (service_named(service),)
 
     async def work() -> dict[str, list[str]]:
         dsn = settings.database.get_secret_value()
         if not dsn:
-            raise operating.NoDatabase
+            raise NoDatabase
         return {one.name: await migrate_service(dsn, one) for one in chosen}
 
     done = run_to_end(work())
@@ -131,7 +152,7 @@ def topics(
     as_json: JsonOption = False,
 ) -> None:
     """Make the topics that are missing; a changed number of partitions is refused."""
-    made = run_to_end(make_topics(SERVICES, _settings(data), replication=replication))
+    made = run_to_end(make_topics(SERVICES, settings_of(data), replication=replication))
     show(made, as_json, [f"made {name}" for name in made] or ["all there"])
 
 
@@ -142,148 +163,36 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is wrong with an installation, and what to do about it."""
-    _must_be_address(url)
-    found = run_to_end(_examination(url, data))
+    require_address(url)
+    settings = None if url else _settings_to_examine(data)
+    if url:
+        found = run_to_end(doctor_checks.read_readiness(url))
+    elif settings:
+        found = run_to_end(doctor_checks.diagnose(ALL, settings))
+    else:
+        found = run_to_end(doctor_checks.diagnose_installation())
     lines = [
         f"[{'red' if why else 'green'}]{'✗' if why else '✓'}[/] {part}{': ' + why if why else ''}"
         for part, why in found
     ]
     show({part: why or "well" for part, why in found}, as_json, lines)
+    if not url and not settings:
+        err.print(_NOTHING_NAMED, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2)
     if any(why for _, why in found):
         raise typer.Exit(1)
 
 
-@parked.command("list")
-def parked_list(
-    service: Annotated[str | None, typer.Argument(help="One service; all without.")] = None,
-    stream: StreamOption = None,
-    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
-    older_than: Annotated[str | None, typer.Option(help="Only what waits for longer, as in 15m, 2h.")] = None,
-    most: Annotated[int, typer.Option(min=1, max=_MOST, help="Of each service at most so many.")] = 1000,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List parked events by age, oldest first; bodies are never shown."""
-    age = age_of(older_than, "--older-than")
-
-    async def look(runtime: Any) -> list[dict[str, Any]]:
-        return await operating.list_parked(
-            runtime, stream_id=stream, reason=reason, older_than=age, most=most
-        )
-
-    rows = [row for name in (SERVICES if service is None else (service,)) for row in _at(name, data, look)]
-    show_rows(sorted(rows, key=lambda row: row["parked_at"]), as_json, "nothing is parked")
+def _settings_to_examine(data: Path | None) -> Settings | None:
+    """Return the settings that are named, else those of `samspil up` in this folder, if any."""
+    settings = settings_of(data)
+    if settings.database.get_secret_value():
+        return settings
+    return settings_of(DEFAULT_FOLDER) if (DEFAULT_FOLDER / "server.json").exists() else None
 
 
-@parked.command("show")
-def parked_show(
-    service: ServiceArgument, parked_id: ParkedArgument, data: DataOption = None, as_json: JsonOption = False
-) -> None:
-    """Show one parked event's place and history, and what waits with it, never its body."""
-    row = _at(service, data, lambda runtime: operating.show_parked(runtime, parked_id))
-    show(row, as_json, [f"{name}: {value}" for name, value in row.items()])
-
-
-@parked.command("replay")
-def parked_replay(
-    service: ServiceArgument,
-    parked_id: Annotated[
-        int | None, typer.Argument(min=1, max=_MOST, help="Only this one, after those before it.")
-    ] = None,
-    stream: StreamOption = None,
-    reason: Annotated[str | None, typer.Option(help="Only streams with this reason.")] = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take parked events up again: one, a stream, those with a reason, or all; each stream in order."""
-    if parked_id is not None and (stream or reason):
-        raise typer.BadParameter("one event, or --stream and --reason", param_hint="PARKED_ID")
-    done = _at(
-        service,
-        data,
-        lambda at: operating.replay_parked(at, parked_id=parked_id, stream_id=stream, reason=reason),
-    )
-    show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
-    if done["left"]:
-        raise typer.Exit(1)
-
-
-@parked.command("drop")
-def parked_drop(
-    service: ServiceArgument,
-    parked_id: ParkedArgument,
-    why: Annotated[WhyDropped, typer.Option("--because", help="The reason that the trail keeps.")],
-    by: Annotated[UUID, typer.Option(help="Who decides: the random id that your sign-in gives the person.")],
-    tenant: Annotated[
-        str | None, typer.Option(help="For a message without a known stream: whose trail it enters.")
-    ] = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Give one parked event up for good, and let its stream go on; who and why lands in the trail."""
-    if tenant is not None and not re.fullmatch("[0-9]{4}", tenant):
-        raise typer.BadParameter("a municipality's four digits", param_hint="--tenant")
-    done = _at(
-        service,
-        data,
-        lambda at: operating.discard_parked(at, parked_id, why=why, by=by, tenant=tenant),
-    )
-    show(done, as_json, [f"{name}: {value}" for name, value in done.items()])
-
-
-@parked.command("follow")
-def parked_follow(
-    service: ServiceArgument,
-    parked_id: ParkedArgument,
-    by: Annotated[UUID, typer.Option(help="Who decides: the random id that your sign-in gives the person.")],
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Where histories diverge hold the source's for true, and go on with what it says now; on the record."""
-    done = _at(service, data, lambda at: operating.accept_source(at, parked_id, by=by))
-    show(done, as_json, [f"{name}: {value}" for name, value in done.items()])
-
-
-@app.command()
-def rebuild(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Write a service's lists and figures anew from its streams and its log, also while it runs."""
-    done = _at(service, data, rebuilding.rebuild)
-    show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
-
-
-@app.command()
-def resend(
-    service: ServiceArgument,
-    stream: StreamOption = None,
-    first: Annotated[int, typer.Option(min=1, max=_MOST, help="From this sequence number on.")] = 1,
-    last: Annotated[int | None, typer.Option(min=1, max=_MOST, help="Up to this sequence number.")] = None,
-    since: Annotated[str | None, typer.Option(help="From this time on, ISO 8601.")] = None,
-    until: Annotated[str | None, typer.Option(help="Before this time, ISO 8601.")] = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Send events from the log again; whoever has them passes them by."""
-    begins, ends = time_of(since, "--since"), time_of(until, "--until")
-    if last is not None and last < first:
-        raise typer.BadParameter("not below --first", param_hint="--last")
-
-    async def work(runtime: Any) -> int:
-        async with runtime.pool.acquire() as tx:
-            return await resending.republish(
-                tx, stream_id=stream, since=begins, until=ends, first_seq=first, last_seq=last
-            )
-
-    count = _at(service, data, work)
-    show({"queued": count}, as_json, [f"{count} events queued"])
-
-
-@app.command()
-def lost(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List what a service's topic holds and its log does not, as after a restore; if any, exits with 1."""
-    rows = _at(service, data, losing.find_missing_events)
-    show_rows(rows, as_json, "nothing is lost")
-    if rows:
-        raise typer.Exit(1)
+for command in (log.rebuild, log.resend, log.lost):
+    app.command()(command)
 
 
 @app.command()
@@ -297,7 +206,7 @@ def demo(
     from demo.play import play  # noqa: PLC0415  the clients of the demo, not part of any service
     from demo.wire import ServerAway, Unexpected  # noqa: PLC0415  the same
 
-    _must_be_address(url)
+    require_address(url)
     try:
         report = run_to_end(play(url, cases=cases, seed=seed, console=err))
     except (ServerAway, Unexpected) as fault:
@@ -306,45 +215,6 @@ def demo(
     show(report.as_dict(), as_json, report.lines())
     if not report.holds:
         raise typer.Exit(1)
-
-
-async def _examination(url: str | None, folder: Path | None) -> list[tuple[str, str]]:
-    """Ask a server, look at its servers, or, where none is named, at what is installed."""
-    if url:
-        return await examining.read_readiness(url)
-    settings = _settings(folder)
-    if not settings.database.get_secret_value() and (_HERE / "server.json").exists():
-        settings = _settings(_HERE)
-    if not settings.database.get_secret_value():
-        return await examining.diagnose_installation()
-    return await examining.diagnose(ALL, settings)
-
-
-def _must_be_address(url: str | None) -> None:
-    if url is not None and not re.match(r"https?://[^/\s]", url):
-        raise typer.BadParameter("an address as in http://127.0.0.1:8440", param_hint="--url")
-
-
-def _service(name: str) -> Service:
-    if name not in SERVICES_BY_NAME:
-        raise typer.BadParameter(f"one of: {', '.join(SERVICES)}", param_hint="SERVICE")
-    return SERVICES_BY_NAME[name]
-
-
-def _settings(data: Path | None) -> Settings:
-    try:
-        return read_server_info(data) if data else read_settings()
-    except ProblemError as fault:
-        err.print(f"samspil: {fault.title()} ({fault.detail})", style="red", markup=False)
-        raise typer.Exit(3) from None
-
-
-def _at(service: str, data: Path | None, work: Any) -> Any:
-    async def inside() -> Any:
-        async with operating.open_service(_service(service), _settings(data)) as runtime:
-            return await work(runtime)
-
-    return run_to_end(inside())
 
 
 def main() -> None:

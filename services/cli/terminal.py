@@ -1,4 +1,4 @@
-"""How a command speaks: what it says, what it refuses, and with which exit code it ends."""
+"""Terminal output of commands: results, tables and errors, with their exit codes."""
 
 import asyncio
 import json
@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from services.kernel.embedded.servers import FolderInUse, ServerFailed
 from services.kernel.errors import ProblemError
 
 T = TypeVar("T")
@@ -30,15 +29,14 @@ _FRAME: Final = 3
 _AGE: Final = re.compile(r"([0-9]{1,6})([smhd])")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what cannot be done ends with a sentence that says what to do."""
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; an error is printed with what to do, and exits with 3."""
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)
-    except (ProblemError, ServerFailed, FolderInUse) as fault:
-        sentence = fault.title() if isinstance(fault, ProblemError) else str(fault)
-        hint = f" ({fault.detail})" if isinstance(fault, ProblemError) and fault.detail else ""
-        err.print(f"samspil: {sentence}{hint}", style="red", markup=False, highlight=False)
+    except ProblemError as fault:
+        hint = f" ({fault.detail})" if fault.detail else ""
+        err.print(f"samspil: {fault.title()}{hint}", style="red", markup=False, highlight=False)
         raise typer.Exit(3) from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as fault:
         err.print(

@@ -76,6 +76,14 @@ class ConsentUnknown(Refused):
     """What is known of consents is too old to be trusted: wait a moment and try again."""
 
 
+class ServerFailed(ProblemError):
+    """An embedded server did not start or did not answer."""
+
+
+class FolderInUse(ServerFailed):
+    """Another running process owns this data folder: stop it, or name another folder."""
+
+
 class Poison(ProblemError):
     """An event cannot be read or applied; it is parked with its reason."""
 

@@ -1,4 +1,4 @@
-"""Every metric of Samspil, in one place; labels are names of services and codes, never ids."""
+"""Prometheus metrics: every one of Samspil's; labels are names of services and codes, never ids."""
 
 from typing import Final
 
@@ -10,76 +10,94 @@ _FAST: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 CONSUMED: Final = Counter(
-    "samspil_events_heard", "Events applied, duplicates, refused, ignored.", ["service", "how"]
+    "samspil_events_consumed",
+    "Events consumed, by outcome: applied, duplicate, refused, ignored.",
+    ["service", "how"],
 )
 BATCH_SIZE: Final = Histogram("samspil_batch_size", "Events in a batch.", ["service"], buckets=_SIZES)
 BATCH_SECONDS: Final = Histogram(
     "samspil_batch_seconds",
-    "A batch by phase: read, then apply, of which weigh and save are parts, as they are of a command.",
+    "Seconds of a batch by phase: read, then apply, which contains decide and save; a command has these too.",
     ["service", "phase"],
     buckets=_FAST,
 )
 CONFLICTS: Final = Counter(
-    "samspil_conflicts", "Batches repeated because a stream had moved on.", ["service"]
+    "samspil_conflicts", "Batches retried because of a concurrent write to one of their streams.", ["service"]
 )
-REFUSED: Final = Counter("samspil_refused", "Inputs that a rule refused.", ["service", "slug"])
-BUGS: Final = Counter("samspil_bugs", "Events parked because a rule broke.", ["service", "kind"])
-PARKED: Final = Counter("samspil_parked", "Events set aside, by reason.", ["service", "reason"])
-PARKED_EVENTS: Final = Gauge("samspil_parked_now", "Events that wait, by reason.", ["service", "reason"])
+REFUSED: Final = Counter(
+    "samspil_refused", "Commands, events and timers that a rule refused.", ["service", "slug"]
+)
+BUGS: Final = Counter("samspil_bugs", "Events parked because a rule failed by a bug.", ["service", "kind"])
+PARKED: Final = Counter("samspil_parked", "Events parked since the start, by reason.", ["service", "reason"])
+PARKED_EVENTS: Final = Gauge(
+    "samspil_events_parked", "Events that are parked now, by reason.", ["service", "reason"]
+)
 PARKED_AGE: Final = Gauge("samspil_parked_age_seconds", "Age of the oldest of them.", ["service"])
-STOPPED: Final = Gauge("samspil_intake_stopped", "1 while too many events were parked to go on.", ["service"])
-LAG: Final = Gauge("samspil_lag", "Events on the broker that were not yet taken.", ["service", "topic"])
+STOPPED: Final = Gauge(
+    "samspil_consumer_stopped", "1 while the circuit breaker has stopped the consumer.", ["service"]
+)
+LAG: Final = Gauge(
+    "samspil_lag", "Consumer lag: events on the broker that are not yet consumed.", ["service", "topic"]
+)
 SENT: Final = Counter("samspil_events_sent", "Events acknowledged by the broker.", ["service"])
 PENDING: Final = Gauge("samspil_pending", "Events committed and not yet acknowledged.", ["service"])
 PENDING_AGE: Final = Gauge("samspil_pending_age_seconds", "Age of the oldest of them.", ["service"])
-LEADER: Final = Gauge("samspil_relay_leader", "1 where this process relays for the service.", ["service"])
-RELAY_FAILURES: Final = Counter("samspil_relay_failures", "Rounds of the relay that failed.", ["service"])
-RELAY_SECONDS: Final = Histogram(
-    "samspil_relay_seconds", "One round of the relay.", ["service"], buckets=_FAST
+LEADER: Final = Gauge(
+    "samspil_relay_leader", "1 where this process is the relay's leader for the service.", ["service"]
 )
-TIMERS_FIRED: Final = Counter("samspil_timers_fired", "Timers turned into inputs.", ["service"])
+RELAY_FAILURES: Final = Counter("samspil_relay_failures", "Iterations of the relay that failed.", ["service"])
+RELAY_SECONDS: Final = Histogram(
+    "samspil_relay_seconds", "Seconds of one iteration of the relay.", ["service"], buckets=_FAST
+)
+TIMERS_FIRED: Final = Counter("samspil_timers_fired", "Timers fired.", ["service"])
 TIMERS_DUE: Final = Gauge("samspil_timers_due", "Timers past their time and not yet fired.", ["service"])
 TIMERS_LATE: Final = Gauge(
-    "samspil_timers_late_seconds", "How long the oldest of them is past its time.", ["service"]
+    "samspil_timers_late_seconds", "How long the oldest of them is overdue.", ["service"]
 )
 EFFECTS: Final = Counter("samspil_effects", "Side effects by outcome.", ["service", "kind", "outcome"])
-EFFECTS_WAITING: Final = Gauge("samspil_effects_waiting", "Side effects to be done.", ["service", "kind"])
+EFFECTS_WAITING: Final = Gauge(
+    "samspil_effects_waiting", "Side effects that are not done yet.", ["service", "kind"]
+)
 EFFECTS_TRIED: Final = Gauge(
-    "samspil_effects_tried", "Those of them that were tried in vain.", ["service", "kind"]
+    "samspil_effects_tried", "Those of them with a failed attempt.", ["service", "kind"]
 )
 EFFECTS_POLLED: Final = Gauge(
-    "samspil_effects_looked_timestamp_seconds",
-    "When the worker of side effects last came round.",
+    "samspil_effects_polled_timestamp_seconds",
+    "When the worker of side effects last polled.",
     ["service"],
 )
 EFFECTS_AGE: Final = Gauge("samspil_effects_age_seconds", "Age of the oldest of them.", ["service", "kind"])
 REQUESTS: Final = Histogram(
     "samspil_http_seconds",
-    "Requests by route and answer.",
+    "Seconds of a request, by route and status.",
     ["service", "method", "route", "status"],
     buckets=_FAST,
 )
-BROKER_UP: Final = Gauge("samspil_broker_up", "1 while the broker answers this service.", ["service"])
-DATABASE_UP: Final = Gauge("samspil_database_up", "1 while the database answers this service.", ["service"])
-READY: Final = Gauge("samspil_ready", "1 while the service may be used.", ["service"])
+BROKER_UP: Final = Gauge("samspil_broker_up", "1 while the broker responds to this service.", ["service"])
+DATABASE_UP: Final = Gauge(
+    "samspil_database_up", "1 while the database responds to this service.", ["service"]
+)
+READY: Final = Gauge("samspil_ready", "1 while the service is ready.", ["service"])
 WATERMARK_AGE: Final = Gauge(
-    "samspil_horizon_age_seconds",
-    "Age of the oldest consent tick; from the start on where a partition has none.",
+    "samspil_consent_watermark_age_seconds",
+    "Age of the oldest consent watermark; since the start where a partition has none.",
     ["service"],
 )
 TIMELINES_UNACKNOWLEDGED: Final = Gauge(
-    "samspil_histories_unasked",
-    "Later histories of the log of which nobody has asked what was lost.",
+    "samspil_timelines_unacknowledged",
+    "Timelines that began after a restore or failover and are not acknowledged by `samspil lost`.",
     ["service"],
 )
 OLDEST_TRANSACTION: Final = Gauge(
     "samspil_oldest_transaction_seconds",
-    "How long the oldest transaction in the database has been open, whosoever it is.",
+    "Age of the oldest open transaction in the database, of any client.",
     ["service"],
 )
 GAUGES_REFRESHED: Final = Gauge(
-    "samspil_measured_timestamp_seconds",
-    "When the database was last measured for these numbers.",
+    "samspil_gauges_refreshed_timestamp_seconds",
+    "When the gauges of the database were last refreshed.",
     ["service"],
 )
-LOG_LINES_DROPPED: Final = Counter("samspil_log_lines_dropped", "Repeated lines not written.", ["logger"])
+LOG_LINES_DROPPED: Final = Counter(
+    "samspil_log_lines_dropped", "Repeated log lines that were suppressed.", ["logger"]
+)

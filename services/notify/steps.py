@@ -15,9 +15,8 @@ from msgspec import Struct
 
 from contracts.model_parts import LANGUAGES
 from services.kernel.decider.decision import Effect
-from services.kernel.decider.service import EffectContext
+from services.kernel.decider.service import EffectContext, EffectSettings
 from services.kernel.errors import ConsentUnknown
-from services.kernel.settings import Settings
 from services.notify.domain import ADDRESS, NoteMail, Recipient
 from services.notify.domain_case import Case, is_visible, rests_on_consent, role_of
 
@@ -91,7 +90,7 @@ async def mail(effect: Effect, context: EffectContext) -> NoteMail | None:
     return NoteMail(notice_id, "failed", f"smtp_{refusal}") if refusal else NoteMail(notice_id, "delivered")
 
 
-def letter_of(effect: Effect, language: str, address: str, settings: Settings) -> EmailMessage:
+def letter_of(effect: Effect, language: str, address: str, settings: EffectSettings) -> EmailMessage:
     """Return the mail about a notice: neutral words and the front door, nothing about the case."""
     texts = TEXTS[language]
     said = texts.kinds[effect.about["kind"]]
@@ -109,12 +108,12 @@ def letter_of(effect: Effect, language: str, address: str, settings: Settings) -
     return letter
 
 
-def _domain(settings: Settings) -> str:
+def _domain(settings: EffectSettings) -> str:
     _, _, domain = parseaddr(settings.mail_from)[1].rpartition("@")
     return domain or "localhost"
 
 
-async def _hand_over(letter: EmailMessage, address: str, settings: Settings) -> int:
+async def _hand_over(letter: EmailMessage, address: str, settings: EffectSettings) -> int:
     """Give a mail to the server; return 0, or the code with which it was refused for good."""
     try:
         await aiosmtplib.send(

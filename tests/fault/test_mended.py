@@ -15,12 +15,12 @@ from services.kernel.decider.decision import Actor
 from services.kernel.embedded.child_process import free_port
 from services.kernel.embedded.servers import Broker, Postgres
 from services.kernel.embedded.servers import broker as embedded_broker
-from services.kernel.http import server as serving
 from services.kernel.ids import new_id
 from services.kernel.kafka import clients as wire_to_broker
 from services.kernel.outbox import relay
 from services.kernel.postgres import connections as database
 from services.kernel.privacy.key_store import FileKeyStore
+from services.kernel.runtime import assembly
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import Envelope
 from tests.fault.proxy import Proxy
@@ -95,7 +95,7 @@ async def test_a_service_says_that_it_cannot_reach_its_database(tmp_path: Path) 
     """The reason why a service did not start is told, and not hidden by another one."""
     settings = settings_for("postgresql://nobody:nothing@127.0.0.1:9/none", "127.0.0.1:9", "embedded")
     with pytest.raises(ConnectionRefusedError):
-        async with serving.running(
+        async with assembly.running(
             [TALLY], settings, clock=SystemClock(), key_store=FileKeyStore(tmp_path / "kek", mode="test")
         ):
             raise AssertionError

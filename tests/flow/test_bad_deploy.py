@@ -87,7 +87,7 @@ async def test_a_bad_version_stops_says_so_and_loses_nothing(
         _, reset = await said(f"{url}/metrics")
 
     assert status == 503
-    assert 'samspil_intake_stopped{service="consent"} 1.0' in numbers
+    assert 'samspil_consumer_stopped{service="consent"} 1.0' in numbers
     assert 'samspil_ready{service="consent"} 0.0' in numbers
     assert doctor.code == 1
     assert "consent intake: stopped: too-many-parked: mend or go back" in " ".join(doctor.out.split())
@@ -95,7 +95,7 @@ async def test_a_bad_version_stops_says_so_and_loses_nothing(
     assert {case_id(n): EXPECTED[case_id(n)] for n in range(10, STREAMS)} == before_replay
     assert done == {"streams": 10, "applied": 10 * EACH, "left": 0}
     assert found == EXPECTED
-    assert 'samspil_intake_stopped{service="consent"} 0.0' in reset
+    assert 'samspil_consumer_stopped{service="consent"} 0.0' in reset
 
 
 async def test_a_bad_version_stops_also_where_little_happens(

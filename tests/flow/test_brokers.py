@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
 from services.kernel.embedded.child_process import free_port
-from services.kernel.embedded.servers import Broker, FolderInUse, ServerFailed, broker
+from services.kernel.embedded.servers import Broker, broker
+from services.kernel.errors import FolderInUse, ServerFailed
 from tests.apache_kafka import ApacheKafka
 from tests.apache_kafka import apache_kafka as kafka_cluster
 from tests.listening import listening_addresses

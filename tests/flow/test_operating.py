@@ -81,7 +81,9 @@ class Year:
         """Return how many events each service has recognised as known."""
         with urllib.request.urlopen(f"{self.server.url}/metrics", timeout=60) as answer:  # noqa: S310  our own address
             text = answer.read().decode()
-        found = re.findall(r'samspil_events_heard_total\{how="duplicate",service="(\w+)"\} ([0-9.e+]+)', text)
+        found = re.findall(
+            r'samspil_events_consumed_total\{how="duplicate",service="(\w+)"\} ([0-9.e+]+)', text
+        )
         return {service: int(float(count)) for service, count in found}
 
     def wait_for_duplicates(self, service: str, count: int) -> None:

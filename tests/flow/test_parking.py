@@ -11,9 +11,8 @@ import pytest
 from contracts.event import SERVICES, WhyDropped
 from contracts.referral import ReferralReady
 from services.audit.app import SERVICE as AUDIT
-from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotFound
-from services.kernel.http.requests import access_stream
+from services.kernel.ids import access_stream
 from services.kernel.kafka import cloudevents as messages
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.kafka.topics import make_topics
@@ -242,7 +241,7 @@ async def test_a_message_that_names_no_stream_is_told_of_where_it_belongs_best(
     assert found == {case_id(0): [str(seen(k).referral_id) for k in (1, 2)]}
     assert [(one["stream_id"], one["tenant"]) for one in told] == [
         (case_id(0), TENANT),
-        (access_stream(Actor(OPERATOR, "operator", "0461")), "0461"),
+        (access_stream("0461", OPERATOR), "0461"),
     ]
     assert [(one["data"].sequence, one["data"].what, one["data"].parked_as) for one in told] == [
         (None, None, "header")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.kernel.http.server import key_store_of
 from services.kernel.privacy.key_store import FileKeyStore, KeyStoreUnavailable
 from services.kernel.privacy.request_digests import RequestDigests, key_id
+from services.kernel.runtime.assembly import key_store_of
 from services.kernel.runtime.runtime import Runtime
 from tests.tally import TENANT, running
 from tests.transit import transit

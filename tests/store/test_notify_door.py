@@ -29,7 +29,7 @@ from tests.examples_notify import (
     sent,
     withdrawn,
 )
-from tests.store.test_http import Answer, Site, a_token, open_site, tick
+from tests.http_site import Answer, Site, a_token, advance_watermark, open_site
 from tests.store.test_notify_store import saved
 from tests.tally import a_message, a_record
 
@@ -48,7 +48,7 @@ async def keep(runtime: Runtime, case: Case) -> None:
 
 async def kinds(site: Site, **claims: Any) -> tuple[int, list[str]]:
     """Return how an inbox answers: the status, and the kinds of news in it or the problem's name."""
-    answer = await site.ask("GET", "/notify/inbox", token=a_token(**claims))
+    answer = await site.request("GET", "/notify/inbox", token=a_token(**claims))
     if answer.status != 200:
         return answer.status, [answer.slug]
     return answer.status, [notice["kind"] for notice in answer.body["notices"]]
@@ -73,8 +73,10 @@ async def reach(site: Site, recipient_id: UUID, body: dict[str, str] | None, **c
     """Record how a recipient is reached, or look."""
     path, token = f"/notify/contacts/{recipient_id}", a_token(**claims)
     if body is None:
-        return await site.ask("GET", path, token=token)
-    return await site.ask("POST", path, token=token, json=body, headers={"Idempotency-Key": str(new_id())})
+        return await site.request("GET", path, token=token)
+    return await site.request(
+        "POST", path, token=token, json=body, headers={"Idempotency-Key": str(new_id())}
+    )
 
 
 @pytest.mark.req("K3")
@@ -83,9 +85,9 @@ async def test_an_organisations_inbox_waits_for_fresh_word_of_consents(postgres_
     async with open_site(postgres_dsn, SERVICE, horizon_seconds=60) as site:
         await keep(site.runtime, a_case(sent(), accepted()))
         never = await kinds(site, **AS_COORDINATOR)
-        await tick(site.runtime, 90.0)
+        await advance_watermark(site.runtime, 90.0)
         old, family = await kinds(site, **AS_COORDINATOR), await kinds(site, **GUARDIAN)
-        await tick(site.runtime, 1.0)
+        await advance_watermark(site.runtime, 1.0)
         fresh = await kinds(site, **AS_COORDINATOR)
         await site.runtime.pool.execute("update streams set halted = true")
         halted = await kinds(site, **AS_COORDINATOR)

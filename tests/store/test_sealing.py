@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 
 from services.kernel.decider.decision import Actor, Decision, PrivateValue
-from services.kernel.http.server import key_store_of
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.encryption import DecryptionFailed, Keyring
@@ -20,6 +19,7 @@ from services.kernel.privacy.key_store import (
     KeyStoreMismatch,
     KeyStoreUnavailable,
 )
+from services.kernel.runtime.assembly import key_store_of
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import Envelope
 from services.kernel.streams.handler import BatchResult

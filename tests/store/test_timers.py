@@ -13,10 +13,10 @@ import pytest
 
 from services.kernel.clock import VirtualClock
 from services.kernel.decider.decision import Actor, Decision, Timer, TimerFired
-from services.kernel.http.server import key_store_of
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import connect
 from services.kernel.privacy.key_store import FileKeyStore, KeyStore, KeyStoreUnavailable
+from services.kernel.runtime.assembly import key_store_of
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.scheduling.timers import Timers
 from services.kernel.streams.envelopes import Envelope

@@ -18,7 +18,7 @@ from tests import examples_agreement as agreement
 from tests import examples_evaluation as evaluation
 from tests import examples_referral as referral
 from tests.examples_referral import CASE, DEPARTMENT, NEXT_YEAR, NOW, OFFER, ORGANISATION, TENANT
-from tests.store.test_http import Site, a_token, open_site, tick
+from tests.http_site import Site, a_token, advance_watermark, open_site
 from tests.store.test_notify_door import A_STREAM
 
 SOON: Final = datetime(2026, 3, 20, 10, tzinfo=UTC)
@@ -54,7 +54,7 @@ async def keep(site: Site, case: Any) -> None:
 
 async def listed(site: Site, path: str, claims: dict[str, Any]) -> tuple[int, str | int]:
     """Return how a list answers: the status, and how long it is or the problem's name."""
-    answer = await site.ask("GET", path, token=a_token(**claims))
+    answer = await site.request("GET", path, token=a_token(**claims))
     return answer.status, len(answer.body) if answer.status == 200 else answer.slug
 
 
@@ -75,9 +75,9 @@ async def test_an_organisations_lists_wait_for_fresh_word_of_consents(
     async with open_site(postgres_dsn, service, horizon_seconds=60, clock=clock) as site:
         await keep(site, case)
         never = await listed(site, path, COORDINATOR)
-        await tick(site.runtime, 90.0)
+        await advance_watermark(site.runtime, 90.0)
         old = await listed(site, path, COORDINATOR)
-        await tick(site.runtime, 1.0)
+        await advance_watermark(site.runtime, 1.0)
         fresh = await listed(site, path, COORDINATOR)
         await site.runtime.pool.execute("update streams set halted = true")
         halted = await listed(site, path, COORDINATOR)

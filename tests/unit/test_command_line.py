@@ -1,17 +1,12 @@
-"""What the command answers to one who asks it wrongly, and before anything is started."""
+"""The command line: wrong use is refused before anything is started."""
 
+import os
 import re
-import socket
-import subprocess
-import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
-from services.kernel.http.server import PortTaken, listening_socket
 from tests.command_line import samspil
 
 
@@ -45,40 +40,6 @@ def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     assert said.code == 2
     assert "File exists: name another folder" in _words(said.err)
     assert file.read_text() == "mine"
-
-
-def test_a_demo_empties_no_folder_but_its_own(tmp_path: Path) -> None:
-    """Whoever names a folder by mistake does not lose what lies in it."""
-    (tmp_path / "letter").write_text("mine")
-    (tmp_path / "clock").write_text("an hour glass")
-    (tmp_path / "demo").mkdir()
-
-    demo = [sys.executable, "-m", "demo", "--cases", "1", "--data", str(tmp_path)]
-    said = subprocess.run(demo, capture_output=True, text=True, check=False)
-
-    assert said.returncode == 2
-    assert "name another folder" in _words(said.stderr)
-    assert (tmp_path / "letter").read_text() == "mine"
-
-
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    """The port is tried before the database and the broker are started."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        up = [sys.executable, "-m", "services.cli", "up", "--data", str(tmp_path), "--port", port]
-        said = subprocess.run(up, capture_output=True, text=True, check=False)
-
-    assert said.returncode == 3
-    assert "This port cannot be had: choose another" in _words(said.stderr)
-    assert "Address already in use" in _words(said.stderr)
-    assert not (tmp_path / "postgres").exists()
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
-def test_an_address_that_is_not_ours(host: str) -> None:
-    """A door can be had at an address of this machine only."""
-    with pytest.raises(PortTaken, match=host):
-        listening_socket(host, 0)
 
 
 @pytest.mark.parametrize(
@@ -143,46 +104,47 @@ def test_a_file_in_the_place_of_a_data_folder(tmp_path: Path) -> None:
     assert "No server has run on this data folder yet" in _words(said.err)
 
 
-class Stranger(BaseHTTPRequestHandler):
-    """Answers everything with JSON that is not ours."""
-
-    said = b"{}"
-
-    def do_GET(self) -> None:
-        """Answer."""
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(self.said)
-
-    def log_message(self, *_said: object) -> None:
-        """Say nothing."""
-
-
-@pytest.mark.parametrize("answer", [b"{}", b"[]", b"{", b'{"reasons": ["x"]}', b'{"reasons": {"x": "y"}}'])
-def test_a_server_that_is_another(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    """Whoever asks at the address of another server is told so."""
-    monkeypatch.setattr(Stranger, "said", answer)
-    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        said = samspil("doctor", "--url", f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
-
-    assert said.code == 1
-    assert "not as Samspil does" in _words(said.out)
-
-
-def test_a_doctor_looks_at_what_is_named_and_not_at_what_lies_about(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Beside an embedded server's folder the settings of an installation count, where there are any."""
-    (tmp_path / ".samspil").mkdir()
-    (tmp_path / ".samspil" / "server.json").write_text("broken")
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Work in an empty folder, without any setting."""
+    for name in [name for name in os.environ if name.startswith("SAMSPIL_")]:
+        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    alone = samspil("doctor")
-    monkeypatch.setenv("SAMSPIL_DATABASE", "postgresql://nobody@127.0.0.1:1/samspil")
+    return tmp_path
 
-    named = samspil("doctor")
 
-    assert (alone.code, named.code) == (3, 1)
-    assert "database of directory: does not answer" in _words(named.out)
+@pytest.mark.usefixtures("elsewhere")
+def test_a_doctor_without_settings_says_what_to_name() -> None:
+    """Wrong use: what is installed is examined, and the three ways to name a server are printed."""
+    ended = samspil("doctor")
+
+    assert ended.code == 2
+    assert "✓ Python" in ended.out
+    assert all(way in _words(ended.err) for way in ("--data", "--url", "SAMSPIL_DATABASE"))
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_doctor_without_settings_prints_json_for_programs() -> None:
+    """Standard output holds JSON alone; what to name stands on standard error."""
+    ended = samspil("doctor", "--json")
+
+    assert (ended.code, ended.json["Python"]) == (2, "well")
+    assert "SAMSPIL_DATABASE" in ended.err
+
+
+def test_a_doctor_refuses_a_folder_without_a_server(elsewhere: Path) -> None:
+    """A folder that is named and holds nothing is not taken for the installation."""
+    ended = samspil("doctor", "--data", elsewhere)
+
+    assert ended.code == 3
+    assert "No server has run on this data folder yet" in _words(ended.err)
+    assert ended.out == ""
+
+
+def test_an_unknown_clock_is_refused(elsewhere: Path) -> None:
+    """Nothing is started."""
+    ended = samspil("up", "--clock", "sundial")
+
+    assert ended.code == 2
+    assert "system or virtual" in _words(ended.err)
+    assert list(elsewhere.iterdir()) == []

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.kernel.clock import VirtualClock
-from services.kernel.http.server import models_of, token_verifier_of
+from services.kernel.http.server import token_verifier_of
+from services.kernel.runtime.assembly import models_of
 from services.kernel.settings import Settings, SettingsFault, read_settings
 
 

@@ -186,7 +186,7 @@ class EventConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
             async with asyncio.timeout(_DEADLINE_SECONDS):
                 self._ends = await consumer.end_offsets(consumer.assignment())
         except (KafkaError, TimeoutError) as fault:
-            log.warning("ends_not_told", service=self._name, kind=type(fault).__name__)
+            log.warning("end_offsets_unavailable", service=self._name, kind=type(fault).__name__)
 
     def _measure_lag(self) -> None:
         consumer = self.consumer
@@ -251,7 +251,7 @@ class EventConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         if isinstance(fault, TooManyParked):
             self.stopped_by = fault.code()
             metrics.STOPPED.labels(self._name).set(1)
-            log.error("intake_stopped", service=self._name, reason=fault.code(), hint=fault.detail)
+            log.error("consumer_stopped", service=self._name, reason=fault.code(), hint=fault.detail)
             return
         if is_transient(fault) and not isinstance(fault, ProblemError):
             metrics.DATABASE_UP.labels(self._name).set(0)

@@ -98,7 +98,7 @@ async def fetch_batch(
             if isinstance(fault, KafkaError):
                 raise
             # Whoever fetches goes on after faults of Kafka alone; this one says no more than its kind.
-            log.error("fetched_is_unreadable", kind=type(fault).__name__)
+            log.error("record_unreadable", kind=type(fault).__name__)
             raise KafkaError(type(fault).__name__) from None
         if not found:
             return

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -107,10 +107,14 @@ what the same statement writes for all of them is written at once, in the order 
 """
 
 
+EffectSettings: TypeAlias = Settings
+"""The settings of the process, for its side effects."""
+
+
 class EffectContext(Protocol):
     """What a side effect may reach for while it is performed, outside every transaction."""
 
-    settings: Settings
+    settings: EffectSettings
 
     async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
         """Return a stream's state (None where there is none) and its opened private values by name."""

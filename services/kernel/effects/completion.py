@@ -64,7 +64,7 @@ class Completion:
             self._leases.mark_unhealthy()
             if not isinstance(end, Exception) or not is_transient(end):
                 raise end
-            log.warning("effect_not_marked", service=self._name, kind=type(end).__name__)
+            log.warning("effect_not_completed", service=self._name, kind=type(end).__name__)
 
     async def complete(self, key: UUID) -> None:
         """Mark what is kept, together with all that ends meanwhile: one transaction is open at a time."""
@@ -103,7 +103,9 @@ class Completion:
             outcome = fault.code()
         else:
             metrics.BUGS.labels(self._name, type(fault).__name__).inc()
-            log.error("effect_unheard", service=self._name, effect=row["kind"], kind=type(fault).__name__)
+            log.error(
+                "effect_result_failed", service=self._name, effect=row["kind"], kind=type(fault).__name__
+            )
             outcome = "bug"
         await self._pool.execute(_DONE, [row["key"]], [outcome])
 

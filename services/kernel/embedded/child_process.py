@@ -17,19 +17,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from services.kernel.errors import FolderInUse, ServerFailed
+
 POLL_SECONDS = 0.02
 LOG_LIMIT_BYTES = 10_000_000
 _LOG_TAIL_BYTES = 4_000
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _SAME_START_SECONDS = 2.0  # how far two readings of one process's start may lie apart
-
-
-class ServerFailed(RuntimeError):
-    """An embedded server did not start or did not answer."""
-
-
-class FolderInUse(ServerFailed):
-    """Another running process owns this data folder."""
 
 
 class Account(NamedTuple):

@@ -6,7 +6,8 @@ import signal
 import time
 from pathlib import Path
 
-from services.kernel.embedded.child_process import POLL_SECONDS, Child, ServerFailed, refuse_taken_port
+from services.kernel.embedded.child_process import POLL_SECONDS, Child, refuse_taken_port
+from services.kernel.errors import ServerFailed
 
 _START_SECONDS = 15.0
 

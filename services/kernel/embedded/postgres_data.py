@@ -8,7 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from services.kernel.embedded.child_process import Account, ServerFailed, stepping_down
+from services.kernel.embedded.child_process import Account, stepping_down
+from services.kernel.errors import ServerFailed
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}  # no PG* setting of ours leaks in
 _UNPRIVILEGED = "nobody"

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.kernel.embedded.child_process import FolderInUse, ServerFailed, free_port, owned
+from services.kernel.embedded.child_process import free_port, owned
 from services.kernel.embedded.kafka_broker import Broker
 from services.kernel.embedded.postgres import Postgres
 
-__all__ = ["Broker", "FolderInUse", "Postgres", "ServerFailed", "broker", "postgres"]
+__all__ = ["Broker", "Postgres", "broker", "postgres"]
 
 
 @asynccontextmanager

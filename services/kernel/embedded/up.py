@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka.errors import KafkaError
 from pydantic import SecretStr
@@ -19,26 +19,28 @@ from services.kernel.embedded import servers as embedded
 from services.kernel.embedded.development_api import Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.quiescence import drain_consumers
-from services.kernel.embedded.servers import Broker, Postgres, ServerFailed
+from services.kernel.embedded.servers import Broker, Postgres
 from services.kernel.errors import ProblemError
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
-from services.kernel.http.server import app_of, listening_socket, running, serve, stop_on_signals
+from services.kernel.http.server import app_of, listening_socket, serve, stop_on_signals
 from services.kernel.logging import log
 from services.kernel.outbox.republish import refill
 from services.kernel.postgres.connections import CONNECTION_FAULTS
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore
+from services.kernel.runtime.assembly import running
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings, SettingsFault, read_settings
 from services.kernel.tracing import set_up_tracing
 
 VIRTUAL_START: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
 _WATCH_SECONDS: Final = 0.5
+_READY_POLL_SECONDS: Final = 0.05
 _PARTITIONS: Final = 1
 """One process shares no work with another, and each further partition is polled for nothing."""
 
-_FAILURES: Final = (ProblemError, ServerFailed, KafkaError, *CONNECTION_FAULTS)
+_FAILURES: Final = (ProblemError, KafkaError, *CONNECTION_FAULTS)
 _LOOPBACK: Final = "127.0.0.1"
 """Whatever the environment says: here tokens are given to whoever asks."""
 
@@ -94,10 +96,30 @@ async def run_embedded(
                     await watch
 
 
-async def up(services: Sequence[Service], folder: Path, *, port: int, virtual: bool) -> None:
-    """Serve everything on one loopback port until a signal comes."""
+class ServerInfo(NamedTuple):
+    """What `up` runs: address, data folder, broker, and the time of a virtual clock."""
+
+    url: str
+    folder: Path
+    bootstrap: str
+    virtual_now: datetime | None
+
+
+def _ignore(_info: ServerInfo) -> None:
+    """Do nothing once the server is ready."""
+
+
+async def up(
+    services: Sequence[Service],
+    folder: Path,
+    *,
+    port: int,
+    virtual: bool,
+    on_ready: Callable[[ServerInfo], None] = _ignore,
+) -> None:
+    """Serve everything on one loopback port until a signal comes; `on_ready` is called once it is ready."""
     stopping = stop_on_signals()
-    with listening_socket(_LOOPBACK, port) as door:
+    with listening_socket(_LOOPBACK, port) as listener:
         async with run_embedded(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
             set_up_tracing(settings.otlp, settings.traced_share)
             issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
@@ -105,8 +127,23 @@ async def up(services: Sequence[Service], folder: Path, *, port: int, virtual: b
             mount(app, runtimes, TokenVerifier(issuer.public, settings.audience))
             app.include_router(development_routes(settings, runtimes, clock, issuer, folder))
             log.info("serving", services=sorted(runtimes), port=port, virtual=virtual)
-            await serve(app, door, stopping=stopping)
+            now = clock.now() if virtual else None
+            info = ServerInfo(f"http://{_LOOPBACK}:{port}", folder, settings.bootstrap, now)
+            announcement = asyncio.create_task(_announce(runtimes, info, on_ready))
+            try:
+                await serve(app, listener, stopping=stopping)
+            finally:
+                announcement.cancel()
     log.info("stopped")
+
+
+async def _announce(
+    runtimes: Mapping[str, Runtime], info: ServerInfo, on_ready: Callable[[ServerInfo], None]
+) -> None:
+    """Call back once every service is ready."""
+    while any([await runtime.unready_reasons() for runtime in runtimes.values()]):  # noqa: ASYNC110  no event
+        await asyncio.sleep(_READY_POLL_SECONDS)
+    on_ready(info)
 
 
 def _clock(folder: Path, *, virtual: bool) -> Clock:
@@ -173,7 +210,7 @@ async def recycle_broker(broker: Broker, runtimes: Mapping[str, Runtime], settin
     """
     await asyncio.gather(*(runtime.stop_relay() for runtime in runtimes.values()))
     taken = await drain_consumers(runtimes)
-    log.info("broker_renewed", taken=taken)
+    log.info("broker_recycled", taken=taken)
     await asyncio.gather(*(runtime.disconnect_broker() for runtime in runtimes.values()))
     await broker.kill()
     await restart_broker(broker, runtimes.values(), settings, latest=_LATEST if taken else None)

@@ -142,7 +142,7 @@ def answer_to(request: Request, fault: Exception) -> JSONResponse:
         log.warning("request_failed", kind=type(fault).__name__)
         return _problem(request, 503, TryLater, headers={"Retry-After": "1"})
     metrics.BUGS.labels("http", type(fault).__name__).inc()
-    log.error("request_broke", kind=type(fault).__name__)
+    log.error("request_bug", kind=type(fault).__name__)
     return _problem(request, 500, Bug)
 
 

@@ -1,11 +1,10 @@
-"""Run services in this process behind one port, until told to stop."""
+"""HTTP server: serve the running services of this process on one port until a stop signal."""
 
 import asyncio
-import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Final
 
@@ -13,19 +12,15 @@ import uvicorn
 from fastapi import FastAPI
 from joserfc.errors import JoseError
 
-from contracts.model import CollaborationModel, ModelError, load_models, model_folder
 from services.kernel.clock import Clock
 from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
 from services.kernel.http.application import application, mount
 from services.kernel.http.authentication import TokenVerifier, read_keys
 from services.kernel.logging import log
-from services.kernel.privacy.key_store import FileKeyStore, KeyStore
-from services.kernel.privacy.vault import vault
-from services.kernel.runtime.runtime import Runtime
+from services.kernel.runtime.assembly import key_store_of, running
 from services.kernel.settings import Settings, SettingsFault
 
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 400_000
 _GRACE_SECONDS: Final = 10
 
 
@@ -33,28 +28,8 @@ class PortTaken(ProblemError):
     """This port cannot be had: choose another, with --port or SAMSPIL_PORT."""
 
 
-def models_of(settings: Settings) -> Mapping[str, CollaborationModel]:
-    """Return the installed collaboration models by their reference; raise `SettingsFault`."""
-    try:
-        return load_models(settings.models or model_folder())
-    except ModelError as fault:
-        raise SettingsFault(f"SAMSPIL_MODELS: {fault}") from None
-
-
-@asynccontextmanager
-async def key_store_of(settings: Settings) -> AsyncIterator[KeyStore]:
-    """Open the key store that the settings name while the block runs."""
-    if settings.vault_url:
-        async with vault(settings) as key_store:
-            yield key_store
-    elif settings.kek is not None:
-        yield FileKeyStore(settings.kek, mode=settings.mode)
-    else:
-        raise SettingsFault("SAMSPIL_VAULT_URL: name the Vault or OpenBao that keeps the keys")
-
-
 def token_verifier_of(settings: Settings) -> TokenVerifier:
-    """Return who verifies tokens; raise `SettingsFault`."""
+    """Return the verifier of tokens that the settings name; raise `SettingsFault`."""
     if settings.issuer_keys is None:
         raise SettingsFault("SAMSPIL_ISSUER_KEYS: name the file with the issuer's public keys (JWKS)")
     try:
@@ -66,66 +41,27 @@ def token_verifier_of(settings: Settings) -> TokenVerifier:
     return TokenVerifier(keys, settings.audience)
 
 
-@asynccontextmanager
-async def running(
-    services: Sequence[Service],
-    settings: Settings,
-    *,
-    clock: Clock,
-    key_store: KeyStore,
-    database_of: Callable[[str], str] | None = None,
-) -> AsyncIterator[dict[str, Runtime]]:
-    """Run services while the block runs; `database_of` gives each its own connection string."""
-    models = models_of(settings)
-    runtimes = {
-        service.name: Runtime(
-            service,
-            settings
-            if database_of is None
-            else settings.model_copy(update={"database": database_of(service.name)}),
-            clock=clock,
-            models=models,
-            key_store=key_store,
-        )
-        for service in services
-    }
-    began = list(runtimes.values())
-    try:
-        await asyncio.gather(*(runtime.start() for runtime in began))
-        tune_garbage_collector()
-        yield runtimes
-    finally:
-        await asyncio.gather(*(runtime.stop() for runtime in began))
-
-
-def tune_garbage_collector() -> None:
-    """Let the collector pass by what lives as long as the process, and look at the rest seldom."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 20, 20)
-
-
 def app_of(services: Sequence[Service]) -> FastAPI:
     """Return the web application of services."""
     return application(services, version("samspil"))
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Take an address, at which nobody is let in yet; raise `PortTaken`."""
+    """Bind an address without listening yet; raise `PortTaken`."""
     with ExitStack() as unless_taken:
         try:
             family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            door = unless_taken.enter_context(socket.socket(family, kind, proto))
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            door.bind(address)
+            listener = unless_taken.enter_context(socket.socket(family, kind, proto))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
         except OSError as fault:
             raise PortTaken(f"{host}:{port}: {fault.strerror}") from None
         unless_taken.pop_all()
-    return door
+    return listener
 
 
 async def serve(app: FastAPI, listener: socket.socket, *, stopping: asyncio.Event) -> None:
-    """Answer HTTP at a door until told to stop, then let requests under way end; raise `PortTaken`."""
+    """Serve HTTP on a socket until `stopping` is set, then finish requests under way; raise `PortTaken`."""
     config = uvicorn.Config(
         app,
         loop="none",
@@ -143,7 +79,7 @@ async def serve(app: FastAPI, listener: socket.socket, *, stopping: asyncio.Even
     done, _ = await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
     if task in done and not stopping.is_set():
         stop.cancel()
-        raise PortTaken from task.exception()  # another took it, too, and was the first to listen
+        raise PortTaken from task.exception()  # another process bound it too, and listened first
     server.should_exit = True
     await task
 
@@ -162,12 +98,12 @@ async def run_services(services: Sequence[Service], settings: Settings, clock: C
     stopping = stop_on_signals()
     app = app_of(services)
     token_verifier = token_verifier_of(settings)
-    with listening_socket(settings.host, settings.port) as door:
+    with listening_socket(settings.host, settings.port) as listener:
         async with (
             key_store_of(settings) as key_store,
             running(services, settings, clock=clock, key_store=key_store) as runtimes,
         ):
             mount(app, runtimes, token_verifier)
             log.info("serving", services=sorted(runtimes), port=settings.port)
-            await serve(app, door, stopping=stopping)
+            await serve(app, listener, stopping=stopping)
     log.info("stopped")

@@ -10,8 +10,7 @@ from services.kernel.clock import Clock
 from services.kernel.consumer.redelivery import RELEASE, Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotFound, ProblemError
-from services.kernel.http.requests import access_stream
-from services.kernel.ids import new_id
+from services.kernel.ids import access_stream, new_id
 from services.kernel.kafka.cloudevents import decode_headers
 from services.kernel.postgres.connections import Tx
 from services.kernel.streams.envelopes import AppendEvent, Envelope, mark_of
@@ -90,7 +89,7 @@ class Discarding:
             return stream_id, tenant
         if not operator.tenant:
             raise TenantRequired
-        return access_stream(operator), operator.tenant
+        return access_stream(operator.tenant, operator.id), operator.tenant
 
     async def _advance_past(self, tx: Tx, row: Any) -> None:
         """Let the stream count the event as taken, where it waits for this one; raise `NotFirst`.

@@ -11,11 +11,11 @@ from aiokafka.errors import KafkaError
 from contracts.model import ModelError, load_models, model_folder
 from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
-from services.kernel.http.server import models_of
 from services.kernel.kafka.clients import BrokerUnreachable, producer, start_client
 from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.connections import CONNECTION_FAULTS, connect
 from services.kernel.postgres.migrations import missing_migrations
+from services.kernel.runtime.assembly import models_of
 from services.kernel.settings import Settings, SettingsFault
 
 _STOPPED: Final = "mend or go back to the earlier version, start the process again, replay what is parked"

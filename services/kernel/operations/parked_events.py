@@ -11,9 +11,9 @@ from services.kernel.clock import SystemClock
 from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.decider.service import Service
 from services.kernel.errors import NotFound, ProblemError
-from services.kernel.http.server import key_store_of, models_of
 from services.kernel.operations.accept_source import SourceAcceptance
 from services.kernel.operations.discard import Discarding
+from services.kernel.runtime.assembly import key_store_of, models_of
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from services.kernel.streams.parked import known_type

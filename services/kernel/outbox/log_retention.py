@@ -50,11 +50,11 @@ class LogRetention:
             async with self._asking() as clients:
                 return await self._run_with(*clients)
         except (KafkaError, TimeoutError) as fault:
-            log.warning("log_kept", service=self._service.name, kind=type(fault).__name__)
+            log.warning("log_retention_postponed", service=self._service.name, kind=type(fault).__name__)
         except Exception as fault:
             if not is_transient(fault):
                 raise
-            log.warning("log_kept", service=self._service.name, kind=type(fault).__name__)
+            log.warning("log_retention_postponed", service=self._service.name, kind=type(fault).__name__)
         return 0
 
     async def _run_with(self, asking: AIOKafkaAdminClient, reading: AIOKafkaConsumer) -> int:
@@ -62,7 +62,7 @@ class LogRetention:
         if self._previous is not None and await self._all_consumed(asking, self._previous[1]):
             dropped = await self._pool.fetchval("select drop_event_log_partitions($1)", self._previous[0])
             if dropped:
-                log.info("log_days_dropped", service=self._service.name, days=dropped)
+                log.info("log_partitions_dropped", service=self._service.name, days=dropped)
         before = wall().date() - timedelta(days=self._settings.log_days)
         waits = await self._pool.fetchval("select exists (select from pending where created_on < $1)", before)
         self._previous = None if waits else (before, await reading.end_offsets(self._partitions()))

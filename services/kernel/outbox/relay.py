@@ -142,7 +142,7 @@ class Relay:
             except CONNECTION_FAULTS as fault:
                 if not is_transient(fault):
                     raise
-                log.warning("relay_lost_database", service=self._service.name, kind=type(fault).__name__)
+                log.warning("relay_lost_connection", service=self._service.name, kind=type(fault).__name__)
             finally:
                 self._step_down()
             if not self._stopping.is_set():
@@ -374,7 +374,7 @@ async def _close_producer(sender: AIOKafkaProducer) -> None:
         async with asyncio.timeout(_CLOSE_SECONDS):
             await sender.stop()
     except (TimeoutError, KafkaError):
-        log.warning("producer_given_up")
+        log.warning("producer_abandoned")
         held = sender._message_accumulator  # noqa: SLF001  it has no other way
         for batch in (*chain.from_iterable(held._batches.values()), *held._pending_batches):  # noqa: SLF001
             batch.future.cancel()

@@ -151,7 +151,7 @@ class Runtime:
     async def stop(self) -> None:
         """Finish what is under way, then close; what is not finished is in the database."""
         self._stopping.set()
-        if "step" not in vars(self):  # the database did not answer when it was to start
+        if "processor" not in vars(self):  # the database did not answer when it was to start
             return
         await self._stop_gauges()
         self.effects.wake()
@@ -178,7 +178,7 @@ class Runtime:
             for task in tasks:
                 task.cancel()
         if tasks and (await asyncio.wait(tasks, timeout=_STOP_SECONDS))[1]:
-            log.warning("loop_left_open", service=self.service.name, loop=name)
+            log.warning("loop_still_running", service=self.service.name, loop=name)
         self._tasks = [task for task in self._tasks if not task.done()]
 
     def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -195,9 +195,9 @@ class Runtime:
                 if task is None or task.cancelling():
                     raise
                 # Somebody else was told to end, whom this loop waited for: it would end unheard.
-                log.error("loop_broke", service=self.service.name, loop=name, kind="CancelledError")
+                log.error("loop_failed", service=self.service.name, loop=name, kind="CancelledError")
             except Exception as fault:  # noqa: BLE001  the runner: the one place where everything ends
-                log.error("loop_broke", service=self.service.name, loop=name, kind=type(fault).__name__)
+                log.error("loop_failed", service=self.service.name, loop=name, kind=type(fault).__name__)
                 pause = min(pause * 2, _LONGEST_RESTART_SECONDS)
             await asyncio.sleep(pause)
 
@@ -236,7 +236,7 @@ class Runtime:
             except Exception as fault:
                 if not is_transient(fault):
                     raise
-                log.warning("not_measured", service=self.service.name, kind=type(fault).__name__)
+                log.warning("gauges_not_refreshed", service=self.service.name, kind=type(fault).__name__)
             await self._check_broker()
             await self.unready_reasons()
             await asyncio.sleep(_MEASURE_SECONDS)

@@ -59,7 +59,7 @@ class BatchProcessor:
         self._handler = StreamHandler(service, dependencies.models, dependencies.clock)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(service.state)
         self._decide_seconds, self._save_seconds = (
-            metrics.BATCH_SECONDS.labels(service.name, phase) for phase in ("weigh", "save")
+            metrics.BATCH_SECONDS.labels(service.name, phase) for phase in ("decide", "save")
         )
 
     async def process(

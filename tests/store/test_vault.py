@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from services.kernel.embedded.child_process import free_port
-from services.kernel.http.server import key_store_of
 from services.kernel.postgres.connections import is_transient
 from services.kernel.privacy.key_store import (
     FileKeyStore,
@@ -17,6 +16,7 @@ from services.kernel.privacy.key_store import (
     KeyStoreUnavailable,
 )
 from services.kernel.privacy.vault import VaultKeyStore, vault
+from services.kernel.runtime.assembly import key_store_of
 from services.kernel.settings import Settings, SettingsFault
 from tests.transit import PREFIX, TOKEN, Transit, transit
 

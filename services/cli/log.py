@@ -1,0 +1,51 @@
+"""Commands on a service's event log: rebuild projections from it, resend it, find what it has lost."""
+
+from typing import Annotated
+
+import typer
+
+from services.cli.options import LARGEST, DataOption, JsonOption, ServiceArgument, StreamOption, run_at
+from services.cli.terminal import show, show_rows, time_of
+from services.kernel.operations import rebuild_projections
+from services.kernel.operations.missing_events import find_missing_events
+from services.kernel.outbox.republish import republish
+from services.kernel.runtime.runtime import Runtime
+
+
+def rebuild(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Write a service's lists and figures anew from its streams and its log, also while it runs."""
+    done = run_at(service, data, rebuild_projections.rebuild)
+    show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
+
+
+def resend(
+    service: ServiceArgument,
+    stream: StreamOption = None,
+    first: Annotated[int, typer.Option(min=1, max=LARGEST, help="From this sequence number on.")] = 1,
+    last: Annotated[int | None, typer.Option(min=1, max=LARGEST, help="Up to this sequence number.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on, ISO 8601.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time, ISO 8601.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send events from the log again; whoever has them passes them by."""
+    begins, ends = time_of(since, "--since"), time_of(until, "--until")
+    if last is not None and last < first:
+        raise typer.BadParameter("not below --first", param_hint="--last")
+
+    async def work(runtime: Runtime) -> int:
+        async with runtime.pool.acquire() as tx:
+            return await republish(
+                tx, stream_id=stream, since=begins, until=ends, first_seq=first, last_seq=last
+            )
+
+    count = run_at(service, data, work)
+    show({"queued": count}, as_json, [f"{count} events queued"])
+
+
+def lost(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List what a service's topic holds and its log does not, as after a restore; if any, exits with 1."""
+    rows = run_at(service, data, find_missing_events)
+    show_rows(rows, as_json, "nothing is lost")
+    if rows:
+        raise typer.Exit(1)

@@ -1,0 +1,72 @@
+"""Options and arguments that several commands share, and what they name: services, settings, addresses."""
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+import typer
+
+from contracts.event import SERVICES
+from services.cli.terminal import err, run_to_end
+from services.kernel.decider.service import Service
+from services.kernel.embedded.up import read_server_info
+from services.kernel.errors import ProblemError
+from services.kernel.operations.parked_events import open_service
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.settings import Settings, read_settings
+from services.registry import SERVICES_BY_NAME
+
+T = TypeVar("T")
+
+DEFAULT_FOLDER: Final = Path(".samspil")
+"""The data folder of `samspil up` unless another is named."""
+
+LARGEST: Final = 2**63 - 1
+"""The largest number that the database counts with."""
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data folder of an embedded server; else SAMSPIL_… settings.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ServiceArgument = Annotated[str, typer.Argument(help=", ".join(SERVICES))]
+ParkedArgument = Annotated[
+    int, typer.Argument(min=1, max=LARGEST, help="Its id, as `samspil parked list` shows it.")
+]
+StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")]
+OperatorOption = Annotated[
+    UUID, typer.Option("--by", help="Who decides: the random id that your sign-in gives the person.")
+]
+
+
+def require_address(url: str | None) -> None:
+    """Refuse what is no address of a server."""
+    if url is not None and not re.match(r"https?://[^/\s]", url):
+        raise typer.BadParameter("an address as in http://127.0.0.1:8440", param_hint="--url")
+
+
+def service_named(name: str) -> Service:
+    """Return a service by its name; refuse what is none."""
+    if name not in SERVICES_BY_NAME:
+        raise typer.BadParameter(f"one of: {', '.join(SERVICES)}", param_hint="SERVICE")
+    return SERVICES_BY_NAME[name]
+
+
+def settings_of(data: Path | None) -> Settings:
+    """Return the settings of the server on a data folder, else of the environment; exit with 3."""
+    try:
+        return read_server_info(data) if data else read_settings()
+    except ProblemError as error:
+        err.print(f"samspil: {error.title()} ({error.detail})", style="red", markup=False)
+        raise typer.Exit(3) from None
+
+
+def run_at(service: str, data: Path | None, work: Callable[[Runtime], Awaitable[T]]) -> T:
+    """Run some work on a service's opened database to its end, and return its result."""
+
+    async def opened() -> T:
+        async with open_service(service_named(service), settings_of(data)) as runtime:
+            return await work(runtime)
+
+    return run_to_end(opened())

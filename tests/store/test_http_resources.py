@@ -1,0 +1,56 @@
+"""HTTP resources: unknown ids and addresses, and what belongs to another municipality."""
+
+from uuid import NAMESPACE_URL, uuid5
+
+from contracts.event import municipality_stream
+from tests.http_site import TALLY_ID, Site, a_token
+from tests.tally import TENANT
+
+
+async def test_an_unknown_id_is_not_found(site: Site) -> None:
+    """A read of an unknown id is answered 404 and creates nothing."""
+    for path in (f"/consent/tallies/{TALLY_ID}", f"/consent/tallies/{TALLY_ID}/status"):
+        answer = await site.request("GET", path)
+        assert (answer.status, answer.slug) == (404, "missing")
+    assert await site.events() == []
+
+
+async def test_another_municipality_finds_nothing(site: Site) -> None:
+    """A stream of one municipality is 404 for another, for commands and for reads."""
+    begun = (await site.begin(word="private")).body["id"]
+    elsewhere = a_token(tenant="0461")
+
+    answers = [
+        await site.count(begun, 1, token=elsewhere),
+        await site.request("GET", f"/consent/tallies/{begun}", token=elsewhere),
+        await site.request("GET", f"/consent/tallies/{begun}/status", token=elsewhere),
+    ]
+
+    assert [(answer.status, answer.slug) for answer in answers] == [(404, "missing")] * 3
+    assert await site.types() == ["consent.given.v1"]
+
+
+async def test_the_stream_of_a_municipality_is_taken_by_no_other(site: Site) -> None:
+    """The id of a municipality's own stream can be computed by anybody, and used by its own actors only."""
+    others, own = municipality_stream("0461"), municipality_stream(TENANT)
+
+    taken = await site.count(str(others), None)
+    made_up = await site.count(str(uuid5(NAMESPACE_URL, "a tally")), None)
+    began = await site.count(str(others), None, token=a_token(tenant="0461"))
+
+    assert (taken.status, taken.slug) == (404, "missing")
+    assert (made_up.status, began.status) == (200, 200)
+    assert (await site.count(str(own), None)).status == 200
+
+
+async def test_an_unknown_address_or_method_is_a_problem_document(site: Site) -> None:
+    """404, or 405 with all methods that the address takes."""
+    nowhere = await site.request("GET", "/consent/nowhere")
+    wrong = await site.request("DELETE", f"/consent/tallies/{TALLY_ID}")
+    both = await site.request("OPTIONS", "/consent/tallies")
+    aside = await site.request("POST", "/consent/tallies/", headers={"Host": "else.example"})
+
+    assert (nowhere.status, nowhere.slug) == (404, "http-404")
+    assert (aside.status, aside.slug) == (404, "http-404")
+    assert (wrong.status, wrong.slug, wrong.headers["allow"]) == (405, "http-405", "GET")
+    assert (both.status, both.headers["allow"]) == (405, "GET, POST")
