@@ -11,7 +11,7 @@ from contracts.directory import CapacityChanged, ModelAdopted, OfferPublished, O
 from contracts.event import Event, municipality_stream
 from contracts.model import CollaborationModel, load_model, model_folder
 from services.kernel.decider.decision import Actor, Context
-from services.referral.domain_commands import (
+from services.referral.domain.commands import (
     AcceptReferral,
     AssessEligibility,
     AwaitConsent,
@@ -27,7 +27,7 @@ from services.referral.domain_commands import (
     SendReferral,
     View,
 )
-from services.referral.domain_states import (
+from services.referral.domain.states import (
     Accepted,
     AwaitingConsent,
     Case,

@@ -11,13 +11,13 @@ from services.kernel.decider.decision import Decision, TimerFired
 from services.kernel.errors import InvalidTransition, NotFound, Refused
 from services.referral import domain_refusals as no
 from services.referral.domain import also, decide
-from services.referral.domain_commands import (
+from services.referral.domain.commands import (
     AcceptReferral,
     NoteViews,
     OfReferral,
     View,
 )
-from services.referral.domain_states import (
+from services.referral.domain.states import (
     Accepted,
     Case,
     Expected,

@@ -8,7 +8,7 @@ import pytest
 from services.kernel.decider.decision import Actor, ReadRequest
 from services.kernel.errors import ConsentUnknown
 from services.referral.domain_access import FULL, SHARED, STATUS, allows, visible
-from services.referral.domain_commands import (
+from services.referral.domain.commands import (
     AcceptReferral,
     CloseCase,
     Command,
@@ -16,7 +16,7 @@ from services.referral.domain_commands import (
     DeclineReferral,
     SeeReferral,
 )
-from services.referral.domain_states import Custody, Lost, Referral
+from services.referral.domain.states import Custody, Lost, Referral
 from services.referral.domain_views import case_view
 from tests.examples_referral import (
     CASEWORKER,

@@ -7,8 +7,8 @@ import pytest
 from contracts import referral as told
 from services.kernel.decider.decision import Decision, Timer, TimerFired
 from services.referral.domain import decide
-from services.referral.domain_commands import AcceptReferral, ConfirmDeletion, SeeReferral
-from services.referral.domain_states import Referral
+from services.referral.domain.commands import AcceptReferral, ConfirmDeletion, SeeReferral
+from services.referral.domain.states import Referral
 from services.referral.timers import CLOCK, wound
 from tests.examples_referral import (
     KERTEMINDE,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.event import Event
 from services.referral.domain import also, decide
-from services.referral.domain_states import Case, Referral, State
+from services.referral.domain.states import Case, Referral, State
 from tests.examples_referral import (
     CASE,
     OFFER,

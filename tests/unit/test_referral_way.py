@@ -10,7 +10,7 @@ from services.kernel.decider.decision import Decision
 from services.kernel.errors import ConsentUnknown, InvalidTransition, Refused
 from services.referral import domain_refusals as no
 from services.referral.domain import also, decide
-from services.referral.domain_commands import (
+from services.referral.domain.commands import (
     AcceptReferral,
     AwaitConsent,
     CloseCase,
@@ -20,7 +20,7 @@ from services.referral.domain_commands import (
     RecallReferral,
     SendReferral,
 )
-from services.referral.domain_states import (
+from services.referral.domain.states import (
     AwaitingConsent,
     Case,
     Lost,
