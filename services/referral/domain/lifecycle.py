@@ -192,9 +192,9 @@ MUNICIPALITY: Final = Lifecycle(
     ),
 )
 
-_DOCUMENTS: Final = {
-    line.trigger: machine for machine in (CASE, OFFER, ORGANISATION, MUNICIPALITY) for line in machine.rows
-}
+LIFECYCLES: Final = (REFERRAL, CASE, OFFER, ORGANISATION, MUNICIPALITY)
+
+_DOCUMENTS: Final = {line.trigger: machine for machine in LIFECYCLES[1:] for line in machine.rows}
 """The machine of a whole document that a kind of command or event belongs to."""
 
 _RECORDED_FIRST: Final[frozenset[type]] = frozenset({ConsentGranted, ConsentLost})
