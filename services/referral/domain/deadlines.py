@@ -4,7 +4,6 @@ A referral has one timer, `DEADLINE`, which is set to the next step of its ladde
 """
 
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Final, assert_never
 from uuid import UUID
 
@@ -125,19 +124,13 @@ def schedule(
 ) -> Timer:
     """Return the timer of a referral's new state: its first step after `now`, or none."""
     _, steps = escalation_of(referral, model, calendar)
-    return Timer(DEADLINE, referral_id, next_step_at(steps, now))
-
-
-@lru_cache(maxsize=4096)
-def after(calendar: Calendar, day: date, days: int) -> date:
-    """Return the day a number of working days after another; a day's decisions share few of them."""
-    return calendar.after(day, days)
+    return Timer(DEADLINE, referral_id, next_step_at(steps, now) if steps else None)
 
 
 def _deletion_steps(model: CollaborationModel, calendar: Calendar, delete_by: date) -> Steps:
     # both deadlines count from the day of the stop; the state keeps the first of them
     further = model.deadlines.delete_escalate - model.deadlines.delete_confirm
-    return steps_on(calendar, (STAND_IN, delete_by), (LEADER, after(calendar, delete_by, further)))
+    return steps_on(calendar, (STAND_IN, delete_by), (LEADER, calendar.after(delete_by, further)))
 
 
 def _next_step(case: Case) -> Waiting:

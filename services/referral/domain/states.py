@@ -44,6 +44,7 @@ class Granted(Struct, frozen=True, tag="granted", tag_field="consent"):
 class Lost(Struct, frozen=True, tag="lost", tag_field="consent"):
     """The consent was refused, has lapsed, was taken back or has run out."""
 
+    until: ClassVar[None] = None
     reason: str
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +13,6 @@ from contracts.event import Event
 from contracts.model import CollaborationModel
 from services.kernel.decider.decision import Context, Decision
 from services.kernel.decider.working_days import Calendar, calendar_of
-from services.referral.domain.deadlines import after as working_days_after
 from services.referral.domain.deadlines import schedule
 from services.referral.domain.states import Case, Referral
 
@@ -40,21 +40,20 @@ class Transition(DocumentTransition, frozen=True):
 
     def day_after(self, days: int) -> date:
         """Return the day a number of working days from today."""
-        return working_days_after(self.calendar, self.today, days)
+        return _day_after(self.calendar, self.today, days)
 
     def changed(
         self, after: Referral, event: Event, others: Mapping[UUID, Decision] = _NO_OTHERS
     ) -> Decision:
         """Return the case with the referral in a new state; its timer stays as it is."""
-        return Decision(self._with(after), (event,), others=others)
+        referrals = {**self.case.referrals, self.referral_id: after}
+        return Decision(replace(self.case, referrals=referrals), (event,), others=others)
 
     def moved(self, after: Referral, event: Event, others: Mapping[UUID, Decision] = _NO_OTHERS) -> Decision:
         """Return the case with the referral in a new state, and the timer of that state."""
+        referrals = {**self.case.referrals, self.referral_id: after}
         timer = schedule(self.referral_id, after, self.model, self.calendar, self.context.now)
-        return Decision(self._with(after), (event,), (timer,), others=others)
-
-    def _with(self, referral: Referral) -> Case:
-        return replace(self.case, referrals={**self.case.referrals, self.referral_id: referral})
+        return Decision(replace(self.case, referrals=referrals), (event,), (timer,), others=others)
 
 
 def transition_of(case: Case, referral_id: UUID, context: Context) -> Transition:
@@ -62,3 +61,9 @@ def transition_of(case: Case, referral_id: UUID, context: Context) -> Transition
     model = context.models[f"{case.model}/{case.model_version}"]
     calendar = calendar_of(model)
     return Transition(context, case, referral_id, model, calendar, calendar.today(context.now))
+
+
+@lru_cache(maxsize=4096)
+def _day_after(calendar: Calendar, day: date, days: int) -> date:
+    """Count working days; the decisions of one day share few results."""
+    return calendar.after(day, days)

@@ -1,15 +1,25 @@
 """Projection of cases and referrals into tables: ids, codes and dates, written with the streams."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, Final, TypeAlias
+from datetime import datetime
+from typing import Any, Final, TypeAlias, assert_never
 from uuid import UUID
 
 from contracts import referral as events
 from contracts.event import Event
 from services.kernel.decider.service import StreamChange, Tx
 from services.referral.domain.deadlines import waiting
-from services.referral.domain.states import Case, Consent, Drafted, Granted, Referral
+from services.referral.domain.states import (
+    Case,
+    Consent,
+    Drafted,
+    Expected,
+    Municipality,
+    Offer,
+    Organisation,
+    Referral,
+    State,
+)
 from services.referral.projections.referral_history import STEPS, ReferralHistory, histories_of
 
 Row: TypeAlias = tuple[Any, ...]
@@ -17,41 +27,55 @@ Row: TypeAlias = tuple[Any, ...]
 _LISTED: Final = ("views", "eligibility", "ending", "department_id", "opened_at")
 """What the row of a case is made of; a step that leaves them alone leaves them the same objects."""
 
+_NO_REFERRALS: Final[Mapping[UUID, Referral]] = {}
+_NO_CONSENTS: Final[Mapping[UUID, Consent]] = {}
+
 # Which time a step sets, one bit each in the order of the columns: a batch may take several steps at once.
 _BIT: Final[Mapping[type[Event], int]] = {kind: 1 << step for kind, step in STEPS.items()}
 
 
 async def project(tx: Tx, saved: Sequence[StreamChange]) -> None:
     """Write the cases and referrals that have changed, each kind by one statement."""
-    moved = [one for one in saved if isinstance(one.state, Case)]
-    cases = [row for one in moved for row in _case_rows(one)]
+    changed = [(one, case) for one in saved if (case := _case_of(one.state))]
+    cases = [row for one, case in changed for row in _case_rows(one, case)]
     if cases:
         await tx.execute(_UPSERT_CASES, *zip(*cases, strict=True))
-    drafts = [row for one in moved for row in _draft_rows(one)]
+    drafts = [row for one, _ in changed for row in _draft_rows(one)]
     if drafts:
         await tx.execute(_INSERT_DRAFTS, *zip(*drafts, strict=True))
-    referrals = [row for one in moved for row in _referral_rows(one)]
+    referrals = [row for one, case in changed for row in _referral_rows(one, case)]
     if referrals:
         await tx.execute(_UPDATE_REFERRALS, *zip(*referrals, strict=True))
 
 
 async def rebuild(tx: Tx, whole: Sequence[StreamChange]) -> None:
     """Write cases and referrals anew, from the states of the cases and all their events."""
-    cases = [one for one in whole if isinstance(one.state, Case)]
+    cases = [(one, case) for one in whole if (case := _case_of(one.state))]
     if cases:
-        await tx.execute(_UPSERT_CASES, *zip(*(_case_row(one, one.state) for one in cases), strict=True))
+        await tx.execute(_UPSERT_CASES, *zip(*(_case_row(one, case) for one, case in cases), strict=True))
     rows = [
-        _history_row(one, history)
-        for one in cases
+        _history_row(one, case, history)
+        for one, case in cases
         for history in histories_of((recorded.time, recorded.body) for recorded in one.events).values()
     ]
     if rows:
         await tx.execute(_INSERT_REFERRALS, *zip(*rows, strict=True))
 
 
-def _case_rows(one: StreamChange) -> list[Row]:
-    case, before = one.state, one.before
-    if isinstance(before, Case) and all(getattr(before, part) is getattr(case, part) for part in _LISTED):
+def _case_of(state: State | None) -> Case | None:
+    """Return the case that a stream holds; None where it holds something else, which has no rows."""
+    match state:
+        case Case():
+            return state
+        case Expected() | Offer() | Organisation() | Municipality() | None:
+            return None
+        case _:
+            assert_never(state)
+
+
+def _case_rows(one: StreamChange, case: Case) -> list[Row]:
+    before = _case_of(one.before)
+    if before and all(getattr(before, part) is getattr(case, part) for part in _LISTED):
         return []
     return [_case_row(one, case)]
 
@@ -74,44 +98,47 @@ def _draft_rows(one: StreamChange) -> list[Row]:
         if isinstance(body, events.ReferralDrafted):
             rows.append((
                 body.referral_id, one.tenant, one.stream_id, body.organisation_id, body.offer_id,
-                recorded.time,
+                recorded.metadata.time,
             ))  # fmt: skip
     return rows
 
 
-def _referral_rows(one: StreamChange) -> list[Row]:
-    case: Case = one.state
-    referrals, consents = _before(one)
+def _referral_rows(one: StreamChange, case: Case) -> list[Row]:
+    before = _case_of(one.before)
+    referrals, consents = (before.referrals, before.consents) if before else (_NO_REFERRALS, _NO_CONSENTS)
     steps, at = _steps(one)
     rows: list[Row] = []
     for referral_id, referral in case.referrals.items():
         consent = case.consents.get(referral_id)
         if referrals.get(referral_id) is referral and consents.get(referral_id) is consent:
             continue
-        if isinstance(referral, Drafted):
-            continue
-        rows.append((
-            referral_id, referral.__struct_config__.tag, referral.reason, _due_on(referral),
-            _until(consent), referral.in_time, steps.get(referral_id, 0), at,
-        ))  # fmt: skip
+        match referral:
+            case Drafted():  # its row is written from its event
+                continue
+            case _:
+                rows.append((
+                    referral_id, *_columns(referral, consent), steps.get(referral_id, 0), at,
+                ))  # fmt: skip
     return rows
 
 
-def _history_row(one: StreamChange, history: ReferralHistory) -> Row:
-    case: Case = one.state
-    referral_id = history.drafted.referral_id
-    referral = case.referrals[referral_id]
+def _history_row(one: StreamChange, case: Case, history: ReferralHistory) -> Row:
+    drafted = history.drafted
+    referral_id = drafted.referral_id
     return (
-        referral_id, one.tenant, one.stream_id, history.drafted.organisation_id, history.drafted.offer_id,
-        referral.__struct_config__.tag, referral.reason, _due_on(referral),
-        _until(case.consents.get(referral_id)), referral.in_time,
+        referral_id, one.tenant, one.stream_id, drafted.organisation_id, drafted.offer_id,
+        *_columns(case.referrals[referral_id], case.consents.get(referral_id)),
         history.drafted_at, *history.taken_at,
     )  # fmt: skip
 
 
-def _before(one: StreamChange) -> tuple[Mapping[UUID, Referral], Mapping[UUID, Consent]]:
-    before = one.before
-    return (before.referrals, before.consents) if isinstance(before, Case) else ({}, {})
+def _columns(referral: Referral, consent: Consent | None) -> Row:
+    """Return status, reason, day, end of the consent, and punctuality: what the state says by itself."""
+    wait = waiting(referral)
+    return (
+        referral.__struct_config__.tag, referral.reason, wait.until if wait else None,
+        consent.until if consent else None, referral.in_time,
+    )  # fmt: skip
 
 
 def _steps(one: StreamChange) -> tuple[Mapping[UUID, int], datetime | None]:
@@ -121,19 +148,10 @@ def _steps(one: StreamChange) -> tuple[Mapping[UUID, int], datetime | None]:
     for recorded in one.events:
         bit = _BIT.get(type(recorded.body)) if recorded.body else None
         if bit:
-            at = recorded.time
+            at = recorded.metadata.time
             referral_id: UUID = recorded.body.referral_id  # type: ignore[union-attr]  # each of these names one
             steps[referral_id] = steps.get(referral_id, 0) | bit
     return steps, at
-
-
-def _until(consent: Consent | None) -> datetime | None:
-    return consent.until if isinstance(consent, Granted) else None
-
-
-def _due_on(referral: Referral) -> date | None:
-    wait = waiting(referral)
-    return wait.until if wait else None
 
 
 _UPSERT_CASES: Final = """

@@ -1,14 +1,23 @@
-"""Capacity of an offer: a place is taken and released in the decision that moves its referral; pure."""
+"""Capacity of an offer and standing of its organisation; pure.
+
+A place is taken and released in the same decision that moves the referral.
+"""
 
 from collections.abc import Mapping
+from datetime import date
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from contracts.referral import PlaceReleased, PlaceTaken
 from services.kernel.decider.decision import Context, Decision
-from services.referral.domain.refusals import NoPlaceFree, OfferUnknown
-from services.referral.domain.states import Offer, Placed, Referral
+from services.referral.domain.refusals import (
+    DeclarationExpired,
+    NoPlaceFree,
+    OfferUnknown,
+    OrganisationNotJoined,
+)
+from services.referral.domain.states import Offer, Organisation, Placed, Referral
 
 
 def take_place(referral_id: UUID, offer_id: UUID, context: Context) -> Mapping[UUID, Decision]:
@@ -39,3 +48,11 @@ def release_place(referral_id: UUID, referral: Referral, context: Context) -> Ma
             replace(offer, taken=taken), (PlaceReleased(referral_id=referral_id, taken=taken),)
         )
     }
+
+
+def require_standing(organisation: object, today: date) -> None:
+    """Raise `OrganisationNotJoined` or `DeclarationExpired` where an organisation may get no referral."""
+    if not isinstance(organisation, Organisation) or not organisation.joined:
+        raise OrganisationNotJoined
+    if organisation.declaration_until < today:
+        raise DeclarationExpired

@@ -1,7 +1,5 @@
 """Steps of a referral and its organisation: sending, answer, agreement, recall, deletion; pure."""
 
-from datetime import date
-
 from msgspec.structs import replace
 
 from contracts.agreement import AgreementEnded, AgreementInForce
@@ -28,14 +26,13 @@ from services.referral.domain.commands import (
     SendReferral,
 )
 from services.referral.domain.eligibility import require_code
-from services.referral.domain.refusals import DeclarationExpired, NotEligible, OrganisationNotJoined
+from services.referral.domain.refusals import NotEligible
 from services.referral.domain.states import (
     Accepted,
     Asking,
     Closed,
     Declined,
     Open,
-    Organisation,
     Placed,
     Ready,
     Recalled,
@@ -46,7 +43,7 @@ from services.referral.domain.states import (
     Stopped,
     UnderWay,
 )
-from services.referral.domain.steps.capacity import release_place, take_place
+from services.referral.domain.steps.capacity import release_place, require_standing, take_place
 from services.referral.domain.transition import Transition
 
 
@@ -65,7 +62,7 @@ def send(transition: Transition, before: Ready, _command: SendReferral) -> Decis
     if eligibility is None or not eligibility.eligible:
         raise NotEligible(" ".join(eligibility.reasons) if eligibility else "")
     plan = before.plan
-    _require_standing(transition.context.others.get(plan.organisation_id), transition.today)
+    require_standing(transition.context.others.get(plan.organisation_id), transition.today)
     now, answer_by = transition.context.now, transition.day_after(transition.model.deadlines.answer)
     return transition.moved(
         Sent(plan=plan, scope=before.scope, sent_at=now, answer_by=answer_by),
@@ -100,7 +97,7 @@ def accept(transition: Transition, before: Asking, _command: AcceptReferral) -> 
     require_consent(transition.case, transition.referral_id, before, transition.context)
     plan, now = before.plan, transition.context.now
     places = take_place(transition.referral_id, plan.offer_id, transition.context)
-    _require_standing(transition.context.others.get(plan.organisation_id), transition.today)
+    require_standing(transition.context.others.get(plan.organisation_id), transition.today)
     meeting_by = transition.day_after(transition.model.deadlines.meeting)
     accepted = Accepted(
         plan=plan,
@@ -186,10 +183,3 @@ def end(transition: Transition, before: Placed, event: AgreementEnded) -> Decisi
     return transition.changed(
         after, closed, release_place(transition.referral_id, before, transition.context)
     )
-
-
-def _require_standing(organisation: object, today: date) -> None:
-    if not isinstance(organisation, Organisation) or not organisation.joined:
-        raise OrganisationNotJoined
-    if organisation.declaration_until < today:
-        raise DeclarationExpired
