@@ -25,8 +25,8 @@ from services.consent.domain_custody import NamedHolder, RecordCustody
 from services.kernel.decider.decision import Actor, Context, Decision
 from services.kernel.decider.service import Service
 from services.referral.app import SERVICE as REFERRAL
-from services.referral.domain_commands import AwaitConsent, NoteViews, RecallReferral, View
-from services.referral.domain_states import AwaitingConsent
+from services.referral.domain.commands import AwaitConsent, NoteViews, RecallReferral, View
+from services.referral.domain.states import AwaitingConsent
 
 HOPS: Final = 6
 TENANT: Final = "0440"

@@ -12,7 +12,7 @@ from services.kernel.decider.service import EventMetadata
 from services.kernel.ids import new_id, new_ids
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import Envelope, IncomingEvent
-from services.referral.domain_commands import (
+from services.referral.domain.commands import (
     AssessEligibility,
     Child,
     DraftReferral,
@@ -20,7 +20,7 @@ from services.referral.domain_commands import (
     OpenCase,
     View,
 )
-from services.referral.domain_states import Help
+from services.referral.domain.states import Help
 
 MODEL: Final = "kerteminde/1"
 _CHUNK: Final = 500

@@ -44,7 +44,7 @@ from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from services.kernel.streams.store import load_streams
 from services.referral.app import SERVICE
-from services.referral.domain_commands import AwaitConsent, SendReferral
+from services.referral.domain.commands import AwaitConsent, SendReferral
 from services.registry import SERVICES_BY_NAME
 
 ROOT: Final = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""Made-up cases, referrals and what is heard of them."""
+"""Made-up cases, referrals, commands and events of the referral service."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -7,15 +7,23 @@ from uuid import UUID
 
 from contracts.agreement import AgreementEnded, AgreementInForce
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
-from contracts.directory import CapacityChanged, ModelAdopted, OfferPublished, OrganisationJoined
+from contracts.directory import (
+    CapacityChanged,
+    ModelAdopted,
+    OfferPublished,
+    OrganisationJoined,
+    OrganisationLeft,
+)
 from contracts.event import Event, municipality_stream
 from contracts.model import CollaborationModel, load_model, model_folder
-from services.kernel.decider.decision import Actor, Context
-from services.referral.domain_commands import (
+from services.kernel.decider.decision import Actor, Context, TimerFired
+from services.referral.domain.commands import (
     AcceptReferral,
     AssessEligibility,
     AwaitConsent,
     Child,
+    CloseCase,
+    Command,
     ConfirmDeletion,
     DeclineReferral,
     DraftReferral,
@@ -27,7 +35,8 @@ from services.referral.domain_commands import (
     SendReferral,
     View,
 )
-from services.referral.domain_states import (
+from services.referral.domain.deadlines import DEADLINE
+from services.referral.domain.states import (
     Accepted,
     AwaitingConsent,
     Case,
@@ -37,6 +46,7 @@ from services.referral.domain_states import (
     Declined,
     Drafted,
     Eligibility,
+    Expected,
     Expired,
     Granted,
     Help,
@@ -51,6 +61,7 @@ from services.referral.domain_states import (
     Scope,
     Seen,
     Sent,
+    State,
     UnderWay,
     Views,
     Withdrawn,
@@ -88,8 +99,8 @@ SECRETS: Final = (
 )
 
 
-def given(**changes: Any) -> Context:
-    """What a caseworker's step on the case is given."""
+def a_context(**changes: Any) -> Context:
+    """Return the context of a caseworker's command on the case."""
     usual: dict[str, Any] = {
         "now": NOW,
         "stream_id": CASE,
@@ -126,7 +137,7 @@ def an_organisation(*, joined: bool = True, declaration_until: date = date(2027,
 
 
 def a_case(referral: Referral | None = None, consent: Consent | None = None, **changes: Any) -> Case:
-    """A case that may be referred, perhaps with one referral and what is known of its consent."""
+    """A case that may be referred, perhaps with one referral and the consent on record for it."""
     usual: dict[str, Any] = {
         "child_id": CHILD,
         "department_id": DEPARTMENT,
@@ -173,12 +184,12 @@ def a_consent(until: datetime = NEXT_YEAR, **changes: Any) -> Granted:
 
 
 def a_draft() -> Drafted:
-    """A referral that nobody outside has heard of."""
+    """A referral that has not left the municipality."""
     return Drafted(plan=a_plan())
 
 
 def an_awaiting() -> AwaitingConsent:
-    """A referral whose consents are asked for today."""
+    """A referral whose consents were requested today."""
     return AwaitingConsent(
         plan=a_plan(), scope=a_scope(), remind_on=date(2026, 3, 9), lapse_on=date(2026, 3, 30)
     )
@@ -208,12 +219,12 @@ def an_accepted() -> Accepted:
 
 def an_under_way() -> UnderWay:
     """A referral whose agreement is in force."""
-    return UnderWay(plan=a_plan(), scope=a_scope())
+    return UnderWay(plan=a_plan(), scope=a_scope(), in_time=True)
 
 
 def a_closed() -> Closed:
     """A referral whose agreement has ended."""
-    return Closed(plan=a_plan(), scope=a_scope(), reason="goals_reached", ended_on=TODAY)
+    return Closed(plan=a_plan(), scope=a_scope(), reason="goals_reached", ended_on=TODAY, in_time=True)
 
 
 def a_declined() -> Declined:
@@ -238,7 +249,7 @@ def a_withdrawn(
 
 
 def an_expired(step: str = "sent", expired_on: date = date(2026, 3, 25)) -> Expired:
-    """A referral that nobody answered."""
+    """A referral that got no answer in time."""
     return Expired(plan=a_plan(), step=step, expired_on=expired_on)
 
 
@@ -251,7 +262,7 @@ def referrals() -> tuple[Referral, ...]:
 
 
 def consent_of(referral: Referral) -> Consent | None:
-    """What is known of the consent behind a referral of that status."""
+    """Return the consent on record behind a referral of that status."""
     match referral:
         case Drafted() | AwaitingConsent():
             return None
@@ -261,8 +272,8 @@ def consent_of(referral: Referral) -> Consent | None:
             return a_consent()
 
 
-def steps() -> tuple[OfReferral, ...]:
-    """One of each step that can be asked of a referral."""
+def referral_commands() -> tuple[OfReferral, ...]:
+    """One of each command on a referral."""
     return (
         AwaitConsent(REFERRAL, ("goals", "contact")),
         SendReferral(REFERRAL),
@@ -272,6 +283,36 @@ def steps() -> tuple[OfReferral, ...]:
         RecallReferral(REFERRAL, "family_moved"),
         ConfirmDeletion(REFERRAL),
     )
+
+
+def fired_timers() -> tuple[TimerFired, ...]:
+    """The timer of a referral before its first step, at its reminder, and after its last step."""
+    moments = (NOW, datetime(2026, 3, 9, 5, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
+    return tuple(TimerFired(DEADLINE, REFERRAL, at) for at in moments)
+
+
+def an_expected() -> Expected:
+    """A case of which custody and a consent arrived before it was opened."""
+    return Expected(consents={REFERRAL: a_consent()}, custody=Custody((MOTHER, FATHER), None))
+
+
+def documents() -> tuple[State, ...]:
+    """One document of each kind."""
+    return (
+        an_expected(),
+        a_case(a_sent(), a_consent()),
+        an_offer(),
+        an_organisation(),
+        Municipality(model="kerteminde", model_version=1),
+    )
+
+
+def document_triggers() -> tuple[Command | Event, ...]:
+    """One of each command and event that belongs to a whole document."""
+    return (
+        to_open_case(), to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"),
+        custody_recorded(), granted(), lost(), published(), capacity(2), joined(), left(), adopted(),
+    )  # fmt: skip
 
 
 def to_open_case(**changes: Any) -> OpenCase:
@@ -383,6 +424,11 @@ def joined() -> OrganisationJoined:
     )
 
 
+def left() -> OrganisationLeft:
+    """The association takes part no longer."""
+    return OrganisationLeft(organisation_id=ORGANISATION, reason="own_wish", left_on=TODAY)
+
+
 def published(places: int = 3) -> OfferPublished:
     """The association offers mentors."""
     return OfferPublished(
@@ -408,6 +454,6 @@ def adopted() -> ModelAdopted:
     return ModelAdopted(model="kerteminde", version=1, sha256="0" * 64)
 
 
-def news() -> tuple[Event, ...]:
-    """One of each event that is heard about a referral."""
+def consumed_events() -> tuple[Event, ...]:
+    """One of each event that is consumed about a referral."""
     return (granted(), lost(), lost("lapsed"), in_force(), ended())

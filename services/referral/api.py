@@ -13,10 +13,8 @@ from services.kernel.errors import NotAllowed
 from services.kernel.http.fields import Day
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
-from services.referral import store
-from services.referral.domain_access import SHARED, STATUS, visible
-from services.referral.domain_case import DECLINED, HEARD, NOT_HEARD
-from services.referral.domain_commands import (
+from services.referral.domain.access import SHARED, STATUS, visible
+from services.referral.domain.commands import (
     AcceptReferral,
     AssessEligibility,
     AwaitConsent,
@@ -32,8 +30,10 @@ from services.referral.domain_commands import (
     SendReferral,
     View,
 )
-from services.referral.domain_states import Help
-from services.referral.domain_views import (
+from services.referral.domain.states import Help
+from services.referral.domain.steps.case import DECLINED, HEARD, NOT_HEARD
+from services.referral.projections import queries
+from services.referral.views import (
     CaseLine,
     CaseView,
     Count,
@@ -44,7 +44,7 @@ from services.referral.domain_views import (
 )
 
 router = APIRouter(prefix="/referral", tags=["referral"])
-ReferralDesk = Annotated[RequestContext, Depends(request_context("referral"))]
+ReferralRequest = Annotated[RequestContext, Depends(request_context("referral"))]
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
@@ -138,7 +138,7 @@ class ReasonBody(_Body):
 
 
 @router.post("/cases", status_code=201)
-async def open_case(body: OpenBody, request: ReferralDesk) -> CommandResult:
+async def open_case(body: OpenBody, request: ReferralRequest) -> CommandResult:
     """Begin to follow a child in my department."""
     if request.actor.department_id is None:
         raise NotAllowed
@@ -153,12 +153,12 @@ async def open_case(body: OpenBody, request: ReferralDesk) -> CommandResult:
 
 @router.get("/cases")
 async def list_cases(
-    request: ReferralDesk, status: Code | None = None, before: UUID | None = None, limit: Limit = 50
+    request: ReferralRequest, status: Code | None = None, before: UUID | None = None, limit: Limit = 50
 ) -> list[CaseLine]:
     """Return my department's cases, newest first; the following page begins `before` the last case."""
     request.require_role("caseworker")
     rows = await request.query(
-        store.cases_of, department_id=request.actor.department_id, status=status, before=before, limit=limit
+        queries.cases_of, department_id=request.actor.department_id, status=status, before=before, limit=limit
     )
     return [
         CaseLine(
@@ -175,31 +175,31 @@ async def list_cases(
 
 
 @router.get("/cases/{case_id}")
-async def read_case(case_id: UUID, request: ReferralDesk) -> CaseView:
-    """Return a case as far as I may see it; the look is logged with its parts."""
-    # Whether consents are known is asked where the parts are opened; here only the parts are named.
-    given = Context(request.now, case_id, request.actor.tenant, request.actor, request.models)
+async def read_case(case_id: UUID, request: ReferralRequest) -> CaseView:
+    """Return a case as far as I may see it; the access is logged with its parts."""
+    # the first read names the parts only; the freshness of consents is checked where the parts are opened
+    context = Context(request.now, case_id, request.actor.tenant, request.actor, request.models)
     first = await request.read(case_id, what=(STATUS,))
-    parts = tuple(sorted(visible(first.state, given) - {STATUS}))
+    parts = tuple(sorted(visible(first.state, context) - {STATUS}))
     seen = await request.read_private(case_id, what=parts, purpose=_PURPOSE[request.actor.role])
-    return case_view(seen.state, given, seen.version, seen.private)
+    return case_view(seen.state, context, seen.version, seen.private)
 
 
 @router.post("/cases/{case_id}/views")
-async def note_views(case_id: UUID, body: ViewsBody, request: ReferralDesk) -> CommandResult:
+async def note_views(case_id: UUID, body: ViewsBody, request: ReferralRequest) -> CommandResult:
     """Put on record how child and family see it, before anything is planned."""
     command = NoteViews(child=View(**body.child.model_dump()), family=View(**body.family.model_dump()))
     return await request.execute(case_id, command)
 
 
 @router.post("/cases/{case_id}/eligibility")
-async def assess(case_id: UUID, body: EligibilityBody, request: ReferralDesk) -> CommandResult:
+async def assess(case_id: UUID, body: EligibilityBody, request: ReferralRequest) -> CommandResult:
     """Hold the model's criteria against the case; read the case for the reasons."""
     return await request.execute(case_id, AssessEligibility(**body.model_dump()))
 
 
 @router.post("/cases/{case_id}/referrals", status_code=201)
-async def draft(case_id: UUID, body: DraftBody, request: ReferralDesk) -> CommandResult:
+async def draft(case_id: UUID, body: DraftBody, request: ReferralRequest) -> CommandResult:
     """Choose an offer, and name the public help that goes on."""
     referral_id = new_id()
     command = DraftReferral(
@@ -212,73 +212,83 @@ async def draft(case_id: UUID, body: DraftBody, request: ReferralDesk) -> Comman
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/await-consent")
 async def await_consent(
-    case_id: UUID, referral_id: UUID, body: AwaitBody, request: ReferralDesk
+    case_id: UUID, referral_id: UUID, body: AwaitBody, request: ReferralRequest
 ) -> CommandResult:
     """Ask all who must consent."""
     return await request.execute(case_id, AwaitConsent(referral_id, body.facts, body.purpose or ""))
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/send")
-async def send(case_id: UUID, referral_id: UUID, request: ReferralDesk) -> CommandResult:
+async def send(case_id: UUID, referral_id: UUID, request: ReferralRequest) -> CommandResult:
     """Ask the organisation, now that all have consented."""
     return await request.execute(case_id, SendReferral(referral_id))
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/see")
-async def see(case_id: UUID, referral_id: UUID, request: ReferralDesk) -> CommandResult:
+async def see(case_id: UUID, referral_id: UUID, request: ReferralRequest) -> CommandResult:
     """Say that my organisation has opened the referral."""
     return await request.execute(case_id, SeeReferral(referral_id), any_version=True)
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/accept")
-async def accept(case_id: UUID, referral_id: UUID, request: ReferralDesk) -> CommandResult:
+async def accept(case_id: UUID, referral_id: UUID, request: ReferralRequest) -> CommandResult:
     """Say that my organisation takes the case."""
     return await request.execute(case_id, AcceptReferral(referral_id))
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/decline")
-async def decline(case_id: UUID, referral_id: UUID, body: ReasonBody, request: ReferralDesk) -> CommandResult:
+async def decline(
+    case_id: UUID, referral_id: UUID, body: ReasonBody, request: ReferralRequest
+) -> CommandResult:
     """Say that my organisation does not take the case; my access ends with this."""
     return await request.execute(case_id, DeclineReferral(referral_id, body.reason), any_version=True)
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/recall")
-async def recall(case_id: UUID, referral_id: UUID, body: ReasonBody, request: ReferralDesk) -> CommandResult:
+async def recall(
+    case_id: UUID, referral_id: UUID, body: ReasonBody, request: ReferralRequest
+) -> CommandResult:
     """Take a referral back, whatever step it has reached."""
     return await request.execute(case_id, RecallReferral(referral_id, body.reason), any_version=True)
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/confirm-deletion")
-async def confirm_deletion(case_id: UUID, referral_id: UUID, request: ReferralDesk) -> CommandResult:
+async def confirm_deletion(case_id: UUID, referral_id: UUID, request: ReferralRequest) -> CommandResult:
     """Say that my organisation has deleted its copy."""
     return await request.execute(case_id, ConfirmDeletion(referral_id), any_version=True)
 
 
 @router.post("/cases/{case_id}/close")
-async def close(case_id: UUID, body: ReasonBody, request: ReferralDesk) -> CommandResult:
+async def close(case_id: UUID, body: ReasonBody, request: ReferralRequest) -> CommandResult:
     """Follow a case no longer."""
     return await request.execute(case_id, CloseCase(body.reason))
 
 
 @router.get("/inbox")
-async def read_inbox(request: ReferralDesk, after: UUID | None = None, limit: Limit = 50) -> list[InboxLine]:
+async def read_inbox(
+    request: ReferralRequest, after: UUID | None = None, limit: Limit = 50
+) -> list[InboxLine]:
     """Return what my organisation was sent and may still read, or must still delete; nothing personal."""
     request.require_role("coordinator")
     rows = await request.query(
-        store.inbox, organisation_id=request.actor.organisation_id, now=request.now, after=after, limit=limit
+        queries.inbox,
+        organisation_id=request.actor.organisation_id,
+        now=request.now,
+        after=after,
+        limit=limit,
     )
     await request.require_fresh_consents({row["case_id"] for row in rows if row["status"] in SHARED})
     return [InboxLine(**row) for row in rows]
 
 
 @router.get("/funnel")
-async def read_funnel(request: ReferralDesk) -> Funnel:
+async def read_funnel(request: ReferralRequest) -> Funnel:
     """Return my municipality's cases and referrals in numbers."""
     request.require_role("leader", "caseworker")
-    pace = await request.query(store.pace)
+    pace = await request.query(queries.pace)
     return Funnel(
-        cases=[Count(**row) for row in await request.query(store.case_counts)],
-        referrals=[Count(**row) for row in await request.query(store.referral_counts)],
+        cases=[Count(**row) for row in await request.query(queries.case_counts)],
+        referrals=[Count(**row) for row in await request.query(queries.referral_counts)],
         median_days={step: _days(lasted) for step, lasted in pace.items() if step not in _COUNTED},
         **{name: pace[name] for name in _COUNTED},
     )

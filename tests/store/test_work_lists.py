@@ -13,7 +13,7 @@ from services.evaluation.app import SERVICE as EVALUATION
 from services.kernel.clock import VirtualClock
 from services.kernel.decider.service import Service, StreamChange
 from services.referral.app import SERVICE as REFERRAL
-from services.referral.domain_states import Case
+from services.referral.domain.states import Case
 from tests import examples_agreement as agreement
 from tests import examples_evaluation as evaluation
 from tests import examples_referral as referral

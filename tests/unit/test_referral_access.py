@@ -7,8 +7,8 @@ import pytest
 
 from services.kernel.decider.decision import Actor, ReadRequest
 from services.kernel.errors import ConsentUnknown
-from services.referral.domain_access import FULL, SHARED, STATUS, allows, visible
-from services.referral.domain_commands import (
+from services.referral.domain.access import FULL, SHARED, STATUS, authorize, visible
+from services.referral.domain.commands import (
     AcceptReferral,
     CloseCase,
     Command,
@@ -16,8 +16,8 @@ from services.referral.domain_commands import (
     DeclineReferral,
     SeeReferral,
 )
-from services.referral.domain_states import Custody, Lost, Referral
-from services.referral.domain_views import case_view
+from services.referral.domain.states import Custody, Lost, Referral
+from services.referral.views import case_view
 from tests.examples_referral import (
     CASEWORKER,
     COORDINATOR,
@@ -31,6 +31,7 @@ from tests.examples_referral import (
     TENANT,
     a_case,
     a_consent,
+    a_context,
     a_draft,
     a_recalled,
     a_sent,
@@ -39,9 +40,8 @@ from tests.examples_referral import (
     an_awaiting,
     an_offer,
     consent_of,
-    given,
+    referral_commands,
     referrals,
-    steps,
     to_assess,
     to_draft,
     to_note_views,
@@ -49,7 +49,11 @@ from tests.examples_referral import (
 )
 
 STRANGER = UUID(int=0x57)
-LOOK = ReadRequest((STATUS,))
+
+
+READ = ReadRequest((STATUS,))
+
+
 TEXTS: dict[str, Any] = {
     **PRIVATE,
     "first_name": "Frida",
@@ -62,6 +66,7 @@ TEXTS: dict[str, Any] = {
     f"need:{REFERRAL}": "a steady adult",
     f"aim:{REFERRAL}": "a friend to play with",
 }
+
 
 OTHERS = [
     Actor(STRANGER, "caseworker", TENANT, department_id=STRANGER),
@@ -79,79 +84,80 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("actor", OTHERS, ids=lambda actor: f"{actor.role}")
-def test_who_has_no_part_in_a_case_is_refused(actor: Actor) -> None:
-    """A role alone opens nothing: neither a look nor a step."""
-    asked: list[Command | ReadRequest] = [
-        LOOK, to_open_case(), to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"), *steps(),
+def test_an_actor_without_a_part_in_the_case_is_refused(actor: Actor) -> None:
+    """A role alone opens nothing: neither reading nor a command."""
+    triggers: list[Command | ReadRequest] = [
+        READ, to_open_case(), to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"),
+        *referral_commands(),
     ]  # fmt: skip
 
     for referral in referrals():
         case = a_case(referral, consent_of(referral))
-        assert [one for one in asked if allows(case, one, given(actor=actor))] == []
+        assert [one for one in triggers if authorize(case, one, a_context(actor=actor))] == []
 
 
 def test_a_caseworker_works_on_the_cases_of_the_department() -> None:
     """What is the municipality's to do, its caseworker may do; the organisation's answer not."""
     case = a_case(a_sent(), a_consent())
-    asked = [to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"), *steps()]
+    triggers = [to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"), *referral_commands()]
 
-    may = [type(one).__name__ for one in asked if allows(case, one, given())]
+    may = [type(one).__name__ for one in triggers if authorize(case, one, a_context())]
 
     assert may == [
         "NoteViews", "AssessEligibility", "DraftReferral", "CloseCase", "AwaitConsent", "SendReferral",
         "RecallReferral",
     ]  # fmt: skip
-    assert allows(None, to_open_case(), given())
-    assert allows(case, ReadRequest(tuple(FULL)), given())
+    assert authorize(None, to_open_case(), a_context())
+    assert authorize(case, ReadRequest(tuple(FULL)), a_context())
 
 
-def test_nothing_may_be_asked_of_what_is_no_case() -> None:
-    """An offer, or nothing at all, is nobody's case."""
-    assert not allows(None, LOOK, given())
-    assert not allows(an_offer(), LOOK, given())
-    assert not allows(None, to_note_views(), given())
+def test_only_a_case_can_be_read_or_changed() -> None:
+    """An offer, or nothing at all, is no case."""
+    assert not authorize(None, READ, a_context())
+    assert not authorize(an_offer(), READ, a_context())
+    assert not authorize(None, to_note_views(), a_context())
 
 
 @pytest.mark.req("K3")
 @pytest.mark.parametrize("referral", referrals(), ids=lambda referral: str(referral.__struct_config__.tag))
 def test_a_coordinator_sees_a_referral_only_while_it_is_shared(referral: Referral) -> None:
     """Never before it is sent, never after it is over, never without a valid consent."""
-    here = given(actor=COORDINATOR)
+    here = a_context(actor=COORDINATOR)
     shared = str(referral.__struct_config__.tag) in SHARED
 
-    assert allows(a_case(referral, a_consent()), LOOK, here) == shared
-    assert allows(a_case(referral, a_consent()), SeeReferral(REFERRAL), here) == shared
-    assert allows(a_case(referral, a_consent()), AcceptReferral(REFERRAL), here) == shared
+    assert authorize(a_case(referral, a_consent()), READ, here) == shared
+    assert authorize(a_case(referral, a_consent()), SeeReferral(REFERRAL), here) == shared
+    assert authorize(a_case(referral, a_consent()), AcceptReferral(REFERRAL), here) == shared
     for consent in (None, Lost("withdrawn"), a_consent(until=NOW)):
-        assert not allows(a_case(referral, consent), LOOK, here)
-        assert not allows(a_case(referral, consent), AcceptReferral(REFERRAL), here)
+        assert not authorize(a_case(referral, consent), READ, here)
+        assert not authorize(a_case(referral, consent), AcceptReferral(REFERRAL), here)
 
 
 @pytest.mark.req("K3")
-def test_a_coordinator_waits_while_consents_are_not_known_for_sure() -> None:
+def test_a_coordinator_waits_while_consents_are_not_fresh() -> None:
     """The gate fails closed, and says that it may open again."""
-    blind = given(actor=COORDINATOR, consents_fresh=False)
+    blind = a_context(actor=COORDINATOR, consents_fresh=False)
     case = a_case(a_sent(), a_consent())
 
-    for asked in (LOOK, SeeReferral(REFERRAL), AcceptReferral(REFERRAL)):
+    for trigger in (READ, SeeReferral(REFERRAL), AcceptReferral(REFERRAL)):
         with pytest.raises(ConsentUnknown):
-            allows(case, asked, blind)
-    assert not allows(a_case(a_draft()), LOOK, blind)
+            authorize(case, trigger, blind)
+    assert not authorize(a_case(a_draft()), READ, blind)
 
 
-def test_an_organisation_can_always_go_and_delete() -> None:
-    """Exits show nothing, so no gate stands before them."""
-    blind = given(actor=COORDINATOR, consents_fresh=False)
+def test_an_organisation_can_always_decline_and_confirm_a_deletion() -> None:
+    """Exits show nothing, so no consent is required."""
+    blind = a_context(actor=COORDINATOR, consents_fresh=False)
 
-    assert allows(a_case(a_sent()), DeclineReferral(REFERRAL, "no_places"), blind)
-    assert allows(a_case(a_withdrawn()), ConfirmDeletion(REFERRAL), blind)
-    assert allows(a_case(a_recalled()), ConfirmDeletion(REFERRAL), blind)
+    assert authorize(a_case(a_sent()), DeclineReferral(REFERRAL, "no_places"), blind)
+    assert authorize(a_case(a_withdrawn()), ConfirmDeletion(REFERRAL), blind)
+    assert authorize(a_case(a_recalled()), ConfirmDeletion(REFERRAL), blind)
 
 
 @pytest.mark.req("K3")
-def test_a_coordinator_is_told_what_was_consented_to_and_no_more() -> None:
+def test_a_coordinator_sees_what_was_consented_to_and_no_more() -> None:
     """Name, age band, need and goals when it is sent; how the parents are reached once it is accepted."""
-    here = given(actor=COORDINATOR)
+    here = a_context(actor=COORDINATOR)
 
     sent = case_view(a_case(a_sent(), a_consent()), here, 7, TEXTS)
     accepted = case_view(a_case(an_accepted(), a_consent()), here, 8, TEXTS)
@@ -167,45 +173,45 @@ def test_a_coordinator_is_told_what_was_consented_to_and_no_more() -> None:
 
 
 @pytest.mark.req("K3")
-def test_an_organisation_does_not_see_what_others_were_asked() -> None:
+def test_an_organisation_does_not_see_the_referrals_of_others() -> None:
     """Of a case with several referrals each organisation sees its own."""
     other = UUID(int=0x0DD)
     case = a_case(a_sent(), a_consent(), referrals={REFERRAL: a_sent(), other: an_awaiting()})
 
-    seen = case_view(case, given(actor=COORDINATOR), 7, TEXTS)
+    seen = case_view(case, a_context(actor=COORDINATOR), 7, TEXTS)
 
     assert [referral.referral_id for referral in seen.referrals] == [REFERRAL]
 
 
 def test_a_guardian_sees_the_own_child_but_not_what_it_said_alone() -> None:
-    """Parents read what is written about the child; the child's own words stay with whom it told them."""
+    """Parents read what is written about the child; the child's own words stay with the caseworker."""
     case = a_case(a_sent(), a_consent())
 
-    seen = case_view(case, given(actor=GUARDIAN), 7, TEXTS)
+    seen = case_view(case, a_context(actor=GUARDIAN), 7, TEXTS)
 
-    assert allows(case, LOOK, given(actor=GUARDIAN))
+    assert authorize(case, READ, a_context(actor=GUARDIAN))
     assert seen.facts.judgement == "she is shy"
     assert seen.facts.child_view is None
-    assert not allows(case, ReadRequest(("child_view",)), given(actor=GUARDIAN))
-    assert not allows(a_case(custody=Custody((FATHER,), None)), LOOK, given(actor=GUARDIAN))
-    assert not allows(a_case(custody=None), LOOK, given(actor=GUARDIAN))
+    assert not authorize(case, ReadRequest(("child_view",)), a_context(actor=GUARDIAN))
+    assert not authorize(a_case(custody=Custody((FATHER,), None)), READ, a_context(actor=GUARDIAN))
+    assert not authorize(a_case(custody=None), READ, a_context(actor=GUARDIAN))
 
 
 def test_a_young_person_sees_the_own_case_but_not_what_the_family_said() -> None:
-    """Whoever decides too also reads too."""
+    """A young person who decides may also read."""
     young = Actor(UUID(int=0x15), "young_person", TENANT)
     case = a_case(custody=Custody((MOTHER,), young.id))
 
-    seen = case_view(case, given(actor=young), 7, TEXTS)
+    seen = case_view(case, a_context(actor=young), 7, TEXTS)
 
-    assert allows(case, LOOK, given(actor=young))
+    assert authorize(case, READ, a_context(actor=young))
     assert seen.facts.child_view is not None
     assert (seen.facts.family_view, seen.facts.contact) == (None, None)
 
 
 def test_a_caseworker_sees_the_whole_case() -> None:
     """Names, views, judgement, reasons and every referral with its need."""
-    seen = case_view(a_case(a_sent(), a_consent()), given(actor=CASEWORKER), 7, TEXTS)
+    seen = case_view(a_case(a_sent(), a_consent()), a_context(actor=CASEWORKER), 7, TEXTS)
 
     assert seen.facts.family_name == "Vestergaard"
     assert seen.facts.child_view is not None

@@ -8,14 +8,15 @@ from hypothesis import given as each
 from hypothesis import strategies as st
 
 from contracts.event import Event
-from services.referral.domain import also, decide
-from services.referral.domain_states import Case, Referral, State
+from services.referral.domain.lifecycle import decide, related_streams
+from services.referral.domain.states import Case, Referral, State
 from tests.examples_referral import (
     CASE,
     OFFER,
     ORGANISATION,
     REFERRAL,
     a_case,
+    a_context,
     adopted,
     an_offer,
     an_organisation,
@@ -23,7 +24,6 @@ from tests.examples_referral import (
     consent_of,
     custody_recorded,
     ended,
-    given,
     granted,
     in_force,
     joined,
@@ -72,7 +72,7 @@ def stories(draw: st.DrawFn) -> tuple[list[Heard], list[Heard]]:
 def test_the_order_of_the_topics_leaves_no_trace(
     story: tuple[list[Heard], list[Heard]], referral: Referral, *, opened: bool
 ) -> None:
-    """Consent, agreement and directory are heard in any interleaving: state and places end the same."""
+    """Consent, agreement and directory are consumed in any interleaving: state and places end the same."""
     one, other = story
 
     assert _told(one, referral, opened=opened) == _told(other, referral, opened=opened)
@@ -84,8 +84,8 @@ def _told(story: Sequence[Heard], referral: Referral, *, opened: bool) -> World:
         world[CASE] = a_case(referral, consent_of(referral))
     for stream_id, event in story:
         state = world.get(stream_id)
-        others = {other: world.get(other) for other in also(state, event)}
-        decision = decide(state, event, given(stream_id=stream_id, others=others))
+        others = {other: world.get(other) for other in related_streams(state, event)}
+        decision = decide(state, event, a_context(stream_id=stream_id, others=others))
         world[stream_id] = decision.state
         for other_id, other in decision.others.items():
             world[other_id] = other.state

@@ -1,8 +1,15 @@
-"""The silence ladder: who is told when a day comes near and passes, as timers; pure."""
+"""Escalation ladder: the steps around a day on which something is due, as timers; pure.
 
+Each step is a name and a moment: a reminder before the day, the day itself, the stand-in, the leader, and
+the automatic end of the wait. A service leaves out the steps that it has no use for.
+"""
+
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from contracts.model_parts import Ladder
 from services.kernel.decider.decision import Timer, TimerFired
@@ -14,25 +21,63 @@ STAND_IN: Final = "stand_in"
 LEADER: Final = "leader"
 AUTOMATIC: Final = "automatic"
 
+Steps: TypeAlias = tuple[tuple[str, datetime], ...]
+"""The steps of one ladder in the order of their moments, each with its name."""
+
 _ONE_DAY: Final = timedelta(days=1)
+_NO_STEPS: Final[frozenset[str]] = frozenset()
+
+
+class DueStep(Struct, frozen=True):
+    """The step that a fired timer stands for, its moment, and the moment of the step after it."""
+
+    name: str
+    at: datetime
+    following: datetime | None
 
 
 @lru_cache(maxsize=4096)
-def escalation_steps(calendar: Calendar, ladder: Ladder, due_on: date) -> tuple[tuple[str, datetime], ...]:
-    """Return each rung and its moment around a day, or around the next working day."""
+def escalation_steps(
+    calendar: Calendar, ladder: Ladder, due_on: date, without: Collection[str] = _NO_STEPS
+) -> Steps:
+    """Return each step and its moment around a day, or around the next working day.
+
+    `without` names the steps that are left out; it must be hashable.
+    """
     day = calendar.after(due_on - _ONE_DAY, 1)
-    rungs = (
+    days = (
         (REMINDER, -ladder.reminder_before),
         (DUE, 0),
         (STAND_IN, ladder.stand_in_after),
         (LEADER, ladder.leader_after),
         (AUTOMATIC, ladder.move_after),
     )
-    return tuple((rung, calendar.morning(calendar.after(day, days))) for rung, days in rungs)
+    return steps_on(
+        calendar, *((name, calendar.after(day, count)) for name, count in days if name not in without)
+    )
+
+
+def steps_on(calendar: Calendar, *days: tuple[str, date]) -> Steps:
+    """Return steps on days of their own, each at the hour at which a day's work falls due."""
+    return tuple((name, calendar.morning(day)) for name, day in days)
+
+
+def next_step_at(steps: Steps, now: datetime) -> datetime | None:
+    """Return the moment of the first step after `now`; None where all have passed."""
+    return next((at for _, at in steps if at > now), None)
+
+
+def due_step(steps: Steps, due_at: datetime) -> DueStep | None:
+    """Return the last step that is not later than a moment; None where the moment is before the first."""
+    passed = [(name, at) for name, at in steps if at <= due_at]
+    if not passed:
+        return None
+    name, at = passed[-1]
+    return DueStep(name, at, steps[len(passed)][1] if len(passed) < len(steps) else None)
 
 
 def timer_changes(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[Timer, ...]:
-    """Return what is to be set and taken back; what stays as it was may have fired and is left alone."""
+    """Return the timers to set and to cancel; an unchanged timer may have fired and is left alone."""
     kept = {(timer.kind, timer.ref) for timer in after}
     gone = tuple(
         Timer(timer.kind, timer.ref, None) for timer in before if (timer.kind, timer.ref) not in kept
@@ -41,7 +86,7 @@ def timer_changes(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[
 
 
 def is_current(fired: TimerFired, timers: tuple[Timer, ...]) -> bool:
-    """Return whether a state waits for this timer, and not for a later one that has replaced it."""
+    """Return whether a fired timer is one that the state has set, and not one replaced by a later time."""
     return any(
         (timer.kind, timer.ref) == (fired.kind, fired.ref)
         and timer.due_at is not None

@@ -1,6 +1,6 @@
--- What the lists and figures of cases and referrals are read from. The truth is the document in `streams`.
+-- Projections of cases and referrals for lists and figures. The system of record is the document in `streams`.
 
-alter table streams add constraint streams_hold_what_referral_knows
+alter table streams add constraint streams_kind_is_a_state
   check (kind in ('expected', 'case', 'offer', 'organisation', 'municipality'));
 
 create table cases (
@@ -12,12 +12,12 @@ create table cases (
   opened_at timestamptz not null,
   constraint cases_pk primary key (case_id),
   constraint cases_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
-  constraint cases_stand_somewhere
+  constraint cases_status_is_listed
     check (status in ('opened', 'views_noted', 'eligible', 'not_eligible', 'closed')),
   constraint cases_close_with_a_reason check ((status = 'closed') = (reason <> ''))
 );
 
--- A department's list, newest case first, page by page; the figures of a municipality by its beginning.
+-- A department's list, newest case first, read in parts; its first column also serves the figures of a municipality.
 create index cases_by_department on cases (tenant, department_id, case_id desc);
 
 create table referrals (
@@ -42,17 +42,17 @@ create table referrals (
   deleted_at timestamptz,
   constraint referrals_pk primary key (referral_id),
   constraint referrals_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
-  constraint referrals_stand_somewhere check (status in (
+  constraint referrals_status_is_a_state check (status in (
     'drafted', 'awaiting_consent', 'ready', 'sent', 'seen', 'accepted', 'under_way',
     'closed', 'declined', 'recalled', 'withdrawn', 'expired')),
   constraint referrals_end_with_a_reason check (
     (status in ('closed', 'declined', 'recalled', 'withdrawn', 'expired')) = (reason <> ''))
 ) with (fillfactor = 70);
 
--- The indexes hold nothing that changes on a referral's way, so that each step rewrites its row in place.
+-- No index holds a column that a step changes, so that each step is a heap-only update of its row.
 
 -- The referrals beside each case of a department's list.
 create index referrals_of_a_case on referrals (case_id, referral_id);
 
--- An organisation's inbox, page by page; the figures of a municipality by its beginning.
+-- An organisation's inbox, read in parts; its first column also serves the figures of a municipality.
 create index referrals_by_organisation on referrals (tenant, organisation_id, referral_id);

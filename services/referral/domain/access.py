@@ -1,4 +1,4 @@
-"""Who may see and do what in a case; refused is the default."""
+"""Access rules: which actor may see and do what in a case, and the consent gate; refusal is the default."""
 
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -6,8 +6,7 @@ from uuid import UUID
 from contracts.model_parts import by_code
 from services.kernel.decider.decision import Actor, Context, ReadRequest
 from services.kernel.errors import ConsentUnknown
-from services.referral.domain_commands import (
-    AcceptReferral,
+from services.referral.domain.commands import (
     AssessEligibility,
     AwaitConsent,
     CloseCase,
@@ -18,11 +17,20 @@ from services.referral.domain_commands import (
     NoteViews,
     OpenCase,
     RecallReferral,
-    SeeReferral,
     SendReferral,
 )
-from services.referral.domain_states import Accepted, Case, Referral, Shared, State, UnderWay
-from services.referral.domain_turn import Turn
+from services.referral.domain.refusals import ConsentMissing
+from services.referral.domain.states import (
+    Accepted,
+    AwaitingConsent,
+    Case,
+    Granted,
+    Ready,
+    Referral,
+    Shared,
+    State,
+    UnderWay,
+)
 
 STATUS: Final = "status"
 """Ids, statuses and deadlines; nothing personal."""
@@ -34,35 +42,62 @@ FULL: Final = frozenset({
 """Every part of a case that is sealed."""
 
 SHARED: Final = frozenset({"sent", "seen", "accepted", "under_way"})
-"""The statuses in which an organisation may know of a referral, while a consent covers it."""
+"""The statuses in which an organisation may read a referral, while a consent covers it."""
 
-# A child may speak without its parents (barnets lov § 5): its words are not theirs to read, nor theirs its.
+# A child may speak without its parents (barnets lov § 5): neither reads the words of the other.
 GUARDIANS: Final = FULL - {"child_view"}
 YOUNG_PERSONS: Final = FULL - {"family_view", "contact"}
 
 _Caseworkers: TypeAlias = (
     NoteViews | AssessEligibility | DraftReferral | AwaitConsent | SendReferral | RecallReferral | CloseCase
 )
-_Coordinators: TypeAlias = SeeReferral | AcceptReferral | DeclineReferral | ConfirmDeletion
+_Gated: TypeAlias = AwaitingConsent | Ready | Shared
 
 
-def allows(state: State | None, command: Command | ReadRequest, context: Context) -> bool:
-    """Return whether the actor may take a step, or look at parts of a case.
+def authorize(state: State | None, trigger: Command | ReadRequest, context: Context) -> bool:
+    """Return whether the actor may give a command, or read parts of a case.
 
-    Raises `ConsentUnknown` where a coordinator might be let in and the gate cannot be trusted.
+    Raises `ConsentUnknown` where a coordinator may have access and the consents on record are not fresh.
     """
     actor = context.actor
-    if isinstance(command, OpenCase):
-        return actor.role == "caseworker" and actor.department_id == command.department_id
+    if isinstance(trigger, OpenCase):
+        return actor.role == "caseworker" and actor.department_id == trigger.department_id
     if not isinstance(state, Case):
         return False
-    if isinstance(command, ReadRequest):
-        return set(command.what) <= visible(state, context)
-    return _may_step(state, command, context)
+    if isinstance(trigger, ReadRequest):
+        return set(trigger.what) <= visible(state, context)
+    if isinstance(trigger, _Caseworkers):
+        return _is_caseworker(state, actor)
+    referral = state.referrals.get(trigger.referral_id)
+    if referral is None or not _is_coordinator(referral, actor):
+        return False
+    # an organisation may always decline and confirm a deletion, which shows it nothing
+    exits = isinstance(trigger, DeclineReferral | ConfirmDeletion)
+    return exits or _is_shared(state, trigger.referral_id, referral, context)
+
+
+def consent_covers(case: Case, referral_id: UUID, referral: _Gated, context: Context) -> bool:
+    """Return whether a valid consent names this organisation, this purpose and all of these facts."""
+    consent = case.consents.get(referral_id)
+    return (
+        isinstance(consent, Granted)
+        and context.now < consent.until
+        and consent.organisation_id == referral.plan.organisation_id
+        and consent.scope.purpose == referral.scope.purpose
+        and set(referral.scope.facts) <= set(consent.scope.facts)
+    )
+
+
+def require_consent(case: Case, referral_id: UUID, referral: _Gated, context: Context) -> None:
+    """Raise `ConsentUnknown` where the consents are not fresh, `ConsentMissing` where none covers it."""
+    if not context.consents_fresh:
+        raise ConsentUnknown
+    if not consent_covers(case, referral_id, referral, context):
+        raise ConsentMissing
 
 
 def visible(case: Case, context: Context) -> frozenset[str]:
-    """Return which parts of a case the actor may see; with nothing to see not even its status."""
+    """Return which parts of a case the actor may see; where there are none, not even its status."""
     actor = context.actor
     match actor.role:
         case "caseworker" if _is_caseworker(case, actor):
@@ -98,17 +133,6 @@ def shared_facts(case: Case, referral_id: UUID, context: Context) -> frozenset[s
     return frozenset(fact.code for fact in found if fact and fact.shown_from in reached)
 
 
-def _may_step(case: Case, command: _Caseworkers | _Coordinators, context: Context) -> bool:
-    if isinstance(command, _Caseworkers):
-        return _is_caseworker(case, context.actor)
-    referral = case.referrals.get(command.referral_id)
-    if referral is None or not _is_coordinator(referral, context.actor):
-        return False
-    # an organisation can always go and delete, which shows it nothing; what it does else, the gate guards
-    exits = isinstance(command, DeclineReferral | ConfirmDeletion)
-    return exits or _is_shared(case, command.referral_id, referral, context)
-
-
 def _is_caseworker(case: Case, actor: Actor) -> bool:
     return actor.role == "caseworker" and actor.department_id == case.department_id
 
@@ -122,4 +146,4 @@ def _is_shared(case: Case, referral_id: UUID, referral: Referral, context: Conte
         return False
     if not context.consents_fresh:
         raise ConsentUnknown
-    return Turn(case, referral_id, context).covers(referral)
+    return consent_covers(case, referral_id, referral, context)

@@ -1,15 +1,15 @@
-"""The case itself: opened, its views noted, its eligibility judged, a referral drafted, and closed."""
+"""Steps of a case: opening, views, eligibility, drafting a referral, closing."""
 
 from typing import Final
 
 from msgspec.structs import replace
 
-from contracts import referral as told
+from contracts import referral as events
 from contracts.model import CollaborationModel
 from services.kernel.decider.decision import Context, Decision, PrivateValue
 from services.kernel.errors import InvalidTransition
-from services.referral import domain_refusals as no
-from services.referral.domain_commands import (
+from services.referral.domain import refusals
+from services.referral.domain.commands import (
     AssessEligibility,
     CloseCase,
     DraftReferral,
@@ -17,8 +17,8 @@ from services.referral.domain_commands import (
     OpenCase,
     View,
 )
-from services.referral.domain_eligibility import age_of, known, offer_covers, weigh
-from services.referral.domain_states import (
+from services.referral.domain.eligibility import age_of, evaluate_criteria, offer_covers, require_code
+from services.referral.domain.states import (
     Case,
     Drafted,
     Eligibility,
@@ -29,25 +29,22 @@ from services.referral.domain_states import (
     Open,
     Organisation,
     Plan,
-    State,
     Views,
 )
+from services.referral.domain.transition import DocumentTransition
 
 HEARD: Final = "heard"
 DECLINED: Final = "declined"
 NOT_HEARD: Final = "not_heard"
 
 
-def open_case(state: State | None, command: OpenCase, context: Context) -> Decision:
-    """Begin under the model that the municipality follows, with what was heard of the case before."""
-    if isinstance(state, Case) and state.child_id == command.child_id and not state.ending:
-        return Decision(state)
-    if state is not None and not isinstance(state, Expected):
-        raise no.CaseExists
+def open_case(transition: DocumentTransition, before: Expected | None, command: OpenCase) -> Decision:
+    """Open under the model that the municipality follows, with the consents that are on record already."""
+    context = transition.context
     followed = context.others.get(command.municipality_id)
     if not isinstance(followed, Municipality) or _ref(followed) not in context.models:
-        raise no.ModelMissing
-    early = state or Expected()
+        raise refusals.ModelMissing
+    expected = before or Expected()
     case = Case(
         child_id=command.child_id,
         department_id=command.department_id,
@@ -55,10 +52,10 @@ def open_case(state: State | None, command: OpenCase, context: Context) -> Decis
         model=followed.model,
         model_version=followed.model_version,
         opened_at=context.now,
-        consents=early.consents,
-        custody=early.custody,
+        consents=expected.consents,
+        custody=expected.custody,
     )
-    opened = told.CaseOpened(
+    opened = events.CaseOpened(
         department_id=case.department_id,
         caseworker_id=case.caseworker_id,
         model=case.model,
@@ -67,18 +64,26 @@ def open_case(state: State | None, command: OpenCase, context: Context) -> Decis
     return Decision(case, (opened,), private_values=_about_child(command, context))
 
 
-def note_views(case: Case, command: NoteViews, context: Context) -> Decision:
+def open_again(_transition: DocumentTransition, case: Case, command: OpenCase) -> Decision:
+    """Change nothing where the case is open for the same child; refuse it otherwise."""
+    if case.child_id == command.child_id and not case.ending:
+        return Decision(case)
+    raise refusals.CaseExists
+
+
+def note_views(transition: DocumentTransition, case: Case, command: NoteViews) -> Decision:
     """Keep how child and family see it; a party that was not heard needs a reason (Holbæk's principle 1)."""
-    _must_be_open(case)
+    _require_open(case)
+    context = transition.context
     for view in (command.child, command.family):
         if view.answer not in {HEARD, DECLINED, NOT_HEARD}:
-            raise no.CodeUnknown(view.answer)
+            raise refusals.CodeUnknown(view.answer)
         if (view.answer == HEARD and not view.view) or (view.answer == NOT_HEARD and not view.why):
-            raise no.ViewMissing
+            raise refusals.ViewMissing
     views = Views(command.child.answer, command.family.answer, context.now)
     return Decision(
         replace(case, views=views),
-        (told.ViewsNoted(child=views.child, family=views.family),),
+        (events.ViewsNoted(child=views.child, family=views.family),),
         private_values=(
             PrivateValue(case.child_id, "child_view", _words(command.child)),
             PrivateValue(context.stream_id, "family_view", _words(command.family)),
@@ -86,13 +91,13 @@ def note_views(case: Case, command: NoteViews, context: Context) -> Decision:
     )
 
 
-def assess(case: Case, command: AssessEligibility, context: Context) -> Decision:
+def assess(transition: DocumentTransition, case: Case, command: AssessEligibility) -> Decision:
     """Judge by the model's criteria, a reason for each yes and no; where the need is grave, keep no words."""
-    _must_be_open(case)
-    model = context.models[case.ref]
-    eligible, statutory_channel, reasons = weigh(model, command, context)
+    _require_open(case)
+    context, model = transition.context, transition.model_of(case)
+    eligible, statutory_channel, reasons = evaluate_criteria(model, command, context)
     if eligible and not command.judgement:
-        raise no.JudgementMissing
+        raise refusals.JudgementMissing
     eligibility = Eligibility(
         eligible=eligible,
         statutory_channel=statutory_channel,
@@ -105,7 +110,7 @@ def assess(case: Case, command: AssessEligibility, context: Context) -> Decision
     words = "" if statutory_channel else command.judgement
     return Decision(
         replace(case, eligibility=eligibility),
-        (told.EligibilityAssessed(eligible=eligible, reasons=reasons),),
+        (events.EligibilityAssessed(eligible=eligible, reasons=reasons),),
         private_values=(
             PrivateValue(case.child_id, "judgement", words),
             PrivateValue(case.child_id, "conditions", command.conditions),
@@ -114,28 +119,29 @@ def assess(case: Case, command: AssessEligibility, context: Context) -> Decision
     )
 
 
-def draft(case: Case, command: DraftReferral, context: Context) -> Decision:
+def draft(transition: DocumentTransition, case: Case, command: DraftReferral) -> Decision:
     """Choose an offer, once the family's view is on record and while public help goes on."""
-    _must_be_open(case)
+    _require_open(case)
     if command.referral_id in case.referrals:
         return Decision(case)
-    model = context.models[case.ref]
-    eligibility = _must_be_eligible(case)
-    _must_be_sound(command, model)
-    _must_take_part(command, context)
-    _must_cover(command, eligibility, model, context)
+    context, model = transition.context, transition.model_of(case)
+    eligibility = _require_eligible(case)
+    _require_complete(command, model)
+    _require_offer(command, context)
+    _require_match(command, eligibility, model, context)
     plan = Plan(command.organisation_id, command.offer_id, command.purposes, command.public_help)
-    drafted = told.ReferralDrafted(
+    drafted = events.ReferralDrafted(
         referral_id=command.referral_id,
         organisation_id=plan.organisation_id,
         offer_id=plan.offer_id,
         purposes=plan.purposes,
         public_help=tuple(
-            told.PublicHelp(kind=help_.kind, department_id=help_.department_id) for help_ in plan.public_help
+            events.PublicHelp(kind=help_.kind, department_id=help_.department_id)
+            for help_ in plan.public_help
         ),
     )
     return Decision(
-        case.with_referral(command.referral_id, Drafted(plan=plan)),
+        replace(case, referrals={**case.referrals, command.referral_id: Drafted(plan=plan)}),
         (drafted,),
         private_values=(
             PrivateValue(case.child_id, f"need:{command.referral_id}", command.need),
@@ -144,16 +150,16 @@ def draft(case: Case, command: DraftReferral, context: Context) -> Decision:
     )
 
 
-def close(case: Case, command: CloseCase, context: Context) -> Decision:
-    """Follow the case no longer; deletions that are still owed are chased on."""
+def close(transition: DocumentTransition, case: Case, command: CloseCase) -> Decision:
+    """Follow the case no longer; reminders of unconfirmed deletions go on."""
     if case.ending:
         return Decision(case)
-    known(command.reason, context.models[case.ref].end_reasons)
+    require_code(command.reason, transition.model_of(case).end_reasons)
     if any(isinstance(referral, Open) for referral in case.referrals.values()):
-        raise no.StillOpen
+        raise refusals.StillOpen
     return Decision(
-        replace(case, ending=Ending(command.reason, context.now)),
-        (told.CaseClosed(reason=command.reason),),
+        replace(case, ending=Ending(command.reason, transition.context.now)),
+        (events.CaseClosed(reason=command.reason),),
     )
 
 
@@ -163,62 +169,62 @@ def _ref(followed: Municipality) -> str:
 
 def _about_child(command: OpenCase, context: Context) -> tuple[PrivateValue, ...]:
     child = command.child
-    seals = (
+    values = (
         PrivateValue(command.child_id, "first_name", child.first_name),
         PrivateValue(command.child_id, "family_name", child.family_name),
         PrivateValue(command.child_id, "born", child.born.isoformat()),
         PrivateValue(command.child_id, "residence", child.residence),
         PrivateValue(command.child_id, "practical", child.practical),
-        # how the guardians are reached and spoken to is theirs as much as the child's
+        # contact and language belong to the guardians as much as to the child
         PrivateValue(context.stream_id, "contact", child.contact),
         PrivateValue(context.stream_id, "language", child.language),
     )
-    return tuple(seal for seal in seals if seal.value)
+    return tuple(one for one in values if one.value)
 
 
 def _words(view: View) -> dict[str, str]:
     return {"view": view.view, "proposals": view.proposals, "why": view.why}
 
 
-def _must_be_open(case: Case) -> None:
+def _require_open(case: Case) -> None:
     if case.ending:
         raise InvalidTransition("closed")
 
 
-def _must_be_eligible(case: Case) -> Eligibility:
+def _require_eligible(case: Case) -> Eligibility:
     if case.views is None:
-        raise no.ViewsMissing
+        raise refusals.ViewsMissing
     if case.eligibility is None:
-        raise no.EligibilityMissing
+        raise refusals.EligibilityMissing
     if not case.eligibility.eligible:
-        raise no.NotEligible(" ".join(case.eligibility.reasons))
+        raise refusals.NotEligible(" ".join(case.eligibility.reasons))
     return case.eligibility
 
 
-def _must_be_sound(command: DraftReferral, model: CollaborationModel) -> None:
+def _require_complete(command: DraftReferral, model: CollaborationModel) -> None:
     if not command.public_help:
-        raise no.PublicHelpMissing
+        raise refusals.PublicHelpMissing
     if not command.purposes:
-        raise no.PurposeMissing
+        raise refusals.PurposeMissing
     for purpose in command.purposes:
-        known(purpose, model.purposes)
+        require_code(purpose, model.purposes)
     for help_ in command.public_help:
-        known(help_.kind, model.public_help)
+        require_code(help_.kind, model.public_help)
 
 
-def _must_take_part(command: DraftReferral, context: Context) -> None:
+def _require_offer(command: DraftReferral, context: Context) -> None:
     offer = context.others.get(command.offer_id)
     if not isinstance(offer, Offer) or offer.organisation_id != command.organisation_id:
-        raise no.OfferUnknown
+        raise refusals.OfferUnknown
     organisation = context.others.get(command.organisation_id)
     if not isinstance(organisation, Organisation) or not organisation.joined:
-        raise no.OrganisationNotJoined
+        raise refusals.OrganisationNotJoined
 
 
-def _must_cover(
+def _require_match(
     command: DraftReferral, eligibility: Eligibility, model: CollaborationModel, context: Context
 ) -> None:
     offer = context.others[command.offer_id]
     mismatch = offer_covers(offer, eligibility.theme, age_of(context, model), context.tenant)
     if mismatch:
-        raise no.OfferMismatch(mismatch)
+        raise refusals.OfferMismatch(mismatch)

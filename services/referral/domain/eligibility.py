@@ -1,4 +1,4 @@
-"""Who is in the target group: the model's criteria for and against, held against one case."""
+"""Eligibility: the model's criteria for and against, applied to one case; pure."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -8,15 +8,15 @@ from contracts.model import CollaborationModel
 from contracts.model_parts import Criterion, Word, by_code
 from services.kernel.decider.decision import Context
 from services.kernel.decider.working_days import calendar_of
-from services.referral.domain_commands import AssessEligibility
-from services.referral.domain_refusals import AnswerMissing, ChildErased, CodeUnknown, OfferUnknown
-from services.referral.domain_states import Offer
+from services.referral.domain.commands import AssessEligibility
+from services.referral.domain.refusals import AnswerMissing, ChildErased, CodeUnknown, OfferUnknown
+from services.referral.domain.states import Offer
 
-# What an organisation is told of a child's age: wide enough to prepare, too wide to find the child by.
+# How an organisation sees a child's age: wide enough to prepare, too wide to find the child by.
 _BANDS: Final = ((0, 2), (3, 5), (6, 9), (10, 12), (13, 15), (16, 17))
 
 
-def weigh(
+def evaluate_criteria(
     model: CollaborationModel, command: AssessEligibility, context: Context
 ) -> tuple[bool, bool, tuple[str, ...]]:
     """Return whether the case is eligible, whether it belongs in the statutory channel, and every reason.
@@ -24,7 +24,7 @@ def weigh(
     The reasons are the model's own, in its order. A criterion that only an offer can decide is left out
     while no offer is chosen and the professional has not answered it.
     """
-    _must_be_words(model, command)
+    _require_codes(model, command)
     eligible, statutory_channel = True, False
     reasons: list[str] = []
     for criterion in model.eligibility:
@@ -47,34 +47,34 @@ def offer_covers(offer: Offer, theme: str, age: int, tenant: str) -> str:
 
 
 def age_of(context: Context, model: CollaborationModel) -> int:
-    """Return the child's full years today, reckoned anew each time; negative before the birth."""
+    """Return the child's full years today, computed anew each time; negative before the birth."""
     return _years(date.fromisoformat(_about_child(context, "born")), calendar_of(model).today(context.now))
 
 
 def age_band(born: date, today: date) -> str:
-    """Return the band of years that an organisation is told: `6-9`."""
+    """Return the band of years that an organisation sees: `6-9`."""
     age = _years(born, today)
     return next((f"{low}-{high}" for low, high in _BANDS if low <= age <= high), "18+")
 
 
-def known(code: str, words: Iterable[Word]) -> None:
+def require_code(code: str, words: Iterable[Word]) -> None:
     """Raise `CodeUnknown` where the model has no such word."""
     if by_code(words, code) is None:
         raise CodeUnknown(code)
 
 
-def _must_be_words(model: CollaborationModel, command: AssessEligibility) -> None:
+def _require_codes(model: CollaborationModel, command: AssessEligibility) -> None:
     theme = by_code(model.themes, command.theme)
     if theme is None:
         raise CodeUnknown(command.theme)
     if command.measure not in theme.measures:
         raise CodeUnknown(command.measure)
     for condition in command.conditions:
-        known(condition, model.target_group.conditions)
+        require_code(condition, model.target_group.conditions)
     for factor in command.factors:
-        known(factor, model.target_group.factors)
+        require_code(factor, model.target_group.factors)
     for answered in command.answers:
-        known(answered, model.eligibility)
+        require_code(answered, model.eligibility)
 
 
 def _holds(

@@ -1,4 +1,4 @@
-"""Which events this service hears, and why."""
+"""Subscriptions: the events that this service consumes, and why."""
 
 from typing import Final
 
@@ -13,16 +13,16 @@ from contracts.directory import (
 )
 from contracts.event import Event
 
-HEARS: Final[tuple[type[Event], ...]] = (
+SUBSCRIPTIONS: Final[tuple[type[Event], ...]] = (
     ModelAdopted,  # a case is opened under the model that its municipality follows
-    OrganisationJoined,  # nothing is sent to one who has not accepted the terms
-    OrganisationLeft,  # nor to one who takes part no longer
+    OrganisationJoined,  # nothing is sent to an organisation that has not accepted the terms
+    OrganisationLeft,  # nor to one that takes part no longer
     OfferPublished,  # a referral asks for one offer, and must fit its ages, area and theme
     CapacityChanged,  # two cannot take the last place
     CustodyRecorded,  # guardians may see their own child
     ConsentGranted,  # the gate opens
     ConsentLost,  # the gate closes at once
-    ConsentTicked,  # how far back the gate may be trusted
+    ConsentTicked,  # the watermark: up to when the consents on record are complete
     AgreementInForce,  # a referral has done its work
     AgreementEnded,  # its place is free again
 )

@@ -1,4 +1,4 @@
-"""What people can ask of a case.
+"""Commands on a case and its referrals.
 
 Commands may carry names, dates of birth and texts: these are sealed, never kept in a state or an event.
 """
@@ -10,11 +10,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.referral.domain_states import Help
+from services.referral.domain.states import Help
 
 
 class Child(Struct, frozen=True, kw_only=True):
-    """Whom a case is about; `residence` is the code of the municipality the child lives in."""
+    """The child whom a case is about; `residence` is the code of the municipality the child lives in."""
 
     first_name: str
     family_name: str
@@ -26,7 +26,7 @@ class Child(Struct, frozen=True, kw_only=True):
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """One party's own view and proposals; why it is missing, where it was not heard."""
+    """One party's own view and proposals; why it is missing, where the party was not heard."""
 
     answer: str
     view: str = ""
@@ -53,8 +53,8 @@ class NoteViews(Struct, frozen=True, kw_only=True):
 class AssessEligibility(Struct, frozen=True, kw_only=True):
     """Hold the model's criteria against the case, and judge in writing whether volunteers can help.
 
-    `answers` holds the professional's yes or no by criterion; the age and the residence are looked up.
-    Without an offer, and without an answer for it, whether one covers the need is left to the draft.
+    `answers` holds the professional's yes or no by criterion; age and residence are those on record. Without
+    an offer, and without an answer for it, whether one covers the need is left to the draft.
     """
 
     theme: str
@@ -79,7 +79,7 @@ class DraftReferral(Struct, frozen=True, kw_only=True):
 
 
 class AwaitConsent(Struct, frozen=True):
-    """Ask all who must consent; without a purpose it is the referral's first."""
+    """Request the consent of all who must give it; without a purpose it is for the referral's first."""
 
     referral_id: UUID
     facts: tuple[str, ...]
@@ -87,7 +87,7 @@ class AwaitConsent(Struct, frozen=True):
 
 
 class SendReferral(Struct, frozen=True):
-    """Ask the organisation."""
+    """Send the referral to the organisation."""
 
     referral_id: UUID
 
@@ -139,7 +139,7 @@ OfReferral: TypeAlias = (
     | RecallReferral
     | ConfirmDeletion
 )
-"""What is asked of one referral that stands in the case."""
+"""A command on one referral of the case."""
 
 OfCase: TypeAlias = NoteViews | AssessEligibility | DraftReferral | CloseCase | OfReferral
 Command: TypeAlias = OpenCase | OfCase

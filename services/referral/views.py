@@ -1,8 +1,8 @@
-"""What people are shown: of a case each field by name, whatever else is known; of many only counts."""
+"""HTTP answers: a case field by field as far as its reader may see it, lists, and figures."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -10,18 +10,27 @@ from pydantic import BaseModel
 from contracts.model_parts import Text
 from services.kernel.decider.decision import Context
 from services.kernel.decider.working_days import calendar_of
-from services.referral.domain_access import shared_facts, shared_with, visible
-from services.referral.domain_eligibility import age_band
-from services.referral.domain_states import (
+from services.referral.domain.access import shared_facts, shared_with, visible
+from services.referral.domain.deadlines import waiting
+from services.referral.domain.eligibility import age_band
+from services.referral.domain.states import (
+    Accepted,
     AwaitingConsent,
     Case,
+    Closed,
+    Declined,
+    Drafted,
     Eligibility,
+    Expired,
     Ready,
+    Recalled,
     Referral,
-    Shared,
+    Scope,
+    Seen,
+    Sent,
+    UnderWay,
     Views,
-    due_of,
-    reason_of,
+    Withdrawn,
 )
 
 
@@ -190,6 +199,17 @@ def case_view(case: Case, context: Context, version: int, private: Mapping[str, 
     )
 
 
+def _scope(referral: Referral) -> Scope | None:
+    """Return the facts and the purpose that are requested or shared; None before and after that."""
+    match referral:
+        case AwaitingConsent() | Ready() | Sent() | Seen() | Accepted() | UnderWay():
+            return referral.scope
+        case Drafted() | Closed() | Declined() | Recalled() | Withdrawn() | Expired():
+            return None
+        case _:
+            assert_never(referral)
+
+
 def _facts(case: Case, parts: frozenset[str], context: Context, private: Mapping[str, Any]) -> CaseFacts:
     names = {
         "first_name", "family_name", "born", "residence", "language", "contact", "practical",
@@ -197,11 +217,11 @@ def _facts(case: Case, parts: frozenset[str], context: Context, private: Mapping
     } & parts  # fmt: skip
     if "own_view" in parts:
         names |= {"child_view", "family_view"}
-    told = {name: private[name] for name in names if name in private}
+    facts = {name: private[name] for name in names if name in private}
     if "age_band" in parts and "born" in private:
         today = calendar_of(context.models[case.ref]).today(context.now)
-        told["age_band"] = age_band(date.fromisoformat(private["born"]), today)
-    return CaseFacts.model_validate(told)
+        facts["age_band"] = age_band(date.fromisoformat(private["born"]), today)
+    return CaseFacts.model_validate(facts)
 
 
 def _views(views: Views) -> ViewsView:
@@ -227,15 +247,14 @@ def _referral(
     *,
     outside: bool,
 ) -> ReferralView:
-    plan = referral.plan
-    scope = referral.scope if isinstance(referral, AwaitingConsent | Ready | Shared) else None
-    # K3: what public help a family has is no fact that was consented to, nor is a purpose that was not named
+    plan, scope, wait = referral.plan, _scope(referral), waiting(referral)
+    # K3: public help is no fact that was consented to, nor is a purpose that the consent does not name
     purposes = (scope.purpose,) if outside and scope else plan.purposes
     public_help = () if outside else plan.public_help
     return ReferralView(
         referral_id=referral_id,
         status=str(referral.__struct_config__.tag),
-        reason=reason_of(referral),
+        reason=referral.reason,
         organisation_id=plan.organisation_id,
         offer_id=plan.offer_id,
         purposes=purposes,
@@ -243,7 +262,7 @@ def _referral(
             HelpView(kind=help_.kind, department_id=help_.department_id) for help_ in public_help
         ),
         facts=scope.facts if scope else (),
-        due_on=due_of(referral),
+        due_on=wait.until if wait else None,
         need=private.get(f"need:{referral_id}") if "need" in parts else None,
         goals=private.get(f"aim:{referral_id}") if "goals" in parts else None,
     )

@@ -1,15 +1,13 @@
-"""What is known of cases, offers, organisations and municipalities: frozen values, one document a stream.
+"""States of cases, referrals, offers, organisations and municipalities: frozen values, one document a stream.
 
-A document holds ids, codes, dates and numbers only; names, birth dates and texts lie sealed beside it.
+A document holds ids, codes, dates and numbers only; names, birth dates and texts are sealed apart from it.
 """
 
 from datetime import date, datetime
-from functools import lru_cache
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 
 class Help(Struct, frozen=True):
@@ -20,7 +18,7 @@ class Help(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What a referral asks for, and of whom; it never changes once it is drafted."""
+    """The offer that a referral is for, and why; it never changes once it is drafted."""
 
     organisation_id: UUID
     offer_id: UUID
@@ -46,46 +44,59 @@ class Granted(Struct, frozen=True, tag="granted", tag_field="consent"):
 class Lost(Struct, frozen=True, tag="lost", tag_field="consent"):
     """The consent was refused, has lapsed, was taken back or has run out."""
 
+    until: ClassVar[None] = None
     reason: str
 
 
 Consent: TypeAlias = Granted | Lost
 
 
-class _Step(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="status"):
+class _Referral(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="status"):
     plan: Plan
 
 
-class Drafted(_Step, frozen=True, kw_only=True, tag="drafted"):
-    """An offer is chosen and the public help that goes on is named; nobody outside has heard of it."""
+class _Open(_Referral, frozen=True, kw_only=True):
+    reason: ClassVar[str] = ""
+    """Why a referral is over, by a code; empty while it is open."""
 
 
-class _Scoped(_Step, frozen=True, kw_only=True):
+class Drafted(_Open, frozen=True, kw_only=True, tag="drafted"):
+    """An offer is chosen and the public help that goes on is named; nothing has left the municipality."""
+
+    in_time: ClassVar[None] = None
+
+
+class _Scoped(_Open, frozen=True, kw_only=True):
     scope: Scope
 
 
-class AwaitingConsent(_Scoped, frozen=True, kw_only=True, tag="awaiting_consent"):
-    """All who must consent are asked."""
+class _Unanswered(_Scoped, frozen=True, kw_only=True):
+    in_time: ClassVar[None] = None
+    """Whether the organisation answered by the day that it had; None where it has not answered."""
+
+
+class AwaitingConsent(_Unanswered, frozen=True, kw_only=True, tag="awaiting_consent"):
+    """The consent of all who must give it has been requested."""
 
     remind_on: date
     lapse_on: date
 
 
-class Ready(_Scoped, frozen=True, kw_only=True, tag="ready"):
+class Ready(_Unanswered, frozen=True, kw_only=True, tag="ready"):
     """All have consented; the caseworker may send."""
 
     send_by: date
 
 
-class Sent(_Scoped, frozen=True, kw_only=True, tag="sent"):
-    """The organisation is asked."""
+class Sent(_Unanswered, frozen=True, kw_only=True, tag="sent"):
+    """The organisation has the referral and owes an answer."""
 
     sent_at: datetime
     answer_by: date
 
 
-class Seen(_Scoped, frozen=True, kw_only=True, tag="seen"):
-    """The coordinator has opened it; the clock runs on from the sending."""
+class Seen(_Unanswered, frozen=True, kw_only=True, tag="seen"):
+    """The coordinator has opened it; the day of the answer stays as it was at the sending."""
 
     sent_at: datetime
     seen_at: datetime
@@ -93,7 +104,7 @@ class Seen(_Scoped, frozen=True, kw_only=True, tag="seen"):
 
 
 class Accepted(_Scoped, frozen=True, kw_only=True, tag="accepted"):
-    """The organisation has said yes and a place is taken."""
+    """The organisation has said yes and a place of its offer is taken."""
 
     accepted_at: datetime
     in_time: bool
@@ -103,15 +114,19 @@ class Accepted(_Scoped, frozen=True, kw_only=True, tag="accepted"):
 class UnderWay(_Scoped, frozen=True, kw_only=True, tag="under_way"):
     """The agreement is in force."""
 
+    in_time: bool
 
-class Closed(_Scoped, frozen=True, kw_only=True, tag="closed"):
+
+class Closed(_Referral, frozen=True, kw_only=True, tag="closed"):
     """The agreement has ended."""
 
+    scope: Scope
     reason: str
     ended_on: date
+    in_time: bool
 
 
-class Declined(_Step, frozen=True, kw_only=True, tag="declined"):
+class Declined(_Referral, frozen=True, kw_only=True, tag="declined"):
     """The organisation has said no."""
 
     reason: str
@@ -119,33 +134,41 @@ class Declined(_Step, frozen=True, kw_only=True, tag="declined"):
     in_time: bool
 
 
-class Recalled(_Step, frozen=True, kw_only=True, tag="recalled"):
+class Recalled(_Referral, frozen=True, kw_only=True, tag="recalled"):
     """The municipality has taken it back; `delete_by` where a copy had reached the organisation."""
 
     reason: str
     recalled_at: datetime
     delete_by: date | None = None
     deleted_at: datetime | None = None
+    in_time: bool | None = None
 
 
-class Withdrawn(_Step, frozen=True, kw_only=True, tag="withdrawn"):
+class Withdrawn(_Referral, frozen=True, kw_only=True, tag="withdrawn"):
     """The consent was lost; `delete_by` where a copy had reached the organisation."""
 
     reason: str
     withdrawn_at: datetime
     delete_by: date | None = None
     deleted_at: datetime | None = None
+    in_time: bool | None = None
 
 
-class Expired(_Step, frozen=True, kw_only=True, tag="expired"):
-    """Nobody answered in time; `step` says what was waited for."""
+class Expired(_Referral, frozen=True, kw_only=True, tag="expired"):
+    """The wait ended without an answer; `step` says what was waited for."""
 
+    in_time: ClassVar[None] = None
     step: str
     expired_on: date
 
+    @property
+    def reason(self) -> str:
+        """Return what was waited for."""
+        return self.step
+
 
 Asking: TypeAlias = Sent | Seen
-"""The organisation has been asked and has not answered."""
+"""The organisation has the referral and has not answered."""
 
 Placed: TypeAlias = Accepted | UnderWay
 """A place of the offer is taken."""
@@ -160,7 +183,7 @@ Referral: TypeAlias = Open | Over
 
 
 class Views(Struct, frozen=True):
-    """Whether child and family were heard, declined, or were not heard; their words lie sealed."""
+    """Whether child and family said how they see it, or declined, or why not; their words are sealed."""
 
     child: str
     family: str
@@ -194,14 +217,14 @@ class Ending(Struct, frozen=True):
 
 
 class Expected(Struct, frozen=True, kw_only=True, tag="expected", tag_field="kind", omit_defaults=True):
-    """A case of which something was heard before it was opened here."""
+    """A case of which an event was consumed before the case was opened here."""
 
     consents: dict[UUID, Consent] = {}
     custody: Custody | None = None
 
 
 class Case(Struct, frozen=True, kw_only=True, tag="case", tag_field="kind", omit_defaults=True):
-    """One child followed through one version of a model, with all referrals and what is known of consents."""
+    """One child followed through one version of a model, with all referrals and the consents on record."""
 
     child_id: UUID
     department_id: UUID
@@ -219,22 +242,13 @@ class Case(Struct, frozen=True, kw_only=True, tag="case", tag_field="kind", omit
     @property
     def ref(self) -> str:
         """Return the name of the model version that the case follows: `kerteminde/1`."""
-        return _ref(self.model, self.model_version)
-
-    def with_referral(self, referral_id: UUID, referral: Referral) -> "Case":
-        """Return the case with one referral added or changed."""
-        return replace(self, referrals={**self.referrals, referral_id: referral})
-
-
-@lru_cache(maxsize=256)
-def _ref(model: str, version: int) -> str:
-    return f"{model}/{version}"
+        return f"{self.model}/{self.model_version}"
 
 
 class Offer(Struct, frozen=True, kw_only=True, tag="offer", tag_field="kind"):
     """What an organisation can do, for whom, how many places it has and how many are taken.
 
-    Only the number is kept: whether a referral has a place, its own state says, saved in the same move.
+    Only the number is kept: whether a referral has a place follows from its own state, saved with the offer.
     """
 
     organisation_id: UUID
@@ -261,31 +275,3 @@ class Municipality(Struct, frozen=True, kw_only=True, tag="municipality", tag_fi
 
 
 State: TypeAlias = Expected | Case | Offer | Organisation | Municipality
-
-
-def reason_of(referral: Referral) -> str:
-    """Return the code of why a referral is over, or nothing."""
-    match referral:
-        case Closed() | Declined() | Recalled() | Withdrawn():
-            return referral.reason
-        case Expired():
-            return referral.step
-        case _:
-            return ""
-
-
-def due_of(referral: Referral) -> date | None:
-    """Return the day by which the next step is awaited, if there is one."""
-    match referral:
-        case AwaitingConsent():
-            return referral.lapse_on
-        case Ready():
-            return referral.send_by
-        case Sent() | Seen():
-            return referral.answer_by
-        case Accepted():
-            return referral.meeting_by
-        case Recalled() | Withdrawn():
-            return None if referral.deleted_at else referral.delete_by
-        case _:
-            return None

@@ -1,4 +1,4 @@
-"""Why a step may be refused: each first line is the sentence that a person reads."""
+"""Refusals of the service: the first line of each is the sentence that a person reads."""
 
 from services.kernel.errors import Refused
 

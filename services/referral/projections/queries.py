@@ -1,0 +1,98 @@
+"""Queries on cases and referrals: lists, the inbox of an organisation, and figures."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from services.kernel.decider.service import Tx
+
+
+async def cases_of(
+    tx: Tx, *, tenant: str, department_id: UUID | None, status: str | None, before: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return a page of a department's cases, newest first, each with its referrals in order."""
+    rows = await tx.fetch(_CASES_OF, tenant, department_id, status, before, limit)
+    return [dict(row) for row in rows]
+
+
+async def inbox(
+    tx: Tx, *, tenant: str, organisation_id: UUID | None, now: datetime, after: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return a page of what an organisation was sent and may still read, or must still delete."""
+    rows = await tx.fetch(_INBOX, tenant, organisation_id, now, after, limit)
+    return [dict(row) for row in rows]
+
+
+async def case_counts(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
+    """Return how many cases of a municipality have which status, and why they were closed."""
+    return [dict(row) for row in await tx.fetch(_CASE_COUNTS, tenant)]
+
+
+async def referral_counts(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
+    """Return how many referrals of a municipality have which status, and why they ended."""
+    return [dict(row) for row in await tx.fetch(_REFERRAL_COUNTS, tenant)]
+
+
+async def pace(tx: Tx, *, tenant: str) -> dict[str, Any]:
+    """Return the median duration of each step, and how many answers came, how many of them in time."""
+    row = await tx.fetchrow(_PACE, tenant)
+    return dict(row or {})
+
+
+_CASES_OF: Final = """
+select c.case_id, s.version, c.status, c.reason, c.opened_at, r.referral_ids, r.statuses, r.due
+from cases c
+join streams s on s.stream_id = c.case_id and s.tenant = c.tenant
+cross join lateral (
+  select array_agg(referral_id order by referral_id) as referral_ids,
+         array_agg(status order by referral_id) as statuses,
+         array_agg(due_on order by referral_id) as due
+  from referrals where case_id = c.case_id
+) r
+where c.tenant = $1 and c.department_id = $2
+  and ($3::text is null or c.status = $3 or $3 = any (r.statuses))
+  and ($4::uuid is null or c.case_id < $4)
+order by c.case_id desc
+limit $5
+"""
+
+_INBOX: Final = """
+select r.case_id, s.version, r.referral_id, r.offer_id, r.status, r.due_on, r.sent_at
+from referrals r
+join streams s on s.stream_id = r.case_id and s.tenant = r.tenant
+where r.tenant = $1 and r.organisation_id = $2 and r.sent_at is not null
+  and (r.status in ('sent', 'seen', 'accepted', 'under_way') and r.consent_until > $3
+       or r.status in ('recalled', 'withdrawn') and r.deleted_at is null)
+  and ($4::uuid is null or r.referral_id > $4)
+order by r.referral_id
+limit $5
+"""
+
+_CASE_COUNTS: Final = """
+select status, reason, count(*) as count from cases
+where tenant = $1
+group by status, reason
+order by status, reason
+"""
+
+_REFERRAL_COUNTS: Final = """
+select status, reason, count(*) as count from referrals
+where tenant = $1
+group by status, reason
+order by status, reason
+"""
+
+# A step that was not taken is no number, and the median passes over it.
+_PACE: Final = """
+select percentile_cont(0.5) within group (order by awaited_at - drafted_at) as drafted,
+       percentile_cont(0.5) within group (order by ready_at - awaited_at) as awaiting_consent,
+       percentile_cont(0.5) within group (order by sent_at - ready_at) as ready,
+       percentile_cont(0.5) within group (order by seen_at - sent_at) as sent,
+       percentile_cont(0.5) within group (order by answered_at - sent_at) as answer,
+       percentile_cont(0.5) within group (order by under_way_at - answered_at) as accepted,
+       count(*) filter (where sent_at is not null) as asked,
+       count(answered_at) as answered,
+       count(*) filter (where in_time) as answered_in_time
+from referrals
+where tenant = $1
+"""
