@@ -9,17 +9,17 @@ from contracts.evaluation import EvaluationConcluded, GoalAttained
 from contracts.event import Event
 from contracts.model import CollaborationModel, load_model, model_folder
 from contracts.referral import CaseOpened, ReferralAccepted, ReferralRecalled, ReferralWithdrawn
-from services.agreement.domain_commands import (
-    ActionSaid,
+from services.agreement.domain.commands import (
+    ActionInput,
     Command,
     EndAgreement,
-    GoalSaid,
+    GoalInput,
     HoldMeeting,
     Propose,
     ReportProgress,
     Sign,
 )
-from services.agreement.domain_states import (
+from services.agreement.domain.states import (
     About,
     Agreement,
     Case,
@@ -185,16 +185,16 @@ def to_hold(**changes: Any) -> HoldMeeting:
     return HoldMeeting(**{**usual, **changes})
 
 
-def a_goal(**changes: Any) -> GoalSaid:
+def a_goal(**changes: Any) -> GoalInput:
     """Return one clear goal, with what is done for it and who answers."""
     usual: dict[str, Any] = {
         "goal_id": GOAL,
         "purpose": "networks",
         "responsible": "organisation",
         "text": "two friends from playing football",
-        "actions": (ActionSaid("the mentor fetches her on Tuesdays", "organisation"),),
+        "actions": (ActionInput("the mentor fetches her on Tuesdays", "organisation"),),
     }
-    return GoalSaid(**{**usual, **changes})
+    return GoalInput(**{**usual, **changes})
 
 
 def to_propose(**changes: Any) -> Propose:

@@ -9,8 +9,8 @@ from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.event import Event
 from contracts.model import CollaborationModel, load_model, model_folder
 from contracts.referral import CaseOpened
-from services.evaluation.domain_commands import Command, Conclude, HearVoice, TakeMeasurement
-from services.evaluation.domain_states import (
+from services.evaluation.domain.commands import Command, Conclude, HearVoice, TakeMeasurement
+from services.evaluation.domain.states import (
     NEEDED,
     About,
     Cancelled,

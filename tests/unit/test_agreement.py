@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from contracts import agreement as told
-from services.agreement import domain_commands as no
 from services.agreement.app import SERVICE
-from services.agreement.domain import decide
-from services.agreement.domain_commands import Command
-from services.agreement.domain_states import (
+from services.agreement.domain import refusals as no
+from services.agreement.domain.commands import Command
+from services.agreement.domain.deadlines import timers_of, work_items_of
+from services.agreement.domain.lifecycle import decide
+from services.agreement.domain.states import (
     Agreement,
     Case,
     Cause,
@@ -23,8 +24,6 @@ from services.agreement.domain_states import (
     agreement_of,
     status_of,
 )
-from services.agreement.domain_waits import waits_of
-from services.agreement.timers import timers_of
 from services.kernel.decider.decision import Decision, Timer
 from services.kernel.errors import InvalidTransition, NotFound, Refused
 from tests.examples_agreement import (
@@ -83,7 +82,7 @@ def after(decision: Decision) -> Agreement:
 
 def due(agreement: Agreement) -> dict[str, datetime | None]:
     """Return when an agreement is to be woken, by kind of timer."""
-    return {timer.kind: timer.due_at for timer in timers_of(AGREEMENT, agreement, KERTEMINDE)}
+    return {timer.kind: timer.due_at for timer in timers_of(a_case(), AGREEMENT, agreement, KERTEMINDE)}
 
 
 def tell_in_force(**changes: Any) -> told.AgreementInForce:
@@ -291,7 +290,7 @@ def test_who_speaks_for_the_family_no_longer_has_not_signed_for_it() -> None:
 
     begun = after(decide(of_age, to_sign("family"), given(YOUNG_PERSON)))
 
-    assert [(wait.what, wait.whose) for wait in waits_of(of_age)] == [("signature", YOUNG)]
+    assert [(wait.what, wait.owner_id) for wait in work_items_of(of_age)] == [("signature", YOUNG)]
     assert isinstance(begun, InForce)
     assert [one.by for one in begun.signed if one.party == "family"] == [YOUNG]
 
@@ -302,7 +301,7 @@ def test_an_agreement_is_not_held_up_by_a_name_that_is_needed_no_longer() -> Non
 
     decision = decide(signed, to_sign("municipality"), given())
 
-    assert [wait.whose for wait in waits_of(signed)] == [DEPARTMENT]
+    assert [wait.owner_id for wait in work_items_of(signed)] == [DEPARTMENT]
     assert after(decision) == an_in_force()
     assert decision.events == (tell_in_force(),)
 
@@ -370,7 +369,7 @@ def test_a_missing_update_climbs_the_silence_ladder() -> None:
         assert at is not None
         decision = decide(case, fired(kind, at), given(now=at))
         nudges += [event.rung for event in decision.events if isinstance(event, told.ProgressNudged)]
-    missed = decide(case, fired("progress_automatic", rungs["progress_automatic"] or NOW), given())
+    missed = decide(case, fired("progress:automatic", rungs["progress:automatic"] or NOW), given())
     agreement = after(missed)
 
     assert nudges == ["reminder", "stand_in", "leader", "automatic"]
@@ -389,11 +388,11 @@ def test_a_missing_update_climbs_the_silence_ladder() -> None:
 
 def test_a_timer_that_was_replaced_says_nothing() -> None:
     """A nudge that fires while the update arrives is about an update that is no longer missing."""
-    old = due(an_in_force())["progress_reminder"]
+    old = due(an_in_force())["progress:reminder"]
     case = decide(a_case(an_in_force()), to_report(), given(now=NOW + timedelta(days=25))).state
     assert old is not None
 
-    assert decide(case, fired("progress_reminder", old), given()) == Decision(case)
+    assert decide(case, fired("progress:reminder", old), given()) == Decision(case)
     assert decide(a_case(an_ended()), fired("end", old), given()).events == ()
     assert decide(a_case(), fired("end", old), given()).events == ()
 
@@ -422,7 +421,7 @@ def test_an_agreement_ends_on_its_last_day() -> None:
     decision = decide(a_case(an_in_force()), fired("end", at), given(now=at + timedelta(days=3)))
 
     assert decision.events == (tell_ended("completed", ENDS),)
-    assert Timer("progress_reminder", AGREEMENT, None) in decision.timers
+    assert Timer("progress:reminder", AGREEMENT, None) in decision.timers
 
 
 @pytest.mark.req("H2")

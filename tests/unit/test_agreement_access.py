@@ -9,15 +9,15 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.consent import ConsentTicked
-from services.agreement.api import whose
-from services.agreement.domain_access import allows, seen_by
-from services.agreement.domain_commands import ReportProgress
-from services.agreement.domain_states import Case, agreement_of
-from services.agreement.domain_views import view_of
-from services.agreement.domain_waits import Wait, waits_of
-from services.agreement.intake import HEARS
-from services.agreement.store import LEAST_SHOWN
+from services.agreement.domain.access import authorize, visible_to
+from services.agreement.domain.commands import ReportProgress
+from services.agreement.domain.deadlines import work_items_of
+from services.agreement.domain.states import Case, agreement_of
+from services.agreement.projections import LEAST_SHOWN
+from services.agreement.subscriptions import SUBSCRIBES_TO
+from services.agreement.views import view_of
 from services.kernel.decider.decision import Actor, ReadRequest
+from services.kernel.decider.work_items import WorkItem, owner_of
 from services.kernel.errors import ConsentUnknown, NotAllowed
 from tests.examples_agreement import (
     AGREEMENT,
@@ -87,7 +87,7 @@ EVERYTHING: Final[tuple[Any, ...]] = (
 
 def allowed(actor: Actor, case: Case) -> list[Any]:
     """Return what an actor may do."""
-    return [asked for asked in EVERYTHING if allows(case, asked, given(actor))]
+    return [asked for asked in EVERYTHING if authorize(case, asked, given(actor))]
 
 
 @pytest.mark.req("N7")
@@ -112,7 +112,7 @@ def test_strangers_are_refused_everything(actor: Actor) -> None:
     """A role alone opens nothing: another department, another club, another child's parent, a leader."""
     for agreement in agreements():
         assert allowed(actor, a_case(agreement)) == []
-    assert not allows(None, LOOK, given(actor))
+    assert not authorize(None, LOOK, given(actor))
 
 
 @pytest.mark.req("K3")
@@ -126,7 +126,7 @@ def test_without_a_valid_consent_an_organisation_can_only_stop(consents: dict[UU
     case = a_case(an_in_force(), consents=consents)
 
     assert allowed(COORDINATOR, case) == [to_end()]
-    assert seen_by(case, COORDINATOR, NOW) == {}
+    assert visible_to(case, COORDINATOR, NOW) == {}
 
 
 @pytest.mark.req("K3")
@@ -136,10 +136,10 @@ def test_an_organisation_waits_while_consents_are_not_known_for_sure() -> None:
 
     for asked in (LOOK, to_hold(), to_sign("organisation"), to_report()):
         with pytest.raises(ConsentUnknown):
-            allows(case, asked, given(COORDINATOR, consents_fresh=False))
-    assert allows(case, to_end(), given(COORDINATOR, consents_fresh=False))
-    assert allows(case, LOOK, given(GUARDIAN, consents_fresh=False))
-    assert ConsentTicked in HEARS
+            authorize(case, asked, given(COORDINATOR, consents_fresh=False))
+    assert authorize(case, to_end(), given(COORDINATOR, consents_fresh=False))
+    assert authorize(case, LOOK, given(GUARDIAN, consents_fresh=False))
+    assert ConsentTicked in SUBSCRIBES_TO
 
 
 def test_an_organisation_sees_its_own_agreement_only() -> None:
@@ -150,11 +150,11 @@ def test_an_organisation_sees_its_own_agreement_only() -> None:
         consents={REFERRAL: NEXT_YEAR, CASE: NEXT_YEAR},
     )
 
-    assert set(seen_by(case, COORDINATOR, NOW)) == {AGREEMENT}
-    assert set(seen_by(case, GUARDIAN, NOW)) == {AGREEMENT, other}
-    assert not allows(case, ReportProgress(other, "steady", "well"), given(COORDINATOR))
-    assert not allows(a_case(an_ended()), LOOK, given(COORDINATOR))
-    assert allows(a_case(an_ended()), LOOK, given(GUARDIAN))
+    assert set(visible_to(case, COORDINATOR, NOW)) == {AGREEMENT}
+    assert set(visible_to(case, GUARDIAN, NOW)) == {AGREEMENT, other}
+    assert not authorize(case, ReportProgress(other, "steady", "well"), given(COORDINATOR))
+    assert not authorize(a_case(an_ended()), LOOK, given(COORDINATOR))
+    assert authorize(a_case(an_ended()), LOOK, given(GUARDIAN))
 
 
 def test_a_young_person_of_age_speaks_for_themselves() -> None:
@@ -173,9 +173,9 @@ def test_a_child_who_does_not_decide_yet_may_look() -> None:
     assert LOOK in allowed(YOUNG_PERSON, case)
 
 
-def rows(waits: Iterable[Wait]) -> list[tuple[str, UUID, str, Any]]:
+def rows(waits: Iterable[WorkItem]) -> list[tuple[str, UUID, str, Any]]:
     """Return what waits, for whom, and by when."""
-    return [(wait.role, wait.whose, wait.what, wait.due_on) for wait in waits]
+    return [(wait.role, wait.owner_id, wait.what, wait.due_on) for wait in waits]
 
 
 def to_all(what: str, due_on: Any) -> list[tuple[str, UUID, str, Any]]:
@@ -190,25 +190,25 @@ def to_all(what: str, due_on: Any) -> list[tuple[str, UUID, str, Any]]:
 
 def test_everybody_knows_what_waits_for_them() -> None:
     """Meeting and signature wait for all, the writing for the caseworker, an update for the club."""
-    assert rows(waits_of(a_case(an_invited()))) == to_all("meeting", MEETING_BY)
-    assert rows(waits_of(a_case(a_met()))) == [("caseworker", DEPARTMENT, "proposal", None)]
-    assert rows(waits_of(a_case(a_proposed()))) == to_all("signature", STARTS)
-    assert rows(waits_of(a_case(a_proposed("family")))) == to_all("signature", STARTS)[:2]
-    assert rows(waits_of(a_case(an_adjustable("family", "organisation")))) == [
+    assert rows(work_items_of(a_case(an_invited()))) == to_all("meeting", MEETING_BY)
+    assert rows(work_items_of(a_case(a_met()))) == [("caseworker", DEPARTMENT, "proposal", None)]
+    assert rows(work_items_of(a_case(a_proposed()))) == to_all("signature", STARTS)
+    assert rows(work_items_of(a_case(a_proposed("family")))) == to_all("signature", STARTS)[:2]
+    assert rows(work_items_of(a_case(an_adjustable("family", "organisation")))) == [
         ("caseworker", DEPARTMENT, "progress_missing", UPDATE_DUE),
         ("coordinator", ORGANISATION, "progress", UPDATE_DUE),
         ("caseworker", DEPARTMENT, "signature", STARTS),
     ]
-    assert rows(waits_of(a_case(an_in_force(adjustable=True))))[2:] == [
+    assert rows(work_items_of(a_case(an_in_force(adjustable=True))))[2:] == [
         ("caseworker", DEPARTMENT, "proposal", None)
     ]
-    assert waits_of(a_case(an_ended())) == ()
+    assert work_items_of(a_case(an_ended())) == ()
 
 
 @pytest.mark.req("N9")
 def test_a_missing_update_is_shown_to_the_caseworker_only_once_it_is_missing() -> None:
     """The organisation sees its next update at once, the caseworker the day after it should have come."""
-    chase, report = waits_of(a_case(an_in_force()))
+    chase, report = work_items_of(a_case(an_in_force()))
 
     assert (chase.role, chase.shown_from) == ("caseworker", UPDATE_DUE + timedelta(days=1))
     assert (report.role, report.shown_from, report.until) == ("coordinator", TODAY, NEXT_YEAR)
@@ -218,9 +218,9 @@ def test_a_missing_update_is_shown_to_the_caseworker_only_once_it_is_missing() -
 def test_a_list_shows_an_organisation_nothing_without_consent() -> None:
     """Not even an id waits in an organisation's list once the consent is lost, or before it is known."""
     for consents in ({}, {REFERRAL: None}):
-        waits = waits_of(a_case(an_invited(), consents=consents))
+        waits = work_items_of(a_case(an_invited(), consents=consents))
         assert "coordinator" not in {wait.role for wait in waits}
-    assert waits_of(Case(agreements={AGREEMENT: an_invited()})) == ()
+    assert work_items_of(Case(agreements={AGREEMENT: an_invited()})) == ()
 
 
 def test_a_young_person_finds_their_own_signature() -> None:
@@ -234,13 +234,13 @@ def test_a_young_person_finds_their_own_signature() -> None:
         a_proposed("municipality", "organisation"), guardians=(), young_person_id=YOUNG, quorum="young_person"
     )
 
-    assert rows(waits_of(fifteen)) == rows(waits_of(of_age))
-    assert rows(waits_of(of_age)) == [("young_person", YOUNG, "signature", STARTS)]
+    assert rows(work_items_of(fifteen)) == rows(work_items_of(of_age))
+    assert rows(work_items_of(of_age)) == [("young_person", YOUNG, "signature", STARTS)]
 
 
 def test_everybody_has_one_list() -> None:
     """A caseworker reads the department's, a coordinator the organisation's, a guardian their own."""
-    assert [whose(actor) for actor in (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)] == [
+    assert [owner_of(actor) for actor in (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)] == [
         DEPARTMENT,
         ORGANISATION,
         MOTHER,
@@ -248,7 +248,7 @@ def test_everybody_has_one_list() -> None:
     ]
     for actor in (Actor(MOTHER, "leader", TENANT), Actor(MOTHER, "caseworker", TENANT)):
         with pytest.raises(NotAllowed):
-            whose(actor)
+            owner_of(actor)
 
 
 @pytest.mark.req("H2")
@@ -292,5 +292,5 @@ def test_every_agreement_can_be_shown(agreement: Any) -> None:
 
 def test_all_that_is_heard_is_said_why() -> None:
     """Each kind of news of the examples is heard, and the figures keep small groups back."""
-    assert {type(event) for event in news()} | {ConsentTicked} == set(HEARS)
+    assert {type(event) for event in news()} | {ConsentTicked} == set(SUBSCRIBES_TO)
     assert LEAST_SHOWN == 5

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from contracts.agreement import AgreementEnded
 from contracts.event import Event
-from services.agreement.domain import decide
-from services.agreement.domain_states import Agreement, Case
+from services.agreement.domain.lifecycle import decide
+from services.agreement.domain.states import Agreement, Case
 from tests.examples_agreement import (
     NOW,
     a_case,

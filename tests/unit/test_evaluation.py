@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from contracts import evaluation as told
-from services.evaluation import domain_commands as no
 from services.evaluation.app import SERVICE
-from services.evaluation.domain import decide
-from services.evaluation.domain_commands import Command
-from services.evaluation.domain_states import (
+from services.evaluation.domain import refusals as no
+from services.evaluation.domain.commands import Command
+from services.evaluation.domain.deadlines import first_day, next_day, timers_of
+from services.evaluation.domain.lifecycle import decide
+from services.evaluation.domain.states import (
     NEEDED,
     Cancelled,
     Case,
@@ -24,8 +25,8 @@ from services.evaluation.domain_states import (
     Spoken,
     status_of,
 )
-from services.evaluation.timers import first_day, months_after, next_day, timers_of
 from services.kernel.decider.decision import Decision, PrivateValue
+from services.kernel.decider.working_days import months_after
 from services.kernel.errors import InvalidTransition, NotFound, Refused
 from tests.examples_evaluation import (
     AGREEMENT,
@@ -74,7 +75,7 @@ def after(decision: Decision, evaluation_id: Any = EVALUATION) -> Evaluation:
 
 def due(collaboration: Collaboration) -> dict[str, datetime]:
     """Return when the first evaluation is to be woken, by kind of timer."""
-    timers = timers_of(collaboration, KERTEMINDE)
+    timers = timers_of(a_case(), collaboration, KERTEMINDE)
     return {timer.kind: timer.due_at for timer in timers if timer.due_at and timer.ref == EVALUATION}
 
 
@@ -143,9 +144,9 @@ def test_a_new_version_never_puts_an_evaluation_off() -> None:
 @pytest.mark.req("N12")
 def test_when_the_day_comes_the_voices_are_asked_for() -> None:
     """On the day, or on the next working day, child, family and organisation are asked."""
-    at = due(a_running())["due"]
+    at = due(a_running())["conclusion:due"]
 
-    decision = decide(a_case(a_running()), fired("due", at), given(now=at))
+    decision = decide(a_case(a_running()), fired("conclusion:due", at), given(now=at))
 
     assert at.date() == date(2026, 6, 8)  # the Monday
     assert after(decision) == a_due()
@@ -154,7 +155,7 @@ def test_when_the_day_comes_the_voices_are_asked_for() -> None:
             evaluation_id=EVALUATION, agreement_id=AGREEMENT, organisation_id=ORGANISATION, due_on=DUE_ON
         ),
     )
-    assert {timer.kind for timer in decision.timers} == {"reminder", "due"}
+    assert {timer.kind for timer in decision.timers} == {"conclusion:reminder", "conclusion:due"}
     assert all(timer.due_at is None for timer in decision.timers)
 
 
@@ -164,9 +165,16 @@ def test_an_evaluation_that_is_not_held_climbs_the_ladder() -> None:
     rungs = due(a_running())
     planned, late = a_case(a_running()), a_case(a_running(a_due("child")))
 
-    reminder = decide(planned, fired("reminder", rungs["reminder"]), given())
-    nudges = [decide(late, fired(rung, rungs[rung]), given()) for rung in ("stand_in", "leader")]
-    missed = decide(late, fired("automatic", rungs["automatic"]), given(now=rungs["automatic"]))
+    reminder = decide(planned, fired("conclusion:reminder", rungs["conclusion:reminder"]), given())
+    nudges = [
+        decide(late, fired(kind, rungs[kind]), given())
+        for kind in ("conclusion:stand_in", "conclusion:leader")
+    ]
+    missed = decide(
+        late,
+        fired("conclusion:automatic", rungs["conclusion:automatic"]),
+        given(now=rungs["conclusion:automatic"]),
+    )
 
     assert [at.date().isoformat() for at in rungs.values()] == [
         "2026-06-03",  # the fifth is a closed day
@@ -188,9 +196,9 @@ def test_an_evaluation_that_is_not_held_climbs_the_ladder() -> None:
 def test_after_a_long_silence_the_next_evaluation_lies_ahead() -> None:
     """Where a whole interval has passed unheard, the rhythm begins again from today."""
     short = a_running(a_due(), plan=a_plan(evaluate_every_days=10))
-    late = due(short)["automatic"]
+    late = due(short)["conclusion:automatic"]
 
-    decision = decide(a_case(short), fired("automatic", late), given(now=late))
+    decision = decide(a_case(short), fired("conclusion:automatic", late), given(now=late))
 
     assert after(decision, NEXT).due_on == date(2026, 7, 2)
 
@@ -210,7 +218,7 @@ def test_a_missed_evaluation_can_still_be_concluded() -> None:
 
 def test_a_timer_that_nobody_waits_for_says_nothing() -> None:
     """A timer that fires while the evaluation is concluded, cancelled or silenced changes nothing."""
-    at = due(a_running())["due"]
+    at = due(a_running())["conclusion:due"]
     too_early = at - timedelta(days=1)
     cases = (
         a_case(a_running(a_concluded())),
@@ -220,9 +228,9 @@ def test_a_timer_that_nobody_waits_for_says_nothing() -> None:
     )
 
     for case in cases:
-        assert decide(case, fired("due", at), given()) == Decision(case)
+        assert decide(case, fired("conclusion:due", at), given()) == Decision(case)
     waiting = a_case(a_running())
-    assert decide(waiting, fired("due", too_early), given()) == Decision(waiting)
+    assert decide(waiting, fired("conclusion:due", too_early), given()) == Decision(waiting)
 
 
 @pytest.mark.req("K3")

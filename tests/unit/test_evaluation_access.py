@@ -9,14 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.consent import ConsentTicked
-from services.evaluation.api import whose
-from services.evaluation.domain_access import allows, seen_by
-from services.evaluation.domain_commands import words_name
-from services.evaluation.domain_states import Case, Spoken
-from services.evaluation.domain_views import CollaborationView, collaborations_for
-from services.evaluation.domain_waits import Wait, waits_of
-from services.evaluation.intake import HEARS
+from services.evaluation.domain.access import authorize, visible_to
+from services.evaluation.domain.deadlines import work_items_of
+from services.evaluation.domain.states import Case, Spoken, words_name
+from services.evaluation.subscriptions import SUBSCRIBES_TO
+from services.evaluation.views.case import CollaborationView, collaborations_for
 from services.kernel.decider.decision import Actor, ReadRequest
+from services.kernel.decider.work_items import WorkItem, owner_of
 from services.kernel.errors import ConsentUnknown, NotAllowed
 from tests.examples_evaluation import (
     AGREEMENT,
@@ -78,7 +77,7 @@ CHILD, FAMILY, CLUB, _ = VOICES
 
 def allowed(actor: Actor, case: Case) -> list[Any]:
     """Return what an actor may do."""
-    return [asked for asked in EVERYTHING if allows(case, asked, given(actor))]
+    return [asked for asked in EVERYTHING if authorize(case, asked, given(actor))]
 
 
 @pytest.mark.req("N12")
@@ -98,7 +97,7 @@ def test_strangers_are_refused_everything(actor: Actor) -> None:
     """A role alone opens nothing: another department, another club, another child's parent, a leader."""
     for collaboration in collaborations():
         assert allowed(actor, a_case(collaboration)) == []
-    assert not allows(None, LOOK, given(actor))
+    assert not authorize(None, LOOK, given(actor))
 
 
 @pytest.mark.req("K3")
@@ -108,7 +107,7 @@ def test_without_a_valid_consent_an_organisation_sees_nothing(consents: dict[UUI
     case = a_case(a_running(a_due()), consents=consents)
 
     assert allowed(COORDINATOR, case) == []
-    assert seen_by(case, COORDINATOR, NOW) == {}
+    assert visible_to(case, COORDINATOR, NOW) == {}
     assert allowed(COORDINATOR, a_case(an_over())) == []
 
 
@@ -119,10 +118,10 @@ def test_an_organisation_waits_while_consents_are_not_known_for_sure() -> None:
 
     for asked in (LOOK, CLUB):
         with pytest.raises(ConsentUnknown):
-            allows(case, asked, given(COORDINATOR, consents_fresh=False))
-    assert not allows(case, CHILD, given(COORDINATOR, consents_fresh=False))
-    assert allows(case, FAMILY, given(GUARDIAN, consents_fresh=False))
-    assert {type(event) for event in news()} | {ConsentTicked} == set(HEARS)
+            authorize(case, asked, given(COORDINATOR, consents_fresh=False))
+    assert not authorize(case, CHILD, given(COORDINATOR, consents_fresh=False))
+    assert authorize(case, FAMILY, given(GUARDIAN, consents_fresh=False))
+    assert {type(event) for event in news()} | {ConsentTicked} == set(SUBSCRIBES_TO)
 
 
 def test_an_organisation_sees_its_own_collaboration_only() -> None:
@@ -130,8 +129,8 @@ def test_an_organisation_sees_its_own_collaboration_only() -> None:
     theirs = replace(about(), organisation_id=UUID(int=7))
     case = a_case(collaborations={AGREEMENT: a_running(), CASE: a_running(about=theirs, evaluations={})})
 
-    assert set(seen_by(case, COORDINATOR, NOW)) == {AGREEMENT}
-    assert set(seen_by(case, GUARDIAN, NOW)) == {AGREEMENT, CASE}
+    assert set(visible_to(case, COORDINATOR, NOW)) == {AGREEMENT}
+    assert set(visible_to(case, GUARDIAN, NOW)) == {AGREEMENT, CASE}
 
 
 def told() -> tuple[Case, dict[str, Any]]:
@@ -211,9 +210,9 @@ def test_every_collaboration_can_be_shown(collaboration: Any) -> None:
     assert view.ended_on == (ENDS if view.status == "over" else None)
 
 
-def rows(waits: Iterable[Wait]) -> list[tuple[str, UUID, str, date]]:
+def rows(waits: Iterable[WorkItem]) -> list[tuple[str, UUID, str, date]]:
     """Return what waits, for whom, and by when."""
-    return [(wait.role, wait.whose, wait.what, wait.due_on) for wait in waits]
+    return [(wait.role, wait.owner_id, wait.what, wait.due_on) for wait in waits]
 
 
 @pytest.mark.req("N12")
@@ -225,14 +224,14 @@ def test_everybody_knows_whose_voice_is_missing() -> None:
         mother, voices=(Spoken("family", "declined", MOTHER, "guardian", TODAY), *spoken("organisation"))
     )
 
-    assert rows(waits_of(case)) == [
+    assert rows(work_items_of(case)) == [
         ("caseworker", DEPARTMENT, "conclusion", DUE_ON),
         ("guardian", MOTHER, "voice", DUE_ON),
         ("guardian", FATHER, "voice", DUE_ON),
         ("young_person", YOUNG, "voice", DUE_ON),
         ("coordinator", ORGANISATION, "voice", DUE_ON),
     ]
-    assert rows(waits_of(a_case(a_running(mother, measured=measured("start"))))) == [
+    assert rows(work_items_of(a_case(a_running(mother, measured=measured("start"))))) == [
         ("caseworker", DEPARTMENT, "conclusion", DUE_ON),
         ("guardian", FATHER, "voice", DUE_ON),
     ]
@@ -240,7 +239,9 @@ def test_everybody_knows_whose_voice_is_missing() -> None:
 
 def test_an_evaluation_is_shown_in_time() -> None:
     """The caseworker sees it a month ahead, the others on its day, an organisation while it may."""
-    waits = {wait.role: wait for wait in waits_of(a_case(a_running(a_missed(), measured=measured("start"))))}
+    waits = {
+        wait.role: wait for wait in work_items_of(a_case(a_running(a_missed(), measured=measured("start"))))
+    }
 
     assert waits["caseworker"].shown_from == DUE_ON - timedelta(days=30)
     assert waits["guardian"].shown_from == DUE_ON
@@ -251,9 +252,9 @@ def test_an_evaluation_is_shown_in_time() -> None:
 def test_a_list_shows_an_organisation_nothing_without_consent() -> None:
     """Not even an id waits in an organisation's list once the consent is lost, or before it is known."""
     for consents in ({}, {REFERRAL: None}):
-        waits = waits_of(a_case(a_running(a_due()), consents=consents))
+        waits = work_items_of(a_case(a_running(a_due()), consents=consents))
         assert "coordinator" not in {wait.role for wait in waits}
-    assert waits_of(Case(collaborations={AGREEMENT: a_running()})) == ()
+    assert work_items_of(Case(collaborations={AGREEMENT: a_running()})) == ()
 
 
 @pytest.mark.req("S2")
@@ -262,19 +263,19 @@ def test_what_was_not_measured_is_asked_for() -> None:
     """At the start, when it has ended, and half a year after where there is a start to compare with."""
     after_on = an_over().after_on
 
-    assert rows(waits_of(a_case(a_running(a_concluded())))) == [
+    assert rows(work_items_of(a_case(a_running(a_concluded())))) == [
         ("caseworker", DEPARTMENT, "measurement_start", TODAY)
     ]
-    assert rows(waits_of(a_case(an_over()))) == [("caseworker", DEPARTMENT, "measurement_end", ENDS)]
-    assert rows(waits_of(a_case(an_over(measured=measured("start", "end"))))) == [
+    assert rows(work_items_of(a_case(an_over()))) == [("caseworker", DEPARTMENT, "measurement_end", ENDS)]
+    assert rows(work_items_of(a_case(an_over(measured=measured("start", "end"))))) == [
         ("caseworker", DEPARTMENT, "measurement_after", after_on)
     ]
-    assert waits_of(a_case(an_over(measured=measured("start", "end", "after")))) == ()
+    assert work_items_of(a_case(an_over(measured=measured("start", "end", "after")))) == ()
 
 
 def test_everybody_has_one_list() -> None:
     """A caseworker reads the department's, a coordinator the organisation's, a guardian their own."""
-    assert [whose(actor) for actor in (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)] == [
+    assert [owner_of(actor) for actor in (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)] == [
         DEPARTMENT,
         ORGANISATION,
         MOTHER,
@@ -282,4 +283,4 @@ def test_everybody_has_one_list() -> None:
     ]
     for actor in (Actor(MOTHER, "leader", TENANT), Actor(MOTHER, "caseworker", TENANT)):
         with pytest.raises(NotAllowed):
-            whose(actor)
+            owner_of(actor)

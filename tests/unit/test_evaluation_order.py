@@ -8,8 +8,8 @@ from hypothesis import given as each
 from hypothesis import strategies as st
 
 from contracts.event import Event
-from services.evaluation.domain import decide
-from services.evaluation.domain_states import Case, Collaboration
+from services.evaluation.domain.lifecycle import decide
+from services.evaluation.domain.states import Case, Collaboration
 from tests.examples_evaluation import (
     NOW,
     a_case,

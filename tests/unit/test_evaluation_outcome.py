@@ -8,13 +8,12 @@ from hypothesis import given as each
 from hypothesis import strategies as st
 
 from contracts import evaluation as told
-from services.evaluation import domain_commands as no
-from services.evaluation.api import DimensionView
-from services.evaluation.domain import decide
-from services.evaluation.domain_outcome import LEAST_SHOWN, Tally, changes, wilson
-from services.evaluation.domain_outcome import told as tell
-from services.evaluation.domain_states import Case, Change, Measured
-from services.evaluation.store import outcome_rows
+from services.evaluation.domain import refusals as no
+from services.evaluation.domain.lifecycle import decide
+from services.evaluation.domain.states import Case, Change, Measured
+from services.evaluation.domain.steps.measuring import changes
+from services.evaluation.projections import outcome_rows
+from services.evaluation.views.outcomes import LEAST_SHOWN, DimensionView, Tally, outcomes_view, wilson
 from services.kernel.decider.decision import Decision, PrivateValue
 from services.kernel.decider.service import StreamChange
 from services.kernel.errors import Refused
@@ -44,6 +43,11 @@ CHANGES: dict[str, Change] = {
     "self_perception": "missing",
 }
 SCORES = {f"scores:{AGREEMENT}:start": FIRST}
+
+
+def shown(tally: Tally) -> DimensionView:
+    """Return what is shown of the counts of one dimension."""
+    return outcomes_view("end", [tally]).dimensions[0]
 
 
 def reckoned(**moved: Change) -> told.OutcomeReckoned:
@@ -160,7 +164,7 @@ def test_decimal_scores_reach_the_threshold() -> None:
 @pytest.mark.req("S2")
 def test_shares_come_with_their_uncertainty() -> None:
     """Of 53 measured children 28 are better: 53 per cent, and by 95 per cent between 40 and 66."""
-    found = tell([Tally(dimension="coping_skills", better=28, same=15, worse=10, missing=7, children=53)])[0]
+    found = shown(Tally(dimension="coping_skills", better=28, same=15, worse=10, missing=7, children=53))
 
     assert (found.measured, found.missing) == (53, 7)
     assert found.better is not None
@@ -199,10 +203,10 @@ def test_a_group_so_small_that_a_child_could_be_known_is_not_told() -> None:
     """Four children stand behind it, however often they were measured: not even the counts are shown."""
     small = Tally(dimension="coping_skills", better=6, same=0, worse=1, missing=20, children=LEAST_SHOWN - 1)
 
-    found = tell([small])[0]
+    found = shown(small)
 
     assert found.suppressed
-    assert DimensionView.model_validate(found, from_attributes=True).model_dump(exclude_none=True) == {
+    assert found.model_dump(exclude_none=True) == {
         "dimension": "coping_skills",
         "suppressed": True,
     }
@@ -211,7 +215,7 @@ def test_a_group_so_small_that_a_child_could_be_known_is_not_told() -> None:
 def rows(case: Case) -> dict[tuple[str, str], tuple[str, date]]:
     """Return change and first counted day of a case, by dimension and moment."""
     saved = StreamChange(CASE, TENANT, 1, None, case, (), ())
-    return {(row[1], row[2]): (row[5], row[6]) for row in outcome_rows(saved, case)}
+    return {(row[1], row[2]): (row[5], row[7]) for row in outcome_rows(saved, case)}
 
 
 @pytest.mark.req("S2")
