@@ -117,5 +117,7 @@ async def read_mine(request: EvaluationRequest) -> list[WorkView]:
 async def read_outcomes(request: EvaluationRequest, moment: Moment = "end") -> OutcomesView:
     """Return how children have moved since the start, by the end or after; small groups are not shown."""
     request.require_role("leader")
-    days = local_days(request.models, request.now)
-    return outcomes_view(moment, await request.query(projections.tallies, moment=moment, days=days))
+    tallies = await request.query(
+        projections.tallies, moment=moment, now=request.now, days=local_days(request.models, request.now)
+    )
+    return outcomes_view(moment, tallies)

@@ -51,12 +51,14 @@ async def work_list(
     ]
 
 
-async def tallies(tx: Tx, *, tenant: str, moment: Moment, days: tuple[list[str], list[date]]) -> list[Tally]:
+async def tallies(
+    tx: Tx, *, tenant: str, moment: Moment, now: datetime, days: tuple[list[str], list[date]]
+) -> list[Tally]:
     """Return how the children of a municipality moved on each dimension, in exact counts.
 
     `days` gives the local day by version of the model.
     """
-    return [Tally(**dict(row)) for row in await tx.fetch(_TALLIES, tenant, moment, *days)]
+    return [Tally(**dict(row)) for row in await tx.fetch(_TALLIES, tenant, moment, now, *days)]
 
 
 def outcome_rows(one: StreamChange, case: Case | None) -> list[Row]:
@@ -109,6 +111,7 @@ on conflict (agreement_id, dimension, moment) do update
 set change = excluded.change, counts_from = excluded.counts_from
 """
 
+# The local day is that of the calendar of the model that an agreement began under; without the model, UTC's.
 _TALLIES: Final = """
 select dimension,
        count(*) filter (where change = 'better') as better,
@@ -116,8 +119,8 @@ select dimension,
        count(*) filter (where change = 'worse') as worse,
        count(*) filter (where change = 'missing') as missing,
        count(distinct case_id) filter (where change <> 'missing') as children
-from outcomes join unnest($3::text[], $4::date[]) as calendar (model, today) using (model)
-where tenant = $1 and moment = $2 and counts_from <= today
+from outcomes left join unnest($4::text[], $5::date[]) as calendar (model, today) using (model)
+where tenant = $1 and moment = $2 and counts_from <= coalesce(today, ($3 at time zone 'UTC')::date)
 group by dimension
 order by dimension
 """

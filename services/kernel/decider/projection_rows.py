@@ -65,12 +65,12 @@ select * from unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::uuid[],
 on conflict do nothing
 """
 
-# The local day differs by the calendar of the model that an agreement began under.
+# The local day is that of the calendar of the model that an agreement began under; without the model, UTC's.
 SELECT_WORK_ITEMS: Final = """
 select case_id, agreement_id, about, what, due_on
-from work_items join unnest($5::text[], $6::date[]) as calendar (model, today) using (model)
+from work_items left join unnest($5::text[], $6::date[]) as calendar (model, today) using (model)
 where tenant = $1 and role = $2 and owner_id = $3
-  and shown_from <= today
+  and shown_from <= coalesce(today, ($4 at time zone 'UTC')::date)
   and (until is null or until > $4)
 order by due_on nulls last, case_id, about, what
 limit 500
