@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import pytest
 
@@ -77,17 +77,17 @@ async def test_the_status_check_names_every_state(tx: Session) -> None:
 
 
 async def test_an_ended_wait_leaves_the_list(tx: Session) -> None:
-    """Once the meeting is held, nobody is reminded of it."""
+    """Once the meeting is held, no list shows it."""
     invited, met = a_case(an_invited()), a_case(a_met())
-    whose = {"tenant": TENANT, "role": "guardian", "owner_id": MOTHER}
+    owner: dict[str, Any] = {"tenant": TENANT, "role": "guardian", "owner_id": MOTHER}
     days = local_days(MODELS, SUMMER)
 
     await project(tx, [saved(invited)])
-    before = await work_list(tx, **whose, now=SUMMER, days=days)
+    before = await work_list(tx, **owner, now=SUMMER, days=days)
     await project(tx, [saved(met, invited)])
 
     assert [(row["agreement_id"], row["what"]) for row in before] == [(AGREEMENT, "meeting")]
-    assert await work_list(tx, **whose, now=SUMMER, days=days) == []
+    assert await work_list(tx, **owner, now=SUMMER, days=days) == []
 
 
 @pytest.mark.parametrize(

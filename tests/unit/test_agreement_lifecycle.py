@@ -21,8 +21,8 @@ from tests.examples_agreement import (
     an_adjustable,
     an_in_force,
     commands,
-    given,
-    news,
+    consumed,
+    context,
     terms,
 )
 from tests.lifecycles import declared, targets
@@ -41,7 +41,7 @@ def triggers(case: Case) -> tuple[Any, ...]:
     agreement = case.agreements.get(AGREEMENT)
     timers = timers_of(case, AGREEMENT, agreement, KERTEMINDE) if agreement else ()
     fired = (TimerFired(one.kind, one.ref, one.due_at) for one in timers if one.due_at)
-    return (*commands(), *news(), *fired)
+    return (*commands(), *consumed(), *fired)
 
 
 def moves() -> list[tuple[object, Any, object]]:
@@ -50,7 +50,7 @@ def moves() -> list[tuple[object, Any, object]]:
     for case in CASES:
         for trigger in triggers(case):
             try:
-                after = decide(case, trigger, given()).state
+                after = decide(case, trigger, context()).state
             except (InvalidTransition, NotFound, Refused):
                 continue
             made.append((case.agreements.get(AGREEMENT), trigger, after.agreements.get(AGREEMENT)))
@@ -88,9 +88,9 @@ def test_a_command_that_fits_no_row_is_refused_and_others_change_nothing() -> No
                 continue
             if trigger in commands():
                 with pytest.raises((InvalidTransition, NotFound)):
-                    decide(case, trigger, given())
+                    decide(case, trigger, context())
             else:
-                assert decide(case, trigger, given()).state.agreements == case.agreements
+                assert decide(case, trigger, context()).state.agreements == case.agreements
 
 
 @pytest.mark.parametrize("agreement", EXAMPLES, ids=status_of)

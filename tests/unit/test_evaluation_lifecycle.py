@@ -30,10 +30,10 @@ from tests.examples_evaluation import (
     an_over,
     collaborations,
     commands,
-    given,
+    consumed,
+    context,
     in_force,
     measured,
-    news,
     to_measure,
 )
 from tests.lifecycles import declared, targets
@@ -53,7 +53,7 @@ def triggers(case: Case) -> tuple[Any, ...]:
     collaboration = case.collaborations.get(AGREEMENT)
     timers = timers_of(case, collaboration, KERTEMINDE) if collaboration else ()
     fired = (TimerFired(one.kind, one.ref, one.due_at) for one in timers if one.due_at)
-    return (*commands(), to_measure("end"), *news(), in_force(version=2, evaluate_every_days=30), *fired)
+    return (*commands(), to_measure("end"), *consumed(), in_force(version=2, evaluate_every_days=30), *fired)
 
 
 def moves() -> list[tuple[Case, Any, Case]]:
@@ -62,7 +62,7 @@ def moves() -> list[tuple[Case, Any, Case]]:
     for case in CASES:
         for trigger in triggers(case):
             try:
-                made.append((case, trigger, decide(case, trigger, given()).state))
+                made.append((case, trigger, decide(case, trigger, context()).state))
             except (InvalidTransition, NotFound, Refused):
                 continue
     return made

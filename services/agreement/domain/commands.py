@@ -22,7 +22,7 @@ class ActionInput(Struct, frozen=True):
 
 
 class GoalInput(Struct, frozen=True):
-    """One goal as the parties word it; the words are sealed."""
+    """One goal as the parties word it; the words are private values."""
 
     goal_id: UUID
     purpose: str

@@ -122,7 +122,7 @@ class Met(_Agreement, frozen=True, kw_only=True, tag="met"):
 
 
 class Proposed(_Agreement, frozen=True, kw_only=True, tag="proposed"):
-    """The first agreement lies ready to be signed."""
+    """The first agreement is ready to be signed."""
 
     held_on: date
     proposal: Proposal
