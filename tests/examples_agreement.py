@@ -1,25 +1,27 @@
-"""Made-up cooperation agreements and what is heard of them."""
+"""Made-up cooperation agreements and the events around them."""
 
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from contracts import agreement as contract
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.evaluation import EvaluationConcluded, GoalAttained
 from contracts.event import Event
 from contracts.model import CollaborationModel, load_model, model_folder
 from contracts.referral import CaseOpened, ReferralAccepted, ReferralRecalled, ReferralWithdrawn
-from services.agreement.domain_commands import (
-    ActionSaid,
+from services.agreement.domain.commands import (
+    ActionInput,
     Command,
     EndAgreement,
-    GoalSaid,
+    GoalInput,
     HoldMeeting,
     Propose,
     ReportProgress,
     Sign,
 )
-from services.agreement.domain_states import (
+from services.agreement.domain.deadlines import timers_of
+from services.agreement.domain.states import (
     About,
     Agreement,
     Case,
@@ -37,7 +39,7 @@ from services.agreement.domain_states import (
     Update,
     agreement_of,
 )
-from services.kernel.decider.decision import Actor, Context, TimerFired
+from services.kernel.decider.decision import Actor, Context, Decision, TimerFired
 
 TENANT: Final = "0440"
 CASE: Final = UUID(int=0xCA5E)
@@ -67,8 +69,8 @@ KERTEMINDE: Final[CollaborationModel] = load_model(model_folder() / "kerteminde.
 SECRETS: Final = ("playing football", "fetches her on Tuesdays", "steady adult", "bus fares", "laughed a lot")
 
 
-def given(actor: Actor = CASEWORKER, **changes: Any) -> Context:
-    """Return what a step on the case is given."""
+def context(actor: Actor = CASEWORKER, **changes: Any) -> Context:
+    """Return the context of a decision on the case."""
     usual: dict[str, Any] = {
         "now": NOW,
         "stream_id": CASE,
@@ -134,7 +136,7 @@ def a_met() -> Met:
 
 
 def a_proposed(*parties: Party) -> Proposed:
-    """Return an agreement that lies ready, perhaps with names under it."""
+    """Return a proposed agreement, perhaps with names under it."""
     return Proposed(about=about(), held_on=TODAY, proposal=Proposal(terms(), signed(*parties)))
 
 
@@ -152,7 +154,7 @@ def an_in_force(**changes: Any) -> InForce:
 
 
 def an_adjustable(*parties: Party) -> InForce:
-    """Return an agreement in force whose second version lies ready."""
+    """Return an agreement in force whose second version is proposed."""
     return an_in_force(adjustable=True, proposal=Proposal(terms(2), signed(*parties)))
 
 
@@ -185,16 +187,16 @@ def to_hold(**changes: Any) -> HoldMeeting:
     return HoldMeeting(**{**usual, **changes})
 
 
-def a_goal(**changes: Any) -> GoalSaid:
+def a_goal(**changes: Any) -> GoalInput:
     """Return one clear goal, with what is done for it and who answers."""
     usual: dict[str, Any] = {
         "goal_id": GOAL,
         "purpose": "networks",
         "responsible": "organisation",
         "text": "two friends from playing football",
-        "actions": (ActionSaid("the mentor fetches her on Tuesdays", "organisation"),),
+        "actions": (ActionInput("the mentor fetches her on Tuesdays", "organisation"),),
     }
-    return GoalSaid(**{**usual, **changes})
+    return GoalInput(**{**usual, **changes})
 
 
 def to_propose(**changes: Any) -> Propose:
@@ -231,7 +233,7 @@ def to_end(reason: str = "goals_reached") -> EndAgreement:
 
 
 def commands() -> tuple[Command, ...]:
-    """Return one of each step that can be asked of an agreement."""
+    """Return one of each command on an agreement."""
     return (to_hold(), to_propose(), to_sign(), to_report(), to_end())
 
 
@@ -264,7 +266,7 @@ def recalled() -> ReferralRecalled:
 
 
 def withdrawn() -> ReferralWithdrawn:
-    """The referral has heard that its consent is gone."""
+    """The referral has ended, as its consent is gone."""
     return ReferralWithdrawn(
         referral_id=REFERRAL, organisation_id=ORGANISATION, reason="withdrawn", delete_by=MEETING_BY
     )
@@ -292,7 +294,7 @@ def lost() -> ConsentLost:
 
 
 def concluded(decision: str = "continue", reason: str = "it_works") -> EvaluationConcluded:
-    """An evaluation has looked at the goal and decided."""
+    """An evaluation has judged the goal and decided."""
     return EvaluationConcluded(
         evaluation_id=UUID(int=0xE7A1),
         agreement_id=AGREEMENT,
@@ -303,8 +305,8 @@ def concluded(decision: str = "continue", reason: str = "it_works") -> Evaluatio
     )
 
 
-def news() -> tuple[Event, ...]:
-    """Return one of each event that is heard."""
+def consumed() -> tuple[Event, ...]:
+    """Return one of each event that is consumed."""
     return (
         case_opened(), accepted(), recalled(), withdrawn(), custody_recorded(), granted(), lost(),
         concluded(), concluded("adjust", "works_in_part"), concluded("stop", "no_effect"),
@@ -314,3 +316,43 @@ def news() -> tuple[Event, ...]:
 def fired(kind: str, at: datetime) -> TimerFired:
     """Return a timer of the agreement that has come due."""
     return TimerFired(kind, AGREEMENT, at)
+
+
+def after(decision: Decision) -> Agreement:
+    """Return the agreement as a decision leaves it."""
+    case: Case = decision.state
+    return case.agreements[AGREEMENT]
+
+
+def due(agreement: Agreement) -> dict[str, datetime | None]:
+    """Return when an agreement is to be woken, by kind of timer."""
+    return {timer.kind: timer.due_at for timer in timers_of(a_case(), AGREEMENT, agreement, KERTEMINDE)}
+
+
+def in_force_event(**changes: Any) -> contract.AgreementInForce:
+    """Return the event for other services when all have signed."""
+    usual: dict[str, Any] = {
+        "agreement_id": AGREEMENT,
+        "referral_id": REFERRAL,
+        "organisation_id": ORGANISATION,
+        "version": 1,
+        "goal_ids": (GOAL,),
+        "model": "kerteminde",
+        "model_version": 1,
+        "starts_on": STARTS,
+        "ends_on": ENDS,
+        "update_every_days": 30,
+        "evaluate_every_days": 90,
+    }
+    return contract.AgreementInForce(**{**usual, **changes})
+
+
+def ended_event(reason: str, ended_on: date = TODAY) -> contract.AgreementEnded:
+    """Return the event for other services of an end."""
+    return contract.AgreementEnded(
+        agreement_id=AGREEMENT,
+        referral_id=REFERRAL,
+        organisation_id=ORGANISATION,
+        reason=reason,
+        ended_on=ended_on,
+    )

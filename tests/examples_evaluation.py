@@ -1,16 +1,18 @@
-"""Made-up evaluations and measurements, and what is heard around them."""
+"""Made-up evaluations and measurements, and the events around them."""
 
 from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from contracts import evaluation as contract
 from contracts.agreement import AgreementEnded, AgreementInForce
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.event import Event
 from contracts.model import CollaborationModel, load_model, model_folder
 from contracts.referral import CaseOpened
-from services.evaluation.domain_commands import Command, Conclude, HearVoice, TakeMeasurement
-from services.evaluation.domain_states import (
+from services.evaluation.domain.commands import Command, Conclude, HearVoice, TakeMeasurement
+from services.evaluation.domain.deadlines import timers_of
+from services.evaluation.domain.states import (
     NEEDED,
     About,
     Cancelled,
@@ -30,7 +32,7 @@ from services.evaluation.domain_states import (
     Voice,
     evaluation_of,
 )
-from services.kernel.decider.decision import Actor, Context, TimerFired
+from services.kernel.decider.decision import Actor, Context, Decision, TimerFired
 
 TENANT: Final = "0440"
 CASE: Final = UUID(int=0xCA5E)
@@ -63,8 +65,8 @@ LAST: Final = {"mental_wellbeing": 2.5, "social_skills": 3.4, "coping_skills": 3
 SECRETS: Final = ("I like the mentor", "sleeps better", "bring a friend along", "4.125")
 
 
-def given(actor: Actor = CASEWORKER, **changes: Any) -> Context:
-    """Return what a step on the case is given."""
+def context(actor: Actor = CASEWORKER, **changes: Any) -> Context:
+    """Return the context of a decision on the case."""
     usual: dict[str, Any] = {
         "now": NOW,
         "stream_id": CASE,
@@ -216,7 +218,7 @@ def to_measure(moment: Moment = "start", **changes: Any) -> TakeMeasurement:
 
 
 def commands() -> tuple[Command, ...]:
-    """Return one of each step that can be asked."""
+    """Return one of each command."""
     return (to_hear(), to_conclude(), to_measure())
 
 
@@ -277,11 +279,30 @@ def ended(reason: str = "completed") -> AgreementEnded:
     )
 
 
-def news() -> tuple[Event, ...]:
-    """Return one of each event that is heard."""
+def consumed() -> tuple[Event, ...]:
+    """Return one of each event that is consumed."""
     return (case_opened(), custody_recorded(), granted(), lost(), in_force(), ended())
 
 
 def fired(kind: str, at: datetime, ref: UUID = EVALUATION) -> TimerFired:
     """Return a timer of an evaluation that has come due."""
     return TimerFired(kind, ref, at)
+
+
+def after(decision: Decision, evaluation_id: Any = EVALUATION) -> Evaluation:
+    """Return an evaluation as a decision leaves it."""
+    case: Case = decision.state
+    return case.collaborations[AGREEMENT].evaluations[evaluation_id]
+
+
+def due(collaboration: Collaboration) -> dict[str, datetime]:
+    """Return when the first evaluation is to be woken, by kind of timer."""
+    timers = timers_of(a_case(), collaboration, KERTEMINDE)
+    return {timer.kind: timer.due_at for timer in timers if timer.due_at and timer.ref == EVALUATION}
+
+
+def planned_event(due_on: date = DUE_ON, evaluation_id: Any = EVALUATION) -> contract.EvaluationPlanned:
+    """Return the event for other services of an evaluation's day."""
+    return contract.EvaluationPlanned(
+        evaluation_id=evaluation_id, agreement_id=AGREEMENT, organisation_id=ORGANISATION, due_on=due_on
+    )

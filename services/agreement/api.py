@@ -1,46 +1,38 @@
 """The cooperation agreement over HTTP: the meeting, the terms, the names, how it goes, and the end."""
 
-from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.event import Code
-from services.agreement import store
-from services.agreement.domain_access import seen_by
-from services.agreement.domain_commands import (
-    ActionSaid,
+from services.agreement import projections
+from services.agreement.domain.commands import (
+    ActionInput,
     Attendee,
     EndAgreement,
-    GoalSaid,
+    GoalInput,
     HoldMeeting,
     Propose,
     ReportProgress,
     Sign,
 )
-from services.agreement.domain_states import Case, Party, Payer, Trend
-from services.agreement.domain_views import AgreementView, view_of
-from services.kernel.decider.decision import Actor
-from services.kernel.errors import NotAllowed
+from services.agreement.domain.states import Party, Payer, Trend
+from services.agreement.views import CaseView, Figures, WorkView, case_for
+from services.kernel.decider.access import purpose_of
+from services.kernel.decider.projection_rows import local_days
+from services.kernel.decider.work_items import owner_of
 from services.kernel.http.fields import Day
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/agreement", tags=["agreement"])
-AgreementDesk = Annotated[RequestContext, Depends(request_context("agreement"))]
+AgreementRequest = Annotated[RequestContext, Depends(request_context("agreement"))]
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Answering = Literal["municipality", "organisation", "family"]
 EveryDays = Annotated[int, Field(strict=True, ge=1, le=366)]
-
-_PURPOSE: Final = {
-    "caseworker": "casework",
-    "coordinator": "follow_up",
-    "guardian": "own_child",
-    "young_person": "own_case",
-}
 
 
 class _Body(BaseModel):
@@ -117,79 +109,31 @@ class EndBody(_Body):
     reason: Code
 
 
-class CaseView(BaseModel):
-    """The agreements of a case that the reader may see."""
-
-    case_id: UUID
-    version: int
-    agreements: list[AgreementView]
-
-
-class WorkView(BaseModel):
-    """One thing that waits for the reader."""
-
-    case_id: UUID
-    agreement_id: UUID
-    what: str
-    due_on: date | None
-
-
-class PurposeFigures(BaseModel):
-    """The goals of one purpose; how far they were reached is left out where few cases stand behind it."""
-
-    purpose: str
-    goals: int
-    reached: int | None
-    partly: int | None
-    not_reached: int | None
-
-
-class Figures(BaseModel):
-    """A municipality's agreements in numbers; days are calendar days from the acceptance."""
-
-    statuses: dict[str, int]
-    reasons: dict[str, int]
-    purposes: list[PurposeFigures]
-    median_days_to_meeting: float | None
-    median_days_to_in_force: float | None
-    updates: int
-    updates_on_time: int
-    updates_missed: int
-
-
 @router.get("/cases/{case_id}")
-async def read_case(case_id: UUID, request: AgreementDesk) -> CaseView:
-    """Return a case's agreements with their words; the look is logged."""
+async def read_case(case_id: UUID, request: AgreementRequest) -> CaseView:
+    """Return a case's agreements with their words; the access is logged."""
     seen = await request.read_private(
-        case_id, what=("agreement", "goals", "progress"), purpose=_PURPOSE.get(request.actor.role, "other")
+        case_id, what=("agreement", "goals", "progress"), purpose=purpose_of(request.actor)
     )
-    case: Case = seen.state
-    return CaseView(
-        case_id=case_id,
-        version=seen.version,
-        agreements=[
-            view_of(case, agreement_id, agreement, seen.private)
-            for agreement_id, agreement in seen_by(case, request.actor, request.now).items()
-        ],
-    )
+    return case_for(case_id, seen, request.actor, request.now)
 
 
 @router.post("/cases/{case_id}/meeting")
-async def hold_meeting(case_id: UUID, body: MeetingBody, request: AgreementDesk) -> CommandResult:
+async def hold_meeting(case_id: UUID, body: MeetingBody, request: AgreementRequest) -> CommandResult:
     """Put on record that the start-up meeting took place, and who came."""
     return await request.execute(case_id, HoldMeeting(body.agreement_id, body.held_on, tuple(body.attended)))
 
 
 @router.post("/cases/{case_id}/proposal")
-async def propose(case_id: UUID, body: ProposalBody, request: AgreementDesk) -> CommandResult:
+async def propose(case_id: UUID, body: ProposalBody, request: AgreementRequest) -> CommandResult:
     """Lay a version ready to be signed by all parties."""
     goals = tuple(
-        GoalSaid(
+        GoalInput(
             goal_id=new_id(),
             purpose=goal.purpose,
             responsible=goal.responsible,
             text=goal.text,
-            actions=tuple(ActionSaid(action.text, action.responsible) for action in goal.actions),
+            actions=tuple(ActionInput(action.text, action.responsible) for action in goal.actions),
         )
         for goal in body.goals
     )
@@ -209,28 +153,32 @@ async def propose(case_id: UUID, body: ProposalBody, request: AgreementDesk) -> 
 
 
 @router.post("/cases/{case_id}/sign")
-async def sign(case_id: UUID, body: SignBody, request: AgreementDesk) -> CommandResult:
+async def sign(case_id: UUID, body: SignBody, request: AgreementRequest) -> CommandResult:
     """Sign one version for one party; the last name brings it into force."""
     return await request.execute(case_id, Sign(body.agreement_id, body.version, body.party))
 
 
 @router.post("/cases/{case_id}/progress")
-async def report_progress(case_id: UUID, body: ProgressBody, request: AgreementDesk) -> CommandResult:
+async def report_progress(case_id: UUID, body: ProgressBody, request: AgreementRequest) -> CommandResult:
     """Say how it goes."""
     return await request.execute(case_id, ReportProgress(body.agreement_id, body.trend, body.text))
 
 
 @router.post("/cases/{case_id}/end")
-async def end(case_id: UUID, body: EndBody, request: AgreementDesk) -> CommandResult:
+async def end(case_id: UUID, body: EndBody, request: AgreementRequest) -> CommandResult:
     """Stop the collaboration about the case; no version need be named, an exit is always open."""
     return await request.execute(case_id, EndAgreement(body.agreement_id, body.reason), any_version=True)
 
 
 @router.get("/mine")
-async def read_mine(request: AgreementDesk) -> list[WorkView]:
+async def read_mine(request: AgreementRequest) -> list[WorkView]:
     """Return what waits for me, my department or my organisation, the most urgent first."""
     found = await request.query(
-        store.mine, role=request.actor.role, whose=whose(request.actor), now=request.now
+        projections.work_list,
+        role=request.actor.role,
+        owner_id=owner_of(request.actor),
+        now=request.now,
+        days=local_days(request.models, request.now),
     )
     if request.actor.role == "coordinator":
         await request.require_fresh_consents({row["case_id"] for row in found})
@@ -238,21 +186,7 @@ async def read_mine(request: AgreementDesk) -> list[WorkView]:
 
 
 @router.get("/figures")
-async def read_figures(request: AgreementDesk) -> Figures:
+async def read_figures(request: AgreementRequest) -> Figures:
     """Return the municipality's agreements in numbers."""
     request.require_role("leader")
-    return Figures(**await request.query(store.figures))
-
-
-def whose(actor: Actor) -> UUID:
-    """Return whose list an actor reads; raise `NotAllowed` where there is none."""
-    lists = {
-        "caseworker": actor.department_id,
-        "coordinator": actor.organisation_id,
-        "guardian": actor.id,
-        "young_person": actor.id,
-    }
-    found = lists.get(actor.role)
-    if found is None:
-        raise NotAllowed
-    return found
+    return Figures(**await request.query(projections.figures))

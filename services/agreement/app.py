@@ -5,19 +5,19 @@ from typing import Final
 
 from contracts.agreement import AgreementAccessRefused, AgreementEventDropped, AgreementLooked
 from services.agreement.api import router
-from services.agreement.domain import decide
-from services.agreement.domain_access import allows
-from services.agreement.domain_states import Case
-from services.agreement.intake import HEARS
-from services.agreement.store import project
+from services.agreement.domain.access import authorize
+from services.agreement.domain.lifecycle import decide
+from services.agreement.domain.states import Case
+from services.agreement.projections import project
+from services.agreement.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.service import Service
 
 SERVICE: Final = Service(
     name="agreement",
     state=Case,
     decide=decide,
-    subscribes_to=HEARS,
-    authorize=allows,
+    subscribes_to=SUBSCRIBES_TO,
+    authorize=authorize,
     access_event=AgreementLooked,
     denied_event=AgreementAccessRefused,
     discarded_event=AgreementEventDropped,
@@ -25,5 +25,5 @@ SERVICE: Final = Service(
     schema=Path(__file__).parent / "schema",
     projection=project,
     rebuild=project,
-    tables={"agreements": "case_id", "goals": "case_id", "work": "case_id"},
+    tables={"agreements": "case_id", "goals": "case_id", "work_items": "case_id"},
 )

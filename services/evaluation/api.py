@@ -1,35 +1,28 @@
 """Evaluation over HTTP: voices, conclusions, measurements, and what they come to in numbers."""
 
-from datetime import date
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.event import Code
-from services.evaluation import store
-from services.evaluation.domain_commands import Conclude, HearVoice, TakeMeasurement
-from services.evaluation.domain_outcome import LEAST_SHOWN, told
-from services.evaluation.domain_states import Answer, Attainment, Choice, Moment, Voice
-from services.evaluation.domain_views import CollaborationView, collaborations_for
-from services.kernel.decider.decision import Actor
-from services.kernel.errors import NotAllowed
+from services.evaluation import projections
+from services.evaluation.domain.commands import Conclude, HearVoice, TakeMeasurement
+from services.evaluation.domain.states import Answer, Attainment, Choice, Moment, Voice
+from services.evaluation.views.case import CaseView, WorkView, case_for
+from services.evaluation.views.outcomes import OutcomesView, outcomes_view
+from services.kernel.decider.access import purpose_of
+from services.kernel.decider.projection_rows import local_days
+from services.kernel.decider.work_items import owner_of
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/evaluation", tags=["evaluation"])
-EvaluationDesk = Annotated[RequestContext, Depends(request_context("evaluation"))]
+EvaluationRequest = Annotated[RequestContext, Depends(request_context("evaluation"))]
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
 Score = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-
-_PURPOSE: Final = {
-    "caseworker": "casework",
-    "coordinator": "follow_up",
-    "guardian": "own_child",
-    "young_person": "own_case",
-}
 
 
 class _Body(BaseModel):
@@ -68,70 +61,17 @@ class ConclusionBody(_Body):
     note: Words = ""
 
 
-class CaseView(BaseModel):
-    """The collaborations of a case that the reader may see."""
-
-    case_id: UUID
-    version: int
-    collaborations: list[CollaborationView]
-
-
-class WorkView(BaseModel):
-    """One thing that waits for the reader; without an evaluation it is a measurement."""
-
-    case_id: UUID
-    agreement_id: UUID
-    evaluation_id: UUID | None
-    what: str
-    due_on: date
-
-
-class ShareView(BaseModel):
-    """A count, its share of the measured, and the interval that the share lies in by 95 per cent."""
-
-    count: int
-    share: float
-    low: float
-    high: float
-
-
-class DimensionView(BaseModel):
-    """What became of the children on one dimension; without numbers where too few stand behind it."""
-
-    dimension: str
-    suppressed: bool
-    measured: int | None
-    missing: int | None
-    better: ShareView | None
-    same: ShareView | None
-    worse: ShareView | None
-
-
-class OutcomesView(BaseModel):
-    """What became of a municipality's children, by dimension of the model."""
-
-    moment: Moment
-    least_shown: int
-    dimensions: list[DimensionView]
-
-
 @router.get("/cases/{case_id}")
-async def read_case(case_id: UUID, request: EvaluationDesk) -> CaseView:
-    """Return a case's evaluations and measurements; the look is logged."""
+async def read_case(case_id: UUID, request: EvaluationRequest) -> CaseView:
+    """Return a case's evaluations and measurements; the access is logged."""
     seen = await request.read_private(
-        case_id,
-        what=("evaluations", "voices", "measurements"),
-        purpose=_PURPOSE.get(request.actor.role, "other"),
+        case_id, what=("evaluations", "voices", "measurements"), purpose=purpose_of(request.actor)
     )
-    return CaseView(
-        case_id=case_id,
-        version=seen.version,
-        collaborations=collaborations_for(seen.state, seen.private, request.actor, request.now),
-    )
+    return case_for(case_id, seen, request.actor, request.now)
 
 
 @router.post("/cases/{case_id}/measurements", status_code=201)
-async def take_measurement(case_id: UUID, body: MeasurementBody, request: EvaluationDesk) -> CommandResult:
+async def take_measurement(case_id: UUID, body: MeasurementBody, request: EvaluationRequest) -> CommandResult:
     """Put the child's scores on record; taken again at the same moment, the later scores count."""
     measurement_id = new_id()
     command = TakeMeasurement(body.agreement_id, measurement_id, body.moment, body.scores)
@@ -140,7 +80,7 @@ async def take_measurement(case_id: UUID, body: MeasurementBody, request: Evalua
 
 @router.post("/cases/{case_id}/evaluations/{evaluation_id}/voices")
 async def hear_voice(
-    case_id: UUID, evaluation_id: UUID, body: VoiceBody, request: EvaluationDesk
+    case_id: UUID, evaluation_id: UUID, body: VoiceBody, request: EvaluationRequest
 ) -> CommandResult:
     """Put one voice on record; nobody's words depend on what others have said meanwhile."""
     return await request.execute(
@@ -150,7 +90,7 @@ async def hear_voice(
 
 @router.post("/cases/{case_id}/evaluations/{evaluation_id}/conclude")
 async def conclude(
-    case_id: UUID, evaluation_id: UUID, body: ConclusionBody, request: EvaluationDesk
+    case_id: UUID, evaluation_id: UUID, body: ConclusionBody, request: EvaluationRequest
 ) -> CommandResult:
     """Decide how it goes on, once the voices are heard."""
     attained = {goal.goal_id: goal.attainment for goal in body.attained}
@@ -159,10 +99,14 @@ async def conclude(
 
 
 @router.get("/mine")
-async def read_mine(request: EvaluationDesk) -> list[WorkView]:
+async def read_mine(request: EvaluationRequest) -> list[WorkView]:
     """Return what waits for me, my department or my organisation, the most urgent first."""
     found = await request.query(
-        store.mine, role=request.actor.role, whose=whose(request.actor), now=request.now
+        projections.work_list,
+        role=request.actor.role,
+        owner_id=owner_of(request.actor),
+        now=request.now,
+        days=local_days(request.models, request.now),
     )
     if request.actor.role == "coordinator":
         await request.require_fresh_consents({row["case_id"] for row in found})
@@ -170,23 +114,10 @@ async def read_mine(request: EvaluationDesk) -> list[WorkView]:
 
 
 @router.get("/outcomes")
-async def read_outcomes(request: EvaluationDesk, moment: Moment = "end") -> OutcomesView:
-    """Return how children have moved since the start, by the end or after; small groups are not told."""
+async def read_outcomes(request: EvaluationRequest, moment: Moment = "end") -> OutcomesView:
+    """Return how children have moved since the start, by the end or after; small groups are not shown."""
     request.require_role("leader")
-    tallies = await request.query(store.tallies, moment=moment, now=request.now)
-    dimensions = [DimensionView.model_validate(one, from_attributes=True) for one in told(tallies)]
-    return OutcomesView(moment=moment, least_shown=LEAST_SHOWN, dimensions=dimensions)
-
-
-def whose(actor: Actor) -> UUID:
-    """Return whose list an actor reads; raise `NotAllowed` where there is none."""
-    lists = {
-        "caseworker": actor.department_id,
-        "coordinator": actor.organisation_id,
-        "guardian": actor.id,
-        "young_person": actor.id,
-    }
-    found = lists.get(actor.role)
-    if found is None:
-        raise NotAllowed
-    return found
+    tallies = await request.query(
+        projections.tallies, moment=moment, now=request.now, days=local_days(request.models, request.now)
+    )
+    return outcomes_view(moment, tallies)

@@ -5,20 +5,20 @@ from typing import Final
 
 from contracts.evaluation import EvaluationAccessRefused, EvaluationEventDropped, EvaluationLooked
 from services.evaluation.api import router
-from services.evaluation.domain import decide
-from services.evaluation.domain_access import allows
-from services.evaluation.domain_commands import HearVoice, TakeMeasurement
-from services.evaluation.domain_states import Case
-from services.evaluation.intake import HEARS
-from services.evaluation.store import project
+from services.evaluation.domain.access import authorize
+from services.evaluation.domain.commands import HearVoice, TakeMeasurement
+from services.evaluation.domain.lifecycle import decide
+from services.evaluation.domain.states import Case
+from services.evaluation.projections import project
+from services.evaluation.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.service import Service
 
 SERVICE: Final = Service(
     name="evaluation",
     state=Case,
     decide=decide,
-    subscribes_to=HEARS,
-    authorize=allows,
+    subscribes_to=SUBSCRIBES_TO,
+    authorize=authorize,
     access_event=EvaluationLooked,
     denied_event=EvaluationAccessRefused,
     discarded_event=EvaluationEventDropped,
@@ -27,5 +27,5 @@ SERVICE: Final = Service(
     reads_private_for=frozenset({HearVoice, TakeMeasurement}),
     projection=project,
     rebuild=project,
-    tables={"outcomes": "case_id", "work": "case_id"},
+    tables={"outcomes": "case_id", "work_items": "case_id"},
 )

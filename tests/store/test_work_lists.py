@@ -1,4 +1,4 @@
-"""What an organisation's lists show while consents are not known for sure."""
+"""Work lists and inboxes of an organisation while consents are unknown."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 
 async def keep(site: Site, case: Any) -> None:
-    """Let the service hold a case, with its rows in the lists."""
+    """Store a case, with its rows in the lists."""
     async with site.runtime.pool.acquire() as tx, tx.transaction():
         await tx.execute(A_STREAM, CASE, TENANT, msgspec.json.encode(case).decode())
         if isinstance(case, Case):
@@ -67,10 +67,10 @@ async def listed(site: Site, path: str, claims: dict[str, Any]) -> tuple[int, st
         (EVALUATION, "/evaluation/mine", EVALUATED),
     ],
 )
-async def test_an_organisations_lists_wait_for_fresh_word_of_consents(
+async def test_an_organisations_lists_wait_for_fresh_consents(
     postgres_dsn: str, tmp_path: Path, service: Service, path: str, case: Any
 ) -> None:
-    """That a case is with an organisation is no longer its to know once a withdrawal is on its way."""
+    """An organisation may not learn of a case once a withdrawal is on its way."""
     clock = VirtualClock(tmp_path / "clock", SOON)
     async with open_site(postgres_dsn, service, horizon_seconds=60, clock=clock) as site:
         await keep(site, case)
@@ -94,10 +94,10 @@ async def test_an_organisations_lists_wait_for_fresh_word_of_consents(
         (EVALUATION, "/evaluation/mine", EVALUATED, CASEWORKER),
     ],
 )
-async def test_who_may_know_anyway_is_not_held_up(
+async def test_lists_that_need_no_consent_are_not_held_up(
     postgres_dsn: str, tmp_path: Path, service: Service, path: str, case: Any, claims: dict[str, Any]
 ) -> None:
-    """The department's work, and an organisation's duty to delete, wait for no word of consents."""
+    """The department's work, and an organisation's duty to delete, need no fresh consents."""
     clock = VirtualClock(tmp_path / "clock", SOON)
     async with open_site(postgres_dsn, service, horizon_seconds=60, clock=clock) as site:
         await keep(site, case)

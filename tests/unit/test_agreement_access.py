@@ -1,7 +1,5 @@
-"""Who may act and look in an agreement, what each sees, and what waits for whom."""
+"""Access to agreements: who may act and read, and what each sees."""
 
-from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,48 +7,39 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.consent import ConsentTicked
-from services.agreement.api import whose
-from services.agreement.domain_access import allows, seen_by
-from services.agreement.domain_commands import ReportProgress
-from services.agreement.domain_states import Case, agreement_of
-from services.agreement.domain_views import view_of
-from services.agreement.domain_waits import Wait, waits_of
-from services.agreement.intake import HEARS
-from services.agreement.store import LEAST_SHOWN
+from services.agreement.domain.access import authorize, visible_to
+from services.agreement.domain.commands import ReportProgress
+from services.agreement.domain.states import Case, agreement_of
+from services.agreement.projections import LEAST_SHOWN
+from services.agreement.subscriptions import SUBSCRIBES_TO
+from services.agreement.views import view_of
 from services.kernel.decider.decision import Actor, ReadRequest
-from services.kernel.errors import ConsentUnknown, NotAllowed
+from services.kernel.errors import ConsentUnknown
 from tests.examples_agreement import (
     AGREEMENT,
     CASE,
     CASEWORKER,
     COORDINATOR,
-    DEPARTMENT,
-    FATHER,
     GOAL,
     GUARDIAN,
-    MEETING_BY,
     MOTHER,
     NEXT_YEAR,
     NOW,
     ORGANISATION,
     REFERRAL,
-    STARTS,
     TENANT,
-    TODAY,
     UPDATE_DUE,
     YOUNG,
     YOUNG_PERSON,
     a_case,
-    a_met,
     a_proposed,
     about,
     agreements,
     an_adjustable,
     an_ended,
     an_in_force,
-    an_invited,
-    given,
-    news,
+    consumed,
+    context,
     to_end,
     to_hold,
     to_propose,
@@ -58,7 +47,7 @@ from tests.examples_agreement import (
     to_sign,
 )
 
-LOOK: Final = ReadRequest(("agreement",))
+READ: Final = ReadRequest(("agreement",))
 STRANGERS: Final = (
     Actor(CASEWORKER.id, "caseworker", TENANT, department_id=UUID(int=1)),
     Actor(CASEWORKER.id, "caseworker", TENANT),
@@ -73,7 +62,7 @@ STRANGERS: Final = (
     Actor(MOTHER, "bridge_builder", TENANT),
 )
 EVERYTHING: Final[tuple[Any, ...]] = (
-    LOOK,
+    READ,
     to_hold(),
     to_propose(),
     to_sign("municipality"),
@@ -87,24 +76,24 @@ EVERYTHING: Final[tuple[Any, ...]] = (
 
 def allowed(actor: Actor, case: Case) -> list[Any]:
     """Return what an actor may do."""
-    return [asked for asked in EVERYTHING if allows(case, asked, given(actor))]
+    return [trigger for trigger in EVERYTHING if authorize(case, trigger, context(actor))]
 
 
 @pytest.mark.req("N7")
 def test_each_signs_for_their_own_party() -> None:
-    """Nobody's name stands under an agreement but by their own hand."""
+    """A name under an agreement is its owner's own."""
     case = a_case(a_proposed(), young_person_id=YOUNG, quorum="young_person_and_holders")
 
-    assert allowed(CASEWORKER, case) == [LOOK, to_hold(), to_propose(), to_sign("municipality"), to_end()]
+    assert allowed(CASEWORKER, case) == [READ, to_hold(), to_propose(), to_sign("municipality"), to_end()]
     assert allowed(COORDINATOR, case) == [
-        LOOK,
+        READ,
         to_hold(),
         to_sign("organisation"),
         to_report(),
         to_end(),
     ]
-    assert allowed(GUARDIAN, case) == [LOOK, to_sign("family"), to_end()]
-    assert allowed(YOUNG_PERSON, case) == [LOOK, to_sign("young_person"), to_end()]
+    assert allowed(GUARDIAN, case) == [READ, to_sign("family"), to_end()]
+    assert allowed(YOUNG_PERSON, case) == [READ, to_sign("young_person"), to_end()]
 
 
 @pytest.mark.parametrize("actor", STRANGERS, ids=lambda actor: actor.role)
@@ -112,7 +101,7 @@ def test_strangers_are_refused_everything(actor: Actor) -> None:
     """A role alone opens nothing: another department, another club, another child's parent, a leader."""
     for agreement in agreements():
         assert allowed(actor, a_case(agreement)) == []
-    assert not allows(None, LOOK, given(actor))
+    assert not authorize(None, READ, context(actor))
 
 
 @pytest.mark.req("K3")
@@ -126,20 +115,20 @@ def test_without_a_valid_consent_an_organisation_can_only_stop(consents: dict[UU
     case = a_case(an_in_force(), consents=consents)
 
     assert allowed(COORDINATOR, case) == [to_end()]
-    assert seen_by(case, COORDINATOR, NOW) == {}
+    assert visible_to(case, COORDINATOR, NOW) == {}
 
 
 @pytest.mark.req("K3")
-def test_an_organisation_waits_while_consents_are_not_known_for_sure() -> None:
-    """A consent service that is not heard can delay, never leak."""
+def test_an_organisation_waits_while_consents_are_unknown() -> None:
+    """A consent service whose events do not arrive can delay, never leak."""
     case = a_case(an_in_force())
 
-    for asked in (LOOK, to_hold(), to_sign("organisation"), to_report()):
+    for trigger in (READ, to_hold(), to_sign("organisation"), to_report()):
         with pytest.raises(ConsentUnknown):
-            allows(case, asked, given(COORDINATOR, consents_fresh=False))
-    assert allows(case, to_end(), given(COORDINATOR, consents_fresh=False))
-    assert allows(case, LOOK, given(GUARDIAN, consents_fresh=False))
-    assert ConsentTicked in HEARS
+            authorize(case, trigger, context(COORDINATOR, consents_fresh=False))
+    assert authorize(case, to_end(), context(COORDINATOR, consents_fresh=False))
+    assert authorize(case, READ, context(GUARDIAN, consents_fresh=False))
+    assert ConsentTicked in SUBSCRIBES_TO
 
 
 def test_an_organisation_sees_its_own_agreement_only() -> None:
@@ -150,105 +139,27 @@ def test_an_organisation_sees_its_own_agreement_only() -> None:
         consents={REFERRAL: NEXT_YEAR, CASE: NEXT_YEAR},
     )
 
-    assert set(seen_by(case, COORDINATOR, NOW)) == {AGREEMENT}
-    assert set(seen_by(case, GUARDIAN, NOW)) == {AGREEMENT, other}
-    assert not allows(case, ReportProgress(other, "steady", "well"), given(COORDINATOR))
-    assert not allows(a_case(an_ended()), LOOK, given(COORDINATOR))
-    assert allows(a_case(an_ended()), LOOK, given(GUARDIAN))
+    assert set(visible_to(case, COORDINATOR, NOW)) == {AGREEMENT}
+    assert set(visible_to(case, GUARDIAN, NOW)) == {AGREEMENT, other}
+    assert not authorize(case, ReportProgress(other, "steady", "well"), context(COORDINATOR))
+    assert not authorize(a_case(an_ended()), READ, context(COORDINATOR))
+    assert authorize(a_case(an_ended()), READ, context(GUARDIAN))
 
 
 def test_a_young_person_of_age_speaks_for_themselves() -> None:
     """At eighteen there are no guardians any more: the young person signs for the family, and ends it."""
     case = a_case(a_proposed(), guardians=(), young_person_id=YOUNG, quorum="young_person")
 
-    assert allowed(YOUNG_PERSON, case) == [LOOK, to_sign("family"), to_end()]
+    assert allowed(YOUNG_PERSON, case) == [READ, to_sign("family"), to_end()]
     assert allowed(GUARDIAN, case) == []
 
 
-def test_a_child_who_does_not_decide_yet_may_look() -> None:
+def test_a_child_who_does_not_decide_yet_may_read() -> None:
     """A twelve-year-old reads the agreement; signing and ending lie with the guardians."""
     case = a_case(an_in_force(), young_person_id=YOUNG)
 
     assert to_end() not in allowed(YOUNG_PERSON, case)
-    assert LOOK in allowed(YOUNG_PERSON, case)
-
-
-def rows(waits: Iterable[Wait]) -> list[tuple[str, UUID, str, Any]]:
-    """Return what waits, for whom, and by when."""
-    return [(wait.role, wait.whose, wait.what, wait.due_on) for wait in waits]
-
-
-def to_all(what: str, due_on: Any) -> list[tuple[str, UUID, str, Any]]:
-    """Return one thing that waits for all parties."""
-    return [
-        ("caseworker", DEPARTMENT, what, due_on),
-        ("coordinator", ORGANISATION, what, due_on),
-        ("guardian", MOTHER, what, due_on),
-        ("guardian", FATHER, what, due_on),
-    ]
-
-
-def test_everybody_knows_what_waits_for_them() -> None:
-    """Meeting and signature wait for all, the writing for the caseworker, an update for the club."""
-    assert rows(waits_of(a_case(an_invited()))) == to_all("meeting", MEETING_BY)
-    assert rows(waits_of(a_case(a_met()))) == [("caseworker", DEPARTMENT, "proposal", None)]
-    assert rows(waits_of(a_case(a_proposed()))) == to_all("signature", STARTS)
-    assert rows(waits_of(a_case(a_proposed("family")))) == to_all("signature", STARTS)[:2]
-    assert rows(waits_of(a_case(an_adjustable("family", "organisation")))) == [
-        ("caseworker", DEPARTMENT, "progress_missing", UPDATE_DUE),
-        ("coordinator", ORGANISATION, "progress", UPDATE_DUE),
-        ("caseworker", DEPARTMENT, "signature", STARTS),
-    ]
-    assert rows(waits_of(a_case(an_in_force(adjustable=True))))[2:] == [
-        ("caseworker", DEPARTMENT, "proposal", None)
-    ]
-    assert waits_of(a_case(an_ended())) == ()
-
-
-@pytest.mark.req("N9")
-def test_a_missing_update_is_shown_to_the_caseworker_only_once_it_is_missing() -> None:
-    """The organisation sees its next update at once, the caseworker the day after it should have come."""
-    chase, report = waits_of(a_case(an_in_force()))
-
-    assert (chase.role, chase.shown_from) == ("caseworker", UPDATE_DUE + timedelta(days=1))
-    assert (report.role, report.shown_from, report.until) == ("coordinator", TODAY, NEXT_YEAR)
-
-
-@pytest.mark.req("K3")
-def test_a_list_shows_an_organisation_nothing_without_consent() -> None:
-    """Not even an id waits in an organisation's list once the consent is lost, or before it is known."""
-    for consents in ({}, {REFERRAL: None}):
-        waits = waits_of(a_case(an_invited(), consents=consents))
-        assert "coordinator" not in {wait.role for wait in waits}
-    assert waits_of(Case(agreements={AGREEMENT: an_invited()})) == ()
-
-
-def test_a_young_person_finds_their_own_signature() -> None:
-    """Who must sign besides the guardians is told so; who is of age is told in the family's place."""
-    fifteen = a_case(
-        a_proposed("municipality", "organisation", "family"),
-        young_person_id=YOUNG,
-        quorum="young_person_and_holders",
-    )
-    of_age = a_case(
-        a_proposed("municipality", "organisation"), guardians=(), young_person_id=YOUNG, quorum="young_person"
-    )
-
-    assert rows(waits_of(fifteen)) == rows(waits_of(of_age))
-    assert rows(waits_of(of_age)) == [("young_person", YOUNG, "signature", STARTS)]
-
-
-def test_everybody_has_one_list() -> None:
-    """A caseworker reads the department's, a coordinator the organisation's, a guardian their own."""
-    assert [whose(actor) for actor in (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)] == [
-        DEPARTMENT,
-        ORGANISATION,
-        MOTHER,
-        YOUNG,
-    ]
-    for actor in (Actor(MOTHER, "leader", TENANT), Actor(MOTHER, "caseworker", TENANT)):
-        with pytest.raises(NotAllowed):
-            whose(actor)
+    assert READ in allowed(YOUNG_PERSON, case)
 
 
 @pytest.mark.req("H2")
@@ -290,7 +201,7 @@ def test_every_agreement_can_be_shown(agreement: Any) -> None:
     assert shown.must_sign == ["municipality", "organisation", "family"]
 
 
-def test_all_that_is_heard_is_said_why() -> None:
-    """Each kind of news of the examples is heard, and the figures keep small groups back."""
-    assert {type(event) for event in news()} | {ConsentTicked} == set(HEARS)
+def test_every_subscription_has_an_example() -> None:
+    """Each kind of event of the examples is consumed, and the figures keep small groups back."""
+    assert {type(event) for event in consumed()} | {ConsentTicked} == set(SUBSCRIBES_TO)
     assert LEAST_SHOWN == 5

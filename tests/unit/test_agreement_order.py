@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from contracts.agreement import AgreementEnded
 from contracts.event import Event
-from services.agreement.domain import decide
-from services.agreement.domain_states import Agreement, Case
+from services.agreement.domain.lifecycle import decide
+from services.agreement.domain.states import Agreement, Case
 from tests.examples_agreement import (
     NOW,
     a_case,
@@ -19,17 +19,17 @@ from tests.examples_agreement import (
     an_adjustable,
     case_opened,
     concluded,
+    context,
     custody_recorded,
-    given,
     granted,
     lost,
     recalled,
     withdrawn,
 )
 
-Heard = tuple[datetime, Event]
+Dated = tuple[datetime, Event]
 
-# What each service may say, in its own order; a story takes any part of it that begins at the beginning.
+# What each service may send, in its own order; a story takes any part of it that begins at the beginning.
 SOURCES: Final[dict[str, Sequence[Sequence[Event]]]] = {
     "referral": (
         (case_opened(), accepted(), withdrawn()),
@@ -49,31 +49,31 @@ SOURCES: Final[dict[str, Sequence[Sequence[Event]]]] = {
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> tuple[list[Heard], list[Heard]]:
-    """Return the same news, each with its own time, in two orders that keep the order within a source."""
-    said = [_beginning(draw, source) for source in SOURCES.values()]
-    return _woven(draw, said), _woven(draw, said)
+def stories(draw: st.DrawFn) -> tuple[list[Dated], list[Dated]]:
+    """Return the same events, each with its own time, in two orders that keep the order within a source."""
+    sources = [_beginning(draw, source) for source in SOURCES.values()]
+    return _woven(draw, sources), _woven(draw, sources)
 
 
 @each(story=stories(), agreement=st.sampled_from((None, *agreements()[:4], an_adjustable("family"))))
 def test_the_order_of_the_topics_leaves_no_trace(
-    story: tuple[list[Heard], list[Heard]], agreement: Agreement | None
+    story: tuple[list[Dated], list[Dated]], agreement: Agreement | None
 ) -> None:
-    """Referral, consent and evaluation are heard in any interleaving: the agreement ends the same."""
+    """Referral, consent and evaluation arrive in any interleaving: the agreement ends the same."""
     one, other = story
 
-    first, first_events = _told(one, agreement)
-    second, second_events = _told(other, agreement)
+    first, first_events = _applied(one, agreement)
+    second, second_events = _applied(other, agreement)
 
     assert first == second
     assert _ends(first_events) == _ends(second_events) <= 1
 
 
-def _told(story: Sequence[Heard], agreement: Agreement | None) -> tuple[Case, list[Event]]:
+def _applied(story: Sequence[Dated], agreement: Agreement | None) -> tuple[Case, list[Event]]:
     case = a_case(agreement)
     events: list[Event] = []
     for at, event in story:
-        decision = decide(case, event, given(now=at))
+        decision = decide(case, event, context(now=at))
         case = decision.state
         events.extend(decision.events)
     return case, events
@@ -83,14 +83,14 @@ def _ends(events: Sequence[Event]) -> int:
     return sum(isinstance(event, AgreementEnded) for event in events)
 
 
-def _beginning(draw: st.DrawFn, source: Sequence[Sequence[Event]]) -> Sequence[Heard]:
-    said = draw(st.sampled_from(source))
-    told = said[: draw(st.integers(0, len(said)))]
-    hours = sorted(draw(st.lists(st.integers(0, 96), min_size=len(told), max_size=len(told))))
-    return [(NOW + timedelta(hours=hour), event) for hour, event in zip(hours, told, strict=True)]
+def _beginning(draw: st.DrawFn, source: Sequence[Sequence[Event]]) -> Sequence[Dated]:
+    events = draw(st.sampled_from(source))
+    sent = events[: draw(st.integers(0, len(events)))]
+    hours = sorted(draw(st.lists(st.integers(0, 96), min_size=len(sent), max_size=len(sent))))
+    return [(NOW + timedelta(hours=hour), event) for hour, event in zip(hours, sent, strict=True)]
 
 
-def _woven(draw: st.DrawFn, said: Sequence[Sequence[Heard]]) -> list[Heard]:
-    turns = [n for n, each_said in enumerate(said) for _ in each_said]
-    voices = [iter(each_said) for each_said in said]
-    return [next(voices[n]) for n in draw(st.permutations(turns))]
+def _woven(draw: st.DrawFn, sources: Sequence[Sequence[Dated]]) -> list[Dated]:
+    order = [n for n, source in enumerate(sources) for _ in source]
+    rest = [iter(source) for source in sources]
+    return [next(rest[n]) for n in draw(st.permutations(order))]

@@ -1,7 +1,5 @@
-"""Who may speak, conclude and look, what each reads, and what waits for whom."""
+"""Access to evaluations: who may speak, conclude and read, and what each reads."""
 
-from collections.abc import Iterable
-from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,22 +7,17 @@ import pytest
 from msgspec.structs import replace
 
 from contracts.consent import ConsentTicked
-from services.evaluation.api import whose
-from services.evaluation.domain_access import allows, seen_by
-from services.evaluation.domain_commands import words_name
-from services.evaluation.domain_states import Case, Spoken
-from services.evaluation.domain_views import CollaborationView, collaborations_for
-from services.evaluation.domain_waits import Wait, waits_of
-from services.evaluation.intake import HEARS
+from services.evaluation.domain.access import authorize, visible_to
+from services.evaluation.domain.states import Case, Spoken, words_name
+from services.evaluation.subscriptions import SUBSCRIBES_TO
+from services.evaluation.views.case import CollaborationView, collaborations_for
 from services.kernel.decider.decision import Actor, ReadRequest
-from services.kernel.errors import ConsentUnknown, NotAllowed
+from services.kernel.errors import ConsentUnknown
 from tests.examples_evaluation import (
     AGREEMENT,
     CASE,
     CASEWORKER,
     COORDINATOR,
-    DEPARTMENT,
-    DUE_ON,
     ENDS,
     EVALUATION,
     FATHER,
@@ -43,21 +36,19 @@ from tests.examples_evaluation import (
     a_case,
     a_concluded,
     a_due,
-    a_missed,
     a_running,
     about,
     an_over,
     collaborations,
-    given,
+    consumed,
+    context,
     measured,
-    news,
-    spoken,
     to_conclude,
     to_hear,
     to_measure,
 )
 
-LOOK: Final = ReadRequest(("evaluations",))
+READ: Final = ReadRequest(("evaluations",))
 STRANGERS: Final = (
     Actor(CASEWORKER.id, "caseworker", TENANT, department_id=UUID(int=1)),
     Actor(CASEWORKER.id, "caseworker", TENANT),
@@ -72,13 +63,13 @@ STRANGERS: Final = (
     Actor(MOTHER, "bridge_builder", TENANT),
 )
 VOICES: Final = tuple(to_hear(voice) for voice in ("child", "family", "organisation", "caseworker"))
-EVERYTHING: Final[tuple[Any, ...]] = (LOOK, *VOICES, to_conclude(), to_measure())
+EVERYTHING: Final[tuple[Any, ...]] = (READ, *VOICES, to_conclude(), to_measure())
 CHILD, FAMILY, CLUB, _ = VOICES
 
 
 def allowed(actor: Actor, case: Case) -> list[Any]:
     """Return what an actor may do."""
-    return [asked for asked in EVERYTHING if allows(case, asked, given(actor))]
+    return [trigger for trigger in EVERYTHING if authorize(case, trigger, context(actor))]
 
 
 @pytest.mark.req("N12")
@@ -87,10 +78,10 @@ def test_each_speaks_for_their_own_side() -> None:
     case = a_case(a_running(a_due()), young_person_id=YOUNG)
 
     assert allowed(CASEWORKER, case) == list(EVERYTHING)
-    assert allowed(COORDINATOR, case) == [LOOK, CLUB]
-    assert allowed(GUARDIAN, case) == [LOOK, FAMILY]
-    assert allowed(YOUNG_PERSON, case) == [LOOK, CHILD]
-    assert allowed(YOUNG_PERSON, replace(case, guardians=())) == [LOOK, CHILD, FAMILY]
+    assert allowed(COORDINATOR, case) == [READ, CLUB]
+    assert allowed(GUARDIAN, case) == [READ, FAMILY]
+    assert allowed(YOUNG_PERSON, case) == [READ, CHILD]
+    assert allowed(YOUNG_PERSON, replace(case, guardians=())) == [READ, CHILD, FAMILY]
 
 
 @pytest.mark.parametrize("actor", STRANGERS, ids=lambda actor: actor.role)
@@ -98,7 +89,7 @@ def test_strangers_are_refused_everything(actor: Actor) -> None:
     """A role alone opens nothing: another department, another club, another child's parent, a leader."""
     for collaboration in collaborations():
         assert allowed(actor, a_case(collaboration)) == []
-    assert not allows(None, LOOK, given(actor))
+    assert not authorize(None, READ, context(actor))
 
 
 @pytest.mark.req("K3")
@@ -108,21 +99,21 @@ def test_without_a_valid_consent_an_organisation_sees_nothing(consents: dict[UUI
     case = a_case(a_running(a_due()), consents=consents)
 
     assert allowed(COORDINATOR, case) == []
-    assert seen_by(case, COORDINATOR, NOW) == {}
+    assert visible_to(case, COORDINATOR, NOW) == {}
     assert allowed(COORDINATOR, a_case(an_over())) == []
 
 
 @pytest.mark.req("K3")
-def test_an_organisation_waits_while_consents_are_not_known_for_sure() -> None:
-    """A consent service that is not heard can delay, never leak."""
+def test_an_organisation_waits_while_consents_are_unknown() -> None:
+    """A consent service whose events do not arrive can delay, never leak."""
     case = a_case(a_running(a_due()))
 
-    for asked in (LOOK, CLUB):
+    for trigger in (READ, CLUB):
         with pytest.raises(ConsentUnknown):
-            allows(case, asked, given(COORDINATOR, consents_fresh=False))
-    assert not allows(case, CHILD, given(COORDINATOR, consents_fresh=False))
-    assert allows(case, FAMILY, given(GUARDIAN, consents_fresh=False))
-    assert {type(event) for event in news()} | {ConsentTicked} == set(HEARS)
+            authorize(case, trigger, context(COORDINATOR, consents_fresh=False))
+    assert not authorize(case, CHILD, context(COORDINATOR, consents_fresh=False))
+    assert authorize(case, FAMILY, context(GUARDIAN, consents_fresh=False))
+    assert {type(event) for event in consumed()} | {ConsentTicked} == set(SUBSCRIBES_TO)
 
 
 def test_an_organisation_sees_its_own_collaboration_only() -> None:
@@ -130,12 +121,12 @@ def test_an_organisation_sees_its_own_collaboration_only() -> None:
     theirs = replace(about(), organisation_id=UUID(int=7))
     case = a_case(collaborations={AGREEMENT: a_running(), CASE: a_running(about=theirs, evaluations={})})
 
-    assert set(seen_by(case, COORDINATOR, NOW)) == {AGREEMENT}
-    assert set(seen_by(case, GUARDIAN, NOW)) == {AGREEMENT, CASE}
+    assert set(visible_to(case, COORDINATOR, NOW)) == {AGREEMENT}
+    assert set(visible_to(case, GUARDIAN, NOW)) == {AGREEMENT, CASE}
 
 
-def told() -> tuple[Case, dict[str, Any]]:
-    """Return a case in which everybody has spoken, and the words that lie sealed."""
+def spoken_case() -> tuple[Case, dict[str, Any]]:
+    """Return a case in which everybody has spoken, and the private values."""
     voices = (
         Spoken("child", "heard", CASEWORKER.id, "caseworker", TODAY),
         Spoken("family", "heard", MOTHER, "guardian", TODAY),
@@ -154,7 +145,7 @@ def told() -> tuple[Case, dict[str, Any]]:
 
 def shown(actor: Actor) -> CollaborationView:
     """Return what one reader sees of that case."""
-    case, private = told()
+    case, private = spoken_case()
     return collaborations_for(case, private, actor, NOW)[0]
 
 
@@ -209,77 +200,3 @@ def test_every_collaboration_can_be_shown(collaboration: Any) -> None:
 
     assert (view.agreement_id, view.organisation_id) == (AGREEMENT, ORGANISATION)
     assert view.ended_on == (ENDS if view.status == "over" else None)
-
-
-def rows(waits: Iterable[Wait]) -> list[tuple[str, UUID, str, date]]:
-    """Return what waits, for whom, and by when."""
-    return [(wait.role, wait.whose, wait.what, wait.due_on) for wait in waits]
-
-
-@pytest.mark.req("N12")
-def test_everybody_knows_whose_voice_is_missing() -> None:
-    """Each guardian and the young person are asked for themselves, anybody for the organisation."""
-    case = a_case(a_running(a_due(), measured=measured("start")), young_person_id=YOUNG)
-    mother = a_due()
-    mother = replace(
-        mother, voices=(Spoken("family", "declined", MOTHER, "guardian", TODAY), *spoken("organisation"))
-    )
-
-    assert rows(waits_of(case)) == [
-        ("caseworker", DEPARTMENT, "conclusion", DUE_ON),
-        ("guardian", MOTHER, "voice", DUE_ON),
-        ("guardian", FATHER, "voice", DUE_ON),
-        ("young_person", YOUNG, "voice", DUE_ON),
-        ("coordinator", ORGANISATION, "voice", DUE_ON),
-    ]
-    assert rows(waits_of(a_case(a_running(mother, measured=measured("start"))))) == [
-        ("caseworker", DEPARTMENT, "conclusion", DUE_ON),
-        ("guardian", FATHER, "voice", DUE_ON),
-    ]
-
-
-def test_an_evaluation_is_shown_in_time() -> None:
-    """The caseworker sees it a month ahead, the others on its day, an organisation while it may."""
-    waits = {wait.role: wait for wait in waits_of(a_case(a_running(a_missed(), measured=measured("start"))))}
-
-    assert waits["caseworker"].shown_from == DUE_ON - timedelta(days=30)
-    assert waits["guardian"].shown_from == DUE_ON
-    assert waits["coordinator"].until == NEXT_YEAR
-
-
-@pytest.mark.req("K3")
-def test_a_list_shows_an_organisation_nothing_without_consent() -> None:
-    """Not even an id waits in an organisation's list once the consent is lost, or before it is known."""
-    for consents in ({}, {REFERRAL: None}):
-        waits = waits_of(a_case(a_running(a_due()), consents=consents))
-        assert "coordinator" not in {wait.role for wait in waits}
-    assert waits_of(Case(collaborations={AGREEMENT: a_running()})) == ()
-
-
-@pytest.mark.req("S2")
-@pytest.mark.req("S4")
-def test_what_was_not_measured_is_asked_for() -> None:
-    """At the start, when it has ended, and half a year after where there is a start to compare with."""
-    after_on = an_over().after_on
-
-    assert rows(waits_of(a_case(a_running(a_concluded())))) == [
-        ("caseworker", DEPARTMENT, "measurement_start", TODAY)
-    ]
-    assert rows(waits_of(a_case(an_over()))) == [("caseworker", DEPARTMENT, "measurement_end", ENDS)]
-    assert rows(waits_of(a_case(an_over(measured=measured("start", "end"))))) == [
-        ("caseworker", DEPARTMENT, "measurement_after", after_on)
-    ]
-    assert waits_of(a_case(an_over(measured=measured("start", "end", "after")))) == ()
-
-
-def test_everybody_has_one_list() -> None:
-    """A caseworker reads the department's, a coordinator the organisation's, a guardian their own."""
-    assert [whose(actor) for actor in (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)] == [
-        DEPARTMENT,
-        ORGANISATION,
-        MOTHER,
-        YOUNG,
-    ]
-    for actor in (Actor(MOTHER, "leader", TENANT), Actor(MOTHER, "caseworker", TENANT)):
-        with pytest.raises(NotAllowed):
-            whose(actor)

@@ -1,4 +1,4 @@
-"""Measurements, what a child's scores come to, and what may be told of many children."""
+"""Measurements, what a child's scores come to, and what may be shown of many children."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given as each
 from hypothesis import strategies as st
 
-from contracts import evaluation as told
-from services.evaluation import domain_commands as no
-from services.evaluation.api import DimensionView
-from services.evaluation.domain import decide
-from services.evaluation.domain_outcome import LEAST_SHOWN, Tally, changes, wilson
-from services.evaluation.domain_outcome import told as tell
-from services.evaluation.domain_states import Case, Change, Measured
-from services.evaluation.store import outcome_rows
+from contracts import evaluation as contract
+from services.evaluation.domain import refusals
+from services.evaluation.domain.lifecycle import decide
+from services.evaluation.domain.states import Case, Change, Measured
+from services.evaluation.domain.steps.measuring import changes
+from services.evaluation.projections import outcome_rows
+from services.evaluation.views.outcomes import LEAST_SHOWN, DimensionView, Tally, outcomes_view, wilson
 from services.kernel.decider.decision import Decision, PrivateValue
 from services.kernel.decider.service import StreamChange
 from services.kernel.errors import Refused
@@ -32,7 +31,7 @@ from tests.examples_evaluation import (
     a_case,
     a_running,
     an_over,
-    given,
+    context,
     measured,
     to_measure,
 )
@@ -46,12 +45,17 @@ CHANGES: dict[str, Change] = {
 SCORES = {f"scores:{AGREEMENT}:start": FIRST}
 
 
-def reckoned(**moved: Change) -> told.OutcomeReckoned:
-    """Return what others hear of an outcome."""
-    return told.OutcomeReckoned(
+def shown(tally: Tally) -> DimensionView:
+    """Return what is shown of the counts of one dimension."""
+    return outcomes_view("end", [tally]).dimensions[0]
+
+
+def reckoned(**moved: Change) -> contract.OutcomeReckoned:
+    """Return the event for other services of an outcome."""
+    return contract.OutcomeReckoned(
         agreement_id=AGREEMENT,
         changes=tuple(
-            told.DimensionChange(dimension=dimension, change=change)
+            contract.DimensionChange(dimension=dimension, change=change)
             for dimension, change in {**CHANGES, **moved}.items()
         ),
     )
@@ -59,12 +63,12 @@ def reckoned(**moved: Change) -> told.OutcomeReckoned:
 
 @pytest.mark.req("S2")
 def test_a_measurement_keeps_its_scores_to_itself() -> None:
-    """The events say that the child was measured, on what and when; the scores lie sealed."""
-    decision = decide(a_case(a_running()), to_measure(), given())
+    """The events say that the child was measured, on what and when; the scores are private."""
+    decision = decide(a_case(a_running()), to_measure(), context())
 
     assert decision.state == a_case(a_running(measured=measured("start")))
     assert decision.events == (
-        told.MeasurementTaken(
+        contract.MeasurementTaken(
             agreement_id=AGREEMENT,
             measurement_id=MEASUREMENT,
             moment="start",
@@ -80,7 +84,7 @@ def test_the_last_measurement_is_held_against_the_first() -> None:
     """Each dimension has become better, stayed, become worse, or is missing: never guessed."""
     case = a_case(a_running(measured=measured("start")))
 
-    decision = decide(case, to_measure("end"), given(private=SCORES))
+    decision = decide(case, to_measure("end"), context(private=SCORES))
 
     assert decision.events[1:] == (reckoned(),)
     assert decision.state.collaborations[AGREEMENT].outcomes == {"end": CHANGES}
@@ -88,10 +92,10 @@ def test_the_last_measurement_is_held_against_the_first() -> None:
 
 def test_without_a_first_measurement_there_is_no_outcome() -> None:
     """What was not measured at the start cannot be reckoned, and an erased start is missing throughout."""
-    alone = decide(a_case(a_running()), to_measure("end"), given())
-    erased = decide(a_case(a_running(measured=measured("start"))), to_measure("end"), given(private={}))
+    alone = decide(a_case(a_running()), to_measure("end"), context())
+    erased = decide(a_case(a_running(measured=measured("start"))), to_measure("end"), context(private={}))
 
-    assert [type(event) for event in alone.events] == [told.MeasurementTaken]
+    assert [type(event) for event in alone.events] == [contract.MeasurementTaken]
     assert erased.state.collaborations[AGREEMENT].outcomes == {"end": dict.fromkeys(DIMENSIONS, "missing")}
 
 
@@ -101,9 +105,9 @@ def test_scores_put_right_are_reckoned_again() -> None:
     case = a_case(a_running(measured=measured("start", "end"), outcomes={"end": CHANGES}))
     private = {**SCORES, f"scores:{AGREEMENT}:end": LAST}
 
-    put_right = decide(case, to_measure(scores={**FIRST, "social_skills": 1.0}), given(private=private))
+    put_right = decide(case, to_measure(scores={**FIRST, "social_skills": 1.0}), context(private=private))
 
-    assert decide(case, to_measure("end"), given(private=private)) == Decision(case)
+    assert decide(case, to_measure("end"), context(private=private)) == Decision(case)
     assert put_right.events[1:] == (reckoned(social_skills="better"),)
 
 
@@ -113,7 +117,7 @@ def test_the_child_is_measured_once_more_when_the_network_has_gone_on() -> None:
     case = a_case(an_over(measured=measured("start"), outcomes={}))
     half_a_year_on = datetime(2027, 3, 1, 9, tzinfo=UTC)
 
-    decision = decide(case, to_measure("after"), given(private=SCORES, now=half_a_year_on))
+    decision = decide(case, to_measure("after"), context(private=SCORES, now=half_a_year_on))
 
     assert decision.state.collaborations[AGREEMENT].outcomes == {"after": CHANGES}
     assert decision.events[1:] == (reckoned(),)
@@ -122,14 +126,14 @@ def test_the_child_is_measured_once_more_when_the_network_has_gone_on() -> None:
 @pytest.mark.parametrize(
     ("collaboration", "changes_", "refusal"),
     [
-        (a_running(), {"scores": {}}, no.ScoreMissing),
-        (a_running(), {"scores": {"happiness": 3.0}}, no.DimensionUnknown),
-        (a_running(), {"scores": {"coping_skills": 5.5}}, no.ScoreOffScale),
-        (a_running(), {"scores": {"coping_skills": 0.9}}, no.ScoreOffScale),
-        (a_running(), {"scores": {"coping_skills": float("nan")}}, no.ScoreOffScale),
-        (an_over(), {"moment": "start"}, no.StartPast),
-        (a_running(), {"moment": "after"}, no.AfterTooEarly),
-        (an_over(), {"moment": "after"}, no.AfterTooEarly),
+        (a_running(), {"scores": {}}, refusals.ScoreMissing),
+        (a_running(), {"scores": {"happiness": 3.0}}, refusals.DimensionUnknown),
+        (a_running(), {"scores": {"coping_skills": 5.5}}, refusals.ScoreOffScale),
+        (a_running(), {"scores": {"coping_skills": 0.9}}, refusals.ScoreOffScale),
+        (a_running(), {"scores": {"coping_skills": float("nan")}}, refusals.ScoreOffScale),
+        (an_over(), {"moment": "start"}, refusals.StartPast),
+        (a_running(), {"moment": "after"}, refusals.AfterTooEarly),
+        (an_over(), {"moment": "after"}, refusals.AfterTooEarly),
     ],
 )
 def test_only_what_the_model_measures_counts(
@@ -137,7 +141,7 @@ def test_only_what_the_model_measures_counts(
 ) -> None:
     """The model names dimensions and scales, and each measurement has its time."""
     with pytest.raises(refusal):
-        decide(a_case(collaboration), to_measure(**changes_), given())
+        decide(a_case(collaboration), to_measure(**changes_), context())
 
 
 @pytest.mark.req("S2")
@@ -160,7 +164,7 @@ def test_decimal_scores_reach_the_threshold() -> None:
 @pytest.mark.req("S2")
 def test_shares_come_with_their_uncertainty() -> None:
     """Of 53 measured children 28 are better: 53 per cent, and by 95 per cent between 40 and 66."""
-    found = tell([Tally(dimension="coping_skills", better=28, same=15, worse=10, missing=7, children=53)])[0]
+    found = shown(Tally(dimension="coping_skills", better=28, same=15, worse=10, missing=7, children=53))
 
     assert (found.measured, found.missing) == (53, 7)
     assert found.better is not None
@@ -195,14 +199,14 @@ def test_the_share_lies_within_its_interval(of: int, data: st.DataObject) -> Non
 
 
 @pytest.mark.req("S2")
-def test_a_group_so_small_that_a_child_could_be_known_is_not_told() -> None:
+def test_a_group_so_small_that_a_child_could_be_known_is_not_shown() -> None:
     """Four children stand behind it, however often they were measured: not even the counts are shown."""
     small = Tally(dimension="coping_skills", better=6, same=0, worse=1, missing=20, children=LEAST_SHOWN - 1)
 
-    found = tell([small])[0]
+    found = shown(small)
 
     assert found.suppressed
-    assert DimensionView.model_validate(found, from_attributes=True).model_dump(exclude_none=True) == {
+    assert found.model_dump(exclude_none=True) == {
         "dimension": "coping_skills",
         "suppressed": True,
     }
@@ -211,7 +215,7 @@ def test_a_group_so_small_that_a_child_could_be_known_is_not_told() -> None:
 def rows(case: Case) -> dict[tuple[str, str], tuple[str, date]]:
     """Return change and first counted day of a case, by dimension and moment."""
     saved = StreamChange(CASE, TENANT, 1, None, case, (), ())
-    return {(row[1], row[2]): (row[5], row[6]) for row in outcome_rows(saved, case)}
+    return {(row[1], row[2]): (row[5], row[7]) for row in outcome_rows(saved, case)}
 
 
 @pytest.mark.req("S2")

@@ -1,4 +1,4 @@
--- What the lists and figures of the agreement service need; the truth is the document in streams.
+-- Projections of the agreement service for lists and figures; the truth is the document in streams.
 
 alter table streams add constraint streams_hold_cases check (kind in ('case'));
 
@@ -38,19 +38,21 @@ create table goals (
 -- The figures of one municipality, by purpose of its model.
 create index goals_by_purpose on goals (tenant, purpose);
 
-create table work (
+create table work_items (
   tenant text not null,
   role text not null,
-  whose uuid not null,
+  owner_id uuid not null,
   case_id uuid not null,
   agreement_id uuid not null,
+  about uuid not null,
+  model text not null,
   what text not null,
   shown_from date not null,
   due_on date,
   until timestamptz,
-  constraint work_pk primary key (case_id, agreement_id, what, role, whose),
-  constraint work_for_organisations_ends_with_the_consent check (role <> 'coordinator' or until is not null)
+  constraint work_items_pk primary key (case_id, about, what, role, owner_id),
+  constraint work_items_of_organisations_end_with_the_consent check (role <> 'coordinator' or until is not null)
 ) with (autovacuum_vacuum_scale_factor = 0.02);
 
 -- One person's, department's or organisation's list, the most urgent first.
-create index work_by_whose on work (tenant, role, whose, due_on);
+create index work_items_by_owner on work_items (tenant, role, owner_id, due_on);

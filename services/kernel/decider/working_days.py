@@ -1,8 +1,9 @@
-"""Working days of a country and the local day of a moment; pure."""
+"""Working days of a country, the local day of a moment, and the day some months later; pure."""
 
+from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -12,6 +13,9 @@ from contracts.model import CollaborationModel
 
 _MORNING: Final = time(6, 0)
 _SATURDAY: Final = 5
+_MONTHS_A_YEAR: Final = 12
+
+Day = TypeVar("Day", date, datetime)
 
 
 class Calendar(Struct, frozen=True):
@@ -50,6 +54,12 @@ class Calendar(Struct, frozen=True):
 def calendar_of(model: CollaborationModel) -> Calendar:
     """Return the working days by which a collaboration model counts."""
     return Calendar(model.calendar.holidays, model.calendar.closed_days, model.calendar.timezone)
+
+
+def months_after(day: Day, months: int) -> Day:
+    """Return the same day some months later, or that month's last; of a moment the same time of that day."""
+    year, month = divmod(day.year * _MONTHS_A_YEAR + day.month - 1 + months, _MONTHS_A_YEAR)
+    return day.replace(year=year, month=month + 1, day=min(day.day, monthrange(year, month + 1)[1]))
 
 
 @lru_cache(maxsize=64)
