@@ -21,7 +21,7 @@ from uuid import UUID, uuid5
 from contracts.consent import ConsentRequested, CustodyRecorded
 from contracts.referral import CaseOpened, ConsentAwaited, ReferralRecalled, ViewsNoted
 from services.consent.app import SERVICE as CONSENT
-from services.consent.domain_custody import NamedHolder, RecordCustody
+from services.consent.domain.commands import NamedHolder, RecordCustody
 from services.kernel.decider.decision import Actor, Context, Decision
 from services.kernel.decider.service import Service
 from services.referral.app import SERVICE as REFERRAL

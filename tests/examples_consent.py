@@ -11,10 +11,15 @@ from contracts.event import Event
 from contracts.model import CollaborationModel, load_models, model_folder
 from contracts.model_parts import Language
 from contracts.referral import CaseOpened, ConsentAwaited, ReferralDeclined, ReferralRecalled
-from services.consent.domain import decide
-from services.consent.domain_answers import GiveConsent, RefuseConsent, WithdrawConsent
-from services.consent.domain_custody import NamedHolder, RecordCustody
-from services.consent.domain_states import Case, Minuted, Permission, status_of
+from services.consent.domain.commands import (
+    GiveConsent,
+    NamedHolder,
+    RecordCustody,
+    RefuseConsent,
+    WithdrawConsent,
+)
+from services.consent.domain.lifecycle import decide
+from services.consent.domain.states import Case, Minuted, Permission
 from services.kernel.decider.decision import Actor, Context, Decision, TimerFired
 
 TENANT = "0440"
@@ -239,7 +244,7 @@ def permission_of(case: Case, referral_id: UUID = REFERRAL) -> Permission:
 
 def statuses(case: Case) -> dict[UUID, str]:
     """Return where each record stands, by its id."""
-    return {at: status_of(consent) for at, consent in case.consents.items()}
+    return {at: consent.status for at, consent in case.consents.items()}
 
 
 def kinds(events: Iterable[Event]) -> list[str]:

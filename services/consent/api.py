@@ -7,20 +7,25 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from contracts.model_parts import Language
-from services.consent.domain import receipt_part
-from services.consent.domain_answers import GiveConsent, RefuseConsent, WithdrawConsent
-from services.consent.domain_custody import NamedHolder, RecordCustody
-from services.consent.domain_receipt import Receipt, receipt_of
-from services.consent.domain_states import Case, Minuted
-from services.consent.domain_views import CaseView, MineView, case_view, mine
-from services.consent.store import cases_of
+from services.consent.domain.access import receipt_part
+from services.consent.domain.commands import (
+    GiveConsent,
+    NamedHolder,
+    RecordCustody,
+    RefuseConsent,
+    WithdrawConsent,
+)
+from services.consent.domain.states import Case, Minuted
+from services.consent.projections import cases_of
+from services.consent.views.cases import CaseView, MineView, case_view, mine
+from services.consent.views.receipt import Receipt, receipt_of
 from services.kernel.errors import NotFound
 from services.kernel.http.fields import Day
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/consent", tags=["consent"])
-ConsentDesk = Annotated[RequestContext, Depends(request_context("consent"))]
+ConsentRequest = Annotated[RequestContext, Depends(request_context("consent"))]
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -64,7 +69,7 @@ class NoBody(_Body):
 
 
 @router.post("/cases/{case_id}/custody")
-async def record_custody(case_id: UUID, body: CustodyBody, request: ConsentDesk) -> CommandResult:
+async def record_custody(case_id: UUID, body: CustodyBody, request: ConsentRequest) -> CommandResult:
     """Put on record who holds parental responsibility, or confirm it anew."""
     command = RecordCustody(
         holders=tuple(
@@ -80,14 +85,14 @@ async def record_custody(case_id: UUID, body: CustodyBody, request: ConsentDesk)
 
 
 @router.get("/cases/{case_id}")
-async def read_case(case_id: UUID, request: ConsentDesk) -> CaseView:
-    """Return a case's custody, permissions and records; the look is logged."""
+async def read_case(case_id: UUID, request: ConsentRequest) -> CaseView:
+    """Return a case's custody, permissions and records; the access is logged."""
     seen = await request.read_private(case_id, what=("custody", "consents"), purpose="casework")
     return case_view(seen.state, case_id, seen.version, seen.private)
 
 
 @router.get("/mine")
-async def read_mine(request: ConsentDesk, language: Language | None = None) -> list[MineView]:
+async def read_mine(request: ConsentRequest, language: Language | None = None) -> list[MineView]:
     """Return what I am asked for and what I have permitted; an open question also in another language."""
     request.require_role("guardian", "young_person")
     found = await request.query(cases_of, person_id=request.actor.id)
@@ -106,7 +111,7 @@ async def read_mine(request: ConsentDesk, language: Language | None = None) -> l
 
 
 @router.post("/cases/{case_id}/consents/{consent_id}/give")
-async def give(case_id: UUID, consent_id: UUID, body: YesBody, request: ConsentDesk) -> CommandResult:
+async def give(case_id: UUID, consent_id: UUID, body: YesBody, request: ConsentRequest) -> CommandResult:
     """Say yes, or put on record that somebody has."""
     return await request.execute(
         case_id, GiveConsent(consent_id, body.language, body.text_sha256, body.evidence)
@@ -114,20 +119,20 @@ async def give(case_id: UUID, consent_id: UUID, body: YesBody, request: ConsentD
 
 
 @router.post("/cases/{case_id}/consents/{consent_id}/refuse")
-async def refuse(case_id: UUID, consent_id: UUID, body: NoBody, request: ConsentDesk) -> CommandResult:
+async def refuse(case_id: UUID, consent_id: UUID, body: NoBody, request: ConsentRequest) -> CommandResult:
     """Say no, or put on record that somebody has."""
     return await request.execute(case_id, RefuseConsent(consent_id, body.evidence), any_version=True)
 
 
 @router.post("/cases/{case_id}/consents/{consent_id}/withdraw")
-async def withdraw(case_id: UUID, consent_id: UUID, body: NoBody, request: ConsentDesk) -> CommandResult:
+async def withdraw(case_id: UUID, consent_id: UUID, body: NoBody, request: ConsentRequest) -> CommandResult:
     """Take a yes back, or put on record that somebody has; sharing stops at once."""
     return await request.execute(case_id, WithdrawConsent(consent_id, body.evidence), any_version=True)
 
 
 @router.get("/cases/{case_id}/consents/{consent_id}/receipt")
-async def read_receipt(case_id: UUID, consent_id: UUID, request: ConsentDesk) -> Receipt:
-    """Return the receipt of one consent; the look is logged."""
+async def read_receipt(case_id: UUID, consent_id: UUID, request: ConsentRequest) -> Receipt:
+    """Return the receipt of one consent; the access is logged."""
     seen = await request.read_private(case_id, what=(receipt_part(consent_id),), purpose="receipt")
     case: Case = seen.state
     if consent_id not in case.consents:

@@ -5,10 +5,11 @@ from typing import Final
 
 from contracts.consent import ConsentAccessRefused, ConsentEventDropped, ConsentLooked, ConsentTicked
 from services.consent.api import router
-from services.consent.domain import allows, decide
-from services.consent.domain_states import Case
-from services.consent.intake import HEARS
-from services.consent.store import project
+from services.consent.domain.access import authorize
+from services.consent.domain.lifecycle import decide
+from services.consent.domain.states import Case
+from services.consent.projections import project
+from services.consent.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.decision import TimerFired
 from services.kernel.decider.service import Service
 
@@ -16,8 +17,8 @@ SERVICE: Final = Service(
     name="consent",
     state=Case,
     decide=decide,
-    subscribes_to=HEARS,
-    authorize=allows,
+    subscribes_to=SUBSCRIBES_TO,
+    authorize=authorize,
     access_event=ConsentLooked,
     denied_event=ConsentAccessRefused,
     discarded_event=ConsentEventDropped,

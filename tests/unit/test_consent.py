@@ -14,22 +14,27 @@ from msgspec.structs import replace
 from contracts.consent import ConsentGranted, ConsentLost, ConsentRequested, CustodyRecorded
 from contracts.model import CollaborationModel
 from contracts.referral import CaseClosed, ReferralClosed
-from services.consent import domain_states as states
-from services.consent.domain import allows, decide, receipt_part
-from services.consent.domain_answers import CustodyStale, EvidenceMissing, TextChanged
-from services.consent.domain_custody import (
+from services.consent.domain import states
+from services.consent.domain.access import authorize as allows
+from services.consent.domain.access import receipt_part
+from services.consent.domain.deadlines import months_after
+from services.consent.domain.lifecycle import decide
+from services.consent.domain.refusals import (
     BirthAhead,
+    CustodyStale,
+    EvidenceMissing,
     HolderMissing,
     ModelMissing,
     PersonNamedTwice,
+    TextChanged,
     YoungPersonMissing,
-    name_of,
 )
-from services.consent.domain_quorum import age_on, months_after, next_check, quorum_of
-from services.consent.domain_receipt import receipt_of
-from services.consent.domain_states import Awaited, Case, Granted, Lost, Over
-from services.consent.domain_views import case_view, mine
-from services.consent.intake import HEARS
+from services.consent.domain.states import Awaited, Case, Granted, Lost, Over
+from services.consent.domain.states import name_key as name_of
+from services.consent.domain.steps.quorum import age_on, next_check, quorum_of
+from services.consent.subscriptions import SUBSCRIBES_TO as HEARS
+from services.consent.views.cases import case_view, mine
+from services.consent.views.receipt import receipt_of
 from services.kernel.decider.decision import Actor, Decision, ReadRequest, Timer, TimerFired
 from services.kernel.decider.working_days import Calendar
 from services.kernel.errors import InvalidTransition, NotFound
@@ -530,7 +535,7 @@ def test_an_erased_birth_date_stops_the_clock_and_a_missing_model_only_delays_it
 
     assert (erased.state, erased.timers) == (case, ())
     assert delayed.state is not case
-    assert delayed.timers == (Timer("age", CASE, datetime(2026, 4, 1, 22, 0, tzinfo=UTC)),)
+    assert delayed.timers == (Timer("age", CASE, datetime(2026, 4, 2, 0, 0, tzinfo=UTC)),)
 
 
 HOLDERS = (MOTHER, FATHER)

@@ -1,8 +1,7 @@
-"""Who must consent: the model's dated rules held against an age; pure."""
+"""Quorum: who must consent by the model's dated rules and the child's age, and when to check again; pure."""
 
-from calendar import monthrange
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from uuid import UUID
 
 from msgspec import Struct
@@ -39,13 +38,13 @@ def quorum_of(
         return Quorum(own, "young_person", rule.code, of_age=True)
     if rule.quorum == "authority_decision":
         return Quorum((), rule.quorum, rule.code, of_age=False)
-    asked = tuple(residence if rule.quorum == "residence_holder" else holders)
+    persons = tuple(residence if rule.quorum == "residence_holder" else holders)
     since = rule.party_from if rule.quorum == "young_person_and_holders" else rule.young_person_from
     if age < since:
         quorum = "all_holders" if rule.quorum == "young_person_and_holders" else rule.quorum
-        return Quorum(asked, quorum, rule.code, of_age=False)
+        return Quorum(persons, quorum, rule.code, of_age=False)
     # where the young person must be asked and is not named, nobody's yes is enough
-    must = (*asked, *own) if asked and own else ()
+    must = (*persons, *own) if persons and own else ()
     return Quorum(must, "young_person_and_holders", rule.code, of_age=False)
 
 
@@ -53,23 +52,17 @@ def next_check(born: date, today: date, rules: Iterable[ConsentRule]) -> date | 
     """Return the day on which the rule must be held against the age again; None when nothing can change.
 
     It is every day of a month that holds a deciding birthday, and else the first of the next month: the day
-    that is waited for must not tell when the child was born.
+    of the timer must not give away when the child was born.
     """
-    known = tuple(rules)
-    if age_on(born, today) >= max(rule.own_from for rule in known):
+    dated = tuple(rules)
+    if age_on(born, today) >= max(rule.own_from for rule in dated):
         return None
-    turns = today.year - born.year
+    years = today.year - born.year
     birthday_near = today.month == born.month and any(
-        turns in (rule.party_from, rule.young_person_from, rule.own_from) for rule in known
+        years in (rule.party_from, rule.young_person_from, rule.own_from) for rule in dated
     )
     month = (today.year, today.month)
-    rule_near = any((rule.valid_from.year, rule.valid_from.month) == month for rule in known)
+    rule_near = any((rule.valid_from.year, rule.valid_from.month) == month for rule in dated)
     if birthday_near or rule_near:
         return today + timedelta(days=1)
     return (today.replace(day=1) + _LONGER_THAN_A_MONTH).replace(day=1)
-
-
-def months_after(moment: datetime, months: int) -> datetime:
-    """Return the same time of day some months later, on the month's last day where the day is missing."""
-    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]))

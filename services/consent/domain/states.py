@@ -1,4 +1,4 @@
-"""What is remembered of a case: who must consent, what was asked for, and what each person answered."""
+"""States of consent: custody of a child, one record a person, one permission a referral."""
 
 from datetime import date, datetime
 from typing import Final, Literal
@@ -30,7 +30,7 @@ class Holder(Struct, frozen=True):
 class Custody(Struct, frozen=True):
     """Who holds parental responsibility, and who of them all must consent by the rule of `checked_on`.
 
-    After `stale_at` it must be recorded anew before anybody is asked or heard.
+    After `stale_at` it must be recorded anew before anybody is asked or can say yes.
     """
 
     holders: dict[UUID, Holder]
@@ -80,50 +80,89 @@ def in_language(question: Question, language: Language, model: CollaborationMode
     return replace(question, language=language, text_sha256=text.sha256(language))
 
 
-class Requested(Struct, frozen=True, tag="requested", tag_field="status"):
+class _Record(Struct, frozen=True, tag_field="status"):
+    """The record of what one person was asked and has answered."""
+
+    question: Question
+
+    @property
+    def status(self) -> str:
+        """The word under which the state is stored."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def yes(self) -> Answer | None:
+        """The yes that was once given, if there was one."""
+        return None
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """The end of a yes that counts."""
+        return None
+
+
+class Requested(_Record, frozen=True, tag="requested"):
     """The person has not answered yet."""
 
-    question: Question
 
-
-class Given(Struct, frozen=True, tag="given", tag_field="status"):
+class Given(_Record, frozen=True, tag="given"):
     """The person has said yes, until a time."""
 
-    question: Question
     given: Answer
     expires_at: datetime
 
+    @property
+    def yes(self) -> Answer:
+        """The yes."""
+        return self.given
 
-class Refused(Struct, frozen=True, tag="refused", tag_field="status"):
+    @property
+    def valid_until(self) -> datetime:
+        """The end of the yes."""
+        return self.expires_at
+
+
+class Refused(_Record, frozen=True, tag="refused"):
     """The person has said no."""
 
-    question: Question
     refused: Answer
 
 
-class Withdrawn(Struct, frozen=True, tag="withdrawn", tag_field="status"):
+class Withdrawn(_Record, frozen=True, tag="withdrawn"):
     """The person has taken a yes back."""
 
-    question: Question
     given: Answer
     withdrawn: Answer
 
+    @property
+    def yes(self) -> Answer:
+        """The yes that was taken back."""
+        return self.given
 
-class Expired(Struct, frozen=True, tag="expired", tag_field="status"):
+
+class Expired(_Record, frozen=True, tag="expired"):
     """The time to answer, or the time of the yes, has run out."""
 
-    question: Question
     given: Answer | None
     ended_at: datetime
 
+    @property
+    def yes(self) -> Answer | None:
+        """The yes that has run out."""
+        return self.given
 
-class Invalidated(Struct, frozen=True, tag="invalidated", tag_field="status"):
+
+class Invalidated(_Record, frozen=True, tag="invalidated"):
     """The question or the yes no longer counts, through nothing that this person did."""
 
-    question: Question
     given: Answer | None
     because: str
     ended_at: datetime
+
+    @property
+    def yes(self) -> Answer | None:
+        """The yes that no longer counts."""
+        return self.given
 
 
 Consent = Requested | Given | Refused | Withdrawn | Expired | Invalidated
@@ -141,40 +180,61 @@ class Scope(Struct, frozen=True):
     legal_basis: str
 
 
-class Awaited(Struct, frozen=True, tag="awaited", tag_field="status"):
-    """Somebody who must consent has not answered, or nobody knows yet who must."""
+class _Permission(Struct, frozen=True, tag_field="status"):
+    """Whether the facts of one referral may reach its organisation."""
 
     scope: Scope
 
+    @property
+    def status(self) -> str:
+        """The word under which the state is stored."""
+        return str(self.__struct_config__.tag)
 
-class Granted(Struct, frozen=True, tag="granted", tag_field="status"):
+    @property
+    def granted_until(self) -> datetime | None:
+        """The end of a permission that holds."""
+        return None
+
+    @property
+    def lost_because(self) -> str | None:
+        """The reason for which it was lost."""
+        return None
+
+
+class Awaited(_Permission, frozen=True, tag="awaited"):
+    """Somebody who must consent has not answered, or it is not on record who must."""
+
+
+class Granted(_Permission, frozen=True, tag="granted"):
     """All who must consent have done so."""
 
-    scope: Scope
     until: datetime
 
+    @property
+    def granted_until(self) -> datetime:
+        """The end of the permission."""
+        return self.until
 
-class Lost(Struct, frozen=True, tag="lost", tag_field="status"):
+
+class Lost(_Permission, frozen=True, tag="lost"):
     """The facts may not, or no longer, be shared."""
 
-    scope: Scope
     reason: str
     lost_at: datetime
 
+    @property
+    def lost_because(self) -> str:
+        """The reason."""
+        return self.reason
 
-class Over(Struct, frozen=True, tag="over", tag_field="status"):
+
+class Over(_Permission, frozen=True, tag="over"):
     """The referral has ended by itself; there is nothing left to permit."""
 
-    scope: Scope
     over_at: datetime
 
 
 Permission = Awaited | Granted | Lost | Over
-
-
-def status_of(value: Consent | Permission) -> str:
-    """Return the word for where a record or a permission stands, as it is stored."""
-    return str(value.__struct_config__.tag)
 
 
 class Case(Struct, frozen=True, tag="case", tag_field="kind"):
@@ -187,3 +247,22 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
     custody: Custody | None = None
     permissions: dict[UUID, Permission] = {}
     consents: dict[UUID, Consent] = {}
+
+    def consents_of(self, referral_id: UUID) -> dict[UUID, Consent]:
+        """Return the records that belong to one referral, by their ids."""
+        return {
+            consent_id: consent
+            for consent_id, consent in self.consents.items()
+            if consent.question.referral_id == referral_id
+        }
+
+
+def name_key(person_id: UUID) -> str:
+    """Return the name of the private value that holds a person's name."""
+    return f"name:{person_id}"
+
+
+def born_key(case: Case, case_id: UUID) -> str:
+    """Return the name of the private value that holds the child's birth date."""
+    young = case.custody.young_person_id if case.custody else None
+    return f"born:{young or case_id}"

@@ -1,4 +1,4 @@
-"""What consent hears, and why."""
+"""Events that consent subscribes to, each with the reason."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ from contracts.referral import (
     ReferralWithdrawn,
 )
 
-HEARS: Final[tuple[type[Event], ...]] = (
+SUBSCRIBES_TO: Final[tuple[type[Event], ...]] = (
     CaseOpened,  # whose department may record custody, and which model's rule counts
     ConsentAwaited,  # whom to ask for which facts
     ReferralDeclined,  # the questions about it are over

@@ -2,16 +2,27 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from contracts.model import CollaborationModel
 from contracts.model_parts import by_code
-from services.consent import domain_states as states
-from services.consent.domain_custody import ModelMissing
-from services.consent.domain_states import Answer, Case, Consent, Permission, Question, status_of
+from services.consent.domain.refusals import ModelMissing
+from services.consent.domain.states import (
+    Answer,
+    Case,
+    Consent,
+    Expired,
+    Given,
+    Invalidated,
+    Permission,
+    Question,
+    Refused,
+    Requested,
+    Withdrawn,
+)
 
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023"
 
@@ -38,7 +49,7 @@ class Purpose(BaseModel):
 
 
 class Processing(BaseModel):
-    """What was told to the person before they answered."""
+    """What the person could read before they answered."""
 
     privacy_notice: str
     language: str
@@ -95,7 +106,7 @@ def receipt_of(
     version: int,
     models: Mapping[str, CollaborationModel],
 ) -> Receipt:
-    """Return the receipt of one consent; raise `ModelMissing` where the words shown are not known here."""
+    """Return the receipt of one consent; raise `ModelMissing` where its model is not installed."""
     consent = case.consents[consent_id]
     question = consent.question
     permission = case.permissions[question.referral_id]
@@ -104,7 +115,7 @@ def receipt_of(
         raise ModelMissing(permission.scope.model)
     child = (case.custody.young_person_id if case.custody else None) or case_id
     path = withdrawal_path(case_id, consent_id)
-    given = answer_of(consent)
+    yes = consent.yes
     return Receipt(
         schema_version=SCHEMA_VERSION,
         record_id=consent_id,
@@ -116,9 +127,9 @@ def receipt_of(
         ),
         party_identification=_parties(permission, question, tenant, child),
         events=list(_events(consent, model)),
-        state=status_of(consent),
-        not_before=given.at if given else None,
-        expires=consent.expires_at if isinstance(consent, states.Given) else None,
+        state=consent.status,
+        not_before=yes.at if yes else None,
+        expires=consent.valid_until,
         text_id=question.text_id,
         text_sha256=question.text_sha256,
         text=shown(model, question),
@@ -128,14 +139,6 @@ def receipt_of(
         referral_id=question.referral_id,
         version=version,
     )
-
-
-def answer_of(consent: Consent) -> Answer | None:
-    """Return the yes that was once given, if there was one."""
-    match consent:
-        case states.Given() | states.Withdrawn() | states.Expired() | states.Invalidated():
-            return consent.given
-    return None
 
 
 def shown(model: CollaborationModel, question: Question) -> str | None:
@@ -180,20 +183,22 @@ def _parties(permission: Permission, question: Question, tenant: str, child: UUI
 
 
 def _events(consent: Consent, model: CollaborationModel) -> Iterator[ReceiptEvent]:
-    """Tell what happened, oldest first."""
+    """Return what happened, oldest first."""
     yield _event("requested", consent.question.requested_at)
-    given = answer_of(consent)
-    if given is not None:
-        yield _answered("given", given, f"P{model.consent.months}M")
+    yes = consent.yes
+    if yes is not None:
+        yield _answered("given", yes, f"P{model.consent.months}M")
     match consent:
-        case states.Refused():
+        case Requested() | Given():
+            return
+        case Refused():
             yield _answered("refused", consent.refused)
-        case states.Withdrawn():
+        case Withdrawn():
             yield _answered("withdrawn", consent.withdrawn)
-        case states.Expired():
-            yield _event("expired", consent.ended_at)
-        case states.Invalidated():
-            yield _event("invalidated", consent.ended_at)
+        case Expired() | Invalidated():
+            yield _event(consent.status, consent.ended_at)
+        case _:
+            assert_never(consent)
 
 
 def _event(state: str, at: datetime) -> ReceiptEvent:

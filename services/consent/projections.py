@@ -1,4 +1,4 @@
-"""What consent asks of PostgreSQL besides the streams: in which cases a person may be asked."""
+"""Projection of consent: the cases in which a person may be asked, for the person's own list."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -7,24 +7,24 @@ from uuid import UUID
 import msgspec
 
 from contracts.consent import CustodyRecorded
-from services.consent.domain_states import Case
+from services.consent.domain.states import Case
 from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
 
 _case_of: Final = msgspec.json.Decoder(Case).decode
 
 
 async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
-    """Remember whom a case may ask; a person is kept, for they may have answered."""
-    known = [
+    """Insert the persons whom a case may ask; a person is kept, for they may have answered."""
+    persons = [
         (row.tenant, person, row.stream_id)
         for row in saved
-        for sent in row.events
-        if type(sent.body) is CustodyRecorded
-        for person in (*sent.body.holder_ids, sent.body.young_person_id)
+        for event in row.events
+        if type(event.body) is CustodyRecorded
+        for person in (*event.body.holder_ids, event.body.young_person_id)
         if person is not None
     ]
-    if known:
-        await tx.execute(_REMEMBER, *(list(column) for column in zip(*known, strict=True)))
+    if persons:
+        await tx.execute(_INSERT_PERSONS, *(list(column) for column in zip(*persons, strict=True)))
 
 
 async def cases_of(tx: Tx, *, tenant: str, person_id: UUID) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ async def cases_of(tx: Tx, *, tenant: str, person_id: UUID) -> list[dict[str, An
     ]
 
 
-_REMEMBER: Final = """
+_INSERT_PERSONS: Final = """
 insert into persons (tenant, person_id, case_id)
 select * from unnest($1::text[], $2::uuid[], $3::uuid[])
 on conflict do nothing

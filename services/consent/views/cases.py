@@ -1,18 +1,30 @@
-"""What people see of consent: a caseworker the whole case, a person what they are asked; pure."""
+"""Views of consent: for a caseworker the whole case, for a person what they are asked; pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from contracts.model import CollaborationModel
 from contracts.model_parts import Language, Word, by_code
-from services.consent import domain_states as states
-from services.consent.domain_custody import born_name, name_of
-from services.consent.domain_receipt import answer_of, shown, withdrawal_path
-from services.consent.domain_states import Case, Consent, Permission, in_language, status_of
+from services.consent.domain.states import (
+    Case,
+    Consent,
+    Expired,
+    Given,
+    Invalidated,
+    Permission,
+    Question,
+    Refused,
+    Requested,
+    Withdrawn,
+    born_key,
+    in_language,
+    name_key,
+)
+from services.consent.views.receipt import shown, withdrawal_path
 
 HOW_TO_STOP: Final[Mapping[Language, str]] = {
     "da": "Du kan sige stop når som helst, her på siden eller til din kontaktperson i kommunen.",
@@ -143,34 +155,52 @@ def mine(
     """
     for consent_id, consent in case.consents.items():
         question = consent.question
-        if question.person_id != person_id or not isinstance(consent, states.Requested | states.Given):
+        model = models.get(case.permissions[question.referral_id].scope.model)
+        if question.person_id != person_id or model is None:
             continue
-        scope = case.permissions[question.referral_id].scope
-        model = models.get(scope.model)
-        if model is None:
-            continue
-        if language is not None and isinstance(consent, states.Requested):
-            question = in_language(question, language, model)
-        said = question.language
-        yield MineView(
-            case_id=case_id,
-            version=version,
-            consent_id=consent_id,
-            referral_id=question.referral_id,
-            status=status_of(consent),
-            organisation_id=scope.organisation_id,
-            purpose=_word(model.purposes, scope.purpose, said),
-            facts=[_word(model.facts, code, said) for code in scope.facts],
-            language=said,
-            text_id=question.text_id,
-            text_sha256=question.text_sha256,
-            text=shown(model, question),
-            months=model.consent.months,
-            answer_by=scope.lapse_on if isinstance(consent, states.Requested) else None,
-            expires_at=consent.expires_at if isinstance(consent, states.Given) else None,
-            how_to_stop=HOW_TO_STOP[said],
-            withdraw=withdrawal_path(case_id, consent_id),
-        )
+        match consent:
+            case Requested():
+                if language is not None:
+                    question = in_language(question, language, model)
+            case Given():
+                pass
+            case Refused() | Withdrawn() | Expired() | Invalidated():
+                continue
+            case _:
+                assert_never(consent)
+        yield _mine_view(case, case_id, version, consent_id, consent, question, model)
+
+
+def _mine_view(
+    case: Case,
+    case_id: UUID,
+    version: int,
+    consent_id: UUID,
+    consent: Consent,
+    question: Question,
+    model: CollaborationModel,
+) -> MineView:
+    scope, read = case.permissions[question.referral_id].scope, question.language
+    return MineView(
+        case_id=case_id,
+        version=version,
+        consent_id=consent_id,
+        referral_id=question.referral_id,
+        status=consent.status,
+        organisation_id=scope.organisation_id,
+        purpose=_word(model.purposes, scope.purpose, read),
+        facts=[_word(model.facts, code, read) for code in scope.facts],
+        language=read,
+        text_id=question.text_id,
+        text_sha256=question.text_sha256,
+        text=shown(model, question),
+        months=model.consent.months,
+        # an open question has a last day, a yes an end
+        answer_by=scope.lapse_on if consent.valid_until is None else None,
+        expires_at=consent.valid_until,
+        how_to_stop=HOW_TO_STOP[read],
+        withdraw=withdrawal_path(case_id, consent_id),
+    )
 
 
 def _word(words: Iterable[Word], code: str, language: Language) -> WordView:
@@ -185,7 +215,7 @@ def _custody_view(case: Case, case_id: UUID, private: Mapping[str, str]) -> Cust
     holders = [
         PersonView(
             person_id=person_id,
-            name=private.get(name_of(person_id)),
+            name=private.get(name_key(person_id)),
             language=holder.language,
             must=person_id in custody.must,
             residence=holder.residence,
@@ -198,12 +228,12 @@ def _custody_view(case: Case, case_id: UUID, private: Mapping[str, str]) -> Cust
         if young is None
         else PersonView(
             person_id=young,
-            name=private.get(name_of(young)),
+            name=private.get(name_key(young)),
             language=custody.young_person_language,
             must=young in custody.must,
         )
     )
-    born = private.get(born_name(case, case_id))
+    born = private.get(born_key(case, case_id))
     return CustodyView(
         holders=holders,
         young_person=young_person,
@@ -219,26 +249,26 @@ def _permission_view(referral_id: UUID, permission: Permission) -> PermissionVie
     scope = permission.scope
     return PermissionView(
         referral_id=referral_id,
-        status=status_of(permission),
+        status=permission.status,
         organisation_id=scope.organisation_id,
         purpose=scope.purpose,
         facts=list(scope.facts),
         lapse_on=scope.lapse_on,
-        until=permission.until if isinstance(permission, states.Granted) else None,
-        reason=permission.reason if isinstance(permission, states.Lost) else None,
+        until=permission.granted_until,
+        reason=permission.lost_because,
     )
 
 
 def _consent_view(consent_id: UUID, consent: Consent) -> ConsentView:
-    question, given = consent.question, answer_of(consent)
+    question, yes = consent.question, consent.yes
     return ConsentView(
         consent_id=consent_id,
         referral_id=question.referral_id,
         person_id=question.person_id,
-        status=status_of(consent),
+        status=consent.status,
         language=question.language,
         requested_at=question.requested_at,
-        given_at=given.at if given else None,
-        evidence=given.evidence if given else None,
-        expires_at=consent.expires_at if isinstance(consent, states.Given) else None,
+        given_at=yes.at if yes else None,
+        evidence=yes.evidence if yes else None,
+        expires_at=consent.valid_until,
     )

@@ -1,0 +1,55 @@
+"""Access to consent: the person who was asked, and the caseworkers of the case's own department; pure."""
+
+from typing import Any
+from uuid import UUID
+
+from services.consent.domain.commands import (
+    Answering,
+    GiveConsent,
+    RecordCustody,
+    RefuseConsent,
+    WithdrawConsent,
+)
+from services.consent.domain.states import Case
+from services.kernel.decider.decision import Actor, Context, ReadRequest
+
+
+def authorize(case: Case | None, trigger: Any, context: Context) -> bool:
+    """Return whether the actor may send a command or read; the default is no."""
+    actor = context.actor
+    if case is None:
+        # lets a caseworker learn that the case does not exist here: every command on it is answered so
+        return actor.role == "caseworker"
+    if _is_caseworker_of(case, actor):
+        return isinstance(trigger, Answering | RecordCustody | ReadRequest)
+    match trigger:
+        case GiveConsent() | RefuseConsent() | WithdrawConsent():
+            return _is_asked(case, trigger.consent_id, actor)
+        case ReadRequest(what=(part,)):
+            return any(
+                part == receipt_part(consent_id) and _is_asked(case, consent_id, actor)
+                for consent_id in case.consents
+            )
+    return False
+
+
+def receipt_part(consent_id: UUID) -> str:
+    """Return how a read request names the receipt of one consent."""
+    return f"receipt_{consent_id.hex}"
+
+
+def _is_caseworker_of(case: Case, actor: Actor) -> bool:
+    return (
+        actor.role == "caseworker"
+        and case.department_id is not None
+        and actor.department_id == case.department_id
+    )
+
+
+def _is_asked(case: Case, consent_id: UUID, actor: Actor) -> bool:
+    consent = case.consents.get(consent_id)
+    return (
+        consent is not None
+        and actor.role in ("guardian", "young_person")
+        and consent.question.person_id == actor.id
+    )

@@ -1,0 +1,56 @@
+"""One transition: the case, the record or permission inside it that moves, and what a rule may use."""
+
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from contracts.event import Event
+from contracts.model import CollaborationModel
+from services.consent.domain.deadlines import calendar_for, timers_of
+from services.consent.domain.refusals import ModelMissing
+from services.consent.domain.states import Case, Consent, Permission
+from services.kernel.decider.decision import Context, Decision
+from services.kernel.decider.escalation import timer_changes
+from services.kernel.decider.working_days import Calendar
+
+
+class Transition(Struct, frozen=True):
+    """What a step gets besides the state and the trigger: the whole case, and the id of what moves."""
+
+    case: Case
+    id: UUID
+    context: Context
+
+    def unchanged(self) -> Decision:
+        """Return that everything stays as it is."""
+        return Decision(self.case)
+
+    def record(self, after: Consent, *events: Event) -> Decision:
+        """Return that one person's record moves to a state; its timers follow from the two states."""
+        before = self.case.consents.get(self.id)
+        calendar = self.calendar(after.question.referral_id)
+        timers = timer_changes(timers_of(self.id, before, calendar), timers_of(self.id, after, calendar))
+        case = replace(self.case, consents={**self.case.consents, self.id: after})
+        return Decision(case, events, timers)
+
+    def permission(self, after: Permission, *events: Event) -> Decision:
+        """Return that a referral's permission moves to a state; its timers follow from the two states."""
+        before = self.case.permissions.get(self.id)
+        calendar = calendar_for(self.context.models.get(after.scope.model))
+        timers = timer_changes(timers_of(self.id, before, calendar), timers_of(self.id, after, calendar))
+        case = replace(self.case, permissions={**self.case.permissions, self.id: after})
+        return Decision(case, events, timers)
+
+    def model_of(self, referral_id: UUID) -> CollaborationModel:
+        """Return the model under which a referral asks; raise `ModelMissing` where it is not installed."""
+        ref = self.case.permissions[referral_id].scope.model
+        model = self.context.models.get(ref)
+        if model is None:
+            raise ModelMissing(ref)
+        return model
+
+    def calendar(self, referral_id: UUID | None = None) -> Calendar:
+        """Return the calendar by which a referral's days count, or those of the case itself."""
+        ref = self.case.model if referral_id is None else self.case.permissions[referral_id].scope.model
+        return calendar_for(self.context.models.get(ref))
