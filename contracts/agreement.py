@@ -16,7 +16,7 @@ class GoalOutline(Facts):
 
 
 class MeetingInvited(Event):
-    """Family, caseworker and organisation are asked to meet."""
+    """Family, caseworker and organisation are invited to a start-up meeting."""
 
     type: ClassVar[str] = "agreement.meeting_invited.v1"
 
@@ -83,7 +83,7 @@ class AgreementInForce(Event):
 
 
 class ProgressReported(Event):
-    """The organisation has said how it goes."""
+    """The organisation has reported how it goes."""
 
     type: ClassVar[str] = "agreement.progress_reported.v1"
 
@@ -94,7 +94,7 @@ class ProgressReported(Event):
 
 
 class ProgressNudged(Event):
-    """A progress update is near due or missing; the next person on the ladder is told."""
+    """A progress update is near due or missing; the next person responsible is notified."""
 
     type: ClassVar[str] = "agreement.progress_nudged.v1"
 
@@ -106,7 +106,7 @@ class ProgressNudged(Event):
 
 
 class MeetingNudged(Event):
-    """The start-up meeting is near due or late; the next person on the ladder is told."""
+    """The start-up meeting is near due or late; the next person responsible is notified."""
 
     type: ClassVar[str] = "agreement.meeting_nudged.v1"
 
@@ -129,18 +129,18 @@ class AgreementEnded(Event):
 
 
 class AgreementLooked(Looked):
-    """Somebody has looked at personal data in the agreement service."""
+    """Somebody has read personal data in the agreement service."""
 
     type: ClassVar[str] = "agreement.looked.v1"
 
 
 class AgreementAccessRefused(AccessRefused):
-    """Somebody was refused a look or a step in the agreement service."""
+    """Somebody was refused data or a step in the agreement service."""
 
     type: ClassVar[str] = "agreement.access_refused.v1"
 
 
 class AgreementEventDropped(EventDropped):
-    """An operator has given up an event that the agreement service could not take."""
+    """An operator has discarded an event that the agreement service could not apply."""
 
     type: ClassVar[str] = "agreement.event_dropped.v1"

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document: what anybody needs to read the events of Samspil, made from the classes."""
+"""AsyncAPI 3.0 document of the events of Samspil, generated from their classes."""
 
 from collections.abc import Mapping
 from inspect import getdoc
@@ -31,13 +31,13 @@ Samspil runs the collaboration between a municipality's services for children an
 Every event is a CloudEvent 1.0 in binary mode: attributes in headers named `ce_…`, facts in the body.
 Bodies and headers hold random ids, dates, codes and numbers only, never a name, an address or a sentence.
 
-Readers pass over fields, headers, codes and types that they do not know.
+Readers ignore unknown fields, headers, codes and types.
 Within one version only optional fields are added or removed; a break is a new type that ends in `.v2`.
 
 Events with the same key are in order.
 `ce_sequence` counts them without holes per `ce_source` and `ce_subject`.
 The same event may come more than once: a sequence that is not higher than the last one is a repetition,
-unless `ce_timeline` is higher than that of the last one: then the source has lost events that it sent before.
+unless `ce_timeline` is higher than that of the last one: then the source has lost events that it had sent.
 The order across topics is not promised.
 """
 
@@ -50,7 +50,7 @@ def document(events: Mapping[str, type[Event]], golden: Golden) -> Document:
         "id": "urn:samspil:events",
         "info": {
             "title": "Samspil events",
-            "version": f"1.{accepted}.0",  # every accepted schema counts on
+            "version": f"1.{accepted}.0",  # one step for every accepted schema
             "description": _ABOUT,
             "license": {"name": "MPL-2.0", "url": "https://www.mozilla.org/MPL/2.0/"},
         },
@@ -98,24 +98,24 @@ def _channel(service: str, events: Mapping[str, type[Event]]) -> Document:
         "address": topic,
         "description": _MODULES[service].__doc__,
         "servers": [{"$ref": "#/servers/production"}, {"$ref": "#/servers/embedded"}],
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _spoken(service, events)},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _types_of(service, events)},
         "bindings": {"kafka": {"topic": topic, "bindingVersion": _BINDING}},
     }
 
 
 def _operations(service: str, events: Mapping[str, type[Event]]) -> tuple[tuple[str, Document], ...]:
-    """Return what the owner of a topic does there, and what everybody else may do."""
+    """Return the operations on a topic: its owner sends, all others receive."""
     channel = {"$ref": f"#/channels/{service}"}
-    messages = [{"$ref": f"#/channels/{service}/messages/{name}"} for name in _spoken(service, events)]
+    messages = [{"$ref": f"#/channels/{service}/messages/{name}"} for name in _types_of(service, events)]
     send = {
         "action": "send",
-        "summary": f"Tell what has happened in the {service} service.",
+        "summary": f"Publish what has happened in the {service} service.",
         "description": f"Only the {service} service writes here.",
     }
     receive = {
         "action": "receive",
-        "summary": f"Hear what has happened in the {service} service.",
-        "description": "Other services, and outsiders to whom the operator gave the right to read.",
+        "summary": f"Read what has happened in the {service} service.",
+        "description": "Other services, and outside readers that the operator has admitted.",
         "bindings": {"kafka": {"groupId": _GROUP, "bindingVersion": _BINDING}},
     }
     shared = {"channel": channel, "messages": messages}
@@ -124,11 +124,11 @@ def _operations(service: str, events: Mapping[str, type[Event]]) -> tuple[tuple[
 
 _GROUP: Final = {
     "type": "string",
-    "description": "The reader's own name; nobody shares a group with a service.",
+    "description": "The reader's own name; no reader shares a group with a service.",
 }
 
 
-def _spoken(service: str, events: Mapping[str, type[Event]]) -> list[str]:
+def _types_of(service: str, events: Mapping[str, type[Event]]) -> list[str]:
     return sorted(name for name in events if service_of(name) == service)
 
 
@@ -157,23 +157,26 @@ _TRACES: Final = (f"{PREFIX}traceparent", "traceparent")
 def _headers() -> Document:
     """Return the schema of the headers that all events share; a header that is absent is never null."""
     attributes = plain(Attributes.model_json_schema(), without=_REMARKS)["properties"]
-    said: Document = {"content-type": {"type": "string", "const": CONTENT_TYPE}}
-    said |= {PREFIX + attribute: _header(schema) for attribute, schema in attributes.items()}
-    said["traceparent"] = {**said[f"{PREFIX}traceparent"], "description": "The trace of the current hop."}
-    required = sorted(set(said) - {*_TRACES, _SEQUENCE, _TIMELINE})
-    example = sample_of({"type": "object", "properties": said}, "headers")
-    return {"type": "object", "properties": said, "required": required, "examples": [example]}
+    headers: Document = {"content-type": {"type": "string", "const": CONTENT_TYPE}}
+    headers |= {PREFIX + attribute: _header(schema) for attribute, schema in attributes.items()}
+    headers["traceparent"] = {
+        **headers[f"{PREFIX}traceparent"],
+        "description": "The trace of the current hop.",
+    }
+    required = sorted(set(headers) - {*_TRACES, _SEQUENCE, _TIMELINE})
+    example = sample_of({"type": "object", "properties": headers}, "headers")
+    return {"type": "object", "properties": headers, "required": required, "examples": [example]}
 
 
 def _header(schema: Schema) -> Document:
     """Return the schema of one header: the attribute's, without null and without a default."""
-    there = next((inner for inner in schema.get("anyOf", ()) if inner.get("type") != "null"), schema)
+    present = next((inner for inner in schema.get("anyOf", ()) if inner.get("type") != "null"), schema)
     remark = {"description": schema["description"]} if "description" in schema else {}
-    return {keyword: value for keyword, value in there.items() if keyword != "default"} | remark
+    return {keyword: value for keyword, value in present.items() if keyword != "default"} | remark
 
 
 def _headers_of(name: str, *, counted: bool) -> Document:
-    """Return the schema of one event type's headers: the shared ones, and what is fixed for the type."""
+    """Return the schema of one event type's headers: the shared ones, and those fixed for the type."""
     fixed = {"type": name, "source": source_of(service_of(name)), "dataschema": dataschema_of(name)}
     return {
         "type": "object",

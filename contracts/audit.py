@@ -12,12 +12,12 @@ class TrailLooked(Looked):
 
 
 class TrailAccessRefused(AccessRefused):
-    """Somebody was refused a look at the trail."""
+    """Somebody was refused the trail."""
 
     type: ClassVar[str] = "audit.access_refused.v1"
 
 
 class TrailEventDropped(EventDropped):
-    """An operator has given up an event that the audit service could not take."""
+    """An operator has discarded an event that the audit service could not apply."""
 
     type: ClassVar[str] = "audit.event_dropped.v1"

@@ -20,7 +20,7 @@ class CustodyRecorded(Event):
 
 
 class ConsentRequested(Event):
-    """One person is asked to permit that named facts reach one organisation for one purpose."""
+    """One person's consent is requested: that named facts reach one organisation for one purpose."""
 
     type: ClassVar[str] = "consent.requested.v1"
 
@@ -36,7 +36,7 @@ class ConsentRequested(Event):
 
 
 class ConsentGiven(Event):
-    """One person has permitted what was asked, until a day."""
+    """One person has given the requested consent, until a day."""
 
     type: ClassVar[str] = "consent.given.v1"
 
@@ -109,18 +109,18 @@ class ConsentTicked(Ticked):
 
 
 class ConsentLooked(Looked):
-    """Somebody has looked at personal data in the consent service."""
+    """Somebody has read personal data in the consent service."""
 
     type: ClassVar[str] = "consent.looked.v1"
 
 
 class ConsentAccessRefused(AccessRefused):
-    """Somebody was refused a look or a step in the consent service."""
+    """Somebody was refused data or a step in the consent service."""
 
     type: ClassVar[str] = "consent.access_refused.v1"
 
 
 class ConsentEventDropped(EventDropped):
-    """An operator has given up an event that the consent service could not take."""
+    """An operator has discarded an event that the consent service could not apply."""
 
     type: ClassVar[str] = "consent.event_dropped.v1"

@@ -11,18 +11,18 @@ CONTENT_TYPE: Final = "application/json"
 PREFIX: Final = "ce_"
 
 Sequence = Annotated[str, StringConstraints(pattern=r"^[0-9]{10}$")]
-"""The event's place in its stream, 1, 2, 3 …, padded so that text sorts as numbers do."""
+"""The event's number in its stream, 1, 2, 3 …, padded so that text sorts as numbers do."""
 
 Traceparent = Annotated[str, StringConstraints(pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
 """W3C Trace Context, version 00."""
 
 
 Timeline = Annotated[str, StringConstraints(pattern=r"^[0-9]{13}$")]
-"""When a timeline of the source's log started, in milliseconds since 1970."""
+"""Start of a timeline of the source, in milliseconds since 1970."""
 
 
 class Attributes(Facts):
-    """Identity, origin, place and cause of one event; each travels as the header `ce_<name>`."""
+    """Identity, origin, sequence and cause of one event; each travels as the header `ce_<name>`."""
 
     specversion: Literal["1.0"] = "1.0"
     id: Annotated[UUID, Field(description="UUIDv7; the same however often the event is sent.")]
@@ -33,11 +33,11 @@ class Attributes(Facts):
     time: Annotated[AwareDatetime, Field(description="When it happened, by the clock of the service.")]
     sequence: Annotated[
         Sequence | None,
-        Field(description="Per source and subject, without holes; absent from ticks, which count nothing."),
+        Field(description="Per source and subject, without holes; watermarks have none."),
     ] = None
     tenant: Annotated[Tenant, Field(description="The municipality's official code.")]
-    correlationid: Annotated[UUID, Field(description="The command that all of this began with.")]
-    causationid: Annotated[UUID, Field(description="The command or event that this follows from.")]
+    correlationid: Annotated[UUID, Field(description="The command at the beginning of the chain of causes.")]
+    causationid: Annotated[UUID, Field(description="The command or event that is the direct cause.")]
     actor: Annotated[UUID, Field(description="Who did it: a random id of a person, or of the system.")]
     role: Annotated[Code, Field(description="In which role the actor did it.")]
     dataschema: Annotated[str, StringConstraints(pattern=r"^urn:samspil:schema:[a-z0-9_.]+$")]
@@ -45,9 +45,9 @@ class Attributes(Facts):
     timeline: Annotated[
         Timeline | None,
         Field(
-            description="Since when, in milliseconds since 1970, the source's log follows another timeline:"
-            " its database was restored, or a standby was promoted. Absent before any such fork. A sequence"
-            " that was consumed already, in a later timeline, is another event."
+            description="Start, in milliseconds since 1970, of the timeline of the source's database: it was"
+            " restored, or a standby was promoted. Absent before any such fork. The same sequence number in a"
+            " later timeline is another event."
         ),
     ] = None
 

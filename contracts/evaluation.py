@@ -45,7 +45,7 @@ class EvaluationPlanned(Event):
 
 
 class EvaluationDue(Event):
-    """The day has come: child, family and organisation are asked for their voice."""
+    """The day has come: the voices of child, family and organisation are wanted."""
 
     type: ClassVar[str] = "evaluation.due.v1"
 
@@ -56,7 +56,7 @@ class EvaluationDue(Event):
 
 
 class EvaluationNudged(Event):
-    """An evaluation is near due or late; the next person on the ladder is told."""
+    """An evaluation is near due or late; the next person responsible is notified."""
 
     type: ClassVar[str] = "evaluation.nudged.v1"
 
@@ -67,7 +67,7 @@ class EvaluationNudged(Event):
 
 
 class VoiceHeard(Event):
-    """One of the voices was heard, or declined to speak."""
+    """One of the three has given their view, or has chosen not to."""
 
     type: ClassVar[str] = "evaluation.voice_heard.v1"
 
@@ -77,7 +77,7 @@ class VoiceHeard(Event):
 
 
 class EvaluationConcluded(Event):
-    """The parties have looked at the goals and decided how it goes on."""
+    """The parties have reviewed the goals and decided how it goes on."""
 
     type: ClassVar[str] = "evaluation.concluded.v1"
 
@@ -90,7 +90,7 @@ class EvaluationConcluded(Event):
 
 
 class OutcomeReckoned(Event):
-    """The last measurement was held against the first."""
+    """The last measurement was compared with the first."""
 
     type: ClassVar[str] = "evaluation.outcome_reckoned.v1"
 
@@ -99,18 +99,18 @@ class OutcomeReckoned(Event):
 
 
 class EvaluationLooked(Looked):
-    """Somebody has looked at personal data in the evaluation service."""
+    """Somebody has read personal data in the evaluation service."""
 
     type: ClassVar[str] = "evaluation.looked.v1"
 
 
 class EvaluationAccessRefused(AccessRefused):
-    """Somebody was refused a look or a step in the evaluation service."""
+    """Somebody was refused data or a step in the evaluation service."""
 
     type: ClassVar[str] = "evaluation.access_refused.v1"
 
 
 class EvaluationEventDropped(EventDropped):
-    """An operator has given up an event that the evaluation service could not take."""
+    """An operator has discarded an event that the evaluation service could not apply."""
 
     type: ClassVar[str] = "evaluation.event_dropped.v1"

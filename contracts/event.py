@@ -9,27 +9,27 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 SERVICES: Final = ("directory", "referral", "consent", "agreement", "evaluation", "notify", "audit")
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""A word from an agreed list, no number and no sentence: readers must expect words that they do not know."""
+"""A word from an agreed list, no number and no sentence: readers must expect words that are new to them."""
 
 Tenant = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
 """A municipality's official code: four digits in Denmark and Norway."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""The fingerprint of a text that lies elsewhere, in hexadecimal."""
+"""The SHA-256 digest of a text that is kept elsewhere, in hexadecimal."""
 
 
 class WhyDropped(StrEnum):
-    """Why an operator gives an event up; readers must expect words that they do not know."""
+    """Why an operator discards an event; readers must expect words that are new to them."""
 
     SENT_AGAIN = "sent_again"  # its sender has sent the true one
-    NOT_OURS = "not_ours"  # somebody sent it who may not, or it belongs elsewhere
-    UNTRUE = "untrue"  # it tells what did not happen
+    NOT_OURS = "not_ours"  # its sender had no right to, or it belongs elsewhere
+    UNTRUE = "untrue"  # it states what did not happen
     WITHOUT_EFFECT = "without_effect"  # nothing here depends on it
-    SETTLED_BY_HAND = "settled_by_hand"  # what it says was done by an ordinary command instead
+    SETTLED_BY_HAND = "settled_by_hand"  # an ordinary command was used instead
 
 
 class Facts(BaseModel):
-    """A frozen value whose readers pass over fields that they do not know."""
+    """A frozen value whose readers ignore unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -41,7 +41,7 @@ class Event(Facts):
 
 
 class Looked(Event):
-    """Somebody has looked at personal data; the stream is the person who looked."""
+    """Somebody has read personal data; the stream is the one of that person's readings."""
 
     case_id: UUID
     what: tuple[Code, ...]
@@ -49,7 +49,7 @@ class Looked(Event):
 
 
 class AccessRefused(Event):
-    """Somebody was refused a look or a step; the stream is the person who tried."""
+    """Somebody was refused data or a step; the stream is the one of that person's refusals."""
 
     case_id: UUID
     wanted: Code
@@ -57,10 +57,10 @@ class AccessRefused(Event):
 
 
 class EventDropped(Event):
-    """An operator has given up an event that could not be taken: its reader goes on as if it were not there.
+    """An operator has discarded an event that could not be applied; its consumer goes on without it.
 
     The stream is that of the event. A message whose stream cannot be read counts to the stream that its key
-    names, where there is one, and else to the operator's own.
+    names, where there is one, and else to the operator's own. `part` is the partition, `place` the offset.
     """
 
     source: Code
@@ -74,7 +74,7 @@ class EventDropped(Event):
 
 
 class Ticked(Event):
-    """All that a service committed before `at` stands before this event in its partition."""
+    """Watermark: every event that a service committed before `at` precedes this one in its partition."""
 
     partition: int
     at: AwareDatetime
@@ -86,7 +86,7 @@ def service_of(event_type: str) -> str:
 
 
 def topic_of(service: str) -> str:
-    """Return the one topic on which a service speaks."""
+    """Return the one topic to which a service publishes."""
     return f"samspil.{service}.v1"
 
 

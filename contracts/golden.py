@@ -1,4 +1,4 @@
-"""The accepted schemas of every event type: what has landed once is held against every later change."""
+"""Golden schemas: the accepted schemas of every event type, against which each change is checked."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from contracts.samples import sample_of
 
 @dataclass(frozen=True)
 class Accepted:
-    """A schema that was accepted once, and an event of that day, which every later reader must take."""
+    """A schema that was accepted once, and an event of that day, which every later reader must accept."""
 
     schema: Schema
     sample: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Golden:
         return tuple(Accepted(one["schema"], one["sample"]) for one in accepted)
 
     def faults(self, events: Mapping[str, type[Event]]) -> list[str]:
-        """Say what may not be published: breaks, types that are gone, old events that are no longer read."""
+        """Return what may not be published: breaks, types that are gone, old events no longer read."""
         gone = sorted(self.types() - set(events))
         return [
             *(f"{name}: is gone, but its events are still in logs; keep its class" for name in gone),
@@ -49,7 +49,7 @@ class Golden:
         ]
 
     def stale(self, events: Mapping[str, type[Event]]) -> list[str]:
-        """Return the types whose class says something else than the newest accepted schema."""
+        """Return the types whose class differs from the newest accepted schema."""
         return sorted(name for name, kind in events.items() if not self._current(name, kind))
 
     def write(self, events: Mapping[str, type[Event]]) -> list[str]:

@@ -37,7 +37,7 @@ _Country = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$"), Field(descri
 
 
 class CollaborationModel(Part):
-    """One version of one model; a version that somebody follows is never edited, a new one is a new file."""
+    """One version of one model; a version that is followed is never edited, a new one is a new file."""
 
     id: Code
     version: Annotated[int, Field(ge=1)]
@@ -69,24 +69,24 @@ class CollaborationModel(Part):
 
     @property
     def ref(self) -> str:
-        """Return how the model is named elsewhere: `kerteminde/1`."""
+        """Return the reference to this version: `kerteminde/1`."""
         return f"{self.id}/{self.version}"
 
     @cached_property
     def sha256(self) -> str:
-        """Return the fingerprint of what the model says, in hexadecimal.
+        """Return the SHA-256 digest of the model's content, in hexadecimal.
 
         Layout, comments and the order of keys do not count; the order of lists does. Keys that the file
         leaves out do not count either, so that a key added to the format later leaves old models as they are.
         """
-        said = self.model_dump(mode="json", exclude_unset=True)
+        content = self.model_dump(mode="json", exclude_unset=True)
         return sha256(
-            json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+            json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         ).hexdigest()
 
 
 class ModelError(Exception):
-    """A collaboration model cannot be used; every fault is named with its place."""
+    """A collaboration model cannot be used; every fault is named with its file, line and key."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))

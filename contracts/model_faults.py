@@ -1,4 +1,4 @@
-"""What is wrong with a collaboration model, told so that the one who wrote it can mend it."""
+"""Faults of a collaboration model, worded so that its author can mend them."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Final, get_args
 from pydantic import BaseModel, ValidationError
 
 from contracts.model_parts import LANGUAGES, Part
-from contracts.toml_lines import Lines, Place
+from contracts.toml_lines import KeyPath, Lines
 
 _IN_WORDS: Final = {
     r"\S": "write the words",
@@ -21,7 +21,7 @@ _IN_WORDS: Final = {
     r"^[a-z]{2}$": "a country is two small letters, such as dk",
     r"^[A-Z]{2}$": "a calendar is two capital letters, such as DK",
 }
-"""What a pattern of the format asks for."""
+"""What a pattern of the format requires."""
 
 
 @dataclass(frozen=True, order=True)
@@ -30,17 +30,17 @@ class Fault:
 
     file: Path
     line: int
-    place: str
+    key: str
     wrong: str
     right: str
 
     def __str__(self) -> str:
         """Return the fault as one line."""
-        return f"{self.file}:{self.line}: {self.place or 'the file'}: {self.wrong}; {self.right}"
+        return f"{self.file}:{self.line}: {self.key or 'the file'}: {self.wrong}; {self.right}"
 
 
 def syntax_fault(path: Path, unreadable: Exception) -> Fault:
-    """Tell why a file is no TOML text at all."""
+    """Return why a file is no TOML text at all."""
     line = re.search(r"at line (\d+)", str(unreadable))
     return Fault(
         path, int(line[1]) if line else 1, "", f"cannot be read ({unreadable})", "write TOML 1.0 in UTF-8"
@@ -48,41 +48,43 @@ def syntax_fault(path: Path, unreadable: Exception) -> Fault:
 
 
 def faults_of(path: Path, text: str, kind: type[BaseModel], invalid: ValidationError) -> set[Fault]:
-    """Tell what is missing, unknown or out of bounds."""
+    """Return what is missing, unknown or out of bounds."""
     lines = Lines(text)
     errors = invalid.errors(include_url=False)
     around = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
     found = set()
     for error in errors:
-        place, sort = error["loc"], error["type"]
-        if sort == "too_short" and place in around:
+        key_path, sort = error["loc"], error["type"]
+        if sort == "too_short" and key_path in around:
             continue  # a list is not short for its bad items
         advice = _IN_WORDS.get(error.get("ctx", {}).get("pattern", ""), error["msg"])
-        wrong, right = _explained(kind, place, sort, error["input"], advice)
-        found.add(Fault(path, lines.of(place), said(place), wrong, right))
+        wrong, right = _explained(kind, key_path, sort, error["input"], advice)
+        found.add(Fault(path, lines.of(key_path), dotted(key_path), wrong, right))
     return found
 
 
-def _explained(kind: type[BaseModel], place: Place, sort: str, given: object, advice: str) -> tuple[str, str]:
+def _explained(
+    kind: type[BaseModel], key_path: KeyPath, sort: str, value: object, advice: str
+) -> tuple[str, str]:
     """Return what is wrong and what would be right."""
-    *around, key = place or ("",)
-    known = _keys_at(kind, tuple(around))
+    *around, key = key_path or ("",)
+    keys = _keys_at(kind, tuple(around))
     match sort:
-        case "missing" if set(known) == set(LANGUAGES):
+        case "missing" if set(keys) == set(LANGUAGES):
             return f'the translation "{key}" is missing', f'write {key} = "…" beside the other languages'
         case "missing":
-            return "is missing", f"add it; here belong {', '.join(known)}"
+            return "is missing", f"add it; here belong {', '.join(keys)}"
         case "extra_forbidden":
-            return "is not known", nearest(str(key), known)
+            return "is not known", nearest(str(key), keys)
         case "string_pattern_mismatch":
-            return f"is {given!r}", advice
+            return f"is {value!r}", advice
         case _:
-            return f"is {shorten(repr(given), 60)}", advice.removeprefix("Value error, ")
+            return f"is {shorten(repr(value), 60)}", advice.removeprefix("Value error, ")
 
 
-def _keys_at(kind: type[BaseModel], place: Place) -> tuple[str, ...]:
-    """Return the keys that the format knows at a place."""
-    for step in place:
+def _keys_at(kind: type[BaseModel], key_path: KeyPath) -> tuple[str, ...]:
+    """Return the keys of the format at a path."""
+    for step in key_path:
         if isinstance(step, str) and step in kind.model_fields:
             kind = _part_in(kind.model_fields[step].annotation) or kind
     return tuple(kind.model_fields)
@@ -95,13 +97,13 @@ def _part_in(annotation: object) -> type[Part] | None:
     return next((part for inner in get_args(annotation) if (part := _part_in(inner))), None)
 
 
-def nearest(said: str, known: Iterable[str]) -> str:
+def nearest(wrong: str, right: Iterable[str]) -> str:
     """Return advice that names what was probably meant."""
-    names = tuple(known)
-    close = get_close_matches(said, names, n=1)
+    names = tuple(right)
+    close = get_close_matches(wrong, names, n=1)
     return f'did you mean "{close[0]}"?' if close else f"known are {', '.join(names) or 'none'}"
 
 
-def said(place: Place) -> str:
-    """Return a place as a person would point at it: `themes[2].text.nb`, counted from one."""
-    return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
+def dotted(key_path: KeyPath) -> str:
+    """Return a path as text: `themes[2].text.nb`, counted from one."""
+    return "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in key_path).lstrip(".")

@@ -1,4 +1,4 @@
-"""The parts that a collaboration model is made of: frozen values with their bounds."""
+"""Parts of a collaboration model: frozen values with their bounds."""
 
 import calendar
 from collections.abc import Iterable
@@ -28,34 +28,34 @@ Side = Literal["family", "organisation", "municipality"]
 _LEAP_YEAR: Final = 2000
 
 
-def _day_of_the_year(said: str) -> str:
-    """Return `said` if the calendar has such a day."""
-    month, day = int(said[:2]), int(said[3:])
+def _day_of_the_year(text: str) -> str:
+    """Return the text if the calendar has such a day."""
+    month, day = int(text[:2]), int(text[3:])
     if not (
         1 <= month <= len(calendar.month_name) - 1 and 1 <= day <= calendar.monthrange(_LEAP_YEAR, month)[1]
     ):
         raise ValueError("no such day; a month and a day, such as 12-24")
-    return said
+    return text
 
 
 MonthDay = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}-[0-9]{2}$"), AfterValidator(_day_of_the_year)]
 """A day of every year, month first: `12-24`."""
 
 
-def _known_timezone(said: str) -> str:
-    """Return `said` if the time zone database knows it."""
+def _existing_timezone(text: str) -> str:
+    """Return the text if the time zone database has it."""
     try:
-        ZoneInfo(said)
+        ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
         raise ValueError("no such time zone; a name such as Europe/Copenhagen") from unknown
-    return said
+    return text
 
 
-Timezone = Annotated[str, AfterValidator(_known_timezone)]
+Timezone = Annotated[str, AfterValidator(_existing_timezone)]
 
 
 class Part(BaseModel):
-    """A frozen piece of a model; it knows all of its keys and converts nothing."""
+    """A frozen piece of a model; unknown keys are refused and nothing is converted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -120,7 +120,7 @@ class Fact(Word):
 
 
 class ConsentRule(Part):
-    """Who must consent, from a day on, and the law that says so.
+    """Who must consent, from a day on, and by which law.
 
     `heard_from`: the child's own view is obtained; `party_from`: own party rights in listed cases;
     `young_person_from`: their consent is needed too; `own_from`: only theirs is.
@@ -137,14 +137,14 @@ class ConsentRule(Part):
 
 
 class ConsentText(Part):
-    """What is shown to one who is asked to consent; it never changes, a new wording has a new id."""
+    """The text shown to a person whose consent is requested; it never changes, a new one has a new id."""
 
     id: Code
     audience: Literal["guardian", "young_person", "child"]
     text: Text
 
     def sha256(self, language: Language) -> str:
-        """Return the fingerprint of what was shown in one language, in hexadecimal."""
+        """Return the SHA-256 digest of the text in one language, in hexadecimal."""
         return _sha256(self.text.said_in(language))
 
 
@@ -184,7 +184,7 @@ class Deadlines(Part):
 
 
 class Ladder(Part):
-    """Who is told of silence and when, in working days before or after the day something is due."""
+    """Escalation: who is notified and when, in working days before or after the day something is due."""
 
     reminder_before: SomeDays
     stand_in_after: Days
@@ -193,7 +193,7 @@ class Ladder(Part):
 
 
 class Rhythm(Part):
-    """How often the parties speak, in calendar days and months."""
+    """How often the parties report and meet, in calendar days and months."""
 
     update_days: SomeDays
     evaluation_days: SomeDays
@@ -201,7 +201,7 @@ class Rhythm(Part):
 
 
 class Calendar(Part):
-    """Which days are no working days besides weekends, a country's holidays and own days; and whose clock."""
+    """Working days: all but weekends, a country's holidays and own closed days; and the time zone."""
 
     holidays: Annotated[
         str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="a country such as DK")
@@ -240,5 +240,5 @@ C = TypeVar("C", bound=_Coded)
 
 
 def by_code(parts: Iterable[C], code: str) -> C | None:
-    """Return the part that carries a code, or nothing where the model does not know it."""
+    """Return the part with a code, or None where the model has none."""
     return next((part for part in parts if part.code == code), None)

@@ -27,7 +27,7 @@ class NoticeSent(Event):
 
 
 class MailDelivered(Event):
-    """The mail server has taken the mail about a notice."""
+    """The mail server has accepted the mail about a notice."""
 
     type: ClassVar[str] = "notify.mail_delivered.v1"
 
@@ -46,18 +46,18 @@ class MailFailed(Event):
 
 
 class ContactLooked(Looked):
-    """Somebody has looked at how a person is reached."""
+    """Somebody has read how a person is reached."""
 
     type: ClassVar[str] = "notify.looked.v1"
 
 
 class NotifyAccessRefused(AccessRefused):
-    """Somebody was refused a look or a step in the notify service."""
+    """Somebody was refused data or a step in the notify service."""
 
     type: ClassVar[str] = "notify.access_refused.v1"
 
 
 class NotifyEventDropped(EventDropped):
-    """An operator has given up an event that the notify service could not take."""
+    """An operator has discarded an event that the notify service could not apply."""
 
     type: ClassVar[str] = "notify.event_dropped.v1"

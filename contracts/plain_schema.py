@@ -1,4 +1,4 @@
-"""JSON Schemas in a plain form: without references and remarks, so that two of them can be compared."""
+"""Plain form of JSON Schemas: without references and remarks, so that two of them can be compared."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -29,11 +29,11 @@ _BESIDE_REFERENCE: Final = REMARKS | {"$ref", "default"}
 
 
 class NotUnderstood(Exception):
-    """A schema says something that the comparison does not know, so nothing may be concluded from it."""
+    """A schema has a part that the comparison does not support, so nothing may be concluded from it."""
 
-    def __init__(self, place: str, what: str) -> None:
-        super().__init__(f"{place or 'the body'}: {what}")
-        self.place = place
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(f"{path or 'the body'}: {what}")
+        self.path = path
         self.what = what
 
 
@@ -49,7 +49,7 @@ def plain(schema: Schema, *, without: frozenset[str] = REMARKS) -> dict[str, Any
 
 @dataclass(frozen=True)
 class _Plain:
-    """The way from one schema to its plain form."""
+    """Conversion of one schema to its plain form."""
 
     definitions: Mapping[str, Schema]
     without: frozenset[str]
@@ -89,40 +89,44 @@ class _Plain:
                 return value
 
 
-def branches(schema: Schema, place: str) -> tuple[tuple[str, Schema], ...]:
+def branches(schema: Schema, path: str) -> tuple[tuple[str, Schema], ...]:
     """Return the types that a plain schema allows, each with its own keywords; `const` becomes `enum`.
 
     Raises:
         NotUnderstood: a keyword is unknown, or does not belong to the type.
 
     """
-    said = {keyword: value for keyword, value in schema.items() if keyword != "default"}
-    if "anyOf" in said:
-        if set(said) != {"anyOf"}:
-            raise NotUnderstood(place, f"{', '.join(sorted(set(said) - {'anyOf'}))} beside anyOf")
-        return tuple(branch for inner in said["anyOf"] for branch in branches(inner, place))
-    if "const" in said:
-        said["enum"] = [said.pop("const")]
-    types = said.pop("type", None) or sorted({_type_of(value, place) for value in said.get("enum", ())})
+    keywords = {keyword: value for keyword, value in schema.items() if keyword != "default"}
+    if "anyOf" in keywords:
+        if set(keywords) != {"anyOf"}:
+            raise NotUnderstood(path, f"{', '.join(sorted(set(keywords) - {'anyOf'}))} beside anyOf")
+        return tuple(branch for inner in keywords["anyOf"] for branch in branches(inner, path))
+    if "const" in keywords:
+        keywords["enum"] = [keywords.pop("const")]
+    types = keywords.pop("type", None) or sorted(
+        {_type_of(value, path) for value in keywords.get("enum", ())}
+    )
     names = [types] if isinstance(types, str) else list(types)
-    known = [KEYWORDS.get(name, frozenset()) for name in names]
-    if not names or not all(known):
-        raise NotUnderstood(place, "no known type")
-    if strange := set(said) - frozenset().union(*known):
-        raise NotUnderstood(place, f"the keyword {', '.join(sorted(strange))}")
-    return tuple((name, _own(name, words, said, place)) for name, words in zip(names, known, strict=True))
+    supported = [KEYWORDS.get(name, frozenset()) for name in names]
+    if not names or not all(supported):
+        raise NotUnderstood(path, "no known type")
+    if strange := set(keywords) - frozenset().union(*supported):
+        raise NotUnderstood(path, f"the keyword {', '.join(sorted(strange))}")
+    return tuple(
+        (name, _own(name, words, keywords, path)) for name, words in zip(names, supported, strict=True)
+    )
 
 
-def _own(name: str, words: frozenset[str], said: Mapping[str, Any], place: str) -> Schema:
-    """Return what a schema says about one of its types."""
-    own = {keyword: value for keyword, value in said.items() if keyword in words}
+def _own(name: str, words: frozenset[str], keywords: Mapping[str, Any], path: str) -> Schema:
+    """Return the keywords of a schema that belong to one of its types."""
+    own = {keyword: value for keyword, value in keywords.items() if keyword in words}
     if "enum" in own:
         types = {"number", "integer"} if name == "number" else {name}
-        own["enum"] = [value for value in own["enum"] if _type_of(value, place) in types]
+        own["enum"] = [value for value in own["enum"] if _type_of(value, path) in types]
     return own
 
 
-def _type_of(value: object, place: str) -> str:
+def _type_of(value: object, path: str) -> str:
     match value:
         case bool():
             return "boolean"
@@ -135,14 +139,14 @@ def _type_of(value: object, place: str) -> str:
         case None:
             return "null"
         case _:
-            raise NotUnderstood(place, "a fixed value that is a list or an object")
+            raise NotUnderstood(path, "a fixed value that is a list or an object")
 
 
-def walk(schema: Schema, place: str = "") -> Iterator[tuple[str, str, Schema]]:
-    """Go through every branch of a plain schema: its place, its type, its keywords."""
-    for kind, own in branches(schema, place):
-        yield place, kind, own
+def walk(schema: Schema, path: str = "") -> Iterator[tuple[str, str, Schema]]:
+    """Yield every branch of a plain schema: its path, its type, its keywords."""
+    for kind, own in branches(schema, path):
+        yield path, kind, own
         for name, inner in own.get("properties", {}).items():
-            yield from walk(inner, f"{place}.{name}".lstrip("."))
+            yield from walk(inner, f"{path}.{name}".lstrip("."))
         for inner in (*own.get("prefixItems", ()), *([own["items"]] if "items" in own else [])):
-            yield from walk(inner, f"{place}[]")
+            yield from walk(inner, f"{path}[]")

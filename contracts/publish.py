@@ -1,4 +1,4 @@
-"""Publish the contracts: the accepted schemas and the AsyncAPI document, written or only checked."""
+"""Command that publishes the contracts: writes or checks the golden schemas and the AsyncAPI document."""
 
 import argparse
 import sys
@@ -33,11 +33,11 @@ def publish(events: Mapping[str, type[Event]], golden: Golden, asyncapi: Path) -
 
 
 def check(events: Mapping[str, type[Event]], golden: Golden, asyncapi: Path) -> list[str]:
-    """Say what is broken or not current; nothing where all is well."""
+    """Return what is broken or not current; nothing where all is well."""
     if faults := golden.faults(events):
         return faults
     stale = [
-        f"{name}: its class says more than was accepted; run {_COMMAND}" for name in golden.stale(events)
+        f"{name}: its class differs from what was accepted; run {_COMMAND}" for name in golden.stale(events)
     ]
     if not stale and _read(asyncapi) != as_text(document(events, golden)):
         stale.append(f"{asyncapi.name} is not current; run {_COMMAND}")
@@ -55,12 +55,12 @@ def main(
     parser = argparse.ArgumentParser(prog=_COMMAND, description="Publish the contracts of all events.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail unless all is current")
     if parser.parse_args(arguments).check:
-        faults, said = check(events, golden, asyncapi), ["The contracts are current."]
+        faults, lines = check(events, golden, asyncapi), ["The contracts are current."]
         advice: list[str] = []
     else:
         faults, written = publish(events, golden, asyncapi)
-        said, advice = [f"wrote {name}" for name in written] or ["The contracts were current."], [_ADVICE]
-    sys.stdout.write("\n".join([*faults, *advice] if faults else said) + "\n")
+        lines, advice = [f"wrote {name}" for name in written] or ["The contracts were current."], [_ADVICE]
+    sys.stdout.write("\n".join([*faults, *advice] if faults else lines) + "\n")
     return 1 if faults else 0
 
 

@@ -37,7 +37,7 @@ class ViewsNoted(Event):
 
 
 class EligibilityAssessed(Event):
-    """The model's criteria were held against the case, with a reason for each answer."""
+    """The model's criteria were applied to the case, with a reason for each answer."""
 
     type: ClassVar[str] = "referral.eligibility_assessed.v1"
 
@@ -152,7 +152,7 @@ class ReferralWithdrawn(Event):
 
 
 class ReferralExpired(Event):
-    """Nobody answered in time; the clock has ended the referral."""
+    """There was no answer in time: the referral has ended by itself."""
 
     type: ClassVar[str] = "referral.expired.v1"
 
@@ -162,7 +162,7 @@ class ReferralExpired(Event):
 
 
 class ReferralNudged(Event):
-    """A deadline is near or past; the next person on the ladder is told."""
+    """A deadline is near or past; the next person responsible is notified."""
 
     type: ClassVar[str] = "referral.nudged.v1"
 
@@ -225,18 +225,18 @@ class PlaceReleased(Event):
 
 
 class CaseLooked(Looked):
-    """Somebody has looked at a case's personal data in the referral service."""
+    """Somebody has read a case's personal data in the referral service."""
 
     type: ClassVar[str] = "referral.looked.v1"
 
 
 class CaseAccessRefused(AccessRefused):
-    """Somebody was refused a look or a step in the referral service."""
+    """Somebody was refused data or a step in the referral service."""
 
     type: ClassVar[str] = "referral.access_refused.v1"
 
 
 class CaseEventDropped(EventDropped):
-    """An operator has given up an event that the referral service could not take."""
+    """An operator has discarded an event that the referral service could not apply."""
 
     type: ClassVar[str] = "referral.event_dropped.v1"

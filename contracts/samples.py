@@ -1,4 +1,4 @@
-"""Examples made from a plain schema: every field filled in, and the same every time."""
+"""Sample documents of a plain schema: every field filled in, and the same every time."""
 
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -28,7 +28,7 @@ _BY_NAME: Final = {
 
 
 class NoSample(Exception):
-    """There is no example for this kind of value; say in `contracts/samples.py` how it looks."""
+    """There is no example for this kind of value; add one to `contracts/samples.py`."""
 
 
 def sample_of(schema: Schema, name: str) -> Any:

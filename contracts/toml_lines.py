@@ -1,9 +1,9 @@
-"""Where each key of a TOML text stands: the standard library's reader does not tell."""
+"""Line numbers of the keys of a TOML text, which the standard library's parser does not return."""
 
 import re
 from typing import Final
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 _BARE: Final = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _DOTTED: Final = rf"{_BARE}(?:\s*\.\s*{_BARE})*"
@@ -14,12 +14,12 @@ _QUOTES: Final = ('"""', "'''")
 
 
 class Lines:
-    """The line on which each place of a TOML text begins; a place inside a value has the value's line."""
+    """The line on which each key of a TOML text begins; a path inside a value has the value's line."""
 
     def __init__(self, text: str) -> None:
-        self._lines: dict[Place, int] = {}
-        self._last: dict[Place, int] = {}
-        table: Place = ()
+        self._lines: dict[KeyPath, int] = {}
+        self._last: dict[KeyPath, int] = {}
+        table: KeyPath = ()
         inside = ""
         for number, line in enumerate(text.split("\n"), start=1):
             if inside:
@@ -27,31 +27,31 @@ class Lines:
                 continue
             if header := _HEADER.match(line):
                 table = self._table(_names(header[2]), another=header[1] == "[[")
-                self._note(table, number)
+                self._record(table, number)
             elif key := _KEY.match(line):
-                self._note((*table, *_names(key[1])), number)
+                self._record((*table, *_names(key[1])), number)
                 inside = next((quote for quote in _QUOTES if line.count(quote) % 2), "")
 
-    def of(self, place: Place) -> int:
-        """Return the line of a place, or of the nearest place around it; 1 where nothing is known."""
-        for length in range(len(place), 0, -1):
-            if place[:length] in self._lines:
-                return self._lines[place[:length]]
+    def of(self, key_path: KeyPath) -> int:
+        """Return the line of a key path, or of the nearest one around it; 1 where there is none."""
+        for length in range(len(key_path), 0, -1):
+            if key_path[:length] in self._lines:
+                return self._lines[key_path[:length]]
         return 1
 
-    def _note(self, place: Place, number: int) -> None:
-        for length in range(1, len(place) + 1):
-            self._lines.setdefault(place[:length], number)
+    def _record(self, key_path: KeyPath, number: int) -> None:
+        for length in range(1, len(key_path) + 1):
+            self._lines.setdefault(key_path[:length], number)
 
-    def _table(self, names: tuple[str, ...], *, another: bool) -> Place:
-        place: Place = ()
+    def _table(self, names: tuple[str, ...], *, another: bool) -> KeyPath:
+        key_path: KeyPath = ()
         for position, name in enumerate(names, start=1):
-            place = (*place, name)
+            key_path = (*key_path, name)
             if another and position == len(names):
-                self._last[place] = self._last.get(place, -1) + 1
-            if place in self._last:
-                place = (*place, self._last[place])
-        return place
+                self._last[key_path] = self._last.get(key_path, -1) + 1
+            if key_path in self._last:
+                key_path = (*key_path, self._last[key_path])
+        return key_path
 
 
 def _names(dotted: str) -> tuple[str, ...]:

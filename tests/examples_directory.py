@@ -7,15 +7,16 @@ from uuid import UUID
 
 from contracts.event import municipality_stream
 from contracts.model import CollaborationModel, load_models, model_folder
-from services.directory.domain import decide
-from services.directory.domain_commands import (
+from services.directory.domain.commands import (
     AdoptModel,
+    ChangeCapacity,
     JoinOrganisation,
     LeaveOrganisation,
     PublishOffer,
     RegisterDepartment,
 )
-from services.directory.domain_states import Joined, Municipality, Offer, Organisation
+from services.directory.domain.lifecycle import decide
+from services.directory.domain.states import Joined, Left, Municipality, Offer, Organisation, Period, State
 from services.kernel.decider.decision import Actor, Context
 
 TENANT = "0440"
@@ -60,9 +61,21 @@ def a_municipality() -> Municipality:
     return state
 
 
+def a_municipality_with_a_department() -> Municipality:
+    """Return Kerteminde after it has named a department."""
+    state = decide(a_municipality(), registering(), given(MUNICIPALITY)).state
+    assert isinstance(state, Municipality)
+    return state
+
+
 def an_organisation(declaration_until: date = A_YEAR_ON) -> Organisation:
     """Return an association that takes part."""
     return Organisation("Børns Voksenvenner", "12345678", Joined("kerteminde_1", TODAY, declaration_until))
+
+
+def a_left_organisation() -> Organisation:
+    """Return an association that takes part no longer."""
+    return Organisation("Børns Voksenvenner", "12345678", Left(TODAY), (Period(TODAY, TODAY, "x"),))
 
 
 def an_offer() -> Offer:
@@ -88,7 +101,7 @@ def joining(terms: str = "kerteminde_1", declaration_until: date = A_YEAR_ON) ->
 
 def leaving() -> LeaveOrganisation:
     """Return the command by which the association leaves."""
-    return LeaveOrganisation("no_volunteers")
+    return LeaveOrganisation(MUNICIPALITY, "no_volunteers")
 
 
 def publishing(
@@ -118,3 +131,26 @@ def publishing(
 def registering(kind: str = "child_welfare") -> RegisterDepartment:
     """Return the command by which a department is named."""
     return RegisterDepartment(DEPARTMENT, kind, "Familieafdelingen")
+
+
+def states() -> tuple[State, ...]:
+    """Return an example of every state."""
+    return (
+        a_municipality(),
+        a_municipality_with_a_department(),
+        an_organisation(),
+        a_left_organisation(),
+        an_offer(),
+    )
+
+
+def commands() -> tuple[object, ...]:
+    """Return an example of every command."""
+    return (
+        AdoptModel("kerteminde", 1),
+        registering(),
+        joining(),
+        leaving(),
+        publishing(),
+        ChangeCapacity(MUNICIPALITY, 3),
+    )

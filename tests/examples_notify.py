@@ -38,8 +38,9 @@ from contracts.referral import (
     ReferralWithdrawn,
 )
 from services.kernel.decider.decision import Actor, Context, Effect
-from services.notify.domain import State, contact_of, decide
-from services.notify.domain_case import Case
+from services.notify.domain.commands import ReadNotice, RecordMailOutcome
+from services.notify.domain.lifecycle import decide
+from services.notify.domain.states import Case, Recipient, State, contact_of
 
 TENANT = "0440"
 CASE = UUID("0198c000-0000-7000-8000-000000000001")
@@ -348,7 +349,7 @@ def notice_to(case: Case, recipient_id: UUID, kind: str) -> UUID:
     (found,) = (
         notice_id
         for notice_id, notice in case.notices.items()
-        if notice.recipient_id == recipient_id and case.news[notice.news_id].kind == kind
+        if notice.recipient_id == recipient_id and case.notifications[notice.notification_id].kind == kind
     )
     return found
 
@@ -357,7 +358,7 @@ def kinds_of(case: Case) -> dict[UUID, set[str]]:
     """Return the kinds of notices by recipient."""
     found: dict[UUID, set[str]] = {}
     for notice in case.notices.values():
-        found.setdefault(notice.recipient_id, set()).add(case.news[notice.news_id].kind)
+        found.setdefault(notice.recipient_id, set()).add(case.notifications[notice.notification_id].kind)
     return found
 
 
@@ -368,6 +369,62 @@ def a_mail(case: Case, notice_id: UUID) -> Effect:
         "case_id": str(CASE),
         "notice_id": str(notice_id),
         "contact_id": str(contact_of(TENANT, notice.recipient_id)),
-        "kind": case.news[notice.news_id].kind,
+        "kind": case.notifications[notice.notification_id].kind,
     }
     return Effect(notice_id, "mail", about)
+
+
+REACHED = Recipient("da", has_address=True)
+
+
+def mail_outcomes(notice_id: UUID) -> tuple[RecordMailOutcome, ...]:
+    """Return each outcome that the mail about a notice may have."""
+    return (
+        RecordMailOutcome(notice_id, "delivered"),
+        RecordMailOutcome(notice_id, "failed", "smtp_550"),
+        RecordMailOutcome(notice_id, "inbox"),
+        RecordMailOutcome(notice_id, "spared"),
+    )
+
+
+def states() -> tuple[State, ...]:
+    """Return an example of every state: of a case, of its notices and their mails, and of a recipient."""
+    case = a_case(sent(), accepted())
+    notice_id = notice_to(case, MOTHER, "referral_accepted")
+    triggers = (ReadNotice(notice_id), *mail_outcomes(notice_id))
+    followed = (decide(case, trigger, given(a_guardian())).state for trigger in triggers)
+    return (Case(), case, *followed, REACHED, Recipient("nb", has_address=False))
+
+
+def events() -> tuple[Event, ...]:
+    """Return an example of every event that is consumed."""
+    return (
+        case_opened(),
+        custody_recorded(MOTHER, FATHER),
+        requested(),
+        given_by(),
+        refused_by(),
+        granted(),
+        lost(),
+        ready(),
+        sent(),
+        nudged("sent", "reminder"),
+        accepted(),
+        declined(),
+        recalled(),
+        withdrawn(),
+        expired(),
+        deletion_confirmed(),
+        meeting_invited(),
+        meeting_nudged("reminder"),
+        proposed(),
+        in_force(),
+        reported(),
+        progress_nudged("leader"),
+        ended(),
+        planned(),
+        due(),
+        evaluation_nudged("reminder"),
+        concluded(),
+        case_closed(),
+    )

@@ -7,17 +7,17 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts.event import Code, Tenant, municipality_stream
-from services.directory.domain_commands import (
+from services.directory.domain.commands import (
     AdoptModel,
     ChangeCapacity,
     JoinOrganisation,
     LeaveOrganisation,
-    ModelMissing,
     PublishOffer,
     RegisterDepartment,
 )
-from services.directory.domain_states import Organisation, adopted
-from services.directory.domain_views import (
+from services.directory.domain.refusals import ModelMissing
+from services.directory.projections import offers, organisations
+from services.directory.views import (
     AdoptedModel,
     DepartmentView,
     OfferRow,
@@ -26,14 +26,13 @@ from services.directory.domain_views import (
     department_views,
     organisation_view,
 )
-from services.directory.store import offers, organisations
 from services.kernel.errors import NotFound
 from services.kernel.http.fields import Day
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/directory", tags=["directory"])
-DirectoryDesk = Annotated[RequestContext, Depends(request_context("directory"))]
+DirectoryRequest = Annotated[RequestContext, Depends(request_context("directory"))]
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Number = Annotated[str, StringConstraints(pattern=r"^([0-9]{8,9})?$")]
@@ -102,7 +101,7 @@ class CapacityBody(_Body):
 
 
 @router.post("/models/adopt")
-async def adopt_model(body: AdoptBody, request: DirectoryDesk) -> CommandResult:
+async def adopt_model(body: AdoptBody, request: DirectoryRequest) -> CommandResult:
     """Follow one version of a collaboration model from now on."""
     return await request.execute(
         municipality_stream(request.actor.tenant), AdoptModel(body.model, body.version)
@@ -110,10 +109,10 @@ async def adopt_model(body: AdoptBody, request: DirectoryDesk) -> CommandResult:
 
 
 @router.get("/model")
-async def read_model(request: DirectoryDesk) -> AdoptedModel:
+async def read_model(request: DirectoryRequest) -> AdoptedModel:
     """Return the model that the municipality follows, with its words in every language."""
     seen = await request.read(municipality_stream(request.actor.tenant), what=("model",))
-    adoption = adopted(seen.state)
+    adoption = seen.state.adoption
     if adoption is None:
         raise NotFound
     ref = f"{adoption.model}/{adoption.version}"
@@ -126,7 +125,7 @@ async def read_model(request: DirectoryDesk) -> AdoptedModel:
 
 
 @router.post("/departments", status_code=201)
-async def register_department(body: DepartmentBody, request: DirectoryDesk) -> CommandResult:
+async def register_department(body: DepartmentBody, request: DirectoryRequest) -> CommandResult:
     """Name a department that takes part."""
     department_id = body.department_id or new_id()
     command = RegisterDepartment(department_id, body.kind, body.name)
@@ -136,14 +135,14 @@ async def register_department(body: DepartmentBody, request: DirectoryDesk) -> C
 
 
 @router.get("/departments")
-async def read_departments(request: DirectoryDesk) -> list[DepartmentView]:
+async def read_departments(request: DirectoryRequest) -> list[DepartmentView]:
     """Return the departments that take part, and since when."""
     seen = await request.read(municipality_stream(request.actor.tenant), what=("departments",))
     return department_views(seen.state)
 
 
 @router.post("/organisations", status_code=201)
-async def join(body: JoinBody, request: DirectoryDesk) -> CommandResult:
+async def join(body: JoinBody, request: DirectoryRequest) -> CommandResult:
     """Let an organisation take part."""
     command = JoinOrganisation(
         municipality_id=municipality_stream(request.actor.tenant),
@@ -156,28 +155,27 @@ async def join(body: JoinBody, request: DirectoryDesk) -> CommandResult:
 
 
 @router.get("/organisations")
-async def read_organisations(request: DirectoryDesk) -> list[OrganisationRow]:
+async def read_organisations(request: DirectoryRequest) -> list[OrganisationRow]:
     """Return who takes part, and who did."""
     return [OrganisationRow.model_validate(row) for row in await request.query(organisations)]
 
 
 @router.get("/organisations/{organisation_id}")
-async def read_organisation(organisation_id: UUID, request: DirectoryDesk) -> OrganisationView:
+async def read_organisation(organisation_id: UUID, request: DirectoryRequest) -> OrganisationView:
     """Return one organisation, and since when it takes part."""
     seen = await request.read(organisation_id, what=("membership",))
-    if not isinstance(seen.state, Organisation):
-        raise NotFound
     return organisation_view(organisation_id, seen.version, seen.state)
 
 
 @router.post("/organisations/{organisation_id}/leave")
-async def leave(organisation_id: UUID, body: LeaveBody, request: DirectoryDesk) -> CommandResult:
+async def leave(organisation_id: UUID, body: LeaveBody, request: DirectoryRequest) -> CommandResult:
     """Take part no longer."""
-    return await request.execute(organisation_id, LeaveOrganisation(body.reason), any_version=True)
+    command = LeaveOrganisation(municipality_stream(request.actor.tenant), body.reason)
+    return await request.execute(organisation_id, command, any_version=True)
 
 
 @router.post("/organisations/{organisation_id}/offers", status_code=201)
-async def publish_offer(organisation_id: UUID, body: OfferBody, request: DirectoryDesk) -> CommandResult:
+async def publish_offer(organisation_id: UUID, body: OfferBody, request: DirectoryRequest) -> CommandResult:
     """Put an offer into the catalogue."""
     command = PublishOffer(
         municipality_id=municipality_stream(request.actor.tenant),
@@ -195,14 +193,15 @@ async def publish_offer(organisation_id: UUID, body: OfferBody, request: Directo
 
 
 @router.post("/offers/{offer_id}/capacity")
-async def change_capacity(offer_id: UUID, body: CapacityBody, request: DirectoryDesk) -> CommandResult:
+async def change_capacity(offer_id: UUID, body: CapacityBody, request: DirectoryRequest) -> CommandResult:
     """Correct how many places an offer has."""
-    return await request.execute(offer_id, ChangeCapacity(body.places))
+    command = ChangeCapacity(municipality_stream(request.actor.tenant), body.places)
+    return await request.execute(offer_id, command)
 
 
 @router.get("/offers")
 async def read_offers(
-    request: DirectoryDesk,
+    request: DirectoryRequest,
     theme: Annotated[Code | None, Query()] = None,
     age: Annotated[int | None, Query(ge=0, le=120)] = None,
     area: Annotated[Tenant | None, Query()] = None,

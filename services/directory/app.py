@@ -1,4 +1,4 @@
-"""The service that knows which model is followed, who takes part, and what is offered."""
+"""The directory as a `Service` value: adopted models, organisations that take part, and their offers."""
 
 from pathlib import Path
 from typing import Final
@@ -6,9 +6,10 @@ from typing import Final
 from contracts.directory import DirectoryAccessRefused
 from contracts.event import Looked
 from services.directory.api import router
-from services.directory.domain import allows, also, decide
-from services.directory.domain_states import State
-from services.directory.store import project
+from services.directory.domain.access import authorize
+from services.directory.domain.lifecycle import decide, related_streams
+from services.directory.domain.states import State
+from services.directory.projections import project
 from services.kernel.decider.service import Service
 
 SERVICE: Final = Service(
@@ -16,12 +17,12 @@ SERVICE: Final = Service(
     state=State,
     decide=decide,
     subscribes_to=(),
-    authorize=allows,
-    access_event=Looked,  # nothing here is about a person, so that there are no looks to note
+    authorize=authorize,
+    access_event=Looked,  # nothing here is about a person, so no access event is written
     denied_event=DirectoryAccessRefused,
     routes=router,
     schema=Path(__file__).parent / "schema",
-    related_streams=also,
+    related_streams=related_streams,
     projection=project,
     rebuild=project,
     tables={"organisations": "organisation_id", "offers": "offer_id"},

@@ -1,6 +1,5 @@
-"""Inboxes, how recipients are reached, and figures, over HTTP."""
+"""HTTP API of the notify service: inboxes, contacts and figures."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -10,17 +9,24 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.kernel.errors import NotAllowed, NotFound
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
-from services.notify import store
-from services.notify.domain import ADDRESS, Inbox, ReadNotice, RecordContact, contact_of, inbox_of
-from services.notify.domain_case import rests_on_consent
-from services.notify.steps import TEXTS
+from services.notify import projections
+from services.notify.domain.access import Inbox, inbox_of, rests_on_consent
+from services.notify.domain.commands import ReadNotice, RecordContact
+from services.notify.domain.states import contact_of
+from services.notify.effects import TEXTS
+from services.notify.views import (
+    ContactView,
+    FiguresView,
+    InboxView,
+    contact_view,
+    figures_view,
+    inbox_view,
+    position_of,
+)
 
 router: Final = APIRouter(prefix="/notify", tags=["notify"])
 
-NotifyDesk = Annotated[RequestContext, Depends(request_context("notify"))]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK: Final = timedelta(microseconds=1)
+NotifyRequest = Annotated[RequestContext, Depends(request_context("notify"))]
 
 
 def _mailable(text: str) -> str:
@@ -50,45 +56,9 @@ class ContactBody(BaseModel):
     email: Address | None = None
 
 
-class ContactView(BaseModel):
-    """How a recipient is reached by the municipality; the trail tells of it under `id`."""
-
-    id: UUID
-    language: str
-    email: str | None
-    version: int
-
-
-class NoticeView(BaseModel):
-    """One notice, in words and with the codes that go with it."""
-
-    notice_id: UUID
-    case_id: UUID
-    kind: str
-    at: datetime
-    text: str
-    codes: dict[str, str]
-    read_at: datetime | None
-
-
-class InboxView(BaseModel):
-    """A page of an inbox, newest first; `next` leads to the older ones."""
-
-    notices: list[NoticeView]
-    unread: int
-    next: str | None
-
-
-class FiguresView(BaseModel):
-    """How many notices there are of each kind, and how their mails went."""
-
-    notices: dict[str, int]
-    mails: dict[str, int]
-
-
 @router.get("/inbox")
 async def read_inbox(
-    request: NotifyDesk,
+    request: NotifyRequest,
     cursor: Cursor = None,
     limit: Limit = 50,
     unread: Annotated[bool, Query(description="only what has not been read")] = False,  # noqa: FBT002
@@ -96,61 +66,49 @@ async def read_inbox(
     """List the actor's own notices, their organisation's or their department's."""
     inbox = _inbox(request)
     whose = {"recipient_id": inbox.recipient_id, "role": inbox.role}
-    rows = await request.query(store.inbox, **whose, unread=unread, before=_place(cursor), limit=limit)
+    rows = await request.query(
+        projections.inbox, **whose, unread=unread, before=position_of(cursor), limit=limit
+    )
     await request.require_fresh_consents(
         {row["case_id"] for row in rows if rests_on_consent(inbox.role, row["kind"])}
     )
-    texts = TEXTS[request.language].kinds
-    notices = [NoticeView(text=texts[row["kind"]].inbox, **row) for row in rows]
-    return InboxView(
-        notices=notices,
-        unread=await request.query(store.unread, **whose),
-        next=_cursor(notices[-1]) if len(notices) == limit else None,
-    )
+    count = await request.query(projections.unread, **whose)
+    return inbox_view(rows, unread=count, limit=limit, texts=TEXTS[request.language])
 
 
 @router.post("/inbox/{notice_id}/read")
-async def read_notice(notice_id: UUID, request: NotifyDesk) -> CommandResult:
+async def read_notice(notice_id: UUID, request: NotifyRequest) -> CommandResult:
     """Put on record that a notice of the actor's inbox was read."""
     _inbox(request)
-    case_id = await request.query(store.case_of, notice_id=notice_id)
+    case_id = await request.query(projections.case_of, notice_id=notice_id)
     if case_id is None:
         raise NotFound
     return await request.execute(case_id, ReadNotice(notice_id), any_version=True)
 
 
 @router.post("/contacts/{recipient_id}", status_code=201)
-async def record_contact(recipient_id: UUID, body: ContactBody, request: NotifyDesk) -> CommandResult:
+async def record_contact(recipient_id: UUID, body: ContactBody, request: NotifyRequest) -> CommandResult:
     """Keep the language and the address of a person, an organisation or a department.
 
-    Each municipality has its own of each; the trail tells of it under the answer's `id`.
+    Each municipality has its own of each; the audit trail has it under the answer's `id`.
     """
     command = RecordContact(recipient_id, body.language, body.email or "")
     return await request.execute(contact_of(request.actor.tenant, recipient_id), command, any_version=True)
 
 
 @router.get("/contacts/{recipient_id}")
-async def see_contact(recipient_id: UUID, request: NotifyDesk) -> ContactView:
-    """Show how a recipient is reached; the look is put on record."""
+async def see_contact(recipient_id: UUID, request: NotifyRequest) -> ContactView:
+    """Show how a recipient is reached; the reading is put on record."""
     contact_id = contact_of(request.actor.tenant, recipient_id)
     seen = await request.read_private(contact_id, what=("contact",), purpose="contact")
-    return ContactView(
-        id=contact_id,
-        language=seen.state.language,
-        email=seen.private.get(ADDRESS) or None,
-        version=seen.version,
-    )
+    return contact_view(contact_id, seen.version, seen.state, seen.private)
 
 
 @router.get("/figures")
-async def read_figures(request: NotifyDesk) -> FiguresView:
-    """Count the municipality's notices by kind, and their mails by how they went."""
+async def read_figures(request: NotifyRequest) -> FiguresView:
+    """Count the municipality's notices by kind, and their mails by outcome."""
     request.require_role("operator", "auditor", "administrator")
-    figures = FiguresView(notices={}, mails={})
-    for row in await request.query(store.figures):
-        figures.notices[row["kind"]] = figures.notices.get(row["kind"], 0) + row["notices"]
-        figures.mails[row["mail"]] = figures.mails.get(row["mail"], 0) + row["notices"]
-    return figures
+    return figures_view(await request.query(projections.figures))
 
 
 def _inbox(request: RequestContext) -> Inbox:
@@ -158,14 +116,3 @@ def _inbox(request: RequestContext) -> Inbox:
     if inbox is None:
         raise NotAllowed
     return inbox
-
-
-def _cursor(last: NoticeView) -> str:
-    return f"{(last.at - _EPOCH) // _TICK}_{last.notice_id.hex}"
-
-
-def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    ticks, _, notice_id = cursor.partition("_")
-    return _EPOCH + int(ticks) * _TICK, UUID(notice_id)

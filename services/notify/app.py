@@ -1,4 +1,4 @@
-"""The notify service as a value."""
+"""The notify service as a `Service` value."""
 
 from pathlib import Path
 from typing import Final
@@ -6,17 +6,20 @@ from typing import Final
 from contracts.notify import ContactLooked, NotifyAccessRefused, NotifyEventDropped
 from services.kernel.decider.service import Service
 from services.notify.api import router
-from services.notify.domain import RecordContact, State, allows, decide
-from services.notify.intake import HEARS
-from services.notify.steps import mail
-from services.notify.store import project
+from services.notify.domain.access import authorize
+from services.notify.domain.commands import RecordContact
+from services.notify.domain.lifecycle import decide
+from services.notify.domain.states import State
+from services.notify.effects import mail
+from services.notify.projections import project
+from services.notify.subscriptions import SUBSCRIBES_TO
 
 SERVICE: Final = Service(
     name="notify",
     state=State,
     decide=decide,
-    subscribes_to=HEARS,
-    authorize=allows,
+    subscribes_to=SUBSCRIBES_TO,
+    authorize=authorize,
     access_event=ContactLooked,
     denied_event=NotifyAccessRefused,
     discarded_event=NotifyEventDropped,

@@ -19,7 +19,7 @@ from tests import examples_evaluation as evaluation
 from tests import examples_referral as referral
 from tests.examples_referral import CASE, DEPARTMENT, NEXT_YEAR, NOW, OFFER, ORGANISATION, TENANT
 from tests.http_site import Site, a_token, advance_watermark, open_site
-from tests.store.test_notify_door import A_STREAM
+from tests.store.test_notify_api import A_STREAM
 
 SOON: Final = datetime(2026, 3, 20, 10, tzinfo=UTC)
 SENT: Final = referral.a_case(referral.a_sent(), referral.a_consent())

@@ -4,8 +4,8 @@ import pytest
 
 from contracts.event import Event
 from contracts.notify import NoticeSent
-from services.notify.domain import decide
-from services.notify.domain_case import Case, is_visible
+from services.notify.domain.lifecycle import decide
+from services.notify.domain.states import Case
 from tests.examples_notify import (
     AUNT,
     CASEWORKER,
@@ -65,7 +65,7 @@ def test_a_referral_that_is_sent_is_told_to_its_organisation_alone() -> None:
     (notice,) = decision.events
     assert isinstance(notice, NoticeSent)
     assert (notice.recipient_id, notice.kind) == (ORGANISATION, "referral_sent")
-    told = decision.state.news[decision.state.notices[notice.notice_id].news_id]
+    told = decision.state.notifications[decision.state.notices[notice.notice_id].notification_id]
     assert told.codes["answer_by"] == "2026-03-16"
     assert decision.effects == (a_mail(decision.state, notice.notice_id),)
 
@@ -148,7 +148,7 @@ def test_each_rung_is_a_notice_of_its_own() -> None:
     case = _after(_after(a_case(), progress_nudged("reminder")), progress_nudged("standin"))
 
     rungs = [
-        case.news[notice.news_id].codes["rung"]
+        case.notifications[notice.notification_id].codes["rung"]
         for notice in case.notices.values()
         if notice.recipient_id == ORGANISATION
     ]
@@ -193,9 +193,9 @@ def test_after_a_withdrawal_an_organisation_sees_only_that_it_must_stop() -> Non
     case = a_case(sent(), accepted(), meeting_invited(), lost(), withdrawn())
 
     seen = {
-        case.news[notice.news_id].kind
+        case.notifications[notice.notification_id].kind
         for notice in case.notices.values()
-        if notice.recipient_id == ORGANISATION and is_visible(case, notice)
+        if notice.recipient_id == ORGANISATION and case.is_visible(notice)
     }
     assert seen == {"referral_withdrawn"}
 
@@ -207,9 +207,9 @@ def test_a_consent_for_a_second_referral_opens_nothing_of_the_first() -> None:
     case = a_case(*first, granted(OTHER_REFERRAL))
 
     seen = {
-        case.news[notice.news_id].kind
+        case.notifications[notice.notification_id].kind
         for notice in case.notices.values()
-        if notice.recipient_id == ORGANISATION and is_visible(case, notice)
+        if notice.recipient_id == ORGANISATION and case.is_visible(notice)
     }
     assert seen == {"referral_withdrawn"}
 
@@ -220,9 +220,9 @@ def test_after_the_end_of_an_agreement_an_organisation_sees_only_that_it_ended()
     case = a_case(sent(), accepted(), meeting_invited(), in_force(), ended())
 
     seen = {
-        case.news[notice.news_id].kind
+        case.notifications[notice.notification_id].kind
         for notice in case.notices.values()
-        if notice.recipient_id == ORGANISATION and is_visible(case, notice)
+        if notice.recipient_id == ORGANISATION and case.is_visible(notice)
     }
     assert seen == {"agreement_ended"}
 
@@ -241,7 +241,9 @@ def test_the_reason_of_an_end_stays_with_the_municipality() -> None:
     """The organisation is told by when to delete, not why the family stopped."""
     case = a_case(sent(), recalled())
 
-    told = case.news[case.notices[notice_to(case, ORGANISATION, "referral_recalled")].news_id]
+    told = case.notifications[
+        case.notices[notice_to(case, ORGANISATION, "referral_recalled")].notification_id
+    ]
     assert set(told.codes) == {"referral_id", "delete_by"}
 
 
@@ -287,7 +289,7 @@ def test_who_comes_into_custody_later_hears_what_happens_from_then_on() -> None:
     assert kinds[AUNT] == {"case_closed"}
     assert "case_closed" not in kinds[FATHER]
     assert not any(
-        is_visible(case, notice) for notice in case.notices.values() if notice.recipient_id == FATHER
+        case.is_visible(notice) for notice in case.notices.values() if notice.recipient_id == FATHER
     )
 
 

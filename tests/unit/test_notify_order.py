@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from contracts.event import service_of
-from services.notify.domain_case import Case
+from services.notify.domain.states import Case
 from tests.examples_notify import (
     AUNT,
     FATHER,

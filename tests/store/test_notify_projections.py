@@ -1,7 +1,8 @@
 """Notices in PostgreSQL: what inboxes list, page by page, and what figures count."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import asyncpg
@@ -13,9 +14,8 @@ from services.kernel.decider.service import StreamChange
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.notify.app import SERVICE
-from services.notify.domain import Recipient
-from services.notify.domain_case import Case
-from services.notify.store import case_of, figures, inbox, project, unread
+from services.notify.domain.states import Case, Delivered, Mail, Read, Recipient, State
+from services.notify.projections import case_of, figures, inbox, project, unread
 from tests.examples_notify import (
     AUNT,
     CASE,
@@ -37,6 +37,7 @@ from tests.examples_notify import (
     progress_nudged,
     proposed,
     sent,
+    states,
     withdrawn,
 )
 
@@ -66,6 +67,28 @@ def _then(case: Case, events: Sequence[Event]) -> Case:
     after, _ = hear([(event, at(20 + day)) for day, event in enumerate(events)], case)
     assert isinstance(after, Case)
     return after
+
+
+@pytest.mark.parametrize("state", states(), ids=lambda state: type(state).__name__)
+async def test_every_state_is_projected(tx: Session, state: State) -> None:
+    """The database takes the rows of each state, writes them once, and deletes them again."""
+    expected = len(state.notices) if isinstance(state, Case) else 0
+
+    for before in (None, state):
+        await project(tx, [saved(state, before)])
+        assert await tx.fetchval("select count(*) from notices") == expected
+    await project(tx, [saved(Case(), state)])
+    assert await tx.fetchval("select count(*) from notices") == 0
+
+
+async def test_the_database_repeats_the_outcomes_of_a_mail(tx: Session) -> None:
+    """A new outcome needs a migration; the check of the table names exactly those of the lifecycle."""
+    check = await tx.fetchval(
+        "select pg_get_constraintdef(oid) from pg_constraint where conname = 'notices_mail_is_known'"
+    )
+
+    tags = {outcome.__struct_config__.tag for outcome in get_args(Mail)}
+    assert set(re.findall(r"'(\w+)'", check)) == tags
 
 
 async def test_an_inbox_lists_the_newest_first(tx: Session) -> None:
@@ -139,7 +162,7 @@ async def test_what_is_read_counts_no_more_among_the_unread(tx: Session) -> None
     """Reading takes one from the number beside the inbox."""
     case = a_case(sent(), accepted())
     notice_id = notice_to(case, MOTHER, "referral_accepted")
-    notices = {**case.notices, notice_id: replace(case.notices[notice_id], read_at=NOW)}
+    notices = {**case.notices, notice_id: replace(case.notices[notice_id], reading=Read(NOW))}
     read = replace(case, notices=notices)
     whose: dict[str, Any] = {"tenant": TENANT, "recipient_id": MOTHER, "role": "family"}
 
@@ -175,16 +198,16 @@ async def test_only_cases_have_notices(tx: Session) -> None:
 async def test_a_batch_of_any_size_is_written(tx: Session, size: int) -> None:
     """One statement writes one notice or two thousand, and again when they change."""
     case = a_case()
-    (news_id,) = {notice.news_id for notice in a_case(sent()).notices.values()} - {
-        notice.news_id for notice in case.notices.values()
+    (news_id,) = {notice.notification_id for notice in a_case(sent()).notices.values()} - {
+        notice.notification_id for notice in case.notices.values()
     }
-    news = a_case(sent()).news[news_id]
+    news = a_case(sent()).notifications[news_id]
     some = next(iter(case.notices.values()))
     many = Case(
-        news={some.news_id: replace(news, circle="caseworker")},
+        notifications={some.notification_id: replace(news, audience="caseworker")},
         notices={UUID(int=n + 1): some for n in range(size)},
     )
-    sent_off = replace(many, notices={at: replace(one, mail="delivered") for at, one in many.notices.items()})
+    sent_off = replace(many, notices={at: replace(one, mail=Delivered()) for at, one in many.notices.items()})
 
     await project(tx, [saved(many)])
     await project(tx, [saved(sent_off, many)])

@@ -1,11 +1,20 @@
-"""The catalogue in PostgreSQL: who takes part, and what they offer."""
+"""Projections of the directory: the tables of organisations and offers, and the queries on them."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from datetime import date
+from typing import Any, Final, assert_never
 from uuid import UUID
 
-from services.directory.domain_states import Joined, Left, Offer, Organisation
+from services.directory.domain.states import (
+    Joined,
+    Left,
+    Membership,
+    Municipality,
+    Offer,
+    Organisation,
+    State,
+)
 from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
 
 _LAST_LETTERS: Final = str.maketrans({"æ": "{", "ä": "{", "ø": "|", "ö": "|", "å": "}"})
@@ -17,37 +26,54 @@ def sorts_as(name: str) -> str:
     return "".join(part for part in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(part))
 
 
-async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
-    """Keep the catalogue as the streams say."""
-    organisations = [_organisation(row, row.state) for row in saved if isinstance(row.state, Organisation)]
-    offers = [_offer(row, row.state) for row in saved if isinstance(row.state, Offer)]
+async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
+    """Write the rows of the organisations and offers that a batch has changed."""
+    organisations: list[tuple[Any, ...]] = []
+    offers: list[tuple[Any, ...]] = []
+    for change in changes:
+        state: State = change.state
+        match state:
+            case Organisation():
+                organisations.append(_organisation(change, state))
+            case Offer():
+                offers.append(_offer(change, state))
+            case Municipality():
+                pass  # read from its stream; no query needs a table of it
+            case _:
+                assert_never(state)
     if organisations:
         await tx.execute(_KEEP_ORGANISATIONS, *_columns(organisations))
     if offers:
         await tx.execute(_KEEP_OFFERS, *_columns(offers))
 
 
-def _organisation(row: StreamChange, organisation: Organisation) -> tuple[Any, ...]:
-    membership = organisation.membership
-    joined = membership if isinstance(membership, Joined) else None
+def _organisation(change: StreamChange, organisation: Organisation) -> tuple[Any, ...]:
     return (
-        row.tenant,
-        row.stream_id,
+        change.tenant,
+        change.stream_id,
         organisation.name,
         sorts_as(organisation.name),
         organisation.number,
-        "left" if joined is None else "joined",
-        joined.joined_on if joined else None,
-        membership.left_on if isinstance(membership, Left) else None,
-        joined.declaration_until if joined else None,
-        row.version,
+        *_membership(organisation.membership),
+        change.version,
     )
 
 
-def _offer(row: StreamChange, offer: Offer) -> tuple[Any, ...]:
+def _membership(membership: Membership) -> tuple[str, date | None, date | None, date | None]:
+    """Return the status, the first day, the last day, and the last day of the declaration."""
+    match membership:
+        case Joined():
+            return "joined", membership.joined_on, None, membership.declaration_until
+        case Left():
+            return "left", None, membership.left_on, None
+        case _:
+            assert_never(membership)
+
+
+def _offer(change: StreamChange, offer: Offer) -> tuple[Any, ...]:
     return (
-        row.tenant,
-        row.stream_id,
+        change.tenant,
+        change.stream_id,
         offer.organisation_id,
         offer.title,
         sorts_as(offer.title),
@@ -59,7 +85,7 @@ def _offer(row: StreamChange, offer: Offer) -> tuple[Any, ...]:
         offer.price,
         offer.places,
         offer.as_of,
-        row.version,
+        change.version,
     )
 
 
@@ -81,7 +107,7 @@ async def offers(
     area: str | None = None,
     organisation_id: UUID | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the offers of those who take part, narrowed by what is given."""
+    """Return the offers of those who take part, narrowed by the criteria that are set."""
     rows = await tx.fetch(_OFFERS, tenant, theme, age, area, organisation_id)
     return [dict(row) for row in rows]
 

@@ -1,4 +1,4 @@
-"""What is remembered of a municipality, of an organisation, and of what it offers."""
+"""States of a municipality, of an organisation's membership, and of an offer."""
 
 from datetime import date
 from uuid import UUID
@@ -15,7 +15,7 @@ class Department(Struct, frozen=True):
 
 
 class Adoption(Struct, frozen=True):
-    """One version of a model that was followed from a day on; what it says is held by its fingerprint."""
+    """One version of a model that was followed from a day on; `sha256` is the digest of its content."""
 
     model: str
     version: int
@@ -28,6 +28,11 @@ class Municipality(Struct, frozen=True, tag="municipality", tag_field="kind"):
 
     adoptions: tuple[Adoption, ...] = ()
     departments: dict[UUID, Department] = {}
+
+    @property
+    def adoption(self) -> Adoption | None:
+        """Return what the municipality follows now."""
+        return self.adoptions[-1] if self.adoptions else None
 
 
 class Period(Struct, frozen=True):
@@ -52,17 +57,20 @@ class Left(Struct, frozen=True, tag="left", tag_field="status"):
     left_on: date
 
 
+Membership = Joined | Left
+
+
 class Organisation(Struct, frozen=True, tag="organisation", tag_field="kind"):
     """A voluntary association: its public name, whether it takes part, and when it did before."""
 
     name: str
     number: str
-    membership: Joined | Left
+    membership: Membership
     before: tuple[Period, ...] = ()
 
 
 class Offer(Struct, frozen=True, tag="offer", tag_field="kind"):
-    """What an organisation can do, for whom, for how many at a time, and when that was last said."""
+    """What an organisation can do, for whom, for how many at a time; the places were confirmed `as_of`."""
 
     organisation_id: UUID
     title: str
@@ -77,8 +85,3 @@ class Offer(Struct, frozen=True, tag="offer", tag_field="kind"):
 
 
 State = Municipality | Organisation | Offer
-
-
-def adopted(municipality: Municipality) -> Adoption | None:
-    """Return what the municipality follows now."""
-    return municipality.adoptions[-1] if municipality.adoptions else None

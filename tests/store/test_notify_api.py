@@ -12,9 +12,8 @@ from services.kernel.effects.context import EffectReader
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
 from services.notify.app import SERVICE
-from services.notify.domain import contact_of
-from services.notify.domain_case import Case
-from services.notify.store import project
+from services.notify.domain.states import Case, contact_of
+from services.notify.projections import project
 from tests.examples_notify import (
     CASE,
     COORDINATOR,
@@ -30,7 +29,7 @@ from tests.examples_notify import (
     withdrawn,
 )
 from tests.http_site import Answer, Site, a_token, advance_watermark, open_site
-from tests.store.test_notify_store import saved
+from tests.store.test_notify_projections import saved
 from tests.tally import a_message, a_record
 
 A_STREAM = """

@@ -1,11 +1,9 @@
-"""What can be asked of the directory, and what it refuses."""
+"""Commands of the directory; each names the municipality where the step follows its model."""
 
 from datetime import date
 from uuid import UUID
 
 from msgspec import Struct
-
-from services.kernel.errors import Refused
 
 
 class AdoptModel(Struct, frozen=True):
@@ -36,6 +34,7 @@ class JoinOrganisation(Struct, frozen=True):
 class LeaveOrganisation(Struct, frozen=True):
     """Take part no longer."""
 
+    municipality_id: UUID
     reason: str
 
 
@@ -57,32 +56,5 @@ class PublishOffer(Struct, frozen=True):
 class ChangeCapacity(Struct, frozen=True):
     """Correct how many places an offer has."""
 
+    municipality_id: UUID
     places: int
-
-
-class ModelUnknown(Refused):
-    """No such version of a model is installed here: choose one that is."""
-
-
-class ModelMissing(Refused):
-    """The municipality follows no collaboration model yet: adopt one first."""
-
-
-class CodeUnknown(Refused):
-    """The municipality's model does not know this word: choose one that it does."""
-
-
-class TermsOutdated(Refused):
-    """These are not the terms of the model that the municipality follows: accept those."""
-
-
-class DeclarationMissing(Refused):
-    """The child-protection declaration has run out: give one that is valid."""
-
-
-class AgesOutside(Refused):
-    """The offer is for no child of the model's target group: correct its ages."""
-
-
-class OrganisationMissing(Refused):
-    """The organisation does not take part: let it join first."""

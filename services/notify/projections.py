@@ -1,55 +1,100 @@
-"""The notices of cases as rows, for inboxes and figures."""
+"""Projection of the notify service: the table of notices, and the queries of inboxes and figures."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 import msgspec
 
 from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
-from services.notify.domain_case import Case, is_visible, role_of
+from services.notify.domain.states import (
+    Case,
+    Delivered,
+    Failed,
+    InboxOnly,
+    Mail,
+    Queued,
+    Read,
+    Reading,
+    Recipient,
+    Spared,
+    State,
+    Unread,
+)
 
-_Notice = tuple[str, UUID, UUID, UUID, str, str, datetime, str, str, datetime | None, bool]
-_AFTER_ALL: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
+_Row = tuple[str, UUID, UUID, UUID, str, str, datetime, str, str, datetime | None, bool]
+_END: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=2**128 - 1))
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
-async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
-    """Write the notices that a batch has sent, changed or taken back."""
-    written: list[_Notice] = []
-    taken_back: list[tuple[str, UUID]] = []
-    for stream in saved:
-        before = _rows(stream, stream.before)
-        after = _rows(stream, stream.state)
+async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
+    """Write the notices that a batch has sent or changed, and delete those that it has taken back."""
+    written: list[_Row] = []
+    deleted: list[tuple[str, UUID]] = []
+    for change in changes:
+        before = _rows(change, change.before)
+        after = _rows(change, change.state)
         written += [row for notice_id, row in after.items() if before.get(notice_id) != row]
-        taken_back += [(stream.tenant, notice_id) for notice_id in before if notice_id not in after]
+        deleted += [(change.tenant, notice_id) for notice_id in before if notice_id not in after]
     if written:
         await tx.execute(_WRITE, *map(list, zip(*written, strict=True)))
-    if taken_back:
-        await tx.execute(_TAKE_BACK, *map(list, zip(*taken_back, strict=True)))
+    if deleted:
+        await tx.execute(_DELETE, *map(list, zip(*deleted, strict=True)))
 
 
-def _rows(stream: StreamChange, state: object) -> dict[UUID, _Notice]:
-    if not isinstance(state, Case):
-        return {}
-    rows: dict[UUID, _Notice] = {}
-    for notice_id, notice in state.notices.items():
-        news = state.news[notice.news_id]
-        rows[notice_id] = (
-            stream.tenant,
-            notice_id,
-            stream.stream_id,
-            notice.recipient_id,
-            role_of(news),
-            news.kind,
-            news.at,
-            _encode(news.codes).decode(),
-            notice.mail,
-            notice.read_at,
-            is_visible(state, notice),
-        )
-    return rows
+def _rows(change: StreamChange, state: State | None) -> dict[UUID, _Row]:
+    match state:
+        case Case():
+            return {notice_id: _row(change, state, notice_id) for notice_id in state.notices}
+        case None | Recipient():
+            return {}
+        case _:
+            assert_never(state)
+
+
+def _row(change: StreamChange, case: Case, notice_id: UUID) -> _Row:
+    notice = case.notices[notice_id]
+    notification = case.notification_of(notice)
+    return (
+        change.tenant,
+        notice_id,
+        change.stream_id,
+        notice.recipient_id,
+        notification.role,
+        notification.kind,
+        notification.at,
+        _encode(notification.codes).decode(),
+        _mail(notice.mail),
+        _read_at(notice.reading),
+        case.is_visible(notice),
+    )
+
+
+def _mail(mail: Mail) -> str:
+    match mail:
+        case Queued():
+            return "queued"
+        case Delivered():
+            return "delivered"
+        case Failed():
+            return "failed"
+        case InboxOnly():
+            return "inbox"
+        case Spared():
+            return "spared"
+        case _:
+            assert_never(mail)
+
+
+def _read_at(reading: Reading) -> datetime | None:
+    match reading:
+        case Unread():
+            return None
+        case Read():
+            return reading.at
+        case _:
+            assert_never(reading)
 
 
 async def inbox(
@@ -63,7 +108,7 @@ async def inbox(
     limit: int,
 ) -> list[dict[str, Any]]:
     """Return a page of somebody's notices, newest first; `before` is the last one of the page before."""
-    rows = await tx.fetch(_INBOX, tenant, recipient_id, role, unread, *(before or _AFTER_ALL), limit)
+    rows = await tx.fetch(_INBOX, tenant, recipient_id, role, unread, *(before or _END), limit)
     return [{**row, "codes": msgspec.json.decode(row["codes"], type=dict[str, str])} for row in rows]
 
 
@@ -79,7 +124,7 @@ async def case_of(tx: Tx, *, tenant: str, notice_id: UUID) -> UUID | None:
 
 
 async def figures(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
-    """Return how many notices there are of each kind, by how their mail went."""
+    """Return how many notices there are of each kind, by the outcome of their mail."""
     return [dict(row) for row in await tx.fetch(_FIGURES, tenant)]
 
 
@@ -95,7 +140,7 @@ set mail = excluded.mail, read_at = excluded.read_at, shown = excluded.shown
 where old.tenant = excluded.tenant
 """
 
-_TAKE_BACK: Final = """
+_DELETE: Final = """
 delete from notices using unnest($1::text[], $2::uuid[]) as w (tenant, notice_id)
 where notices.notice_id = w.notice_id and notices.tenant = w.tenant
 """

@@ -1,4 +1,4 @@
-"""The entries of the trail, written as they are heard and read in the order of their time."""
+"""Projection of the audit service: one entry for each event, read in the order of their time."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,47 +8,47 @@ from uuid import UUID
 from contracts.event import AccessRefused, EventDropped, Looked
 from services.kernel.decider.service import ProjectionWriter, RecordedEvent, StreamChange, Tx
 
-Place = tuple[datetime, UUID]
-"""Where a page begins: after this time and event id."""
+Position = tuple[datetime, UUID]
+"""The start of a page of results: after this time and event id."""
 
-BEGINNING: Final[Place] = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
+BEGINNING: Final[Position] = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
-    """Write one entry for each event that a batch has heard."""
-    rows = [_entry(stream, heard) for stream in saved for heard in stream.consumed]
+async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
+    """Write one entry for each event that a batch has consumed."""
+    rows = [_entry(change, event) for change in changes for event in change.consumed]
     if rows:
         await tx.execute(_WRITE, *map(list, zip(*rows, strict=True)))
 
 
-def _entry(stream: StreamChange, heard: RecordedEvent) -> tuple[Any, ...]:
-    case_id, what, purpose, slug = _said(stream.stream_id, heard)
+def _entry(change: StreamChange, event: RecordedEvent) -> tuple[Any, ...]:
+    case_id, what, purpose, slug = _details(change.stream_id, event)
     return (
-        stream.tenant,
+        change.tenant,
         case_id,
-        stream.stream_id,
-        heard.source,
-        heard.seq,
-        heard.event_id,
-        heard.type,
-        heard.time,
-        heard.actor,
-        heard.role,
+        change.stream_id,
+        event.source,
+        event.seq,
+        event.event_id,
+        event.type,
+        event.time,
+        event.actor,
+        event.role,
         " ".join(what),
         purpose,
         slug,
-        heard.correlation,
-        heard.causation,
+        event.correlation,
+        event.causation,
     )
 
 
-def _said(stream_id: UUID, heard: RecordedEvent) -> tuple[UUID, tuple[str, ...], str | None, str | None]:
+def _details(stream_id: UUID, event: RecordedEvent) -> tuple[UUID, tuple[str, ...], str | None, str | None]:
     """Return which case an event concerns, what of it was wanted, what for, and why it was refused.
 
-    Of an event that was given up: what was wrong with it, and why it was given up.
+    Of a discarded event: what was wrong with it, and why it was discarded.
     """
-    match heard.body:
+    match event.body:
         case Looked(case_id=case_id, what=what, purpose=purpose):
             return case_id, what, purpose, None
         case AccessRefused(case_id=case_id, wanted=wanted, slug=slug):
@@ -58,7 +58,9 @@ def _said(stream_id: UUID, heard: RecordedEvent) -> tuple[UUID, tuple[str, ...],
     return stream_id, (), None, None
 
 
-async def trail_of(tx: Tx, *, tenant: str, case_id: UUID, after: Place, limit: int) -> list[dict[str, Any]]:
+async def trail_of(
+    tx: Tx, *, tenant: str, case_id: UUID, after: Position, limit: int
+) -> list[dict[str, Any]]:
     """Return a page of what happened in a case, oldest first."""
     return [dict(row) for row in await tx.fetch(_OF_CASE, tenant, case_id, *after, limit)]
 
@@ -69,7 +71,7 @@ async def search(
     tenant: str,
     actor: UUID | None,
     type: str | None,  # noqa: A002  the word of CloudEvents
-    after: Place,
+    after: Position,
     until: datetime,
     limit: int,
 ) -> list[dict[str, Any]]:
@@ -144,7 +146,7 @@ from (
   from entries
   where tenant = $1
   group by source, stream_id
-) as places
+) as marks
 group by source
 order by source
 """

@@ -1,12 +1,14 @@
-"""What everybody may see of the directory: who takes part since when, and what is offered; pure."""
+"""Answers of the directory over HTTP: models for JSON, and functions from a state to an answer."""
 
 from datetime import date
+from typing import assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from contracts.model import CollaborationModel
-from services.directory.domain_states import Joined, Left, Municipality, Organisation
+from services.directory.domain.states import Joined, Left, Municipality, Offer, Organisation, State
+from services.kernel.errors import NotFound
 
 
 class OrganisationRow(BaseModel):
@@ -53,7 +55,7 @@ class DepartmentView(BaseModel):
 
 
 class OfferRow(BaseModel):
-    """An offer as the catalogue shows it; `as_of` is the day on which the places were last said."""
+    """An offer as the catalogue shows it; `as_of` is the day on which the places were last confirmed."""
 
     offer_id: UUID
     organisation_id: UUID
@@ -89,22 +91,37 @@ def department_views(municipality: Municipality) -> list[DepartmentView]:
     ]
 
 
-def organisation_view(organisation_id: UUID, version: int, organisation: Organisation) -> OrganisationView:
-    """Return an organisation and every time in which it took part."""
-    membership = organisation.membership
-    periods = [
-        PeriodView(joined_on=period.joined_on, left_on=period.left_on, reason=period.reason)
-        for period in organisation.before
-    ]
-    if isinstance(membership, Joined):
-        periods.append(PeriodView(joined_on=membership.joined_on, left_on=None, reason=None))
-    return OrganisationView(
+def organisation_view(organisation_id: UUID, version: int, state: State | None) -> OrganisationView:
+    """Return an organisation and every time in which it took part; raises `NotFound` for any other state."""
+    match state:
+        case Organisation():
+            return _organisation_view(organisation_id, version, state)
+        case None | Municipality() | Offer():
+            raise NotFound
+        case _:
+            assert_never(state)
+
+
+def _organisation_view(organisation_id: UUID, version: int, organisation: Organisation) -> OrganisationView:
+    view = OrganisationView(
         organisation_id=organisation_id,
         version=version,
         name=organisation.name,
         number=organisation.number,
-        status="left" if isinstance(membership, Left) else "joined",
-        terms=membership.terms if isinstance(membership, Joined) else None,
-        declaration_until=membership.declaration_until if isinstance(membership, Joined) else None,
-        periods=periods,
+        status="left",
+        terms=None,
+        declaration_until=None,
+        periods=[
+            PeriodView(joined_on=period.joined_on, left_on=period.left_on, reason=period.reason)
+            for period in organisation.before
+        ],
     )
+    match organisation.membership:
+        case Joined(terms=terms, joined_on=joined_on, declaration_until=declaration_until):
+            view.status, view.terms, view.declaration_until = "joined", terms, declaration_until
+            view.periods.append(PeriodView(joined_on=joined_on, left_on=None, reason=None))
+        case Left():
+            pass
+        case never:
+            assert_never(never)
+    return view

@@ -8,20 +8,21 @@ import asyncpg
 import pytest
 
 from services.audit.app import SERVICE
-from services.audit.store import BEGINNING, END, figures, project, search, trail_of
+from services.audit.projections import BEGINNING, END, figures, project, search, trail_of
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from tests.examples_audit import (
     CASE,
     CASEWORKER,
-    LOOKS_OF_CASEWORKER,
+    READINGS_OF_CASEWORKER,
     STRANGER,
     TENANT,
     a_life,
-    heard,
-    looked,
+    consumed,
+    events,
     minute,
     saved,
+    was_read,
 )
 
 WHOLE: dict[str, Any] = {"after": BEGINNING, "until": END, "limit": 50}
@@ -36,17 +37,27 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
     await connection.close()
 
 
-def _said(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+def _details(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
     return [(row["type"], row["actor"], row["what"], row["purpose"], row["slug"]) for row in rows]
 
 
-async def test_the_trail_of_a_case_holds_changes_looks_and_refusals(tx: Session) -> None:
-    """Who did what, who looked at what and what for, who was refused: in the order of its time."""
+async def test_every_event_is_projected(tx: Session) -> None:
+    """The database takes an entry of each event of any service."""
+    kept = [consumed(event, n, seq=n) for n, event in enumerate(events(), 1)]
+
+    await project(tx, [saved(CASE, *kept)])
+
+    rows = await search(tx, tenant=TENANT, actor=CASEWORKER, type=None, after=BEGINNING, until=END, limit=500)
+    assert [row["type"] for row in rows] == [event.type for event in events()]
+
+
+async def test_the_trail_of_a_case_holds_changes_readings_and_refusals(tx: Session) -> None:
+    """Who did what, who read what and what for, who was refused: in the order of its time."""
     await project(tx, a_life())
 
     rows = await trail_of(tx, tenant=TENANT, case_id=CASE, after=BEGINNING, limit=50)
 
-    assert _said(rows) == [
+    assert _details(rows) == [
         ("referral.case_opened.v1", CASEWORKER, [], None, None),
         ("referral.views_noted.v1", CASEWORKER, [], None, None),
         ("referral.looked.v1", CASEWORKER, ["child", "views"], "casework", None),
@@ -107,7 +118,7 @@ async def test_a_missing_entry_shows(tx: Session) -> None:
     """A stream whose numbers do not add up is counted among those with holes."""
     await project(tx, a_life())
     whole = await figures(tx, tenant=TENANT)
-    await project(tx, [saved(LOOKS_OF_CASEWORKER, heard(looked(), 9, seq=3))])
+    await project(tx, [saved(READINGS_OF_CASEWORKER, consumed(was_read(), 9, seq=3))])
 
     assert whole == [
         {"source": "consent", "entries": 1, "streams": 1, "with_holes": 0},
@@ -118,7 +129,7 @@ async def test_a_missing_entry_shows(tx: Session) -> None:
 
 @pytest.mark.parametrize(
     "tampering",
-    ["update entries set role = 'nobody'", "delete from entries where seq = 1", "truncate entries"],
+    ["update entries set role = 'other'", "delete from entries where seq = 1", "truncate entries"],
 )
 async def test_the_trail_cannot_be_altered(tx: Session, tampering: str) -> None:
     """What stands there stays: the database itself refuses to change, delete or empty it."""
@@ -135,8 +146,8 @@ async def test_a_batch_of_any_size_is_written(tx: Session, size: int) -> None:
     """One statement writes one entry or two thousand."""
     for _ in range(2):
         base = await tx.fetchval("select count(*) from entries")
-        events = [heard(looked(), base + n + 1, seq=base + n + 1) for n in range(size)]
-        await project(tx, [saved(LOOKS_OF_CASEWORKER, *events)])
+        events = [consumed(was_read(), base + n + 1, seq=base + n + 1) for n in range(size)]
+        await project(tx, [saved(READINGS_OF_CASEWORKER, *events)])
 
     assert await figures(tx, tenant=TENANT) == [
         {"source": "referral", "entries": 2 * size, "streams": 1, "with_holes": 0}

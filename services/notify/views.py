@@ -1,0 +1,94 @@
+"""Answers of the notify service over HTTP: models for JSON, and functions that make them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, assert_never
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from services.kernel.errors import NotFound
+from services.notify.domain.states import ADDRESS, Case, Recipient, State
+from services.notify.effects import Texts
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class ContactView(BaseModel):
+    """How a recipient is reached by the municipality; the audit trail has it under `id`."""
+
+    id: UUID
+    language: str
+    email: str | None
+    version: int
+
+
+class NoticeView(BaseModel):
+    """One notice, in words and with the codes that go with it."""
+
+    notice_id: UUID
+    case_id: UUID
+    kind: str
+    at: datetime
+    text: str
+    codes: dict[str, str]
+    read_at: datetime | None
+
+
+class InboxView(BaseModel):
+    """A page of an inbox, newest first; `next` leads to the older ones."""
+
+    notices: list[NoticeView]
+    unread: int
+    next: str | None
+
+
+class FiguresView(BaseModel):
+    """How many notices there are of each kind, and the outcomes of their mails."""
+
+    notices: dict[str, int]
+    mails: dict[str, int]
+
+
+def contact_view(
+    contact_id: UUID, version: int, state: State | None, private: Mapping[str, Any]
+) -> ContactView:
+    """Return how a recipient is reached; raises `NotFound` for any other state."""
+    match state:
+        case Recipient():
+            email = private.get(ADDRESS) or None
+            return ContactView(id=contact_id, language=state.language, email=email, version=version)
+        case None | Case():
+            raise NotFound
+        case _:
+            assert_never(state)
+
+
+def inbox_view(rows: Sequence[Mapping[str, Any]], *, unread: int, limit: int, texts: Texts) -> InboxView:
+    """Return a page of an inbox with each notice in words."""
+    notices = [NoticeView(text=texts.kinds[row["kind"]].inbox, **row) for row in rows]
+    return InboxView(
+        notices=notices, unread=unread, next=_cursor(notices[-1]) if len(notices) == limit else None
+    )
+
+
+def figures_view(rows: Sequence[Mapping[str, Any]]) -> FiguresView:
+    """Return how many notices there are by kind, and how many by the outcome of their mail."""
+    figures = FiguresView(notices={}, mails={})
+    for row in rows:
+        figures.notices[row["kind"]] = figures.notices.get(row["kind"], 0) + row["notices"]
+        figures.mails[row["mail"]] = figures.mails.get(row["mail"], 0) + row["notices"]
+    return figures
+
+
+def position_of(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """Return the time and the id that a cursor stands for; the next notices are older."""
+    if cursor is None:
+        return None
+    ticks, _, notice_id = cursor.partition("_")
+    return _EPOCH + int(ticks) * _MICROSECOND, UUID(notice_id)
+
+
+def _cursor(last: NoticeView) -> str:
+    return f"{(last.at - _EPOCH) // _MICROSECOND}_{last.notice_id.hex}"

@@ -1,0 +1,153 @@
+"""The directory's lifecycles: every command in every state, and where each step may lead."""
+
+from collections.abc import Callable, Iterator
+from typing import get_args
+from uuid import UUID
+
+import pytest
+
+from services.directory.domain.commands import AdoptModel, ChangeCapacity, PublishOffer, RegisterDepartment
+from services.directory.domain.lifecycle import LIFECYCLES, decide, related_streams
+from services.directory.domain.lifecycle import ORGANISATION as ORGANISATION_LIFECYCLE
+from services.directory.domain.states import (
+    Adoption,
+    Department,
+    Joined,
+    Left,
+    Membership,
+    Municipality,
+    Offer,
+    Organisation,
+    State,
+)
+from services.kernel.decider.lifecycle import Row
+from services.kernel.errors import InvalidTransition, NotFound, ProblemError
+from tests.examples_directory import (
+    DEPARTMENT,
+    MUNICIPALITY,
+    OFFER,
+    ORGANISATION,
+    a_left_organisation,
+    a_municipality,
+    an_offer,
+    an_organisation,
+    commands,
+    given,
+    joining,
+    leaving,
+    publishing,
+    registering,
+    states,
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "command", "answer"),
+    [
+        (a_municipality, AdoptModel("kerteminde", 1), "same"),
+        (a_municipality, registering(), "event"),
+        (a_municipality, joining(), InvalidTransition),
+        (a_municipality, leaving(), InvalidTransition),
+        (a_municipality, publishing(), InvalidTransition),
+        (a_municipality, ChangeCapacity(MUNICIPALITY, 3), InvalidTransition),
+        (an_organisation, AdoptModel("kerteminde", 1), InvalidTransition),
+        (an_organisation, registering(), InvalidTransition),
+        (an_organisation, joining(), "same"),
+        (an_organisation, leaving(), "event"),
+        (an_organisation, publishing(), InvalidTransition),
+        (an_organisation, ChangeCapacity(MUNICIPALITY, 3), InvalidTransition),
+        (a_left_organisation, joining(), "event"),
+        (a_left_organisation, leaving(), "same"),
+        (an_offer, AdoptModel("kerteminde", 1), InvalidTransition),
+        (an_offer, registering(), InvalidTransition),
+        (an_offer, joining(), InvalidTransition),
+        (an_offer, leaving(), InvalidTransition),
+        (an_offer, publishing(), "same"),
+        (an_offer, ChangeCapacity(MUNICIPALITY, 4), "same"),
+        (an_offer, ChangeCapacity(MUNICIPALITY, 3), "event"),
+        (lambda: None, AdoptModel("kerteminde", 1), "event"),
+        (lambda: None, joining(), "event"),
+        (lambda: None, leaving(), NotFound),
+        (lambda: None, publishing(), "event"),
+        (lambda: None, ChangeCapacity(MUNICIPALITY, 3), NotFound),
+    ],
+)
+def test_every_command_in_every_state(
+    make: Callable[[], State | None], command: object, answer: str | type[Exception]
+) -> None:
+    """A step is taken once, changes nothing when repeated, and is refused where it does not belong."""
+    state = make()
+
+    if not isinstance(answer, str):
+        with pytest.raises(answer):
+            decide(state, command, given(ORGANISATION))
+        return
+    decision = decide(state, command, given(ORGANISATION))
+
+    assert (decision.state is state) == (answer == "same")
+    assert len(decision.events) == (answer == "event")
+
+
+def test_a_step_reads_the_streams_that_it_depends_on() -> None:
+    """Joining reads what the municipality follows; publishing also whether the association takes part."""
+    assert related_streams(None, joining()) == (MUNICIPALITY,)
+    assert related_streams(None, publishing()) == (MUNICIPALITY, ORGANISATION)
+    assert related_streams(an_offer(), ChangeCapacity(MUNICIPALITY, 1)) == (MUNICIPALITY,)
+    assert related_streams(an_organisation(), leaving()) == (MUNICIPALITY,)
+    assert related_streams(a_municipality(), registering()) == ()
+
+
+def things_in(state: State | None) -> dict[str, object]:
+    """Return the state of each lifecycle that a document holds, by the lifecycle's name."""
+    match state:
+        case None:
+            return {}
+        case Municipality():
+            return {"adopted model": state.adoption, "department": state.departments.get(DEPARTMENT)}
+        case Organisation():
+            return {"organisation": state.membership}
+        case Offer():
+            return {"offer": state}
+
+
+def stream_of(command: object) -> UUID:
+    """Return the stream of an example command."""
+    match command:
+        case AdoptModel() | RegisterDepartment():
+            return MUNICIPALITY
+        case PublishOffer() | ChangeCapacity():
+            return OFFER
+    return ORGANISATION
+
+
+def rows_taken(before: State | None, command: object) -> Iterator[Row]:
+    """Yield the row of a command in a state, if it is taken; fail where it leads to another state."""
+    try:
+        after = decide(before, command, given(stream_of(command))).state
+    except ProblemError:
+        return
+    for lifecycle in LIFECYCLES:
+        state = things_in(before).get(lifecycle.name)
+        for row in lifecycle.rows:
+            if (row.state, row.trigger) == (type(state), type(command)):
+                assert type(things_in(after)[lifecycle.name]) in row.to, f"{lifecycle.name}: {row}"
+                yield row
+
+
+def test_every_step_ends_in_a_state_that_its_row_names() -> None:
+    """The tables say where each step may lead, and an example shows every row."""
+    shown = [
+        row for before in (None, *states()) for command in commands() for row in rows_taken(before, command)
+    ]
+
+    for lifecycle in LIFECYCLES:
+        assert [row for row in lifecycle.rows if row not in shown] == []
+
+
+def test_the_lifecycles_name_every_state() -> None:
+    """No state stands outside the tables."""
+    named = {state for lifecycle in LIFECYCLES for state in lifecycle.states}
+
+    assert {Joined, Left, Offer, Adoption, Department} == named
+    assert set(get_args(Membership)) == set(ORGANISATION_LIFECYCLE.states)
+    assert {type(state) for state in states()} == set(get_args(State))
