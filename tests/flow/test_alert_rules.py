@@ -28,7 +28,7 @@ OF_PROMETHEUS: Final = {
 }
 LABEL: Final = re.compile(r"\$labels\.(\w+)")
 LEGEND: Final = re.compile(r"\{\{(\w+)\}\}")
-HEADINGS: Final = ("What it means", "Look at", "Do", "It is over when")
+HEADINGS: Final = ("What it means", "Check", "Do", "Resolved when")
 
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 

@@ -1,4 +1,4 @@
-"""What the documents say is so: commands, tests, links, names of refusals, settings, libraries."""
+"""Documents against the code: commands, tests, links, paths, problem codes, settings, metrics, libraries."""
 
 import re
 import tomllib
@@ -16,6 +16,7 @@ from services.kernel.errors import Poison, Refused
 from services.kernel.settings import Settings
 from services.kernel.streams.parked import WAITING_ORDER
 from tests.documents import (
+    DECISIONS,
     FILES,
     ROOT,
     Command,
@@ -24,8 +25,10 @@ from tests.documents import (
     called,
     commands,
     everywhere,
+    exists,
     kinds_of,
     names_in,
+    paths_in,
     section,
     status_of,
     table,
@@ -46,33 +49,33 @@ each_document = pytest.mark.parametrize("file", FILES, ids=lambda file: file.nam
 
 @each_document
 def test_every_command_and_its_options_exist(file: Path) -> None:
-    """Whoever types what a document says is understood."""
-    asked = [one for line in file.read_text(encoding="utf-8").splitlines() for one in called(line)]
+    """A command in a document can be typed as it is."""
+    named = [one for line in file.read_text(encoding="utf-8").splitlines() for one in called(line)]
 
-    assert [words for words, _ in asked if words not in commands() and words != ("parked",)] == []
-    assert [words for words, options in asked if options - commands().get(words, options)] == []
+    assert [words for words, _ in named if words not in commands() and words != ("parked",)] == []
+    assert [words for words, options in named if options - commands().get(words, options)] == []
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_every_command_is_told_and_helps(words: Command) -> None:
-    """Nothing that can be done has to be found by chance."""
-    helped = CliRunner().invoke(app, [*words, "--help"])
+def test_every_command_is_documented_and_has_help(words: Command) -> None:
+    """Every command of `samspil` is in the table of the command line."""
+    shown = CliRunner().invoke(app, [*words, "--help"])
 
-    assert helped.exit_code == 0
-    assert f"| `samspil {' '.join(words)}` |" in text_of("README.md")
+    assert shown.exit_code == 0
+    assert f"| `samspil {' '.join(words)}` |" in text_of("docs/command-line.md")
 
 
 @each_document
 def test_every_target_of_make_exists(file: Path) -> None:
-    """`make` knows what the documents ask of it."""
+    """Every target of `make` in a document is in the Makefile."""
     targets = re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE)
-    asked = re.findall(r"(?:`|^)make ([a-z]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    named = re.findall(r"(?:`|^)make ([a-z]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert set(asked) <= set(targets)
+    assert set(named) <= set(targets)
 
 
 def test_every_promise_names_tests_that_exist() -> None:
-    """A promise without its proof would be a wish."""
+    """Each promise of SECURITY.md names tests that prove it."""
     parts = text_of("SECURITY.md").split("\n### ")[1:]
     promises = [row for part in parts for row in table(part, "promise", "proved by")]
     named = [re.findall(r"`([a-z]+/test_\w+\.py)::(test_\w+)`", proof) for _, proof in promises]
@@ -84,7 +87,7 @@ def test_every_promise_names_tests_that_exist() -> None:
 
 @each_document
 def test_every_link_leads_somewhere(file: Path) -> None:
-    """What is linked lies in the repository, under the heading that is named."""
+    """The target of a link is in the repository, with its heading."""
     for target in re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8")):
         if "://" in target:
             continue
@@ -95,25 +98,46 @@ def test_every_link_leads_somewhere(file: Path) -> None:
         assert not anchor or anchor in anchors_of(aim), target
 
 
-def test_the_answers_of_every_call_are_as_told() -> None:
-    """Each name in the README is one that a server gives, with that status, and no general one lacks."""
-    rows = table(text_of("README.md"), "status", "name", "says")
-    told = {(int(status), name.strip("`")) for status, name, _ in rows}
+@each_document
+def test_every_path_exists(file: Path) -> None:
+    """A module or a file that a document names can be opened."""
+    assert [path for path in paths_in(file.read_text(encoding="utf-8")) if not exists(path)] == []
 
-    assert told - answers() == set()
-    assert everywhere() - told == set()
+
+def test_the_readme_is_short() -> None:
+    """The README says what it is, how it is tried and where to go on, and no more."""
+    assert len(text_of("README.md").splitlines()) <= 90
+
+
+def test_every_term_of_the_glossary_is_explained_once() -> None:
+    """One word for one thing: no term and no word of ours has two lines."""
+    rows = table(text_of("ARCHITECTURE.md"), "term", "ours, where it differs", "is")
+    words = [word for term, ours, _ in rows for word in (term, ours.strip("`")) if word]
+
+    assert len(rows) >= 20
+    assert sorted(words) == sorted(set(words))
+    assert all(meaning for _, _, meaning in rows)
+
+
+def test_the_errors_of_every_request_are_documented() -> None:
+    """Each code is one that a server answers, with that status, and no general one is missing."""
+    rows = table(text_of("docs/errors.md"), "status", "name", "says")
+    documented = {(int(status), name.strip("`")) for status, name, _ in rows}
+
+    assert documented - answers() == set()
+    assert everywhere() - documented == set()
 
 
 @pytest.mark.parametrize("where", ["kernel", *SERVICES])
-def test_every_refusal_is_told_in_its_own_words(where: str) -> None:
-    """A program that integrates meets no refusal that the list does not have."""
+def test_every_refusal_is_documented_in_its_own_words(where: str) -> None:
+    """A program that integrates gets no refusal that the list does not have."""
     title = "Every service" if where == "kernel" else where.capitalize()
-    parts = section(text_of("docs/problems.md"), title).split("| name | says |")[1:]
-    told = {tuple(row) for part in parts for row in table(f"| name | says |{part}", "name", "says")}
+    parts = section(text_of("docs/errors.md"), title).split("| name | says |")[1:]
+    documented = {tuple(row) for part in parts for row in table(f"| name | says |{part}", "name", "says")}
     refusals = [kind for kind in kinds_of(Refused) if kind.__module__.split(".")[1] == where]
     codes = {409: "", 503: " (503)"}
 
-    assert told == {(f"`{kind.code()}`", kind.title() + codes[status_of(kind)]) for kind in refusals}
+    assert documented == {(f"`{kind.code()}`", kind.title() + codes[status_of(kind)]) for kind in refusals}
 
 
 @each_document
@@ -127,18 +151,18 @@ def test_no_machine_and_no_foreign_host_is_named(file: Path) -> None:
 
 @each_document
 def test_every_setting_and_every_metric_exists(file: Path) -> None:
-    """A setting or a number that the program does not know would be looked for in vain."""
+    """A setting or a metric in a document is one of the program."""
     text = file.read_text(encoding="utf-8")
     settings = {name.removesuffix("_FILE").lower() for name in re.findall(r"SAMSPIL_([A-Z_]*[A-Z])", text)}
-    numbers = set(re.findall(r"`(samspil_[a-z_]+)`", text))
+    named = set(re.findall(r"`(samspil_[a-z_]+)`", text))
     families = [family.name for family in metrics.REGISTRY_OF_ALL.collect()]
 
     assert settings - set(Settings.model_fields) == set()
-    assert numbers - {name + end for name in families for end in ("", "_total")} == set()
+    assert named - {name + end for name in families for end in ("", "_total")} == set()
 
 
 def test_every_reason_has_its_advice() -> None:
-    """Whoever finds an event parked reads what its reason means."""
+    """Each reason of a parked event is in the manual."""
     reasons = " ".join(
         reason for reason, _, _ in table(text_of("docs/operations.md"), "reason", "means", "do")
     )
@@ -146,24 +170,34 @@ def test_every_reason_has_its_advice() -> None:
     assert set(re.findall(r"`(\w+)`", reasons)) == {*Poison.reasons, *WAITING_ORDER} - {"refused"}
 
 
-def test_every_decision_is_numbered_dated_and_short() -> None:
-    """Question, decision, why, cost and where: five lines each, and the files are there."""
-    for number, part in enumerate(text_of("DECISIONS.md").split("\n## ")[1:], start=1):
-        title, *lines = part.splitlines()
-        keys = [line[2:].partition(":")[0] for line in lines if line.startswith("- ")]
-        assert re.fullmatch(rf"{number}\. .+ \(\d{{4}}-\d\d-\d\d\)", title), title
-        assert keys == ["Question", "Decided", "Why", "Cost", "Where"], title
-        where = " ".join(line for line in lines if line.startswith("- Where"))
-        assert all(any(ROOT.glob(path)) for path in re.findall(r"`([\w.*]+/[\w./*]*\w)/?`", where)), title
+def test_every_decision_is_in_the_index_once() -> None:
+    """The index of decisions links each document, with a line and its status."""
+    rows = table(text_of("docs/decisions/README.md"), "thread", "says", "status")
+    linked = [re.sub(r".*\((.+)\)", r"\1", thread) for thread, _, _ in rows]
+
+    assert sorted(linked) == [file.name for file in DECISIONS]
+    assert all(line and status for _, line, status in rows)
+
+
+@pytest.mark.parametrize("file", DECISIONS, ids=lambda file: file.stem)
+def test_every_decision_says_what_holds_and_why(file: Path) -> None:
+    """Four sections and no diary: the present, its reason, its cost, and the code."""
+    text = file.read_text(encoding="utf-8")
+
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What holds", "Why", "Cost", "Where"]
+    assert re.findall(r"\d{4}-\d\d-\d\d", text) == []
+    assert re.findall(r"`(.+?)`", section(text, "Where"))
 
 
 @pytest.mark.parametrize(("title", "group"), LIBRARIES.items())
 def test_every_library_has_its_reason_and_licence(title: str, group: str) -> None:
-    """What is taken from others is known, and the product itself takes nothing under GPL."""
+    """Each dependency is listed with its licence, and the product itself has none under GPL."""
     project = tomllib.loads(text_of("pyproject.toml"))["project"]
-    asked = {"": project["dependencies"], **project["optional-dependencies"]}
-    names = {key: {re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0] for line in asked[key]} for key in asked}
-    rows = table(text_of("DECISIONS.md"), title, "licence", "why")
+    declared = {"": project["dependencies"], **project["optional-dependencies"]}
+    names = {
+        key: {re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0] for line in declared[key]} for key in declared
+    }
+    rows = table(text_of("docs/decisions/libraries.md"), title, "licence", "why")
     elsewhere = names[""] | names["embedded"] | names["deploy"] if group == "dev" else set()
 
     assert {row[0] for row in rows} == names[group] - elsewhere
@@ -172,7 +206,7 @@ def test_every_library_has_its_reason_and_licence(title: str, group: str) -> Non
 
 
 def test_the_pictures_are_whole_and_can_be_read_aloud() -> None:
-    """Each picture is well-formed, and says what it shows to whoever cannot see it."""
+    """Each picture is well-formed, and has a title and a description for screen readers."""
     pictures = sorted(ROOT.glob("docs/*.svg"))
 
     assert pictures

@@ -33,7 +33,7 @@ class PollTarget(Protocol):
 
 
 class EagerBatchSubscriber(BatchSubscriber):
-    """FastStream's batch subscriber without its deaf pause after an empty fetch (see DECISIONS)."""
+    """A FastStream batch subscriber without the pause after an empty fetch: docs/decisions/consumer.md."""
 
     __slots__ = ()
 

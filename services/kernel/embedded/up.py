@@ -45,7 +45,7 @@ _LOOPBACK: Final = "127.0.0.1"
 """Whatever the environment says: here tokens are given to whoever asks."""
 
 _MAX_BATCHES: Final = 4_000
-"""At each fetch the embedded broker looks through every batch of a topic: 0.6 µs each (see DECISIONS)."""
+"""At each fetch the embedded broker scans every batch of a topic: docs/decisions/embedded-servers.md."""
 
 _LATEST: Final = 2_000
 """How many events of each service a broker that was emptied holds again, for those who read from outside."""

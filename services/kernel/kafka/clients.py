@@ -34,7 +34,7 @@ class NoBroker(BrokerUnreachable):
 
 
 class CancelSafeClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
-    """aiokafka's client, which when cancelled first ends what it begins with (see DECISIONS)."""
+    """aiokafka's client; cancelled, it first finishes its connection: docs/decisions/kafka-clients.md."""
 
     async def bootstrap(self) -> None:
         """Reach a broker, and hear of the others from it."""
