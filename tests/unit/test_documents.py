@@ -37,6 +37,12 @@ from tests.documents import (
 
 HOSTS = {"keepachangelog.com", "semver.org", "127.0.0.1"}
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|Users|var|opt|mnt|tmp)/|\bfile://")
+PRIVATE_WORDS = re.compile(
+    r"\b(?:told|tells?|heard|hears?|weigh(?:s|ed)?|obeys?|desks?|bells?|lanes?|mend(?:s|ed)?)\b"
+)
+IN_DOMAIN_WORDS = {"municipality.md", "errors.md"}
+"""Documents with the sentences of the domain: there a child is heard."""
+
 LIBRARIES = {
     "runs the product": "",
     "runs the embedded mode": "embedded",
@@ -187,6 +193,16 @@ def test_every_decision_says_what_holds_and_why(file: Path) -> None:
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What holds", "Why", "Cost", "Where"]
     assert re.findall(r"\d{4}-\d\d-\d\d", text) == []
     assert re.findall(r"`(.+?)`", section(text, "Where"))
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file.name not in IN_DOMAIN_WORDS], ids=lambda file: file.name
+)
+def test_technical_documents_use_the_terms_of_the_field(file: Path) -> None:
+    """An engineer finds a mechanism by the word that they already know."""
+    prose = re.sub(r"`[^`\n]*`", "", file.read_text(encoding="utf-8"))
+
+    assert PRIVATE_WORDS.findall(prose) == []
 
 
 @pytest.mark.parametrize(("title", "group"), LIBRARIES.items())
