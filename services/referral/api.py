@@ -155,7 +155,7 @@ async def open_case(body: OpenBody, request: ReferralRequest) -> CommandResult:
 async def list_cases(
     request: ReferralRequest, status: Code | None = None, before: UUID | None = None, limit: Limit = 50
 ) -> list[CaseLine]:
-    """Return my department's cases, newest first; the following page begins `before` the last case."""
+    """Return my department's cases, newest first; the following part begins `before` the last case."""
     request.require_role("caseworker")
     rows = await request.query(
         queries.cases_of, department_id=request.actor.department_id, status=status, before=before, limit=limit
@@ -214,13 +214,13 @@ async def draft(case_id: UUID, body: DraftBody, request: ReferralRequest) -> Com
 async def await_consent(
     case_id: UUID, referral_id: UUID, body: AwaitBody, request: ReferralRequest
 ) -> CommandResult:
-    """Ask all who must consent."""
+    """Request the consent of all who must give it."""
     return await request.execute(case_id, AwaitConsent(referral_id, body.facts, body.purpose or ""))
 
 
 @router.post("/cases/{case_id}/referrals/{referral_id}/send")
 async def send(case_id: UUID, referral_id: UUID, request: ReferralRequest) -> CommandResult:
-    """Ask the organisation, now that all have consented."""
+    """Send the referral to the organisation, now that all have consented."""
     return await request.execute(case_id, SendReferral(referral_id))
 
 

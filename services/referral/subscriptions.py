@@ -17,7 +17,7 @@ SUBSCRIPTIONS: Final[tuple[type[Event], ...]] = (
     ModelAdopted,  # a case is opened under the model that its municipality follows
     OrganisationJoined,  # nothing is sent to an organisation that has not accepted the terms
     OrganisationLeft,  # nor to one that takes part no longer
-    OfferPublished,  # a referral asks for one offer, and must fit its ages, area and theme
+    OfferPublished,  # a referral is for one offer, and must fit its ages, area and theme
     CapacityChanged,  # two cannot take the last place
     CustodyRecorded,  # guardians may see their own child
     ConsentGranted,  # the gate opens

@@ -1,4 +1,4 @@
-"""Who may see and do what in a case: by assignment, and for an organisation only through the gate."""
+"""Access to a case: by assignment, and for an organisation only through the consent gate."""
 
 from typing import Any
 from uuid import UUID

@@ -65,7 +65,7 @@ def test_a_case_is_opened_once() -> None:
 
 
 def test_no_case_is_opened_without_a_model() -> None:
-    """A municipality first adopts a model that this installation knows."""
+    """A municipality first adopts a model that this installation has."""
     with pytest.raises(refusals.ModelMissing):
         decide(None, to_open_case(), a_context(others={}))
     with pytest.raises(refusals.ModelMissing):

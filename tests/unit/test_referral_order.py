@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from hypothesis import given as each
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.event import Event
@@ -34,11 +34,11 @@ from tests.examples_referral import (
 
 MUNICIPALITY: Final = UUID(int=0x440)
 
-Heard = tuple[UUID, Event]
+Delivery = tuple[UUID, Event]
 World = dict[UUID, State | None]
 
-# What each service may say, in its own order; a story takes any part of it that begins at the beginning.
-SOURCES: Final[dict[str, Sequence[Sequence[Heard]]]] = {
+# What each service may publish, in its own order; a story takes any part of it from the start on.
+SOURCES: Final[dict[str, Sequence[Sequence[Delivery]]]] = {
     "consent": (
         ((CASE, custody_recorded()), (CASE, granted()), (CASE, lost("withdrawn"))),
         ((CASE, granted()), (CASE, custody_recorded()), (CASE, lost("expired"))),
@@ -62,23 +62,23 @@ SOURCES: Final[dict[str, Sequence[Sequence[Heard]]]] = {
 
 
 @st.composite
-def stories(draw: st.DrawFn) -> tuple[list[Heard], list[Heard]]:
-    """Return the same news in two orders, each keeping the order within a source."""
-    said = [_beginning(draw, source) for source in SOURCES.values()]
-    return _woven(draw, said), _woven(draw, said)
+def stories(draw: st.DrawFn) -> tuple[list[Delivery], list[Delivery]]:
+    """Return the same events in two orders, each keeping the order within a source."""
+    sequences = [_start_of(draw, source) for source in SOURCES.values()]
+    return _interleaved(draw, sequences), _interleaved(draw, sequences)
 
 
-@each(story=stories(), referral=st.sampled_from(referrals()), opened=st.booleans())
+@given(story=stories(), referral=st.sampled_from(referrals()), opened=st.booleans())
 def test_the_order_of_the_topics_leaves_no_trace(
-    story: tuple[list[Heard], list[Heard]], referral: Referral, *, opened: bool
+    story: tuple[list[Delivery], list[Delivery]], referral: Referral, *, opened: bool
 ) -> None:
     """Consent, agreement and directory are consumed in any interleaving: state and places end the same."""
     one, other = story
 
-    assert _told(one, referral, opened=opened) == _told(other, referral, opened=opened)
+    assert _after(one, referral, opened=opened) == _after(other, referral, opened=opened)
 
 
-def _told(story: Sequence[Heard], referral: Referral, *, opened: bool) -> World:
+def _after(story: Sequence[Delivery], referral: Referral, *, opened: bool) -> World:
     world: World = {OFFER: an_offer(taken=1), ORGANISATION: an_organisation()}
     if opened:
         world[CASE] = a_case(referral, consent_of(referral))
@@ -94,12 +94,12 @@ def _told(story: Sequence[Heard], referral: Referral, *, opened: bool) -> World:
     return world
 
 
-def _beginning(draw: st.DrawFn, source: Sequence[Sequence[Heard]]) -> Sequence[Heard]:
-    said = draw(st.sampled_from(source))
-    return said[: draw(st.integers(0, len(said)))]
+def _start_of(draw: st.DrawFn, source: Sequence[Sequence[Delivery]]) -> Sequence[Delivery]:
+    sequences = draw(st.sampled_from(source))
+    return sequences[: draw(st.integers(0, len(sequences)))]
 
 
-def _woven(draw: st.DrawFn, said: Sequence[Sequence[Heard]]) -> list[Heard]:
-    turns = [n for n, each_said in enumerate(said) for _ in each_said]
-    voices = [iter(each_said) for each_said in said]
-    return [next(voices[n]) for n in draw(st.permutations(turns))]
+def _interleaved(draw: st.DrawFn, sequences: Sequence[Sequence[Delivery]]) -> list[Delivery]:
+    order = [n for n, each in enumerate(sequences) for _ in each]
+    queues = [iter(each) for each in sequences]
+    return [next(queues[n]) for n in draw(st.permutations(order))]

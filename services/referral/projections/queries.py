@@ -10,7 +10,7 @@ from services.kernel.decider.service import Tx
 async def cases_of(
     tx: Tx, *, tenant: str, department_id: UUID | None, status: str | None, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return a page of a department's cases, newest first, each with its referrals in order."""
+    """Return some of a department's cases, newest first, each with its referrals in order."""
     rows = await tx.fetch(_CASES_OF, tenant, department_id, status, before, limit)
     return [dict(row) for row in rows]
 
@@ -18,7 +18,7 @@ async def cases_of(
 async def inbox(
     tx: Tx, *, tenant: str, organisation_id: UUID | None, now: datetime, after: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return a page of what an organisation was sent and may still read, or must still delete."""
+    """Return some of what an organisation was sent and may still read, or must still delete."""
     rows = await tx.fetch(_INBOX, tenant, organisation_id, now, after, limit)
     return [dict(row) for row in rows]
 
