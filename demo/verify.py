@@ -64,7 +64,7 @@ async def _check_sound(world: World, findings: Findings, name: str) -> dict[str,
     """Ask until the last mails are out; what is still not in order then is named."""
     for _ in range(_LOOKS):
         found = await world.wire.read(world.cast.operator, "/development/checks", seconds=_SECONDS)
-        if found["sound"]:
+        if found["consistent"]:
             break
         await asyncio.sleep(_PAUSE)
     faults = [
