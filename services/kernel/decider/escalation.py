@@ -4,7 +4,6 @@ Each step is a name and a moment: a reminder before the day, the day itself, the
 the automatic end of the wait. A service leaves out the steps that it has no use for.
 """
 
-from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -24,6 +23,7 @@ AUTOMATIC: Final = "automatic"
 Steps: TypeAlias = tuple[tuple[str, datetime], ...]
 """The steps of one ladder in the order of their moments, each with its name."""
 
+_NAMES: Final = (REMINDER, DUE, STAND_IN, LEADER, AUTOMATIC)
 _ONE_DAY: Final = timedelta(days=1)
 _NO_STEPS: Final[frozenset[str]] = frozenset()
 
@@ -36,25 +36,15 @@ class DueStep(Struct, frozen=True):
     following: datetime | None
 
 
-@lru_cache(maxsize=4096)
 def escalation_steps(
-    calendar: Calendar, ladder: Ladder, due_on: date, without: Collection[str] = _NO_STEPS
+    calendar: Calendar, ladder: Ladder, due_on: date, without: frozenset[str] = _NO_STEPS
 ) -> Steps:
     """Return each step and its moment around a day, or around the next working day.
 
-    `without` names the steps that are left out; it must be hashable.
+    `without` names the steps that are left out.
     """
-    day = calendar.after(due_on - _ONE_DAY, 1)
-    days = (
-        (REMINDER, -ladder.reminder_before),
-        (DUE, 0),
-        (STAND_IN, ladder.stand_in_after),
-        (LEADER, ladder.leader_after),
-        (AUTOMATIC, ladder.move_after),
-    )
-    return steps_on(
-        calendar, *((name, calendar.after(day, count)) for name, count in days if name not in without)
-    )
+    days = -ladder.reminder_before, 0, ladder.stand_in_after, ladder.leader_after, ladder.move_after
+    return _steps(calendar, due_on, days, without)
 
 
 def steps_on(calendar: Calendar, *days: tuple[str, date]) -> Steps:
@@ -74,6 +64,16 @@ def due_step(steps: Steps, due_at: datetime) -> DueStep | None:
         return None
     name, at = passed[-1]
     return DueStep(name, at, steps[len(passed)][1] if len(passed) < len(steps) else None)
+
+
+@lru_cache(maxsize=4096)
+def _steps(calendar: Calendar, due_on: date, days: tuple[int, ...], without: frozenset[str]) -> Steps:
+    """Compute the steps from plain numbers, which are hashed faster than a model's ladder."""
+    day = calendar.after(due_on - _ONE_DAY, 1)
+    counts = zip(_NAMES, days, strict=True)
+    return steps_on(
+        calendar, *((name, calendar.after(day, count)) for name, count in counts if name not in without)
+    )
 
 
 def timer_changes(before: tuple[Timer, ...], after: tuple[Timer, ...]) -> tuple[Timer, ...]:

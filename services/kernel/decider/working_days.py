@@ -35,12 +35,7 @@ class Calendar(Struct, frozen=True):
 
     def after(self, day: date, days: int) -> date:
         """Return the day that lies a number of working days after another; negative goes back."""
-        step = timedelta(days=1 if days >= 0 else -1)
-        left = abs(days)
-        while left:
-            day += step
-            left -= self.works_on(day)
-        return day
+        return _after(self, day, days)
 
     def today(self, now: datetime) -> date:
         """Return the local day of a moment."""
@@ -60,6 +55,17 @@ def months_after(day: Day, months: int) -> Day:
     """Return the same day some months later, or that month's last; of a moment the same time of that day."""
     year, month = divmod(day.year * _MONTHS_A_YEAR + day.month - 1 + months, _MONTHS_A_YEAR)
     return day.replace(year=year, month=month + 1, day=min(day.day, monthrange(year, month + 1)[1]))
+
+
+@lru_cache(maxsize=4096)
+def _after(calendar: Calendar, day: date, days: int) -> date:
+    """Count working days; the decisions of one day share few results."""
+    step = timedelta(days=1 if days >= 0 else -1)
+    left = abs(days)
+    while left:
+        day += step
+        left -= calendar.works_on(day)
+    return day
 
 
 @lru_cache(maxsize=64)

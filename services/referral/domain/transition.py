@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -40,7 +39,7 @@ class Transition(DocumentTransition, frozen=True):
 
     def day_after(self, days: int) -> date:
         """Return the day a number of working days from today."""
-        return _day_after(self.calendar, self.today, days)
+        return self.calendar.after(self.today, days)
 
     def changed(
         self, after: Referral, event: Event, others: Mapping[UUID, Decision] = _NO_OTHERS
@@ -61,9 +60,3 @@ def transition_of(case: Case, referral_id: UUID, context: Context) -> Transition
     model = context.models[f"{case.model}/{case.model_version}"]
     calendar = calendar_of(model)
     return Transition(context, case, referral_id, model, calendar, calendar.today(context.now))
-
-
-@lru_cache(maxsize=4096)
-def _day_after(calendar: Calendar, day: date, days: int) -> date:
-    """Count working days; the decisions of one day share few results."""
-    return calendar.after(day, days)
