@@ -20,7 +20,7 @@ _COMMON_PROBLEMS: Final[Mapping[int, str]] = {
     413: "The body is larger than is taken here.",
     422: "Something is missing or not as agreed: `errors` says where.",
     500: "A bug, or a key or a sealed value that cannot be used: nothing was changed.",
-    503: "Something does not answer or is not known for sure: try again.",
+    503: "Something does not respond, or consents are not fresh: try again.",
 }
 _COMMAND_PROBLEMS: Final[Mapping[int, str]] = {
     400: "The body is not JSON, or there is no Idempotency-Key.",
