@@ -46,6 +46,8 @@ check: $(STAMP) ## lint, types, import contracts, and that generated files are c
 	$(BIN)/lint-imports
 	$(BIN)/python -m contracts.publish --check
 	$(BIN)/python -m services.publish.openapi --check
+	$(BIN)/python -m services.publish.settings --check
+	$(BIN)/python -m services.publish.lifecycles --check
 	$(BIN)/python -m services.publish.translations --check
 	$(BIN)/codespell
 	$(MAKE) --no-print-directory lock-check
@@ -63,6 +65,8 @@ bench: $(STAMP) ## measure the event path against a hand-written floor (BROKER=e
 publish: $(STAMP) ## write everything that is generated: schemas, AsyncAPI, OpenAPI, translations, documents
 	$(BIN)/python -m contracts.publish
 	$(BIN)/python -m services.publish.openapi
+	$(BIN)/python -m services.publish.settings
+	$(BIN)/python -m services.publish.lifecycles
 	$(BIN)/python -m services.publish.translations
 
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal

@@ -13,7 +13,7 @@ from services.kernel.runtime.runtime import Runtime
 
 
 def rebuild(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Write a service's lists and figures anew from its streams and its log, also while it runs."""
+    """Rebuild a service's lists and figures from its streams and its log, also while it runs."""
     done = run_at(service, data, rebuild_projections.rebuild)
     show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
 
@@ -28,7 +28,7 @@ def resend(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send events from the log again; whoever has them passes them by."""
+    """Send events from the log again; consumers that have them skip them."""
     begins, ends = time_of(since, "--since"), time_of(until, "--until")
     if last is not None and last < first:
         raise typer.BadParameter("not below --first", param_hint="--last")

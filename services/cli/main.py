@@ -71,7 +71,7 @@ def about(
 def up(
     data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = DEFAULT_FOLDER,
     port: Annotated[int, typer.Option(help="Port on the loopback address.", min=1, max=65535)] = 8440,
-    clock: Annotated[str, typer.Option(help="system, or virtual: time moves only when told to.")] = "system",
+    clock: Annotated[str, typer.Option(help="system, or virtual: time moves only by a call.")] = "system",
 ) -> None:
     """Run everything in one process, on the embedded database and broker."""
     if clock not in {"system", "virtual"}:
@@ -158,7 +158,7 @@ def topics(
 
 @app.command()
 def doctor(
-    url: Annotated[str | None, typer.Option(help="Ask a running server instead.")] = None,
+    url: Annotated[str | None, typer.Option(help="Examine a running server instead.")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -219,7 +219,7 @@ def demo(
 
 def main() -> None:
     """Run the command line."""
-    # A command says in one sentence what is wrong; a server sets its logs up itself.
+    # A command prints one sentence about an error; a server sets up its own logs.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     app()
 

@@ -55,7 +55,7 @@ def list_(
 def show_one(
     service: ServiceArgument, parked_id: ParkedArgument, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show one parked event's place and history, and what waits with it, never its body."""
+    """Show one parked event's offset and attempts, and what waits with it, never its body."""
     row = run_at(service, data, lambda runtime: show_parked(runtime, parked_id))
     show(row, as_json, [f"{name}: {value}" for name, value in row.items()])
 
@@ -71,7 +71,7 @@ def replay(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take parked events up again: one, a stream, those with a reason, or all; each stream in order."""
+    """Replay parked events: one, a stream, those with a reason, or all; each stream in order."""
     if parked_id is not None and (stream or reason):
         raise typer.BadParameter("one event, or --stream and --reason", param_hint="PARKED_ID")
     done = run_at(
@@ -91,12 +91,13 @@ def drop(
     why: Annotated[WhyDropped, typer.Option("--because", help="The reason that the trail keeps.")],
     by: OperatorOption,
     tenant: Annotated[
-        str | None, typer.Option(help="For a message without a known stream: whose trail it enters.")
+        str | None,
+        typer.Option(help="For a message without a stream here: the municipality whose trail records it."),
     ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give one parked event up for good, and let its stream go on; who and why lands in the trail."""
+    """Discard one parked event and resume its stream; operator and reason are in the audit trail."""
     if tenant is not None and not re.fullmatch("[0-9]{4}", tenant):
         raise typer.BadParameter("a municipality's four digits", param_hint="--tenant")
     done = run_at(
@@ -115,6 +116,6 @@ def follow(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Where histories diverge hold the source's for true, and go on with what it says now; on the record."""
+    """Accept a diverged source and resume with the events that it sends now; recorded in the audit trail."""
     done = run_at(service, data, lambda at: accept_source(at, parked_id, by=by))
     show(done, as_json, [f"{name}: {value}" for name, value in done.items()])

@@ -40,7 +40,7 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(3) from None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as fault:
         err.print(
-            f"samspil: {type(fault).__name__}: is the server there? `samspil doctor` tells more", style="red"
+            f"samspil: {type(fault).__name__}: does the server run? `samspil doctor` says more", style="red"
         )
         raise typer.Exit(3) from None
     except KeyboardInterrupt:

@@ -31,7 +31,7 @@ async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None
     organisations: list[tuple[Any, ...]] = []
     offers: list[tuple[Any, ...]] = []
     for change in changes:
-        state: State = change.state
+        state: State | None = change.state
         match state:
             case Organisation():
                 organisations.append(_organisation(change, state))
@@ -39,6 +39,8 @@ async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None
                 offers.append(_offer(change, state))
             case Municipality():
                 pass  # read from its stream; no query needs a table of it
+            case None:
+                pass  # the stream of one person's accesses holds events alone
             case _:
                 assert_never(state)
     if organisations:

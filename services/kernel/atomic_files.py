@@ -1,11 +1,11 @@
-"""Write a small file whole or not at all, for its owner's eyes alone."""
+"""Atomic files: write a small file completely or not at all, readable by its owner alone."""
 
 import os
 from pathlib import Path
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Put a text in a file's place, durably; whoever reads meanwhile reads what was there before."""
+    """Replace a file by a text, atomically and durably; concurrent readers read the old or the new text."""
     beside = file.with_name(f"{file.name}.new")
     beside.unlink(missing_ok=True)
     beside.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""What time it is: the system's clock, or in embedded mode one that can be moved."""
+"""Clocks: the system's, or in embedded mode a virtual one that can be advanced."""
 
 import contextlib
 import time
@@ -16,7 +16,7 @@ class ClockBackwards(Refused):
 
 
 class Clock(Protocol):
-    """Tells the time by which deadlines run."""
+    """The time by which deadlines run."""
 
     def now(self) -> datetime:
         """Return the time, aware and in UTC."""
@@ -32,10 +32,10 @@ class SystemClock:
 
 
 class VirtualClock:
-    """A clock that stands still until it is moved, and is kept in a file so that a restart keeps its time."""
+    """A clock that stands still until it is moved, with its time in a file that survives a restart."""
 
     def __init__(self, file: Path, start: datetime) -> None:
-        """Go on from the file, or begin at `start`; raise `SettingsFault`."""
+        """Read the time from the file, or begin at `start`; raise `SettingsFault`."""
         self._file = file
         self._now = _read(file) if file.exists() else start
 
@@ -62,5 +62,5 @@ def _read(file: Path) -> datetime:
 
 
 def wall() -> datetime:
-    """Return the machine's time, for what measures liveness and not deadlines."""
+    """Return the wall-clock time of the machine, for liveness and not for deadlines."""
     return datetime.fromtimestamp(time.time(), UTC)

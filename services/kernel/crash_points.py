@@ -1,4 +1,4 @@
-"""Die at a named point of the way of an event, as a power cut would have it: for the fault campaign alone."""
+"""Crash points: kill the process at a named point of the event path, for the fault campaign alone."""
 
 import os
 import signal
@@ -15,21 +15,21 @@ class CrashRefused(ProblemError):
 
 
 def arm_crash(mode: str) -> None:
-    """Arm the point that the environment names, as in `publish.after:3` for the third time it is passed.
+    """Arm the crash point that the environment names: `publish.after:3` is its third time.
 
     Raises `CrashRefused` in production, and ValueError where the variable cannot be read.
     """
-    wish = os.environ.get(VARIABLE)
-    if not wish:
+    armed = os.environ.get(VARIABLE)
+    if not armed:
         return
     if mode == "production":
         raise CrashRefused(VARIABLE)
-    name, _, times = wish.partition(":")
+    name, _, times = armed.partition(":")
     _armed[name] = int(times or 1)
 
 
 def crash_point(name: str) -> None:
-    """End this process at once, without any farewell, where this point is armed and its time has come."""
+    """Kill this process at once where the point is armed and its count is reached."""
     if _armed and name in _armed:
         _armed[name] -= 1
         if _armed[name] <= 0:

@@ -1,4 +1,4 @@
-"""Problem types: the first line of each class's docstring is the title that a person reads (RFC 9457)."""
+"""Errors: problem types, whose first docstring line is the title that a person reads (RFC 9457)."""
 
 import re
 from typing import ClassVar

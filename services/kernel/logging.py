@@ -25,15 +25,15 @@ def _rotating(file: Path) -> logging.Handler:
 
 
 class OncePerCause(logging.Filter):
-    """Lets one line a cause pass in ten seconds; the rest is counted.
+    """Log filter: one line per cause in ten seconds passes; the others are counted.
 
-    The cause of a library's line is its place in the library's code, that of a warning of ours is all that it
-    says: a broker that is away for a minute writes lines by the ten and not by the thousand. Our errors and
-    what is merely told always pass.
+    The cause of a library's line is its position in the library's code, that of a warning of ours is all of
+    its fields: a broker that is away for a minute writes tens of lines and not thousands. Our errors and
+    informational lines always pass.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing seen."""
+        """Begin without a line."""
         super().__init__()
         self._last: dict[Hashable, float] = {}
 
@@ -57,8 +57,10 @@ def _cause(record: logging.LogRecord) -> Hashable:
     return record.pathname, record.lineno
 
 
-def _without_words(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Keep of a library's line its name and place only."""
+def _without_message(
+    _logger: object, _name: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Keep of a library's line its logger, position and exception type only."""
     record: logging.LogRecord | None = event.get("_record")
     if record is not None and not record.name.startswith("samspil"):
         event["event"] = "library"
@@ -85,7 +87,7 @@ def set_up_logs(level: str, file: Path | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr) if file is None else _rotating(file)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _without_words],
+            foreign_pre_chain=[*shared, _without_message],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),

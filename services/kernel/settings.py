@@ -19,70 +19,114 @@ class SettingsFault(ProblemError):
     """A setting is missing or cannot be used."""
 
 
-def _database(named: SecretStr) -> SecretStr:
+def _database(value: SecretStr) -> SecretStr:
     """Refuse what is no connection string, without repeating it: it may hold a password."""
-    text = named.get_secret_value()
+    text = value.get_secret_value()
     if text and not _DATABASE.fullmatch(text):
         raise ValueError("an address as in postgresql://user@host:5432/samspil")
-    return named
+    return value
 
 
-def _brokers(named: str) -> str:
-    if named and not all(map(_BROKER.fullmatch, named.split(","))):
+def _brokers(value: str) -> str:
+    if value and not all(map(_BROKER.fullmatch, value.split(","))):
         raise ValueError("addresses as in kafka-1:9092,kafka-2:9092")
-    return named
+    return value
+
+
+NEEDED_IN_PRODUCTION: Final = frozenset({"database", "bootstrap", "issuer_keys", "vault_url"})
+"""The settings without which a service does not start in production."""
 
 
 class Settings(BaseSettings):
-    """What a process is told from outside; secrets are best given as files."""
+    """Configuration of a process, from its environment; secrets are best given as files."""
 
-    model_config = SettingsConfigDict(env_prefix="SAMSPIL_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="SAMSPIL_", frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     mode: Literal["production", "embedded", "test"] = "production"
+    """Mode of the process: `production` for people, `embedded` for `samspil up`, `test` for the tests."""
     database: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("")
+    """Connection string of PostgreSQL; several hosts may stand in it."""
     bootstrap: Annotated[str, AfterValidator(_brokers)] = ""
+    """Bootstrap servers of Kafka, separated by commas."""
     broker: Literal["kafka", "embedded"] = "kafka"
+    """Broker behind `bootstrap`: Apache Kafka, or the embedded one of `samspil up`."""
     kafka_user: str = ""
+    """User name at Kafka (SASL SCRAM-SHA-512); empty where Kafka asks for none."""
     kafka_password: SecretStr = SecretStr("")
+    """Password of that user."""
     kafka_ca: Path | None = None
+    """File with the certificate authority of Kafka; turns TLS on."""
     partitions: int = Field(default=4, ge=1, le=1000)
+    """Number of partitions of every topic; it cannot be changed later."""
     host: str = "127.0.0.1"
+    """Address that the HTTP server binds."""
     port: int = Field(default=8080, ge=0, le=65535)
+    """Port that the HTTP server binds; 0 takes a free one."""
     issuer_keys: Path | None = None
+    """File with the public keys of the token issuer (JWKS, RFC 7517)."""
     audience: str = "samspil"
+    """Audience that a token must name (`aud`)."""
     kek: Path | None = None
+    """File with the key that wraps the keys of persons; refused in production, which uses Vault."""
     vault_url: str = ""
+    """Address of the HashiCorp Vault or OpenBao that wraps the keys of persons."""
     vault_token: SecretStr = SecretStr("")
+    """Token for Vault, read when the process starts; empty where a local agent adds it."""
     vault_mount: str = "transit"
+    """Path at which the transit engine of Vault is mounted."""
     vault_ca: Path | None = None
+    """File with the certificate authority of Vault."""
     models: Path | None = None
+    """Folder of collaboration models; without it those of the distribution."""
     smtp_host: str = "127.0.0.1"
+    """Mail server of `notify`."""
     smtp_port: int = Field(default=25, ge=0, le=65535)
+    """Port of the mail server."""
     smtp_user: str = ""
+    """User name at the mail server; empty where it asks for none."""
     smtp_password: SecretStr = SecretStr("")
+    """Password of that user."""
     smtp_tls: bool = True
+    """Whether mails are sent over STARTTLS only."""
     mail_from: str = "samspil@localhost"
+    """Sender of the mails."""
     public_url: str = "http://127.0.0.1:8080"
+    """Address of the site that a mail links to."""
     otlp: str = ""
+    """Address of an OpenTelemetry collector (OTLP over HTTP); without it nothing is traced."""
     traced_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of commands and reads that are traced, from 0 to 1."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe log lines that are written."""
     pool: int = Field(default=8, ge=2, le=200)
+    """Size of the pool of database connections."""
     parked_limit: int = Field(default=50, ge=1)
+    """Number of parked events above which the circuit breaker stops the consumer."""
     parked_seconds: float = Field(default=60.0, gt=0)
+    """Seconds within which the circuit breaker counts parked events."""
     horizon_seconds: float = Field(default=60.0, gt=0)
+    """Age in seconds at which the consent watermark is too old, and commands that rest on a consent are
+    refused."""
     tick_seconds: float = Field(default=5.0, gt=0)
+    """Seconds between two consent watermarks."""
     session_seconds: float = Field(default=10.0, ge=1.0)
+    """Seconds without a sign of life after which Kafka gives the partitions of a consumer to another."""
     log_days: int = Field(default=0, ge=0)
-    """For how many days the log is kept at least; 0 for ever. Less than 30 counts as 30."""
+    """Days for which the event log is kept; 0 for ever, less than 30 counts as 30."""
 
     @property
     def alone(self) -> bool:
-        """Whether one process runs all services and nobody else uses its broker: nothing is shared out."""
+        """Whether one process runs all services on a broker of its own, without consumer groups."""
         return self.mode == "embedded" and self.broker == "embedded"
 
 
-def read_settings(**given: object) -> Settings:
-    """Return the settings of this process; raise `SettingsFault` with what to do."""
+def read_settings(**overrides: object) -> Settings:
+    """Return the settings of this process; `overrides` go before files, and files before variables.
+
+    Raises `SettingsFault` with what to do.
+    """
     from_files: dict[str, object] = {}
     for name in Settings.model_fields:
         path = os.environ.get(f"SAMSPIL_{name.upper()}_FILE")
@@ -95,7 +139,7 @@ def read_settings(**given: object) -> Settings:
             hint = f"SAMSPIL_{name.upper()}_FILE names {path}, which cannot be read: {why}"
             raise SettingsFault(hint) from None
     try:
-        return Settings(**{**from_files, **given})  # type: ignore[arg-type]  # pydantic validates each field
+        return Settings(**{**from_files, **overrides})  # type: ignore[arg-type]  # pydantic validates each field
     except ValueError as fault:
         lines = [f"SAMSPIL_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()]  # type: ignore[attr-defined]
         raise SettingsFault("; ".join(lines)) from None

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans of our own: one a command, one an event at each who hears it, one a batch."""
+"""OpenTelemetry spans: one a command, one an event at each consumer, one a batch."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,9 +50,9 @@ def traceparent_of(span: Any) -> str:
 
 @contextmanager
 def batch_span(service: str, events: Sequence[Any]) -> Iterator[None]:
-    """Record what a batch makes of each sampled event in it; what follows from an event follows its span.
+    """Record a span for each sampled event of a batch; the events that it causes continue that span.
 
-    Each event's span continues that of whoever sent it; one span of the whole batch is linked to them all.
+    Each event's span continues that of its sender; one span of the whole batch is linked to them all.
     Where no event is sampled it costs nothing.
     """
     sampled = [

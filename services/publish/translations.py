@@ -30,7 +30,7 @@ msgstr ""
 
 
 def sentences() -> dict[str, str]:
-    """Return every sentence that an answer may carry by its context: each kind of no, and HTTP's own."""
+    """Return every sentence of a response by its context: each problem type, and HTTP's own."""
     for module in pkgutil.walk_packages(services.__path__, "services."):
         importlib.import_module(module.name)
     found = {context_of(kind): kind.title() for kind in _kinds(ProblemError)}
@@ -49,21 +49,28 @@ def renewed(old: Catalog, wanted: Mapping[str, str]) -> Catalog:
     """Return a catalogue of the wanted sentences by context.
 
     A translation is kept; where the English has changed it is marked as in doubt (fuzzy), a new sentence is
-    left empty, and one that nobody says any more is dropped.
+    left empty, and one that is no longer in the code is dropped.
     """
     before = {message.context: message for message in old if message.id}
     new = Catalog(locale=old.locale)
     for context, sentence in wanted.items():
-        known = before.get(context)
-        in_doubt = known is not None and bool(known.string) and (known.fuzzy or known.id != sentence)
+        old_message = before.get(context)
+        in_doubt = (
+            old_message is not None
+            and bool(old_message.string)
+            and (old_message.fuzzy or old_message.id != sentence)
+        )
         new.add(
-            sentence, known.string if known else "", context=context, flags={"fuzzy"} if in_doubt else set()
+            sentence,
+            old_message.string if old_message else "",
+            context=context,
+            flags={"fuzzy"} if in_doubt else set(),
         )
     return new
 
 
 def faults(catalogue: Catalog, wanted: Mapping[str, str]) -> list[str]:
-    """Say what is missing from a catalogue, empty, in doubt, or no longer said by anybody."""
+    """Return the messages of a catalogue that are missing, empty, in doubt, or not in the code."""
     found = {message.context: message for message in catalogue if message.id}
     said = [f"{context}: is not there" for context in sorted(wanted.keys() - found.keys())]
     for context, message in found.items():
@@ -85,7 +92,7 @@ def read(file: Path, language: str) -> Catalog:
 
 
 def main(arguments: list[str], folder: Path = FOLDER) -> int:
-    """Write the catalogues, or with `--check` leave them; return 1 where a translator has to look."""
+    """Write the catalogues, or with `--check` leave them; return 1 where a translation is needed."""
     wanted = sentences()
     said: list[str] = []
     for language in TRANSLATED:

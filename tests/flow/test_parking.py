@@ -86,7 +86,7 @@ async def test_a_drop_says_who_and_why_in_the_stream_itself(
     assert done == {
         "dropped": first["id"],
         "why": "sent_again",
-        "told_in": case_id(0),
+        "recorded_in": case_id(0),
         "left_in_stream": 0,
     }
     assert left == []

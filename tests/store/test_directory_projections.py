@@ -10,6 +10,7 @@ from services.directory.app import SERVICE
 from services.directory.domain.states import Membership, Organisation, State
 from services.directory.projections import offers, organisations, project
 from services.kernel.decider.service import StreamChange
+from services.kernel.ids import access_stream
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from tests.examples_directory import (
@@ -91,3 +92,10 @@ async def test_a_municipality_has_no_row(tx: Session) -> None:
 
     assert await organisations(tx, tenant=TENANT) == []
     assert await offers(tx, tenant=TENANT) == []
+
+
+async def test_the_stream_of_a_persons_accesses_has_no_row(tx: Session) -> None:
+    """It holds events without a state: a denied command is recorded, and answered 403 and not 500."""
+    await project(tx, [StreamChange(access_stream(TENANT, ORGANISATION), TENANT, 1, None, None, (), ())])
+
+    assert await organisations(tx, tenant=TENANT) == []

@@ -26,8 +26,14 @@ def test_the_document_is_current() -> None:
 
 def calls() -> Iterator[tuple[str, dict[str, Any]]]:
     """Return every call that the document tells, with its method."""
-    for methods in json.loads(FILE.read_text(encoding="utf-8"))["paths"].values():
-        yield from methods.items()
+    document = json.loads(FILE.read_text(encoding="utf-8"))
+    shared = document["components"]["parameters"]
+    for method, operation in (each for methods in document["paths"].values() for each in methods.items()):
+        parameters = [
+            shared[one["$ref"].rpartition("/")[2]] if "$ref" in one else one
+            for one in operation["parameters"]
+        ]
+        yield method, {**operation, "parameters": parameters}
 
 
 def test_every_command_says_how_it_is_done_once() -> None:

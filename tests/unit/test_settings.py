@@ -8,7 +8,8 @@ import pytest
 from services.kernel.clock import VirtualClock
 from services.kernel.http.server import token_verifier_of
 from services.kernel.runtime.assembly import models_of
-from services.kernel.settings import Settings, SettingsFault, read_settings
+from services.kernel.settings import NEEDED_IN_PRODUCTION, Settings, SettingsFault, read_settings
+from services.publish.settings import FILE, document, type_of
 
 
 @pytest.fixture(autouse=True)
@@ -178,3 +179,34 @@ def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path, held: str) -> None
         VirtualClock(file, datetime(2026, 1, 5, tzinfo=UTC))
 
     assert file.read_text(encoding="utf-8") == held
+
+
+def test_every_setting_is_described_in_the_published_page() -> None:
+    """The page is current, and no row is without a meaning."""
+    assert FILE.read_text(encoding="utf-8") == document()
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    assert Settings.model_fields.keys() >= NEEDED_IN_PRODUCTION
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("port", "integer, ≥ 0, ≤ 65535"),
+        ("parked_seconds", "number, > 0"),
+        ("kek", "path"),
+        ("smtp_tls", "`true` or `false`"),
+        ("database", "secret"),
+        ("broker", "`kafka` or `embedded`"),
+    ],
+)
+def test_the_type_of_a_setting_is_in_words(name: str, kind: str) -> None:
+    """A reader need not know Python."""
+    assert type_of(Settings.model_fields[name]) == kind
+
+
+def test_no_default_in_the_page_is_a_secret() -> None:
+    """A secret has no default, and would not be printed."""
+    rows = [line for line in document().splitlines() if "| secret |" in line]
+
+    assert len(rows) == 4
+    assert all("| secret |  |" in line for line in rows)

@@ -148,11 +148,11 @@ class EventConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
     def unready_reasons(self) -> dict[str, str]:
         """Return what keeps this consumer from hearing, by part."""
         if self.stopped_by is not None:
-            return {"intake": f"stopped: {self.stopped_by}"}
+            return {"consumer": f"stopped: {self.stopped_by}"}
         if not self.joined:
-            return {"intake": "has not joined its group"}
+            return {"consumer": "has not joined its group"}
         if time.monotonic() - self.polled_at > _SILENT_SECONDS:
-            return {"intake": "has not asked the broker lately"}
+            return {"consumer": "has not polled the broker lately"}
         return {}
 
     async def commit(self) -> None:

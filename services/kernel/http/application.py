@@ -1,4 +1,4 @@
-"""The web application of one or more services: routes, health, metrics, and what every answer carries."""
+"""Web application of one or more services: routes, health, metrics, and the middleware of every response."""
 
 import re
 import time
@@ -28,7 +28,7 @@ _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"strict-transport-security", b"max-age=31536000"),
 )
-_NOTHING_IN_JSON: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_NUL_IN_JSON: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _HINT: Final = "A text cannot hold the character U+0000"
 
 
@@ -45,17 +45,17 @@ def application(services: Sequence[Service], version: str) -> FastAPI:
     )
     for service in services:
         app.include_router(service.routes, dependencies=[Depends(reject_non_text)])
-    app.state.house = DefaultLanguages(())
+    app.state.default_languages = DefaultLanguages(())
     answer_problems(app)
     app.add_middleware(ResponseMiddleware)
     return app
 
 
 def mount(app: FastAPI, runtimes: Mapping[str, Runtime], token_verifier: TokenVerifier) -> None:
-    """Put running services behind an application, with health and metrics."""
+    """Mount running services in an application, with health and metrics."""
     app.state.runtimes = runtimes
     app.state.token_verifier = token_verifier
-    app.state.house = DefaultLanguages(
+    app.state.default_languages = DefaultLanguages(
         model for runtime in runtimes.values() for model in runtime.models.values()
     )
 
@@ -72,23 +72,23 @@ def mount(app: FastAPI, runtimes: Mapping[str, Runtime], token_verifier: TokenVe
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     @app.get("/metrics", include_in_schema=False)
-    async def numbers() -> PlainTextResponse:
+    async def prometheus_metrics() -> PlainTextResponse:
         return PlainTextResponse(generate_latest(metrics.REGISTRY_OF_ALL), media_type=CONTENT_TYPE_LATEST)
 
 
 async def reject_non_text(request: Request) -> None:
-    """Refuse the character of the number 0, which is in no text and which the database cannot keep.
+    """Refuse the character U+0000, which PostgreSQL cannot store, and a body that is not UTF-8.
 
-    And what is not UTF-8, as JSON between strangers is (RFC 8259, 8.1): in UTF-16 it is spelt otherwise.
+    JSON between systems is UTF-8 (RFC 8259, 8.1); in another encoding U+0000 would have other bytes.
     """
     body = await request.body()
     if b"\0" in body or not _is_utf8(body):
         raise BodyUnreadable
-    places = {
-        "body": _NOTHING_IN_JSON.search(body),
+    found_in = {
+        "body": _NUL_IN_JSON.search(body),
         "query": b"%00" in request.scope["query_string"],
     }
-    if faults := [{"type": "nul", "loc": (place,), "msg": _HINT} for place, found in places.items() if found]:
+    if faults := [{"type": "nul", "loc": (part,), "msg": _HINT} for part, found in found_in.items() if found]:
         raise RequestValidationError(faults)
 
 
@@ -101,10 +101,10 @@ def _is_utf8(body: bytes) -> bool:
 
 
 class ResponseMiddleware:
-    """Bounds every body, times every request by its route, and adds the headers that every answer has."""
+    """Middleware: bounds every body, times every request by its route, and adds the security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand around an application."""
+        """Wrap an application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +115,7 @@ class ResponseMiddleware:
         began = time.perf_counter()
         status = ""
 
-        async def send_framed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = str(message["status"])
@@ -123,11 +123,11 @@ class ResponseMiddleware:
             await send(message)
 
         try:
-            await self._app(scope, _bounded(scope, receive), send_framed)
+            await self._app(scope, _bounded(scope, receive), send_with_headers)
         except Exception as fault:
             if status:
                 raise
-            await answer_to(Request(scope), fault)(scope, receive, send_framed)
+            await answer_to(Request(scope), fault)(scope, receive, send_with_headers)
         finally:
             route = _route(scope)
             metrics.REQUESTS.labels(
@@ -136,9 +136,9 @@ class ResponseMiddleware:
 
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """Return a receive that refuses a body larger than it may be, at once where its length is told."""
-    told = dict(scope["headers"]).get(b"content-length", b"0")
-    size = 0 if told.isdigit() and int(told) <= LARGEST_BODY else LARGEST_BODY + 1
+    """Return a receive that refuses an oversized body, at once where Content-Length declares it."""
+    declared = dict(scope["headers"]).get(b"content-length", b"0")
+    size = 0 if declared.isdigit() and int(declared) <= LARGEST_BODY else LARGEST_BODY + 1
 
     async def take() -> Message:
         nonlocal size

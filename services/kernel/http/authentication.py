@@ -57,25 +57,31 @@ class TokenVerifier:
         self._verified: dict[str, tuple[float, Actor]] = {}
 
     def authenticate(self, authorization: str | None) -> Actor:
-        """Return who bears the token; raise `TokenMissing` or `TokenInvalid`."""
+        """Return the actor of a bearer token; raise `TokenMissing` or `TokenInvalid`."""
         if not authorization or not authorization.lower().startswith("bearer "):
             raise TokenMissing
         token = authorization[7:].strip()
         now = datetime.now(UTC).timestamp()
-        known = self._verified.get(token)
-        if known is None:
-            known = self._verify(token, now)
+        cached = self._verified.get(token)
+        if cached is None:
+            cached = self._verify(token, now)
             if len(self._verified) > 10_000:  # noqa: PLR2004  a bound, no more
                 self._verified.clear()
-            self._verified[token] = known
-        if known[0] + _LEEWAY_SECONDS < now:
+            self._verified[token] = cached
+        if cached[0] + _LEEWAY_SECONDS < now:
             raise TokenInvalid("it has expired")
-        return known[1]
+        return cached[1]
 
     def _verify(self, token: str, now: float) -> tuple[float, Actor]:
         try:
             claims = Claims.model_validate(jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims)
-        except (JoseError, ValidationError, ValueError, TypeError, RecursionError):  # a stranger wrote it
+        except (
+            JoseError,
+            ValidationError,
+            ValueError,
+            TypeError,
+            RecursionError,
+        ):  # the token is untrusted input
             raise TokenInvalid("its signature or its claims are not as agreed") from None
         if self._audience not in ((claims.aud,) if isinstance(claims.aud, str) else claims.aud):
             raise TokenInvalid(f"its audience is not {self._audience}")

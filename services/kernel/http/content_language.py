@@ -1,4 +1,4 @@
-"""Which of our languages somebody is answered in: the one they ask for, else the municipality's."""
+"""Content language of a response: the request's preferred one, else the municipality's."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,9 +10,9 @@ from contracts.model import CollaborationModel
 from contracts.model_parts import LANGUAGES, Language
 
 SOURCE: Final[Language] = "en"
-"""The language of the sentences in the code, and of whoever asks for none and has no model."""
+"""The language of the sentences in the code, and of a response without preference and model."""
 
-_UNDERSTOOD: Final[Mapping[str, Language]] = {"da": "da", "nb": "nb", "no": "nb", "nn": "nb", "en": "en"}
+_SUPPORTED: Final[Mapping[str, Language]] = {"da": "da", "nb": "nb", "no": "nb", "nn": "nb", "en": "en"}
 _RANGE: Final = re.compile(
     r"\s*(?P<tag>\*|[a-z]{1,8})(?:-[a-z0-9]{1,8})*\s*(?:;\s*q=(?P<quality>0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*)?",
     re.IGNORECASE,
@@ -37,34 +37,34 @@ class DefaultLanguages:
 def language_of(request: Request) -> Language:
     """Return the language in which a request is answered.
 
-    The municipality is known once the token has been read (`request.state.tenant`).
+    The municipality is set once the token has been verified (`request.state.tenant`).
     """
-    house: DefaultLanguages = request.app.state.house
+    defaults: DefaultLanguages = request.app.state.default_languages
     tenant: str | None = getattr(request.state, "tenant", None)
-    return preferred_language(",".join(request.headers.getlist("accept-language")), house.language(tenant))
+    return preferred_language(",".join(request.headers.getlist("accept-language")), defaults.language(tenant))
 
 
 def preferred_language(accept_language: str, defaults: Language) -> Language:
-    """Return which of our languages an Accept-Language header likes best (RFC 9110, 12.5.4).
+    """Return the supported language that an Accept-Language header prefers (RFC 9110, 12.5.4).
 
-    Norwegian of any kind is answered in bokmål; whoever likes none of ours is answered in `house`.
+    Norwegian of any kind gives bokmål; a header that accepts none of our languages gives `defaults`.
     """
-    likings: dict[Language | None, float] = {}
+    qualities: dict[Language | None, float] = {}
     for language, quality in _ranges(accept_language):
-        likings[language] = max(quality, likings.get(language, 0.0))
-    in_order = (*(language for language in likings if language), defaults, *LANGUAGES)
-    wishes = {language: likings.get(language, likings.get(None, 0.0)) for language in in_order}
-    best = max(in_order, key=wishes.__getitem__)
-    return best if wishes[best] > 0 else defaults
+        qualities[language] = max(quality, qualities.get(language, 0.0))
+    in_order = (*(language for language in qualities if language), defaults, *LANGUAGES)
+    scores = {language: qualities.get(language, qualities.get(None, 0.0)) for language in in_order}
+    best = max(in_order, key=scores.__getitem__)
+    return best if scores[best] > 0 else defaults
 
 
 def _ranges(accept_language: str) -> Iterator[tuple[Language | None, float]]:
-    """Return what a header says of each of our languages, and under None of all that it does not name.
+    """Return the quality of each supported language in a header, and under None that of `*`.
 
-    What is no language range with a quality, or is none of ours, is passed by.
+    Malformed ranges and unsupported languages are skipped.
     """
     for part in accept_language.split(","):
         found = _RANGE.fullmatch(part)
         tag = found["tag"].lower() if found else ""
-        if found and (tag == "*" or tag in _UNDERSTOOD):
-            yield _UNDERSTOOD.get(tag), float(found["quality"] or 1)
+        if found and (tag == "*" or tag in _SUPPORTED):
+            yield _SUPPORTED.get(tag), float(found["quality"] or 1)

@@ -1,4 +1,4 @@
-"""Days and moments that calls may name: far enough for any life, and near enough to be reckoned with."""
+"""Field types of request bodies: days and moments within bounds in which dates can be calculated."""
 
 import re
 from datetime import UTC, date, datetime
@@ -11,11 +11,11 @@ _LAST: Final = date(2199, 12, 31)
 _INVALID: Final = {"formatMinimum": _FIRST.isoformat(), "formatMaximum": _LAST.isoformat()}
 
 
-def _checked_form(said: object) -> object:
+def _checked_form(value: object) -> object:
     """Refuse a number where a day is meant: it would be read as seconds since 1970."""
-    if not isinstance(said, str) or not re.match(r"\d{4}-\d{2}-\d{2}", said, re.ASCII):
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
         raise ValueError("write it as in 2026-02-28")
-    return said
+    return value
 
 
 Day = Annotated[

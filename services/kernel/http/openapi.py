@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every call besides its own: who may, which headers, and every no."""
+"""OpenAPI document: shared headers, problem responses and the security scheme of every operation."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -12,6 +12,7 @@ _COMMAND_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "if-match": {"schema": {"type": "string", "pattern": '^(W/)?"[0-9]{1,18}"$'}},
     "idempotency-key": {"required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 200}},
 }
+_SHARED_HEADERS: Final = frozenset({"accept-language", *_COMMAND_HEADERS})
 _COMMON_PROBLEMS: Final[Mapping[int, str]] = {
     401: "There is no token, or none that is good.",
     403: "The actor has no right to this.",
@@ -19,7 +20,7 @@ _COMMON_PROBLEMS: Final[Mapping[int, str]] = {
     413: "The body is larger than is taken here.",
     422: "Something is missing or not as agreed: `errors` says where.",
     500: "A bug, or a key or a sealed value that cannot be used: nothing was changed.",
-    503: "Something does not answer or is not known for sure: try again.",
+    503: "Something does not respond, or consents are not fresh: try again.",
 }
 _COMMAND_PROBLEMS: Final[Mapping[int, str]] = {
     400: "The body is not JSON, or there is no Idempotency-Key.",
@@ -38,7 +39,7 @@ class WrongField(BaseModel):
 
 
 class Problem(BaseModel):
-    """An answer that says no (RFC 9457); `title` is in the language that `Content-Language` names."""
+    """A problem document (RFC 9457); `title` is in the language that `Content-Language` names."""
 
     type: str = Field(pattern="^urn:samspil:problem:[a-z0-9-]+$")
     title: str
@@ -48,51 +49,54 @@ class Problem(BaseModel):
 
 
 class DocumentedApp(FastAPI):
-    """An application whose document tells every no."""
+    """FastAPI application whose document names every problem response."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the document; it is made once."""
         if self.openapi_schema is None:
             document = super().openapi()
-            for method, call in _calls(document):
-                _describe_call(call, command=method != "get")
-            _describe_schemas(document)
+            shared: dict[str, Any] = {}
+            for method, operation in _operations(document):
+                _describe_operation(operation, shared, command=method != "get")
+            _describe_components(document, shared)
         return super().openapi()
 
 
-def _calls(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for methods in document["paths"].values():
         yield from methods.items()
 
 
-def _describe_call(call: dict[str, Any], *, command: bool) -> None:
-    """Say of one call what the frame adds to it."""
+def _describe_operation(operation: dict[str, Any], shared: dict[str, Any], *, command: bool) -> None:
+    """Refer to the shared headers and problem responses of an operation; collect the headers in `shared`."""
     for status in {**_COMMON_PROBLEMS, **_COMMAND_PROBLEMS} if command else _COMMON_PROBLEMS:
-        call["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
-    if not command:
-        call["parameters"] = [one for one in call["parameters"] if one["name"] not in _COMMAND_HEADERS]
-    for one in call["parameters"]:
-        one.update(_COMMAND_HEADERS.get(one["name"], {}))
+        operation["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
+    headers = _SHARED_HEADERS if command else _SHARED_HEADERS - _COMMAND_HEADERS.keys()
+    own = [one for one in operation["parameters"] if one["name"] not in _SHARED_HEADERS]
+    for one in operation["parameters"]:
+        if one["name"] in headers:
+            shared[one["name"]] = {**one, **_COMMAND_HEADERS.get(one["name"], {})}
+    operation["parameters"] = own + [{"$ref": f"#/components/parameters/{name}"} for name in sorted(headers)]
 
 
-def _problem_response(status: int, why: str) -> dict[str, Any]:
+def _problem_response(status: int, description: str) -> dict[str, Any]:
     headers = {"Content-Language": "The language of the sentence."}
     if status == 401:  # noqa: PLR2004  HTTP's number
         headers["WWW-Authenticate"] = "How to sign in."
     if status == 503:  # noqa: PLR2004  HTTP's number
         headers["Retry-After"] = "In how many seconds to come again."
     return {
-        "description": why,
+        "description": description,
         "headers": {
-            name: {"description": said, "required": True, "schema": {"type": "string"}}
-            for name, said in headers.items()
+            name: {"description": text, "required": True, "schema": {"type": "string"}}
+            for name, text in headers.items()
         },
         "content": {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 
 
-def _describe_schemas(document: dict[str, Any]) -> None:
-    """Put in the shape of a problem for that of the framework, and say how to sign in."""
+def _describe_components(document: dict[str, Any], shared: dict[str, Any]) -> None:
+    """Add headers, responses and the security scheme; replace the framework's problem schema by ours."""
     components = document["components"]
     shapes = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
@@ -102,16 +106,17 @@ def _describe_schemas(document: dict[str, Any]) -> None:
         shape = kind.model_json_schema(ref_template="#/components/schemas/{model}")
         shape.pop("$defs", None)
         shapes[kind.__name__] = shape
+    components["parameters"] = dict(sorted(shared.items()))
     components["responses"] = {
-        str(status): _problem_response(status, why)
-        for status, why in sorted({**_COMMON_PROBLEMS, **_COMMAND_PROBLEMS}.items())
+        str(status): _problem_response(status, description)
+        for status, description in sorted({**_COMMON_PROBLEMS, **_COMMAND_PROBLEMS}.items())
     }
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     document["security"] = [{"token": []}]
 
 
 def _close(shape: object) -> None:
-    """Say of every object whose keys have a pattern that it takes no others."""
+    """Close every object schema with a pattern for its keys against other keys."""
     if isinstance(shape, dict):
         if "patternProperties" in shape:
             shape.setdefault("additionalProperties", False)

@@ -1,4 +1,4 @@
-"""Every no as problem details (RFC 9457): the one file that knows HTTP's numbers."""
+"""Problem details (RFC 9457): every error as a response, and the one table of HTTP status codes."""
 
 import re
 from collections.abc import Mapping
@@ -76,23 +76,23 @@ class Bug(ProblemError):
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Let an application answer every no with a problem document; `Frame` answers the rest."""
+    """Register the handlers that answer errors by problem documents; the middleware answers the rest."""
     app.add_exception_handler(ProblemError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
 
 
 async def _answer_error(request: Request, fault: Exception) -> JSONResponse:
-    no = fault if isinstance(fault, ProblemError) else Bug()
-    kind = type(no)
+    problem = fault if isinstance(fault, ProblemError) else Bug()
+    kind = type(problem)
     status = next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
-    metrics.REFUSED.labels("http", no.code()).inc()
+    metrics.REFUSED.labels("http", problem.code()).inc()
     headers = {}
     if status == 401:  # noqa: PLR2004  HTTP's number
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:  # noqa: PLR2004  HTTP's number
         headers["Retry-After"] = "5"
-    return _problem(request, status, kind, {"detail": no.detail}, headers)
+    return _problem(request, status, kind, {"detail": problem.detail}, headers)
 
 
 async def _answer_validation(request: Request, fault: Exception) -> JSONResponse:
@@ -107,7 +107,7 @@ async def _answer_validation(request: Request, fault: Exception) -> JSONResponse
 
 
 def _field_name(part: object) -> str:
-    """Return a part of a place; a key that is no name of a field was made up, and may hold anything."""
+    """Return one part of a field's path; a key that is no field name may hold anything, and is hidden."""
     return str(part) if isinstance(part, int) or _NAME.fullmatch(str(part)) else "?"
 
 
@@ -122,7 +122,7 @@ async def _answer_http(request: Request, fault: Exception) -> JSONResponse:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """Return all methods that an address takes (RFC 9110, 10.2.1); each of its calls knows its own only."""
+    """Return all methods of an address (RFC 9110, 10.2.1); each of its routes has its own only."""
     routes = request.app.routes
     return [
         method
@@ -132,12 +132,12 @@ def _methods_at(request: Request) -> list[str]:
 
 
 def title_of(status: int) -> tuple[str, str]:
-    """Return the sentence of an answer that HTTP itself gives, after its name in the catalogues."""
+    """Return the translation context and the title of a response that HTTP itself defines."""
     return (f"kernel/http-{status}", TITLES[status]) if status in TITLES else ("kernel/http", OTHER_TITLE)
 
 
 def answer_to(request: Request, fault: Exception) -> JSONResponse:
-    """Return the answer to what no rule foresaw: a wire that broke, or a bug."""
+    """Return the response to an unexpected exception: 503 for a transient fault, else 500 for a bug."""
     if is_transient(fault):
         log.warning("request_failed", kind=type(fault).__name__)
         return _problem(request, 503, TryLater, headers={"Retry-After": "1"})
@@ -153,7 +153,7 @@ def _problem(
     more: Mapping[str, Any] = MappingProxyType({}),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Return the problem document of a kind of no."""
+    """Return the problem document of a kind of error."""
     return _document(request, status, kind.code(), (context_of(kind), kind.title()), more, headers)
 
 
@@ -161,13 +161,13 @@ def _document(
     request: Request,
     status: int,
     slug: str,
-    said: tuple[str, str],
+    title: tuple[str, str],
     more: Mapping[str, Any],
     headers: Mapping[str, str] | None,
 ) -> JSONResponse:
     """Return a problem document in the language of the request; it repeats nothing that was sent."""
-    title, language = translate(language_of(request), *said)
-    body = {"type": f"urn:samspil:problem:{slug}", "title": title, "status": status}
+    translated, language = translate(language_of(request), *title)
+    body = {"type": f"urn:samspil:problem:{slug}", "title": translated, "status": status}
     body.update({name: value for name, value in more.items() if value})
-    spoken = {"Content-Language": language, "Vary": "Accept-Language"}
-    return JSONResponse(body, status, headers={**(headers or {}), **spoken}, media_type=MEDIA)
+    language_headers = {"Content-Language": language, "Vary": "Accept-Language"}
+    return JSONResponse(body, status, headers={**(headers or {}), **language_headers}, media_type=MEDIA)

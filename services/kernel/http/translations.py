@@ -1,4 +1,4 @@
-"""The sentences that people read, in the languages of the catalogues (`services/translations/*.po`)."""
+"""Translations of the sentences that people read, from the catalogues in `services/translations/*.po`."""
 
 from collections.abc import Mapping
 from pathlib import Path

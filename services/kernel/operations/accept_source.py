@@ -1,4 +1,4 @@
-"""Follow a source that has lost what was heard of it: take what it says now under those numbers instead."""
+"""Accept a diverged source: consume the events that it now sends under sequence numbers already consumed."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +16,7 @@ from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.processor import RETRIES, BatchProcessor
 
 ACCEPTED: Final = "source_followed"
-"""The word by which the trail knows it."""
+"""The reason in the audit trail."""
 
 
 class NoDivergence(ProblemError):
@@ -24,19 +24,19 @@ class NoDivergence(ProblemError):
 
 
 class SourceAcceptance:
-    """Follows the sources of one service."""
+    """Accepts diverged sources of one service."""
 
     def __init__(self, processor: BatchProcessor, clock: Clock) -> None:
-        """Follow through the service's own step."""
+        """Bind the batch processor of the service."""
         self._processor = processor
         self._clock = clock
 
     async def accept(self, tx: Tx, parked_id: int, *, by: UUID) -> tuple[UUID, int]:
-        """Count as not heard what the source has lost, take up what it says instead, in order.
+        """Move the high-water mark back before the divergence, and redeliver the source's events in order.
 
-        What the lost events have done here stays done; the rules decide the others on top of it. The stream
-        itself tells who decided so. Returns the stream and how many events were applied; raises `Missing`
-        and `NoDivergence`.
+        The effects of the lost events stay; the others are decided on top of them. An event in the stream
+        names the operator. Returns the stream and how many events were applied; raises `NotFound` and
+        `NoDivergence`.
         """
         row = await tx.fetchrow("select * from parked_events where id = $1", parked_id)
         if row is None:
@@ -63,11 +63,11 @@ class SourceAcceptance:
         return await self._processor.process_once(tx, [self._event(row, lost, tenant, by)])
 
     def _event(self, row: Any, lost: str, tenant: str, by: UUID) -> Envelope:
-        told = self._processor.service.discarded_event
-        if told is None:
-            raise NotFound("this service hears nothing")
+        kind = self._processor.service.discarded_event
+        if kind is None:
+            raise NotFound("this service consumes no events")
         cause = str(new_id())
-        event = told(
+        event = kind(
             source=row["source"],
             kafka_partition=row["kafka_partition"],
             kafka_offset=row["kafka_offset"],
@@ -90,7 +90,7 @@ where stream_id = $1 and source = $2 and reason = 'divergence' order by seq, id 
 
 _MARKED: Final = "select marks -> $2 ->> 1 from streams where stream_id = $1"
 
-# A mark without an id: what had this number is not known any more.
+# A mark without an id: the event that had this number is lost.
 _GO_BACK: Final = """
 update streams
 set marks = jsonb_set(marks, array[$2], jsonb_build_array($3::bigint, ''::text)), version = version + 1

@@ -1,4 +1,4 @@
-"""Give a parked event up for good: who did it and why is in the stream, by the transaction that drops it."""
+"""Discard a parked event; operator and reason are recorded in the stream by the same transaction."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -19,7 +19,7 @@ from services.kernel.streams.parked import event_name, source_of_topic, unpark
 from services.kernel.streams.processor import RETRIES, BatchProcessor
 
 _UNBOUND: Final = ("tenant", "divergence")
-"""Reasons of events that no other event waits for."""
+"""Reasons of parked events that halt no stream."""
 
 
 class NotFirstInStream(ProblemError):
@@ -31,26 +31,26 @@ class TenantRequired(ProblemError):
 
 
 class Discarding:
-    """Drops what one service has parked."""
+    """Discards parked events of one service."""
 
     def __init__(self, processor: BatchProcessor, clock: Clock) -> None:
-        """Drop through the service's own step."""
+        """Bind the batch processor of the service."""
         self._processor = processor
         self._clock = clock
 
     async def discard(self, tx: Tx, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None) -> UUID:
-        """Give one parked event up, let its stream go on, and return the stream that tells of it.
+        """Discard one parked event, resume its stream, and return the stream that records it.
 
         The stream halts on while anything else of it is parked.
-        Raises `Missing`, `NotFirst` and, for a message without a known stream, `WhoseTrail`.
+        Raises `NotFound`, `NotFirstInStream` and, for a message without a stream here, `TenantRequired`.
         """
-        outcome, told_in, stream_id = await self._discarded(
+        outcome, recorded_in, stream_id = await self._discarded(
             tx, parked_id, why, Actor(by, "operator", tenant or "")
         )
         self._processor.publish_committed(outcome)
         if stream_id is not None:
             await Redelivery(self._processor).retry_waiting(tx, stream_id)
-        return told_in
+        return recorded_in
 
     async def _discarded(
         self, tx: Tx, parked_id: int, why: WhyDropped, operator: Actor
@@ -82,7 +82,7 @@ class Discarding:
         return outcome, stream_id, row["stream_id"]
 
     async def _trail_of(self, tx: Tx, row: Any, operator: Actor) -> tuple[UUID, str]:
-        """Return the stream that shall tell of it and its municipality, locked; raise `WhoseTrail`."""
+        """Return the stream that records the discard and its municipality, locked; raise `TenantRequired`."""
         stream_id = row["stream_id"] or _uuid(row["key"])
         tenant = await tx.fetchval(_LOCK, stream_id) if stream_id else None
         if stream_id is not None and tenant is not None:
@@ -92,10 +92,10 @@ class Discarding:
         return access_stream(operator.tenant, operator.id), operator.tenant
 
     async def _advance_past(self, tx: Tx, row: Any) -> None:
-        """Let the stream count the event as taken, where it waits for this one; raise `NotFirst`.
+        """Advance the high-water mark past the event where it is next; raise `NotFirstInStream`.
 
-        Where it waits for one that is not here, nothing counts as taken: that one may still come, and so may
-        the true event of this number.
+        Where the next event is not here, the mark stays: that event may still arrive, and so may the true
+        event of this number.
         """
         if row["reason"] in _UNBOUND:
             return
@@ -109,16 +109,16 @@ class Discarding:
                 f"it is number {seq} of {source}, and {last} was taken last; see {earlier}"
             )
         if seq == last + 1:
-            await tx.execute(_GO_ON_BEHIND, stream_id, source, seq, _mark(row))
+            await tx.execute(_ADVANCE_MARK, stream_id, source, seq, _mark(row))
 
     def _event(self, row: Any, stream_id: UUID, tenant: str, why: WhyDropped, operator: Actor) -> Envelope:
-        told = self._processor.service.discarded_event
-        if told is None:
-            raise NotFound("this service hears nothing")
+        kind = self._processor.service.discarded_event
+        if kind is None:
+            raise NotFound("this service consumes no events")
         cause = str(new_id())
         actor = Actor(operator.id, operator.role, tenant)
-        note = AppendEvent(_dropped(told, row, why))
-        return Envelope(stream_id, tenant, note, actor, self._clock.now(), cause, cause)
+        body = AppendEvent(_dropped(kind, row, why))
+        return Envelope(stream_id, tenant, body, actor, self._clock.now(), cause, cause)
 
 
 def _dropped(event: type[EventDropped], row: Any, why: WhyDropped) -> EventDropped:
@@ -156,7 +156,7 @@ where stream_id = $1 and source = $2 and seq > $3 and seq < $4 and reason <> all
 order by seq, id limit 1
 """
 
-_GO_ON_BEHIND: Final = """
+_ADVANCE_MARK: Final = """
 update streams
 set marks = jsonb_set(marks, array[$2], jsonb_build_array($3::bigint, $4::text)), version = version + 1
 where stream_id = $1

@@ -1,4 +1,4 @@
-"""What is wrong with an installation, part by part, and what to do about it."""
+"""Diagnosis of an installation: the fault of each part, and what to do about it."""
 
 import importlib.util
 import sys
@@ -96,7 +96,7 @@ async def _database(service: Service, settings: Settings) -> str:
         return f"run `samspil migrate`: {', '.join(missing)}"
     found = [
         f"{parked} events are parked: see `samspil parked list {service.name}`" if parked else "",
-        f"it was restored or replaced: ask `samspil lost {service.name}`" if unasked else "",
+        f"it was restored or replaced: run `samspil lost {service.name}`" if unasked else "",
     ]
     return "; ".join(filter(None, found))
 

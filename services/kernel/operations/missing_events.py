@@ -1,4 +1,4 @@
-"""What a topic holds and its service's log does not: said, heard perhaps, and lost by the database since."""
+"""Missing events: those in a service's topic that its log has lost, as after a restore of the database."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,18 +16,18 @@ from services.kernel.postgres.timelines import acknowledge, latest
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.parked import known_type
 
-_PORTION: Final = 500
-_ASK_MS: Final = 500
+_BATCH: Final = 500
+_POLL_MS: Final = 500
 _LARGEST_NUMBER: Final = 2**63 - 1
 _COUNTED: Final = ("ce_id", "ce_subject", "ce_sequence")
 
 
 async def find_missing_events(runtime: Runtime) -> list[dict[str, Any]]:
-    """Return the events of a service's topic that its log does not know: place, stream, number, type, time.
+    """Return the events of a service's topic that its log lacks: offset, stream, number, type, time.
 
     Reads the whole topic and joins no group. What an older log no longer holds is not lost: a stream whose
-    log begins later is looked at from there on. That it was asked is noted (`HistoryBegun` ends). Raises
-    `BrokerUnreachable`.
+    log begins later is compared from there on. The timeline counts as acknowledged (`HistoryBegun` ends).
+    Raises `BrokerUnreachable`.
     """
     settings = runtime.settings
     reading = await start_client(consumer(settings, auto_offset_reset="earliest"), settings)
@@ -44,27 +44,27 @@ async def find_missing_events(runtime: Runtime) -> list[dict[str, Any]]:
 
 async def _read(reading: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, Any]]:
     topic = topic_of(runtime.service.name)
-    places = [TopicPartition(topic, part) for part in range(runtime.settings.partitions)]
-    reading.assign(places)
-    ends = await reading.end_offsets(places)
+    partitions = [TopicPartition(topic, part) for part in range(runtime.settings.partitions)]
+    reading.assign(partitions)
+    ends = await reading.end_offsets(partitions)
     found: list[dict[str, Any]] = []
-    while any([await reading.position(place) < ends[place] for place in places]):
-        batches = await reading.getmany(timeout_ms=_ASK_MS, max_records=_PORTION)
+    while any([await reading.position(one) < ends[one] for one in partitions]):
+        batches = await reading.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
         for records in batches.values():
             found += await _missing(runtime, records)
     return found
 
 
 async def _missing(runtime: Runtime, records: Sequence[Record]) -> list[dict[str, Any]]:
-    told = [one for record in records if (one := _described(record))]
-    keys = [[one[name] for one in told] for name in ("stream_id", "seq", "event_id")]
+    events = [one for record in records if (one := _described(record))]
+    keys = [[one[name] for one in events] for name in ("stream_id", "seq", "event_id")]
     rows = await runtime.pool.fetch(_UNKNOWN, *keys)
     unknown = {row["n"] for row in rows}
-    return [one for n, one in enumerate(told, 1) if n in unknown]
+    return [one for n, one in enumerate(events, 1) if n in unknown]
 
 
 def _described(record: Record) -> dict[str, Any] | None:
-    """Return where an event stands; nothing for a tick and for what cannot be read."""
+    """Return position and identity of an event; None for a watermark and for an unreadable record."""
     try:
         found, _ = decode_headers(record)
         event_id, stream, counted = (found[name].decode() for name in _COUNTED)
@@ -84,10 +84,10 @@ def _described(record: Record) -> dict[str, Any] | None:
         return None
 
 
-def _time(spelt: bytes) -> datetime | None:
-    """Return when an event says that it happened; nothing where it says something else."""
+def _time(value: bytes) -> datetime | None:
+    """Return the time of an event; None where the header holds none."""
     try:
-        return datetime.fromisoformat(spelt.decode())
+        return datetime.fromisoformat(value.decode())
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""What an operator does from the command line: look, replay, drop, rebuild; never a body is shown."""
+"""Operations on parked events for the command line: list, show, replay, discard; a body is never shown."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -54,13 +54,13 @@ async def list_parked(
     older_than: timedelta | None = None,
     most: int = 1000,
 ) -> list[dict[str, Any]]:
-    """Return what is parked, oldest first: service, stream, place, type, reason, age; never a body."""
+    """Return what is parked, oldest first: service, stream, type, reason, age; never a body."""
     rows = await runtime.pool.fetch(_LIST, stream_id, reason, older_than or timedelta(), most)
     return [_shown(runtime, row) for row in rows]
 
 
 async def show_parked(runtime: Runtime, parked_id: int) -> dict[str, Any]:
-    """Return one parked event's place, type and history, and what waits behind it; raise `Missing`."""
+    """Return one parked event's offset, type and attempts, and what waits behind it; raise `NotFound`."""
     row = await runtime.pool.fetchrow(_SHOW, parked_id)
     if row is None:
         raise NotFound(f"nothing is parked under {parked_id}")
@@ -74,9 +74,9 @@ async def replay_parked(
     stream_id: UUID | None = None,
     reason: str | None = None,
 ) -> dict[str, int]:
-    """Replay one event, one stream, the streams with a reason, or all, in order; say what became of them.
+    """Replay one event, one stream, the streams with a reason, or all, in order; return their counts.
 
-    `left` counts what still waits of what was to be taken up. Raises `Missing` where there is no such event.
+    `left` counts the chosen events that are still parked. Raises `NotFound` where there is no such event.
     """
     replay = Redelivery(runtime.processor)
     async with runtime.pool.acquire() as tx:
@@ -99,22 +99,22 @@ async def replay_parked(
 async def discard_parked(
     runtime: Runtime, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None = None
 ) -> dict[str, Any]:
-    """Give one parked event up for a reason that lands in the trail; say which stream tells of it.
+    """Discard one parked event for a reason in the audit trail; return the stream that records it.
 
     `by` is the random id of the person who decides; `tenant` is needed for a message whose stream is unknown.
-    Raises `Missing`, and what `Dropping.drop` raises.
+    Raises what `Discarding.discard` raises.
     """
     async with runtime.pool.acquire() as tx:
         dropping = Discarding(runtime.processor, runtime.clock)
-        told_in = await dropping.discard(tx, parked_id, why=why, by=by, tenant=tenant)
-        waiting = await tx.fetchval("select count(*) from parked_events where stream_id = $1", told_in)
-    return {"dropped": parked_id, "why": why, "told_in": told_in, "left_in_stream": waiting}
+        recorded_in = await dropping.discard(tx, parked_id, why=why, by=by, tenant=tenant)
+        waiting = await tx.fetchval("select count(*) from parked_events where stream_id = $1", recorded_in)
+    return {"dropped": parked_id, "why": why, "recorded_in": recorded_in, "left_in_stream": waiting}
 
 
 async def accept_source(runtime: Runtime, parked_id: int, *, by: UUID) -> dict[str, Any]:
-    """Hold what a source says now for true where its histories diverge; say what became of what waited.
+    """Accept the events that a diverged source sends now; return what became of the parked ones.
 
-    Raises `Missing`, and what `Following.follow` raises.
+    Raises what `SourceAcceptance.accept` raises.
     """
     async with runtime.pool.acquire() as tx:
         stream_id, applied = await SourceAcceptance(runtime.processor, runtime.clock).accept(

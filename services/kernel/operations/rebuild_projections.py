@@ -1,4 +1,4 @@
-"""Write a service's own tables anew from its streams and its log, a portion at a time, also while it runs."""
+"""Rebuild a service's projections from its streams and its log, in batches, also while it runs."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from services.kernel.errors import ProblemError
 from services.kernel.postgres.connections import Tx, connect
 from services.kernel.runtime.runtime import Runtime
 
-_PORTION: Final = 200
+_BATCH: Final = 200
 
 
 class HasEffects(ProblemError):
@@ -32,16 +32,16 @@ class LogIncomplete(ProblemError):
 async def rebuild(runtime: Runtime) -> dict[str, int]:
     """Rebuild a service's tables, and return how many streams were read and rows each table now holds.
 
-    Each portion of streams is locked, wiped from the tables and written anew in one transaction: readers see
-    what was there or what is there, writers of these streams wait for a moment. Raises `ActsInTheWorld`,
-    `NotFromItsOwn` and `LogIncomplete`.
+    Each batch of streams is locked, deleted from the tables and rebuilt in one transaction: readers see
+    what was there or what is there, writers of these streams wait for a moment. Raises `HasEffects`,
+    `NotRebuildable` and `LogIncomplete`.
     """
     service = runtime.service
     _refuse(service)
     connection = await connect(runtime.settings.database.get_secret_value(), schema=service.name)
     try:
         for table, column in service.tables.items():
-            await connection.execute(_FORGET_STRANGERS.format(table=table, column=column))
+            await connection.execute(_DELETE_ORPHANS.format(table=table, column=column))
         # A row that had strayed to another stream keeps its true stream's row out the first time.
         await _rebuild_all(connection, service)
         streams = await _rebuild_all(connection, service)
@@ -60,39 +60,39 @@ def _refuse(service: Service) -> None:
 
 async def _rebuild_all(tx: Tx, service: Service) -> int:
     streams, last = 0, UUID(int=0)
-    while portion := await _rebuild_portion(tx, service, last):
-        streams, last = streams + len(portion), portion[-1]
+    while batch := await _rebuild_batch(tx, service, last):
+        streams, last = streams + len(batch), batch[-1]
     return streams
 
 
-async def _rebuild_portion(tx: Tx, service: Service, after: UUID) -> list[UUID]:
+async def _rebuild_batch(tx: Tx, service: Service, after: UUID) -> list[UUID]:
     """Rebuild the next streams in the order of their ids, and return them."""
     assert service.rebuild is not None  # noqa: S101  refused before
     async with tx.transaction():
-        rows = await tx.fetch(_STREAMS, after, _PORTION)
+        rows = await tx.fetch(_STREAMS, after, _BATCH)
         ids = [row["stream_id"] for row in rows]
         if not ids:
             return []
-        told = await _told(tx, service, ids)
+        events = await _events_of(tx, service, ids)
         for row in rows:
-            if row["seq"] != len(told[row["stream_id"]]):
+            if row["seq"] != len(events[row["stream_id"]]):
                 raise LogIncomplete(f"stream {row['stream_id']}")
         for table, column in service.tables.items():
             await tx.execute(f"delete from {table} where {column} = any($1::uuid[])", ids)  # noqa: S608  names of our own
-        await service.rebuild(tx, [_whole(service, row, told[row["stream_id"]]) for row in rows])
+        await service.rebuild(tx, [_whole(service, row, events[row["stream_id"]]) for row in rows])
     return ids
 
 
-async def _told(tx: Tx, service: Service, ids: Sequence[UUID]) -> dict[UUID, tuple[RecordedEvent, ...]]:
-    """Return what streams have said, in order."""
-    told: dict[UUID, list[RecordedEvent]] = defaultdict(list)
+async def _events_of(tx: Tx, service: Service, ids: Sequence[UUID]) -> dict[UUID, tuple[RecordedEvent, ...]]:
+    """Return the events of streams, in order."""
+    events: dict[UUID, list[RecordedEvent]] = defaultdict(list)
     for row in await tx.fetch(_LOGGED, ids):
         body = _body(row["type"], row["data"])
         meta = msgspec.json.decode(row["meta"], type=EventMetadata)
-        told[row["stream_id"]].append(
+        events[row["stream_id"]].append(
             RecordedEvent(row["event_id"], service.name, row["seq"], row["type"], body, meta)
         )
-    return defaultdict(tuple, {stream_id: tuple(sent) for stream_id, sent in told.items()})
+    return defaultdict(tuple, {stream_id: tuple(sent) for stream_id, sent in events.items()})
 
 
 def _body(event_type: str, data: str) -> Event | None:
@@ -116,7 +116,7 @@ select stream_id, event_id, seq, type, meta, data from event_log
 where stream_id = any($1::uuid[]) order by stream_id, seq
 """
 
-_FORGET_STRANGERS: Final = """
+_DELETE_ORPHANS: Final = """
 delete from {table} t where not exists (
   select from streams s where s.stream_id = t.{column} and s.state is not null
 )

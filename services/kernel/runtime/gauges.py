@@ -1,4 +1,4 @@
-"""What one service holds, counted every few seconds for the operator; no count looks at more than a bound."""
+"""Gauges of one service's database, refreshed every few seconds; every count is bounded."""
 
 import asyncio
 from datetime import datetime
@@ -15,18 +15,18 @@ from services.kernel.streams.parked import WAITING_ORDER
 
 _PATIENCE_SECONDS: Final = 4.0
 _MOST: Final = 10_000
-"""What is more than so many rows is shown as so many: an alarm has rung long before."""
+"""Counts end at so many rows: an alarm fires long before."""
 
 _OUTCOMES: Final = ("done", "retried")
 
 
 class DatabaseGauges:
-    """The numbers of one service that only its database knows."""
+    """Gauges that are read from one service's database."""
 
     def __init__(self, service: Service, pool: Pool, *, ticking: int) -> None:
-        """Begin with every number at nothing: what is not there cannot raise an alarm.
+        """Initialise every series: one that is absent cannot raise an alarm.
 
-        `ticking` is how many partitions of consent's topic this service must hear ticks from.
+        `ticking` is the number of partitions from which this service needs consent watermarks.
         """
         self._name = service.name
         self._pool = pool
@@ -44,7 +44,7 @@ class DatabaseGauges:
             metrics.EFFECTS.labels(self._name, kind, outcome)
 
     async def refresh(self, now: datetime) -> None:
-        """Measure once; `now` is the time by which deadlines run. Raises what the database raises."""
+        """Refresh once; `now` is the time by which deadlines run. Raises what the database raises."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
             row: Any = await self._pool.fetchrow(_READ, now, _MOST)
         name = self._name

@@ -1,4 +1,4 @@
-"""One running service: its connections, its loops, and the truth about whether it may be used."""
+"""Runtime of one service: its connections, its supervised loops, and its readiness."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ _RESTART_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 20.0
 _LONGEST_RESTART_SECONDS: Final = 8.0
 _CACHED_STREAMS: Final = 10_000
-"""How many streams a service keeps in mind; a few kilobytes each."""
+"""How many streams a service caches; a few kilobytes each."""
 
 
 class Runtime:
@@ -64,9 +64,9 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, *, run_loops: bool = True) -> None:
-        """Open the database and start the loops; without `listen` only commands can be given.
+        """Open the database and start the loops; without `run_loops` only commands are processed.
 
-        Raises `KeyStoreBroken`, with nothing left open, where the key store is not that of this database.
+        Raises `KeyStoreMismatch`, with nothing left open, where the key store is not that of this database.
         """
         dsn = self.settings.database.get_secret_value()
         recent = StreamCache(_CACHED_STREAMS)
@@ -87,8 +87,8 @@ class Runtime:
         )
         keyring = Keyring(self.service.name, self._kms)
         await self._verify_key_store(keyring)
-        known = Dependencies(keyring, self.models, horizon, self.clock.now)
-        self.processor = BatchProcessor(self.service, known, self._on_committed, recent)
+        dependencies = Dependencies(keyring, self.models, horizon, self.clock.now)
+        self.processor = BatchProcessor(self.service, dependencies, self._on_committed, recent)
         self.timers = Timers(self.processor, self.pool, self.clock)
         self.effects = EffectWorker(self.processor, self.pool, self.clock, self.settings)
         self.gauges = DatabaseGauges(
@@ -103,7 +103,7 @@ class Runtime:
         try:
             async with self.pool.acquire() as tx:
                 await keyring.verify_key_store(tx)
-        except asyncpg.UndefinedTableError:  # nothing is prepared yet, as readiness tells
+        except asyncpg.UndefinedTableError:  # not migrated yet, as readiness reports
             return
         except BaseException:
             self.pool.terminate()
@@ -114,7 +114,7 @@ class Runtime:
         self.effects.wake()
 
     async def start_loops(self) -> None:
-        """Start the loops: relay, intake, timers, effects, measures."""
+        """Start the loops: relay, consumer, timers, effects, gauges."""
         self.connect_broker()
         self._supervise("timers", lambda: self.timers.run(self._stopping))
         if self.service.effect_handlers:
@@ -132,31 +132,31 @@ class Runtime:
             await self.consumer.stop()
 
     async def disconnect_broker(self) -> None:
-        """Turn away from the broker, for another to take its place; commands go on meanwhile."""
+        """Close every connection to the broker before it is replaced; commands continue meanwhile."""
         await self._stop_gauges()
-        await asyncio.gather(self._stop_loop("intake", cancel=True), self.stop_relay())
+        await asyncio.gather(self._stop_loop("consumer", cancel=True), self.stop_relay())
 
     async def stop_relay(self) -> None:
-        """Send nothing more; what was sent is still heard."""
+        """Stop the relay; the consumer continues."""
         await self._stop_loop("relay", cancel=True)
 
     def connect_broker(self) -> None:
-        """Turn to a broker. Until now what was sent to the last one and not heard was still to be heard."""
+        """Start the loops on a new broker; positions on the last one are forgotten only now."""
         self.relay.forget_broker()
-        self._supervise("measures", self._refresh_gauges)
+        self._supervise("gauges", self._refresh_gauges)
         self._supervise("relay", self.relay.run)
         if self.service.subscribes_to or self.service.subscribes_to_all:
-            self._supervise("intake", self._consume)
+            self._supervise("consumer", self._consume)
 
     async def stop(self) -> None:
-        """Finish what is under way, then close; what is not finished is in the database."""
+        """Finish work under way, then close; unfinished work is in the database."""
         self._stopping.set()
-        if "processor" not in vars(self):  # the database did not answer when it was to start
+        if "processor" not in vars(self):  # start() failed before the processor was made
             return
         await self._stop_gauges()
         self.effects.wake()
-        # A mail that was sent and not marked would be sent again: it is not cancelled.
-        await asyncio.gather(self._stop_loop("intake", cancel=True), self._stop_loop("effects"))
+        # A mail that was sent and not marked as done would be sent again: effects are not cancelled.
+        await asyncio.gather(self._stop_loop("consumer", cancel=True), self._stop_loop("effects"))
         self.relay.stop()
         await self._stop_loop("relay")
         names = {task.get_name() for task in self._tasks}
@@ -168,11 +168,11 @@ class Runtime:
             self.pool.terminate()
 
     async def _stop_gauges(self) -> None:
-        """End first who asks over the others' clients: asked once it is closed, a client opens again."""
-        await self._stop_loop("measures", cancel=True)
+        """Stop the gauges first: they use the other clients, and aiokafka reopens a closed client."""
+        await self._stop_loop("gauges", cancel=True)
 
     async def _stop_loop(self, name: str, *, cancel: bool = False) -> None:
-        """Wait, within bounds, until a loop has ended what it is at; `cancel` tells it to."""
+        """Wait, within bounds, until a loop has finished its current work; `cancel` cancels it."""
         tasks = [task for task in self._tasks if task.get_name() == name]
         if cancel:
             for task in tasks:
@@ -185,7 +185,7 @@ class Runtime:
         self._tasks.append(asyncio.create_task(self._restart_loop(name, work), name=name))
 
     async def _restart_loop(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a loop for as long as the service lives; a loop that breaks is said and started again."""
+        """Restart a loop for as long as the service lives; a failure is logged."""
         pause = _RESTART_SECONDS
         while not self._stopping.is_set():
             try:
@@ -194,15 +194,15 @@ class Runtime:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                # Somebody else was told to end, whom this loop waited for: it would end unheard.
+                # A task that this loop awaited was cancelled: without this line the loop would end silently.
                 log.error("loop_failed", service=self.service.name, loop=name, kind="CancelledError")
-            except Exception as fault:  # noqa: BLE001  the runner: the one place where everything ends
+            except Exception as fault:  # noqa: BLE001  the supervisor: whatever fails is logged and restarted
                 log.error("loop_failed", service=self.service.name, loop=name, kind=type(fault).__name__)
                 pause = min(pause * 2, _LONGEST_RESTART_SECONDS)
             await asyncio.sleep(pause)
 
     async def unready_reasons(self) -> dict[str, str]:
-        """Return what keeps this service from being used, by part; nothing when it may be used."""
+        """Return the reasons by which this service is not ready, by part; empty when it is ready."""
         reasons: dict[str, str] = {}
         try:
             async with asyncio.timeout(3), self.pool.acquire() as tx:
@@ -216,16 +216,16 @@ class Runtime:
         if not self._broker_responds:
             reasons["broker"] = "does not answer"
         if not self.relay.is_alive():
-            reasons["relay"] = "has not reached the broker, nor is another process known to"
+            reasons["relay"] = "has not reached the broker, nor has another process"
         if self.consumer is not None:
             reasons.update(self.consumer.unready_reasons())
         elif self.service.subscribes_to or self.service.subscribes_to_all:
-            reasons["intake"] = "has not begun"
+            reasons["consumer"] = "has not begun"
         metrics.READY.labels(self.service.name).set(not reasons)
         return reasons
 
     async def has_pending_work(self) -> bool:
-        """Return whether anything waits here to be sent or has fallen due."""
+        """Return whether anything is pending to be sent or a timer is due."""
         found: bool = await self.pool.fetchval(_HAS_PENDING_WORK, self.clock.now())
         return found
 
@@ -242,16 +242,16 @@ class Runtime:
             await asyncio.sleep(_MEASURE_SECONDS)
 
     async def _check_broker(self) -> None:
-        """Ask over a connection that is there already; who has none, and does not try, cannot tell."""
-        sender, intake = self.relay.producer, self.consumer
-        consumer = intake.consumer if intake and intake.joined else None  # else it may know no broker yet
-        client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  it has no other way
+        """Check the broker over an open connection; without one the state stays as it was."""
+        sender, events = self.relay.producer, self.consumer
+        consumer = events.consumer if events and events.joined else None  # else it may know no broker yet
+        client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  no public name
         if client is None or not is_open(client):
             return
         self._broker_responds = await broker_responds(client)
         metrics.BROKER_UP.labels(self.service.name).set(self._broker_responds)
-        if self._broker_responds and intake:
-            await intake.refresh_end_offsets()
+        if self._broker_responds and events:
+            await events.refresh_end_offsets()
 
     async def _housekeeping(self) -> None:
         while True:

@@ -1,0 +1,92 @@
+"""Draw every state machine in `docs/lifecycles/`: `python -m services.publish.lifecycles [--check]`."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from contracts.event import SERVICES
+from services.kernel.decider.lifecycle import ABSENT, Lifecycle, Row
+from services.publish.files import publish
+
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "lifecycles"
+_HEAD: Final = """\
+# States of {service}
+
+This page is generated from the tables of `services/{service}/domain/lifecycle.py` by `make publish`.
+An arrow names the command, the event or the timer that leads from one state to another.
+"""
+
+
+def documents() -> dict[Path, str]:
+    """Return a page for each service that has a lifecycle."""
+    pages = {service: lifecycles_of(service) for service in SERVICES}
+    return {FOLDER / f"{service}.md": page(service, found) for service, found in pages.items() if found}
+
+
+def lifecycles_of(service: str) -> tuple[Lifecycle, ...]:
+    """Return the lifecycles of a service's module `domain.lifecycle`, in their order there."""
+    package = f"services.{service}.domain"
+    if importlib.util.find_spec(package) is None:
+        return ()
+    if getattr(importlib.import_module(package), "__path__", None) is None:
+        return ()
+    if importlib.util.find_spec(f"{package}.lifecycle") is None:
+        return ()
+    module = importlib.import_module(f"{package}.lifecycle")
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Lifecycle)}
+    return tuple(found.values())
+
+
+def page(service: str, lifecycles: tuple[Lifecycle, ...]) -> str:
+    """Return the page of a service: a diagram for each of its lifecycles."""
+    return _HEAD.format(service=service) + "".join(f"\n{diagram(one)}" for one in lifecycles)
+
+
+def diagram(lifecycle: Lifecycle) -> str:
+    """Return a section with the state diagram of a lifecycle, in Mermaid."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for source, target, label in _arrows(lifecycle):
+        labels = arrows.setdefault((source, target), [])
+        if label not in labels:
+            labels.append(label)
+    lines = [
+        f"## {lifecycle.name.capitalize()}",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        *(f"    state {state.__name__}" for state in lifecycle.states if state is not ABSENT),
+        *(f"    {source} --> {target}: {', '.join(labels)}" for (source, target), labels in arrows.items()),
+        *(f"    {name} --> [*]" for name in _final_states(lifecycle)),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _arrows(lifecycle: Lifecycle) -> Iterator[tuple[str, str, str]]:
+    for row in lifecycle.rows:
+        for target in row.to:
+            if (row.state, target) != (ABSENT, ABSENT):
+                yield _name(row.state), _name(target), _label(row)
+
+
+def _final_states(lifecycle: Lifecycle) -> Iterator[str]:
+    """Return the states that are reached from another state and that no row leaves again."""
+    moves = {(row.state, target) for row in lifecycle.rows for target in row.to if row.state is not target}
+    left = {source for source, _ in moves}
+    reached = {target for source, target in moves if source is not ABSENT}
+    yield from (state.__name__ for state in lifecycle.states if state in reached - left)
+
+
+def _name(state: type) -> str:
+    return "[*]" if state is ABSENT else state.__name__
+
+
+def _label(row: Row) -> str:
+    return f"timer {row.trigger}" if isinstance(row.trigger, str) else row.trigger.__name__
+
+
+if __name__ == "__main__":
+    sys.exit(publish(documents(), sys.argv[1:]))
