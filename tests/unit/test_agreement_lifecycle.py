@@ -4,6 +4,9 @@ from typing import Any, Final, get_args
 
 import pytest
 
+from services.agreement import api
+from services.agreement.domain.access import authorize
+from services.agreement.domain.commands import Command
 from services.agreement.domain.deadlines import NOBODY, timers_of, waiting, work_items_of
 from services.agreement.domain.lifecycle import AGREEMENT as LIFECYCLE
 from services.agreement.domain.lifecycle import decide
@@ -12,9 +15,13 @@ from services.kernel.decider.decision import TimerFired
 from services.kernel.errors import InvalidTransition, NotFound, Refused
 from tests.examples_agreement import (
     AGREEMENT,
+    CASEWORKER,
+    COORDINATOR,
+    GUARDIAN,
     KERTEMINDE,
     NOW,
     UPDATE_DUE,
+    YOUNG_PERSON,
     a_case,
     a_proposed,
     agreements,
@@ -60,6 +67,22 @@ def moves() -> list[tuple[object, Any, object]]:
 def test_the_examples_and_the_tables_name_every_state() -> None:
     """A state that is added to the union stands in the tables and among the examples."""
     assert set(LIFECYCLE.states) == set(get_args(Agreement)) == {type(one) for one in agreements()}
+
+
+def test_the_examples_the_tables_and_the_routes_name_every_command() -> None:
+    """A command that is added to the union stands in a table, among the examples and behind a route."""
+    all_commands = set(get_args(Command))
+
+    assert {row.trigger for row in LIFECYCLE.on_command} == all_commands == {type(one) for one in commands()}
+    assert all_commands <= {one for one in vars(api).values() if isinstance(one, type)}
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda command: type(command).__name__)
+def test_every_command_may_be_given_by_somebody(command: Command) -> None:
+    """Refused is the default: a command without a rule of access would help nobody."""
+    actors = (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)
+
+    assert any(authorize(a_case(an_in_force()), command, context(actor)) for actor in actors)
 
 
 def test_every_transition_leads_where_its_row_says() -> None:

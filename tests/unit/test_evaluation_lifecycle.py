@@ -4,6 +4,9 @@ from typing import Any, Final, get_args
 
 import pytest
 
+from services.evaluation import api
+from services.evaluation.domain.access import authorize
+from services.evaluation.domain.commands import Command
 from services.evaluation.domain.deadlines import NOBODY, timers_of, waiting, work_items_of
 from services.evaluation.domain.lifecycle import COLLABORATION, decide
 from services.evaluation.domain.lifecycle import EVALUATION as LIFECYCLE
@@ -20,8 +23,12 @@ from services.kernel.decider.decision import TimerFired
 from services.kernel.errors import InvalidTransition, NotFound, Refused
 from tests.examples_evaluation import (
     AGREEMENT,
+    CASEWORKER,
+    COORDINATOR,
     EVALUATION,
+    GUARDIAN,
     KERTEMINDE,
+    YOUNG_PERSON,
     a_case,
     a_due,
     a_missed,
@@ -80,6 +87,23 @@ def test_the_examples_and_the_tables_name_every_state() -> None:
 
     assert set(LIFECYCLE.states) == set(get_args(Evaluation)) == examples
     assert set(COLLABORATION.states) == set(get_args(Collaboration)) == {type(one) for one in EXAMPLES}
+
+
+def test_the_examples_the_tables_and_the_routes_name_every_command() -> None:
+    """A command that is added to the union stands in a table, among the examples and behind a route."""
+    all_commands = set(get_args(Command))
+    rows = (*LIFECYCLE.on_command, *COLLABORATION.on_command)
+
+    assert {row.trigger for row in rows} == all_commands == {type(one) for one in commands()}
+    assert all_commands <= {one for one in vars(api).values() if isinstance(one, type)}
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda command: type(command).__name__)
+def test_every_command_may_be_given_by_somebody(command: Command) -> None:
+    """Refused is the default: a command without a rule of access would help nobody."""
+    actors = (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)
+
+    assert any(authorize(a_case(a_running()), command, context(actor)) for actor in actors)
 
 
 def test_every_transition_leads_where_its_row_says() -> None:

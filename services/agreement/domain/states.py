@@ -179,7 +179,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 def summary_of(agreement: Agreement) -> Summary:
-    """Return what an agreement has reached; views, lists and figures read nothing else of a state."""
+    """Return what an agreement has reached; views, figures and the end read nothing else of a state."""
     match agreement:
         case Invited():
             return Summary(meeting_by=agreement.meeting_by)

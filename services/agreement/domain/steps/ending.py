@@ -1,7 +1,7 @@
 """Steps that end an agreement: an exit, a lost consent, a recall, an evaluation, the last day; pure."""
 
 from datetime import date
-from typing import Final, assert_never
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -20,10 +20,8 @@ from services.agreement.domain.states import (
     Cause,
     Ended,
     InForce,
-    Invited,
-    Met,
     Open,
-    Proposed,
+    summary_of,
 )
 from services.agreement.domain.transition import Transition
 from services.kernel.decider.decision import Decision, TimerFired
@@ -58,7 +56,7 @@ def conclude(transition: Transition, before: Agreement | None, event: Evaluation
     return Decision(transition.case)
 
 
-def complete(transition: Transition, before: InForce, fired: TimerFired) -> Decision:
+def complete(transition: Transition, before: Open, fired: TimerFired) -> Decision:
     """End the agreement on its last day."""
     return end(transition, before, Cause(fired.due_at, COMPLETED))
 
@@ -86,23 +84,15 @@ def end(transition: Transition, before: Agreement | None, cause: Cause) -> Decis
 
 
 def _ended(before: Agreement, cause: Cause, day: date) -> Ended:
-    match before:
-        case Ended():
-            return replace(before, reason=cause.reason, ended_on=day)
-        case InForce():
-            return Ended(
-                about=before.about,
-                reason=cause.reason,
-                ended_on=day,
-                held_on=before.held_on,
-                in_force_on=before.in_force_on,
-                terms=before.terms,
-                signed=before.signed,
-                updates=before.updates,
-            )
-        case Met() | Proposed():
-            return Ended(about=before.about, reason=cause.reason, ended_on=day, held_on=before.held_on)
-        case Invited():
-            return Ended(about=before.about, reason=cause.reason, ended_on=day)
-        case _:
-            assert_never(before)
+    """Return the end of an agreement, with what it had reached."""
+    reached = summary_of(before)
+    return Ended(
+        about=before.about,
+        reason=cause.reason,
+        ended_on=day,
+        held_on=reached.held_on,
+        in_force_on=reached.in_force_on,
+        terms=reached.terms,
+        signed=reached.signed,
+        updates=reached.updates,
+    )
