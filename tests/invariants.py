@@ -179,8 +179,8 @@ def a_wait_that_ends_by_itself_has_its_timer(subject: Subject[S], step: Observed
         if wait.then and wait.until not in days:
             yield f"{wait.what} is to be {wait.then} by itself, and no timer fires on that day"
     for timer in subject.timers(step.after):
-        wait = waiting.get(timer.ref)
-        if timer.due_at and (wait is None or wait.until != subject.day_of(timer.due_at) or not wait.then):
+        ends = waiting.get(timer.ref)
+        if timer.due_at and (ends is None or ends.until != subject.day_of(timer.due_at) or not ends.then):
             yield f"{timer.kind} fires on a day that nothing waits for"
 
 

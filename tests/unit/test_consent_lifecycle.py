@@ -11,7 +11,7 @@ from contracts.referral import CaseClosed, ReferralClosed
 from services.consent.domain.deadlines import waiting
 from services.consent.domain.lifecycle import CASE as CASE_MACHINE
 from services.consent.domain.lifecycle import COMMANDS, CONSENT, ENDS, PERMISSION
-from services.consent.domain.states import Consent, Permission
+from services.consent.domain.states import Case, Consent, Permission
 from services.consent.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.deadlines import Waiting
 from services.kernel.decider.decision import TimerFired
@@ -19,7 +19,8 @@ from services.kernel.errors import InvalidTransition, NotFound, ProblemError
 from tests import examples_consent as ex
 from tests.examples_consent import LAPSE_ON, LATER, OTHER_REFERRAL, a_consent_awaited, a_context, statuses
 from tests.invariants import undeclared
-from tests.subject_consent import CASES, SUBJECT, a_case
+from tests.story import Story
+from tests.subject_consent import CASES, STEPS, SUBJECT, a_case
 
 decide = SUBJECT.service.decide
 ENDED = ("refused", "withdrawn", "expired", "invalidated")
@@ -78,6 +79,12 @@ def test_the_examples_cover_every_state() -> None:
     assert found == {*get_args(Consent), *get_args(Permission)}
     assert set(CONSENT.states) == set(get_args(Consent))
     assert set(PERMISSION.states) == set(get_args(Permission))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_example_is_reached_by_a_story(story: Story[Case], name: str) -> None:
+    """What holds after each step of a story holds on the way to each example."""
+    assert story.given(*STEPS[name]).state == CASES[name]
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
