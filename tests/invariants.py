@@ -185,12 +185,15 @@ def a_wait_that_ends_by_itself_has_its_timer(subject: Subject[S], step: Observed
 
 
 def a_state_moves_only_to_a_declared_state(subject: Subject[S], step: Observed[S]) -> Iterator[str]:
-    """Each thing that moved did so by a line of its table."""
-    before = _things(subject, step.before)
+    """Each thing that moved did so by a line of its table: that of the input, or of an event that it caused."""
+    before, causes = _things(subject, step.before), (step.trigger, *step.decision.events)
     for thing_id, (lifecycle, after) in _things(subject, step.after).items():
         earlier = before[thing_id][1] if thing_id in before else None
-        if type(earlier) is not type(after) and type(after) not in targets(lifecycle, type(earlier)):
-            yield f"{type(earlier).__name__} to {type(after).__name__} stands in no table"
+        if type(earlier) is not type(after) and not any(
+            type(after) in declared(lifecycle, type(earlier), cause) for cause in causes
+        ):
+            names = [type(cause).__name__ for cause in causes]
+            yield f"{type(earlier).__name__} to {type(after).__name__} by {names} stands in no table"
 
 
 def no_personal_data_leaves_its_encryption(subject: Subject[S], step: Observed[S]) -> Iterator[str]:
@@ -230,22 +233,16 @@ CHECKS: Final[tuple[Callable[[Subject[Any], Observed[Any]], Iterator[str]], ...]
 )
 
 
-def targets(lifecycle: Lifecycle, state: type) -> set[type]:
-    """Return the states that a state can lead to, by any line of any table."""
-    return {after for row in lifecycle.rows if row.state is state for after in row.to}
-
-
 def is_final(lifecycle: Lifecycle, state: type) -> bool:
     """Return whether no line of any table leads out of a state."""
-    return targets(lifecycle, state) <= {state}
+    return all(row.to == (state,) for row in lifecycle.rows if row.state is state)
 
 
-def undeclared(lifecycle: Lifecycle, before: object, trigger: object, after: object) -> str:
-    """Return the move that the line of a trigger does not declare, or nothing."""
+def declared(lifecycle: Lifecycle, before: type, trigger: object) -> set[type]:
+    """Return the states that a state may lead to by a trigger."""
     kind = trigger.kind.partition(":")[0] if isinstance(trigger, TimerFired) else type(trigger)
-    rows = [row for row in lifecycle.rows if (row.state, row.trigger) == (type(before), kind)]
-    declared = {after for row in rows for after in row.to} or {type(before)}
-    return "" if type(after) in declared else f"{lifecycle.name}: {before} by {kind} to {after}"
+    rows = (row for row in lifecycle.rows if row.state is before and row.trigger == kind)
+    return {after for row in rows for after in row.to}
 
 
 def _things(subject: Subject[S], state: S | None) -> Mapping[UUID, tuple[Lifecycle, Any]]:

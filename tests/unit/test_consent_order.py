@@ -50,7 +50,7 @@ def test_the_outcome_does_not_depend_on_which_topic_was_read_first(consumed: lis
 
 
 def decided(state: Case | None, step: Step) -> Case | None:
-    """Return the case after a step, whoever may take it."""
+    """Return the case after a step, whether or not somebody may take it."""
     after: Case | None = SUBJECT.decide(
         state, step.trigger, SUBJECT.context(step.by, step.at or ANSWERED_AT, {})
     ).state

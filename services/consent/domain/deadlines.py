@@ -2,7 +2,7 @@
 
 Days are those of the collaboration model's calendar. Where the model is not installed (yet), the calendar is
 `WITHOUT_MODEL`: nobody is asked then and no custody can be recorded, so that only the end of a wait and the
-next look for the model are timed by it, on the same day and an hour or two later than in local time.
+next check for the model are timed by it, on the same day and an hour or two later than in local time.
 """
 
 from calendar import monthrange
