@@ -11,10 +11,11 @@ from pydantic import BaseModel
 
 from contracts.model import CollaborationModel
 from services.kernel.decider.deadlines import Waiting
-from services.kernel.decider.decision import Actor, Context, Decision, Timer, TimerFired
+from services.kernel.decider.decision import Actor, Context, Decision, Timer
 from services.kernel.decider.lifecycle import Lifecycle
 from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
+from tests.lifecycles import targets
 
 S = TypeVar("S")
 
@@ -35,9 +36,10 @@ class Subject(Generic[S]):
     machine and its state. `timers` gives the timers that follow from a document, `waiting` what each thing
     waits for, `day_of` the local day of a moment. `views` takes a document and its private values as each
     role would see them. `exits` gives the commands that must be possible now, whatever else is missing.
-    `markers` are the names and dates that may stand in private values only. The last three name exceptions,
-    each with its reason: timers that do not follow from the document alone, triggers that publish something
-    each time, and states that are not final and wait for nothing.
+    `markers` are the names and dates that may stand in private values only. `others` are the documents of
+    further streams that a decision needs. Exceptions are named, each with its reason: `free_timers` do not
+    follow from the document alone, `repeats` publish something each time, and `patient` states are not final
+    and wait for nothing.
     """
 
     service: Service
@@ -55,13 +57,14 @@ class Subject(Generic[S]):
     free_timers: Mapping[str, str] = field(default_factory=dict)
     repeats: Mapping[type, str] = field(default_factory=dict)
     patient: Mapping[type, str] = field(default_factory=dict)
+    others: Mapping[UUID, Any] = field(default_factory=dict)
 
     def context(
         self, by: Actor, at: datetime, private: Mapping[str, Any], models: Mapping[str, Any] | None = None
     ) -> Context:
         """Return what a rule may use besides the document and the trigger."""
         installed = self.models if models is None else models
-        return Context(at, self.stream_id, self.tenant, by, installed, {}, private)
+        return Context(at, self.stream_id, self.tenant, by, installed, self.others, private)
 
     def decide(self, before: S | None, trigger: Any, context: Context) -> Decision:
         """Return the decision of the service's own rules."""
@@ -185,12 +188,12 @@ def a_wait_that_ends_by_itself_has_its_timer(subject: Subject[S], step: Observed
 
 
 def a_state_moves_only_to_a_declared_state(subject: Subject[S], step: Observed[S]) -> Iterator[str]:
-    """Each thing that moved did so by a line of its table: that of the input, or of an event that it caused."""
+    """Each thing that moved did so by a line of its table: that of the input, or of an event caused by it."""
     before, causes = _things(subject, step.before), (step.trigger, *step.decision.events)
     for thing_id, (lifecycle, after) in _things(subject, step.after).items():
         earlier = before[thing_id][1] if thing_id in before else None
         if type(earlier) is not type(after) and not any(
-            type(after) in declared(lifecycle, type(earlier), cause) for cause in causes
+            type(after) in targets(lifecycle, earlier, cause) for cause in causes
         ):
             names = [type(cause).__name__ for cause in causes]
             yield f"{type(earlier).__name__} to {type(after).__name__} by {names} stands in no table"
@@ -236,13 +239,6 @@ CHECKS: Final[tuple[Callable[[Subject[Any], Observed[Any]], Iterator[str]], ...]
 def is_final(lifecycle: Lifecycle, state: type) -> bool:
     """Return whether no line of any table leads out of a state."""
     return all(row.to == (state,) for row in lifecycle.rows if row.state is state)
-
-
-def declared(lifecycle: Lifecycle, before: type, trigger: object) -> set[type]:
-    """Return the states that a state may lead to by a trigger."""
-    kind = trigger.kind.partition(":")[0] if isinstance(trigger, TimerFired) else type(trigger)
-    rows = (row for row in lifecycle.rows if row.state is before and row.trigger == kind)
-    return {after for row in rows for after in row.to}
 
 
 def _things(subject: Subject[S], state: S | None) -> Mapping[UUID, tuple[Lifecycle, Any]]:

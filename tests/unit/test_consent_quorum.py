@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given as example
 from hypothesis import strategies as st
 
-from services.consent.domain.deadlines import months_after
 from services.consent.domain.steps.quorum import age_on, next_check, quorum_of
+from services.kernel.decider.working_days import months_after
 from tests.examples_consent import FATHER, MODEL, MOTHER, YOUNG_PERSON
 
 HOLDERS = (MOTHER, FATHER)

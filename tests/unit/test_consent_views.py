@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from contracts.model import CollaborationModel
-from services.consent.domain.deadlines import months_after
 from services.consent.domain.states import Case, name_key
 from services.consent.views.cases import case_view, mine
 from services.consent.views.receipt import receipt_of
+from services.kernel.decider.working_days import months_after
 from tests import examples_consent as ex
 from tests.examples_consent import ANSWERED_AT, BORN, CASE, FATHER, MODEL, MODELS, MOTHER, TENANT, consent_id
 from tests.subject_consent import CASES
