@@ -1,16 +1,14 @@
 """Sample data for the consent service: one child, two holders of parental responsibility, two referrals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
-
-from msgspec.structs import replace
 
 from contracts.event import Event
 from contracts.model import CollaborationModel, load_models, model_folder
 from contracts.model_parts import Language
-from contracts.referral import CaseOpened, ConsentAwaited, ReferralDeclined, ReferralRecalled
+from contracts.referral import CaseClosed, CaseOpened, ConsentAwaited, ReferralDeclined, ReferralRecalled
 from services.consent.domain.commands import (
     GiveConsent,
     NamedHolder,
@@ -18,9 +16,9 @@ from services.consent.domain.commands import (
     RefuseConsent,
     WithdrawConsent,
 )
-from services.consent.domain.lifecycle import decide
-from services.consent.domain.states import Case, Minuted, Permission
-from services.kernel.decider.decision import Actor, Context, Decision, TimerFired
+from services.consent.domain.states import Case, Custody, Minuted, Permission
+from services.kernel.decider.decision import Actor, Context, TimerFired
+from tests.invariants import Step
 
 TENANT = "0440"
 CASE = UUID("0198d000-0000-7000-8000-000000000001")
@@ -44,6 +42,11 @@ LAPSE_ON = date(2026, 3, 31)
 BORN = date(2016, 5, 10)
 FIFTEEN = date(2011, 2, 20)
 GROWN_UP = date(2008, 3, 1)
+FIFTEEN_SOON = date(2011, 3, 10)
+EIGHTEEN_SOON = date(2008, 3, 10)
+BIRTHS = (BORN, FIFTEEN, GROWN_UP, FIFTEEN_SOON, EIGHTEEN_SOON)
+BIRTHDAY = datetime(2026, 3, 9, 23, 0, tzinfo=UTC)
+"""The minute in which the tenth of March begins in Denmark."""
 
 MODELS: Mapping[str, CollaborationModel] = load_models(model_folder())
 MODEL = MODELS["kerteminde/1"]
@@ -68,14 +71,14 @@ def the_young_person() -> Actor:
     return Actor(YOUNG_PERSON, "young_person", TENANT, assurance="high")
 
 
-def given(
+def a_context(
     now: datetime = ANSWERED_AT,
     actor: Actor | None = None,
     *,
     private: Mapping[str, Any] | None = None,
     models: Mapping[str, CollaborationModel] = MODELS,
 ) -> Context:
-    """Return what a rule may know at a time."""
+    """Return what a rule may use at a time."""
     return Context(now, CASE, TENANT, actor or a_guardian(), models, {}, private or {})
 
 
@@ -180,73 +183,92 @@ def an_expiry(person_id: UUID = MOTHER) -> TimerFired:
     return TimerFired("expiry", consent_id(person_id), datetime(2027, 3, 5, 19, 30, tzinfo=UTC))
 
 
-def a_birthday_check(at: datetime) -> TimerFired:
-    """Return that it is time to look at the child's age."""
-    return TimerFired("age", CASE, at)
+def a_birthday_check(at: datetime = LATER) -> Step:
+    """Return the step by which the child's age is checked."""
+    return Step(TimerFired("age", CASE, at), at=at)
 
 
-def after(*steps: tuple[Any, Context]) -> Decision:
-    """Return the case after steps, with all that was said, woken and sealed on the way."""
-    whole = Decision(None)
-    for asked, known in steps:
-        step = decide(whole.state, asked, known)
-        whole = replace(
-            step,
-            events=(*whole.events, *step.events),
-            timers=(*whole.timers, *step.timers),
-            private_values=(*whole.private_values, *step.private_values),
-        )
-    return whole
+def opened() -> Step:
+    """Return the step by which the case is on record."""
+    return Step(a_case_opened(), at=OPENED_AT)
 
 
-def opened() -> tuple[Any, Context]:
-    """Return the step by which the case becomes known."""
-    return a_case_opened(), given(OPENED_AT)
+def closed() -> Step:
+    """Return the step by which the case is closed."""
+    return Step(CaseClosed(reason="goals_reached"), at=LATER)
 
 
-def awaited(referral_id: UUID = REFERRAL) -> tuple[Any, Context]:
+def awaited(referral_id: UUID = REFERRAL, at: datetime = AWAITED_AT) -> Step:
     """Return the step by which a referral begins to wait."""
-    return a_consent_awaited(referral_id), given(AWAITED_AT)
+    return Step(a_consent_awaited(referral_id, awaited_at=at), at=at)
 
 
-def recorded(*holders: NamedHolder, born: date = BORN, young: UUID | None = None) -> tuple[Any, Context]:
+def recorded(
+    *holders: NamedHolder, born: date = BORN, young: UUID | None = None, at: datetime = RECORDED_AT
+) -> Step:
     """Return the step by which custody is put on record."""
-    return custody(*holders, born=born, young_person_id=young), given(RECORDED_AT, a_caseworker())
+    return Step(custody(*holders, born=born, young_person_id=young), a_caseworker(), at)
 
 
-def yes_of(person_id: UUID, referral_id: UUID = REFERRAL, at: datetime = ANSWERED_AT) -> tuple[Any, Context]:
-    """Return the step by which somebody says yes."""
-    actor = the_young_person() if person_id == YOUNG_PERSON else a_guardian(person_id)
-    return a_yes(person_id, referral_id), given(at, actor)
+class Person(NamedTuple):
+    """Somebody who may be asked, and the steps that they take signed in."""
+
+    id: UUID
+    actor: Actor
+
+    def yes(self, referral_id: UUID = REFERRAL, at: datetime = ANSWERED_AT, **read: Any) -> Step:
+        """Return the step by which they say yes."""
+        return Step(a_yes(self.id, referral_id, **read), self.actor, at)
+
+    def no(self, at: datetime = LATER) -> Step:
+        """Return the step by which they say no."""
+        return Step(a_no(self.id), self.actor, at)
+
+    def withdrawal(self, at: datetime = LATER) -> Step:
+        """Return the step by which they take a yes back."""
+        return Step(a_withdrawal(self.id), self.actor, at)
 
 
-def a_case_with_questions() -> Case:
-    """Return a case in which both parents are asked about one referral."""
-    return a_case(opened(), awaited(), recorded())
+mother = Person(MOTHER, a_guardian(MOTHER))
+father = Person(FATHER, a_guardian(FATHER))
+young_person = Person(YOUNG_PERSON, the_young_person())
+
+ASKED = (opened(), awaited(), recorded())
+"""A case in which both parents are asked about one referral."""
+GRANTED = (*ASKED, mother.yes(), father.yes())
+"""A case in which both parents have said yes."""
 
 
-def a_granted_case() -> Case:
-    """Return a case in which both parents have said yes."""
-    return a_case(opened(), awaited(), recorded(), yes_of(MOTHER), yes_of(FATHER))
+def over(end: Event) -> Step:
+    """Return the step by which a referral is over."""
+    return Step(end, at=LATER)
 
 
-def a_case(*steps: tuple[Any, Context]) -> Case:
-    """Return the case after steps."""
-    state = after(*steps).state
-    assert isinstance(state, Case)
-    return state
-
-
-def permission_of(case: Case, referral_id: UUID = REFERRAL) -> Permission:
+def permission_of(case: Case | None, referral_id: UUID = REFERRAL) -> Permission:
     """Return the permission behind a referral."""
+    assert case is not None
     return case.permissions[referral_id]
 
 
-def statuses(case: Case) -> dict[UUID, str]:
-    """Return where each record stands, by its id."""
-    return {at: consent.status for at, consent in case.consents.items()}
+def consent_of(case: Case | None, person_id: UUID = MOTHER) -> Any:
+    """Return the record of one person."""
+    assert case is not None
+    return case.consents[consent_id(person_id)]
 
 
-def kinds(events: Iterable[Event]) -> list[str]:
-    """Return the types of events without service and version."""
-    return [event.type.split(".")[1] for event in events]
+def statuses(case: Case | None) -> dict[UUID, str]:
+    """Return the status of each record of the first referral, by the person."""
+    assert case is not None
+    return {one.question.person_id: one.status for one in case.consents_of(REFERRAL).values()}
+
+
+def permission_type(case: Case | None) -> type:
+    """Return the state of the first referral's permission."""
+    return type(permission_of(case))
+
+
+def custody_of(case: Case | None) -> Custody:
+    """Return the custody that is on record."""
+    assert case is not None
+    assert case.custody is not None
+    return case.custody

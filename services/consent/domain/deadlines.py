@@ -2,10 +2,9 @@
 
 Days are those of the collaboration model's calendar. Where the model is not installed (yet), the calendar is
 `WITHOUT_MODEL`: nobody is asked then and no custody can be recorded, so that only the end of a wait and the
-next look for the model are timed by it, on the same day and an hour or two later than in local time.
+next check for the model are timed by it, on the same day and an hour or two later than in local time.
 """
 
-from calendar import monthrange
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from typing import Final, assert_never
@@ -134,9 +133,3 @@ def _custody_waiting(case: Case, calendar: Calendar) -> Waiting:
 
 def _calendar_of(permission: Permission, models: Mapping[str, CollaborationModel]) -> Calendar:
     return calendar_for(models.get(permission.scope.model))
-
-
-def months_after(moment: datetime, months: int) -> datetime:
-    """Return the same time of day some months later, on the month's last day where the day is missing."""
-    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, monthrange(year, month + 1)[1]))

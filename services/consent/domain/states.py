@@ -17,7 +17,7 @@ Minuted = Literal["oral_minuted", "paper_signed"]
 """How an answer reached a caseworker who puts it on record for somebody else."""
 
 Evidence = Literal["own_sign_in", "oral_minuted", "paper_signed"]
-"""How it is known that a person answered."""
+"""The proof that a person answered."""
 
 
 class Holder(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Custody(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """Who put an answer on record, how surely that person was known, and how the answer is proved."""
+    """Who put an answer on record, at which level of assurance, and how the answer is proved."""
 
     at: datetime
     by: UUID

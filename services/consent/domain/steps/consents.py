@@ -12,7 +12,6 @@ from contracts.consent import (
 from contracts.event import Event
 from contracts.model import CollaborationModel
 from services.consent.domain.commands import GiveConsent, No
-from services.consent.domain.deadlines import months_after
 from services.consent.domain.refusals import CustodyStale, EvidenceMissing, TextChanged
 from services.consent.domain.states import (
     Answer,
@@ -29,6 +28,7 @@ from services.consent.domain.states import (
 )
 from services.consent.domain.transition import Transition
 from services.kernel.decider.decision import Context, Decision, TimerFired
+from services.kernel.decider.working_days import months_after
 
 
 def ask(transition: Transition, _before: Invalidated | None, event: ConsentRequested) -> Decision:

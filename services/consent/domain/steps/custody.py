@@ -10,7 +10,7 @@ from contracts.consent import CustodyRecorded
 from contracts.model import CollaborationModel
 from contracts.referral import CaseClosed, CaseOpened
 from services.consent.domain.commands import RecordCustody
-from services.consent.domain.deadlines import age_timer, months_after
+from services.consent.domain.deadlines import age_timer
 from services.consent.domain.refusals import (
     BirthAhead,
     HolderMissing,
@@ -22,6 +22,7 @@ from services.consent.domain.states import Case, Custody, Holder, born_key, name
 from services.consent.domain.steps.quorum import Quorum, age_on, next_check, quorum_of
 from services.consent.domain.transition import Transition
 from services.kernel.decider.decision import Decision, PrivateValue, TimerFired
+from services.kernel.decider.working_days import months_after
 
 
 def open_case(transition: Transition, _before: Case | None, event: CaseOpened) -> Decision:
