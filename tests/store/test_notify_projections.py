@@ -43,6 +43,8 @@ from tests.examples_notify import (
 
 FIRST: dict[str, Any] = {"unread": False, "before": None, "limit": 50}
 
+_CHECK = "select pg_get_constraintdef(oid) from pg_constraint where conname = $1"
+
 
 @pytest.fixture
 async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
@@ -81,14 +83,14 @@ async def test_every_state_is_projected(tx: Session, state: State) -> None:
     assert await tx.fetchval("select count(*) from notices") == 0
 
 
-async def test_the_database_repeats_the_outcomes_of_a_mail(tx: Session) -> None:
-    """A new outcome needs a migration; the check of the table names exactly those of the lifecycle."""
-    check = await tx.fetchval(
-        "select pg_get_constraintdef(oid) from pg_constraint where conname = 'notices_mail_is_known'"
-    )
+@pytest.mark.parametrize(
+    ("name", "union"), [("notices_mail_is_known", Mail), ("streams_hold_a_case_or_a_recipient", State)]
+)
+async def test_the_database_repeats_the_states(tx: Session, name: str, union: object) -> None:
+    """A new state needs a migration; each check names exactly the tags of the states."""
+    check = await tx.fetchval(_CHECK, name)
 
-    tags = {outcome.__struct_config__.tag for outcome in get_args(Mail)}
-    assert set(re.findall(r"'(\w+)'", check)) == tags
+    assert set(re.findall(r"'(\w+)'", check)) == {one.__struct_config__.tag for one in get_args(union)}
 
 
 async def test_an_inbox_lists_the_newest_first(tx: Session) -> None:
