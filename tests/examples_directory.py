@@ -40,7 +40,7 @@ def an_actor(role: str, organisation_id: UUID | None = None, tenant: str = TENAN
     return Actor(PERSON, role, tenant, organisation_id)
 
 
-def given(
+def context(
     stream_id: UUID,
     now: datetime = NOW,
     *,
@@ -48,7 +48,7 @@ def given(
     actor: Actor | None = None,
     models: Mapping[str, CollaborationModel] = MODELS,
 ) -> Context:
-    """Return what a rule may know; by default the municipality and the organisation are as usual."""
+    """Return the context of a step; by default the municipality and the organisation are as usual."""
     beside = {MUNICIPALITY: a_municipality(), ORGANISATION: an_organisation()} if others is None else others
     return Context(now, stream_id, TENANT, actor or an_actor("administrator"), models, beside)
 
@@ -63,7 +63,7 @@ def a_municipality() -> Municipality:
 
 def a_municipality_with_a_department() -> Municipality:
     """Return Kerteminde after it has named a department."""
-    state = decide(a_municipality(), registering(), given(MUNICIPALITY)).state
+    state = decide(a_municipality(), registering(), context(MUNICIPALITY)).state
     assert isinstance(state, Municipality)
     return state
 

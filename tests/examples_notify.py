@@ -1,4 +1,4 @@
-"""Sample data for the notify service: one case, its parties, and what the other services said of it."""
+"""Sample data for the notify service: one case, its parties, and the events about it."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -67,7 +67,7 @@ GOAL = UUID("0198c000-0000-7000-8000-000000000017")
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SOON = date(2026, 3, 16)
 
-Told = tuple[Event, datetime]
+TimedEvent = tuple[Event, datetime]
 """An event and when it happened."""
 
 
@@ -96,8 +96,8 @@ def a_leader() -> Actor:
     return Actor(LEADER, "leader", TENANT, department_id=DEPARTMENT)
 
 
-def given(actor: Actor | None = None, now: datetime = NOW, **private: str) -> Context:
-    """Return what a rule may know when something happens in the case."""
+def context(actor: Actor | None = None, now: datetime = NOW, **private: str) -> Context:
+    """Return the context of a step in the case."""
     return Context(now, CASE, TENANT, actor or Actor(), {}, private=private)
 
 
@@ -114,7 +114,7 @@ def custody_recorded(*holders: UUID, young_person: UUID | None = None) -> Custod
 
 
 def requested(holder_id: UUID = MOTHER, consent_id: UUID = MOTHERS_CONSENT) -> ConsentRequested:
-    """Return a person being asked for consent."""
+    """Return the request for a person's consent."""
     return ConsentRequested(
         consent_id=consent_id,
         referral_id=REFERRAL,
@@ -208,17 +208,17 @@ def withdrawn() -> ReferralWithdrawn:
 
 
 def expired(step: str = "sent") -> ReferralExpired:
-    """Return the end of the referral by the clock."""
+    """Return the end of the referral by its deadline."""
     return ReferralExpired(referral_id=REFERRAL, organisation_id=ORGANISATION, step=step)
 
 
 def nudged(step: str, rung: str) -> ReferralNudged:
-    """Return a rung of the ladder beside a referral."""
+    """Return a rung of the escalation of a referral."""
     return ReferralNudged(referral_id=REFERRAL, organisation_id=ORGANISATION, step=step, rung=rung)
 
 
 def deletion_confirmed() -> DeletionConfirmed:
-    """Return the organisation's word that its copy is gone."""
+    """Return the organisation's confirmation that its copy is gone."""
     return DeletionConfirmed(referral_id=REFERRAL, organisation_id=ORGANISATION)
 
 
@@ -235,7 +235,7 @@ def meeting_invited() -> MeetingInvited:
 
 
 def meeting_nudged(rung: str) -> MeetingNudged:
-    """Return a rung of the ladder beside the meeting."""
+    """Return a rung of the escalation of the meeting."""
     return MeetingNudged(agreement_id=AGREEMENT, organisation_id=ORGANISATION, meeting_by=SOON, rung=rung)
 
 
@@ -273,12 +273,12 @@ def in_force() -> AgreementInForce:
 
 
 def reported() -> ProgressReported:
-    """Return the organisation's word on how it goes."""
+    """Return the organisation's report of how it goes."""
     return ProgressReported(agreement_id=AGREEMENT, number=1, reported_on=SOON, trend="better")
 
 
 def progress_nudged(rung: str, number: int = 1) -> ProgressNudged:
-    """Return a rung of the ladder beside a progress update."""
+    """Return a rung of the escalation of a progress update."""
     return ProgressNudged(
         agreement_id=AGREEMENT, organisation_id=ORGANISATION, number=number, due_on=SOON, rung=rung
     )
@@ -310,7 +310,7 @@ def due() -> EvaluationDue:
 
 
 def evaluation_nudged(rung: str) -> EvaluationNudged:
-    """Return a rung of the ladder beside an evaluation."""
+    """Return a rung of the escalation of an evaluation."""
     return EvaluationNudged(evaluation_id=EVALUATION, organisation_id=ORGANISATION, due_on=SOON, rung=rung)
 
 
@@ -326,20 +326,20 @@ def concluded() -> EvaluationConcluded:
     )
 
 
-def hear(told: Iterable[Told], case: State | None = None) -> tuple[State | None, list[NoticeSent]]:
-    """Return what a case is after it heard events in this order, and the notices sent on the way."""
+def consume(events: Iterable[TimedEvent], case: State | None = None) -> tuple[State | None, list[NoticeSent]]:
+    """Return a case after it consumed events in this order, and the notices sent on the way."""
     sent_out: list[NoticeSent] = []
-    for event, time in told:
-        decision = decide(case, event, given(now=time))
+    for event, time in events:
+        decision = decide(case, event, context(now=time))
         case = decision.state
         sent_out += [notice for notice in decision.events if isinstance(notice, NoticeSent)]
     return case, sent_out
 
 
 def a_case(*events: Event) -> Case:
-    """Return the case with its parties known and consent granted, after further events, a day apart."""
+    """Return the case with its parties on record and consent granted, after further events, a day apart."""
     begun = [case_opened(), custody_recorded(MOTHER, FATHER), requested(), granted(), *events]
-    case, _ = hear((event, at(day)) for day, event in enumerate(begun))
+    case, _ = consume((event, at(day)) for day, event in enumerate(begun))
     assert isinstance(case, Case)
     return case
 
@@ -392,7 +392,7 @@ def states() -> tuple[State, ...]:
     case = a_case(sent(), accepted())
     notice_id = notice_to(case, MOTHER, "referral_accepted")
     triggers = (ReadNotice(notice_id), *mail_outcomes(notice_id))
-    followed = (decide(case, trigger, given(a_guardian())).state for trigger in triggers)
+    followed = (decide(case, trigger, context(a_guardian())).state for trigger in triggers)
     return (Case(), case, *followed, REACHED, Recipient("nb", has_address=False))
 
 

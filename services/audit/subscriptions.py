@@ -10,6 +10,6 @@ SUBSCRIBES_TO: Final[tuple[type[Event], ...]] = tuple(
     # the actor, the time, the type and the case are kept, and the sequence, so that a missing event shows.
     event
     for event in EVENTS.values()
-    # A watermark is nobody's deed and has no sequence in a stream.
+    # A watermark has no actor, and no sequence in a stream.
     if not issubclass(event, Ticked)
 )

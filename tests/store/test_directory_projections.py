@@ -1,5 +1,6 @@
 """The directory's projections on PostgreSQL: every state is written, and its rows are read back."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import get_args
 from uuid import UUID
@@ -27,6 +28,8 @@ from tests.examples_directory import (
     an_organisation,
     states,
 )
+
+_CHECK = "select pg_get_constraintdef(oid) from pg_constraint where conname = $1"
 
 
 @pytest.fixture
@@ -60,6 +63,17 @@ def test_the_examples_are_all_the_states() -> None:
     assert {type(state) for state in states()} == set(get_args(State))
     memberships = {type(state.membership) for state in states() if isinstance(state, Organisation)}
     assert memberships == set(get_args(Membership))
+
+
+@pytest.mark.parametrize(
+    ("name", "union"),
+    [("organisations_status_is_known", Membership), ("streams_are_of_the_directory", State)],
+)
+async def test_the_database_repeats_the_states(tx: Session, name: str, union: object) -> None:
+    """A new state needs a migration; each check names exactly the tags of the states."""
+    check = await tx.fetchval(_CHECK, name)
+
+    assert set(re.findall(r"'(\w+)'", check)) == {one.__struct_config__.tag for one in get_args(union)}
 
 
 async def test_the_list_shows_who_takes_part_and_who_did(tx: Session) -> None:

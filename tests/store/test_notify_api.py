@@ -1,4 +1,4 @@
-"""Who sees which inbox while consents are not known for sure, and how each municipality reaches a person."""
+"""The API of notify: inboxes while consents are not fresh, and how each municipality reaches a person."""
 
 import json
 from typing import Any
@@ -39,14 +39,14 @@ values ($1, $2, 1, 0, '{}', 'case', $3::text::json)
 
 
 async def keep(runtime: Runtime, case: Case) -> None:
-    """Let the service hold a case with its notices."""
+    """Store a case with its notices."""
     async with runtime.pool.acquire() as tx, tx.transaction():
         await tx.execute(A_STREAM, CASE, TENANT, msgspec.json.encode(case).decode())
         await project(tx, [saved(case)])
 
 
 async def kinds(site: Site, **claims: Any) -> tuple[int, list[str]]:
-    """Return how an inbox answers: the status, and the kinds of news in it or the problem's name."""
+    """Return how an inbox answers: the status, and the kinds of notices in it or the problem's name."""
     answer = await site.request("GET", "/notify/inbox", token=a_token(**claims))
     if answer.status != 200:
         return answer.status, [answer.slug]
@@ -58,18 +58,18 @@ GUARDIAN = {"role": "guardian", "sub": str(MOTHER)}
 ELSEWHERE = "0461"
 
 
-async def hear_request(runtime: Runtime, case_id: UUID, tenant: str) -> None:
-    """Let the service hear that the mother was asked for consent in a case."""
-    told = [
+async def consume_request(runtime: Runtime, case_id: UUID, tenant: str) -> None:
+    """Consume the request for the mother's consent in a case."""
+    records = [
         a_record(a_message(case_id, n, body, tenant=tenant), topic="samspil.consent.v1")
         for n, body in enumerate((custody_recorded(MOTHER), requested()), 1)
     ]
     async with runtime.pool.acquire() as tx:
-        await runtime.processor.process(tx, EventDecoder(SERVICE).read(told).events)
+        await runtime.processor.process(tx, EventDecoder(SERVICE).read(records).events)
 
 
 async def reach(site: Site, recipient_id: UUID, body: dict[str, str] | None, **claims: Any) -> Answer:
-    """Record how a recipient is reached, or look."""
+    """Record how a recipient is reached, or read it."""
     path, token = f"/notify/contacts/{recipient_id}", a_token(**claims)
     if body is None:
         return await site.request("GET", path, token=token)
@@ -79,8 +79,8 @@ async def reach(site: Site, recipient_id: UUID, body: dict[str, str] | None, **c
 
 
 @pytest.mark.req("K3")
-async def test_an_organisations_inbox_waits_for_fresh_word_of_consents(postgres_dsn: str) -> None:
-    """Nobody is shown what a withdrawal on its way may have closed; who may know anyway is not held up."""
+async def test_an_organisations_inbox_waits_for_fresh_consents(postgres_dsn: str) -> None:
+    """No notice is shown that a withdrawal on its way may have closed; the family's inbox does not wait."""
     async with open_site(postgres_dsn, SERVICE, horizon_seconds=60) as site:
         await keep(site.runtime, a_case(sent(), accepted()))
         never = await kinds(site, **AS_COORDINATOR)
@@ -98,8 +98,8 @@ async def test_an_organisations_inbox_waits_for_fresh_word_of_consents(postgres_
 
 
 @pytest.mark.req("K3")
-async def test_the_word_to_stop_is_shown_also_then(postgres_dsn: str) -> None:
-    """An organisation that must stop reads so whatever is known of consents."""
+async def test_the_notice_to_stop_is_shown_also_then(postgres_dsn: str) -> None:
+    """An organisation that must stop reads so, fresh consents or not."""
     async with open_site(postgres_dsn, SERVICE, horizon_seconds=60) as site:
         await keep(site.runtime, a_case(sent(), accepted(), lost(), withdrawn()))
         shown = await kinds(site, **AS_COORDINATOR)
@@ -110,11 +110,11 @@ async def test_the_word_to_stop_is_shown_also_then(postgres_dsn: str) -> None:
 async def test_each_municipality_keeps_how_it_reaches_somebody_who_works_with_several(
     postgres_dsn: str,
 ) -> None:
-    """The same coordinator of the same organisation says it to both; neither sees or changes the other's."""
+    """The same coordinator of the same organisation records it at both; neither sees the other's."""
     here = {**AS_COORDINATOR, "sub": str(COORDINATOR), "tenant": TENANT}
     there = {**here, "tenant": ELSEWHERE}
     async with open_site(postgres_dsn, SERVICE) as site:
-        said = [
+        recorded = [
             await reach(site, ORGANISATION, {"language": language, "email": email}, **claims)
             for claims, language, email in (
                 (here, "da", "here@example.org"),
@@ -126,29 +126,29 @@ async def test_each_municipality_keeps_how_it_reaches_somebody_who_works_with_se
         nobodys = await reach(site, ORGANISATION, None, **{**here, "tenant": "0657"})
         a_stranger = await reach(site, ORGANISATION, None, role="coordinator", organisation_id=str(CASE))
         by_its_stream = await reach(site, contact_of(TENANT, ORGANISATION), None, tenant=ELSEWHERE)
-        told = [one for one in await site.events() if one[2] == "notify.contact_recorded.v1"]
+        events = [one for one in await site.events() if one[2] == "notify.contact_recorded.v1"]
 
     own = [str(contact_of(tenant, ORGANISATION)) for tenant in (TENANT, ELSEWHERE)]
-    assert [one.status for one in said] == [201] * 3
+    assert [one.status for one in recorded] == [201] * 3
     assert [one.body for one in seen] == [
         {"id": own[0], "language": "da", "email": "here@example.org", "version": 1},
         {"id": own[1], "language": "nb", "email": "new@example.org", "version": 2},
     ]
     assert [one.status for one in (nobodys, a_stranger, by_its_stream)] == [404, 403, 404]
-    assert [(str(one[0]), one[3]["recipient_id"]) for one in told] == [
+    assert [(str(one[0]), one[3]["recipient_id"]) for one in events] == [
         (stream, str(ORGANISATION)) for stream in (own[0], own[1], own[1])
     ]
 
 
 async def test_a_mail_goes_to_the_address_that_the_cases_municipality_has(postgres_dsn: str) -> None:
-    """A mother with a case in each of two municipalities is reached by each as she has told it."""
+    """A mother with a case in each of two municipalities is reached by each as she has recorded there."""
     cases = {TENANT: CASE, ELSEWHERE: new_id()}
     found = {}
     async with open_site(postgres_dsn, SERVICE) as site:
         for tenant, case_id in cases.items():
             how = {"language": "da", "email": f"of.{tenant}@example.org"}
             await reach(site, MOTHER, how, **GUARDIAN, tenant=tenant)
-            await hear_request(site.runtime, case_id, tenant)
+            await consume_request(site.runtime, case_id, tenant)
         rows = await site.runtime.pool.fetch("select tenant, about::text as about from effects")
         reading = EffectReader(site.runtime.processor, site.runtime.pool, site.runtime.settings)
         for row in rows:
@@ -159,10 +159,10 @@ async def test_a_mail_goes_to_the_address_that_the_cases_municipality_has(postgr
 
 
 async def test_a_contact_under_the_id_of_a_case_leaves_the_case_its_notices(postgres_dsn: str) -> None:
-    """Whoever mistakes a case for a person, before or after it is known here, takes nothing from it."""
+    """A case mistaken for a person, before or after its first event, loses nothing."""
     async with open_site(postgres_dsn, SERVICE) as site:
         before = await reach(site, CASE, {"language": "da"})
-        await hear_request(site.runtime, CASE, TENANT)
+        await consume_request(site.runtime, CASE, TENANT)
         after = await reach(site, CASE, {"language": "nb"})
         inbox = await kinds(site, **GUARDIAN)
 

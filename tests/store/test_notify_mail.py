@@ -36,19 +36,20 @@ from tests.examples_notify import (
 
 MOTHERS = contact_of(TENANT, MOTHER)
 ADDRESSED = "someone@example.org"
-DOOR = "https://samspil.example.dk/"
+SENDER = "Samspil <no-reply@samspil.example.dk>"
+PORTAL = "https://samspil.example.dk/"
 
-TELLING = re.compile(
+REVEALING = re.compile(
     r"barn|børn|child|ung|young|famil|foræld|foreld|parent|guardian|samtykke|consent|henvis|referr|forening"
     r"|organi[sz]|kommun|municip|aftale|avtale|agreement|evaluer|evaluat|møde|møte|meeting|frivillig|volunt"
     r"|slet|delet",
     re.IGNORECASE,
 )
-PLACES = re.compile(r"\(\(|\)\)|[{}<>%$@#]|\[|\]|\d|https?:")
+PLACEHOLDERS = re.compile(r"\(\(|\)\)|[{}<>%$@#]|\[|\]|\d|https?:")
 
 
-class Taken:
-    """A mail server that keeps what it is given, or answers with a refusal of its own."""
+class MailServer:
+    """Mail server that keeps each mail, or answers with a refusal of its own."""
 
     def __init__(self, to_recipient: str = "250 OK", to_data: str = "250 OK") -> None:
         """Answer so to a recipient and to a text."""
@@ -59,7 +60,7 @@ class Taken:
     async def handle_RCPT(  # noqa: N802  the names that aiosmtpd calls
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """Take or refuse a recipient."""
+        """Accept or refuse a recipient."""
         if self._to_recipient.startswith("250"):
             envelope.rcpt_tos.append(address)
         return self._to_recipient
@@ -74,15 +75,18 @@ class Taken:
 
 
 class Streams:
-    """Hands that reach into streams laid out beforehand."""
+    """Effect context over streams prepared beforehand."""
 
     def __init__(
-        self, port: int, streams: Mapping[UUID, tuple[Any, Mapping[str, Any]]], *, known: bool = True
+        self, port: int, streams: Mapping[UUID, tuple[Any, Mapping[str, Any]]], *, fresh: bool = True
     ) -> None:
         """Reach these streams, and the mail server at a port of this machine."""
-        self._known = known
+        self._fresh = fresh
         self.settings = Settings(
-            smtp_port=port, smtp_tls=False, mail_from="Samspil <no-reply@samspil.example.dk>", public_url=DOOR
+            smtp_port=port,
+            smtp_tls=False,
+            mail_from=SENDER,
+            public_url=PORTAL,
         )
         self._streams = streams
 
@@ -91,12 +95,12 @@ class Streams:
         return self._streams.get(stream_id, (None, {}))
 
     async def consents_fresh(self, _stream_id: UUID) -> bool:
-        """Return what was laid out."""
-        return self._known
+        """Return what was prepared."""
+        return self._fresh
 
 
 @asynccontextmanager
-async def serving(handler: Taken) -> AsyncIterator[int]:
+async def serving(handler: MailServer) -> AsyncIterator[int]:
     """Run a mail server for a while; yield its port."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(handler, loop=loop), "127.0.0.1", 0)
@@ -104,7 +108,9 @@ async def serving(handler: Taken) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def mailed(handler: Taken, language: str = "da", address: str = ADDRESSED) -> RecordMailOutcome | None:
+async def mailed(
+    handler: MailServer, language: str = "da", address: str = ADDRESSED
+) -> RecordMailOutcome | None:
     """Mail the guardian about an accepted referral."""
     case = a_case(sent(), accepted())
     effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
@@ -114,38 +120,38 @@ async def mailed(handler: Taken, language: str = "da", address: str = ADDRESSED)
 
 
 async def test_a_mail_says_that_something_lies_in_the_inbox() -> None:
-    """It greets, says so, names the front door and ends; no robot answers it."""
-    handler = Taken()
+    """It greets, says so, links to the sign-in page and ends; no robot answers it."""
+    handler = MailServer()
     case = a_case(sent(), accepted())
     notice_id = notice_to(case, MOTHER, "referral_accepted")
 
-    noted = await mailed(handler)
+    outcome = await mailed(handler)
 
-    assert noted == RecordMailOutcome(notice_id, "delivered")
+    assert outcome == RecordMailOutcome(notice_id, "delivered")
     (letter,) = handler.letters
     assert letter["To"] == ADDRESSED
     assert letter["Subject"] == "Der er en ny besked til dig"
     assert letter["Message-ID"] == f"<{notice_id}@samspil.example.dk>"
     assert letter["Auto-Submitted"] == "auto-generated"
-    assert letter.get_content().splitlines()[4] == f"Log ind og læs beskeden her: {DOOR}"
+    assert letter.get_content().splitlines()[4] == f"Log ind og læs beskeden her: {PORTAL}"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_a_mail_holds_no_id_of_the_case_or_of_a_person(language: str) -> None:
-    """Whoever reads over a shoulder learns that there is a message, and no more."""
-    handler = Taken()
+    """A person reading over a shoulder learns that there is a message, and no more."""
+    handler = MailServer()
 
     await mailed(handler, language)
 
     whole = handler.letters[0].as_string() + handler.letters[0].get_content()
     assert handler.letters[0]["Content-Language"] == language
     assert not any(str(secret) in whole or secret.hex in whole for secret in (CASE, MOTHER, ORGANISATION))
-    assert not TELLING.search(handler.letters[0].get_content() + handler.letters[0]["Subject"])
+    assert not REVEALING.search(handler.letters[0].get_content() + handler.letters[0]["Subject"])
 
 
 async def test_a_repeated_mail_is_recognisable() -> None:
-    """A mail that had to be sent twice carries the same Message-ID, so that a mailbox can tell."""
-    handler = Taken()
+    """A mail that had to be sent twice carries the same Message-ID, so that a mailbox recognises it."""
+    handler = MailServer()
 
     await mailed(handler)
     await mailed(handler)
@@ -154,11 +160,11 @@ async def test_a_repeated_mail_is_recognisable() -> None:
 
 
 async def test_without_an_address_the_inbox_alone_is_used() -> None:
-    """Nobody is mailed whose address is not known, or no longer."""
+    """Without an address, or after its erasure, no mail is sent."""
     case = a_case(sent(), accepted())
     effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
 
-    emptied = await mailed(Taken(), address="")
+    emptied = await mailed(MailServer(), address="")
     unknown = await mail(effect, Streams(1, {CASE: (case, {})}))
     erased = await mail(
         effect, Streams(1, {CASE: (case, {}), MOTHERS: (Recipient("da", has_address=True), {})})
@@ -177,21 +183,21 @@ async def test_consent_is_checked_again_just_before_a_mail_goes() -> None:
 
 
 @pytest.mark.req("K3")
-async def test_a_mail_to_an_organisation_waits_while_consents_are_not_known_for_sure() -> None:
-    """It is tried again later; the word to stop and the family's mails do not wait."""
+async def test_a_mail_to_an_organisation_waits_while_consents_are_not_fresh() -> None:
+    """It is retried later; the notice to stop and the family's mails do not wait."""
     open_case, closed = a_case(sent(), accepted()), a_case(sent(), lost(), withdrawn())
-    telling = a_mail(open_case, notice_to(open_case, ORGANISATION, "referral_sent"))
+    waiting = a_mail(open_case, notice_to(open_case, ORGANISATION, "referral_sent"))
     stopping = a_mail(closed, notice_to(closed, ORGANISATION, "referral_withdrawn"))
     family = a_mail(open_case, notice_to(open_case, MOTHER, "referral_accepted"))
 
     with pytest.raises(ConsentUnknown):
-        await mail(telling, Streams(1, {CASE: (open_case, {})}, known=False))
-    told = [
-        await mail(effect, Streams(1, {CASE: (case, {})}, known=False))
+        await mail(waiting, Streams(1, {CASE: (open_case, {})}, fresh=False))
+    outcomes = [
+        await mail(effect, Streams(1, {CASE: (case, {})}, fresh=False))
         for effect, case in ((stopping, closed), (family, open_case))
     ]
 
-    assert told == [RecordMailOutcome(effect.key, "inbox") for effect in (stopping, family)]
+    assert outcomes == [RecordMailOutcome(effect.key, "inbox") for effect in (stopping, family)]
 
 
 async def test_a_mail_about_a_notice_that_was_taken_back_is_not_sent() -> None:
@@ -203,33 +209,33 @@ async def test_a_mail_about_a_notice_that_was_taken_back_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "handler", [Taken(to_recipient="550 no such mailbox"), Taken(to_data="554 not wanted here")]
+    "handler", [MailServer(to_recipient="550 no such mailbox"), MailServer(to_data="554 not wanted here")]
 )
-async def test_a_refusal_for_good_is_noted(handler: Taken) -> None:
+async def test_a_permanent_refusal_is_recorded(handler: MailServer) -> None:
     """The notice stays in the inbox, and figures show that its mail failed."""
-    noted = await mailed(handler)
+    outcome = await mailed(handler)
 
-    assert noted is not None
-    assert (noted.outcome, noted.reason[:6]) == ("failed", "smtp_5")
+    assert outcome is not None
+    assert (outcome.outcome, outcome.reason[:6]) == ("failed", "smtp_5")
 
 
 @pytest.mark.parametrize(
-    "handler", [Taken(to_recipient="451 try again later"), Taken(to_data="452 no space left")]
+    "handler", [MailServer(to_recipient="451 try again later"), MailServer(to_data="452 no space left")]
 )
-async def test_a_passing_refusal_is_tried_again(handler: Taken) -> None:
-    """What may succeed later is left to the next attempt, and the fault names no address."""
+async def test_a_temporary_refusal_is_retried(handler: MailServer) -> None:
+    """A later attempt may succeed, and the error names no address."""
     with pytest.raises(MailNotTaken) as fault:
         await mailed(handler)
 
     assert ADDRESSED not in str(fault.value)
 
 
-async def test_a_server_that_is_away_is_tried_again() -> None:
+async def test_an_unreachable_server_is_retried() -> None:
     """A mail waits while the mail server does not answer."""
     case = a_case(sent(), accepted())
     effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
     reached = (Recipient("da", has_address=True), {ADDRESS: ADDRESSED})
-    async with serving(Taken()) as port:
+    async with serving(MailServer()) as port:
         pass
 
     with pytest.raises(OSError):  # noqa: PT011  any fault of the wire
@@ -243,20 +249,20 @@ def test_every_language_has_every_text(language: str) -> None:
     wordings = list(texts.kinds.values())
 
     assert texts.kinds.keys() == KINDS
-    assert all(text.strip() for said in wordings for text in (said.subject, said.body, said.inbox))
+    assert all(text.strip() for one in wordings for text in (one.subject, one.body, one.inbox))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_text_has_a_place_for_personal_data(language: str) -> None:
-    """Only the link is filled in; what is mailed does not tell what it is about either."""
+def test_no_text_has_a_placeholder_for_personal_data(language: str) -> None:
+    """Only the link is filled in; a mail does not say what it is about either."""
     texts = TEXTS[language]
-    said = [text for one in texts.kinds.values() for text in (one.subject, one.body, one.inbox)]
+    texts_of_kinds = [text for one in texts.kinds.values() for text in (one.subject, one.body, one.inbox)]
     mailed_too = [text for one in texts.kinds.values() for text in (one.subject, one.body)]
 
     assert texts.frame.enter.count(LINK) == 1
-    fixed = [*said, texts.frame.greeting, texts.frame.closing, texts.frame.enter.replace(LINK, "")]
-    assert [text for text in fixed if PLACES.search(text)] == []
-    assert [text for text in mailed_too if TELLING.search(text)] == []
+    fixed = [*texts_of_kinds, texts.frame.greeting, texts.frame.closing, texts.frame.enter.replace(LINK, "")]
+    assert [text for text in fixed if PLACEHOLDERS.search(text)] == []
+    assert [text for text in mailed_too if REVEALING.search(text)] == []
 
 
 @pytest.mark.req("K2")

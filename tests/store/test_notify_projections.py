@@ -29,8 +29,8 @@ from tests.examples_notify import (
     a_case,
     accepted,
     at,
+    consume,
     custody_recorded,
-    hear,
     lost,
     meeting_invited,
     notice_to,
@@ -42,6 +42,8 @@ from tests.examples_notify import (
 )
 
 FIRST: dict[str, Any] = {"unread": False, "before": None, "limit": 50}
+
+_CHECK = "select pg_get_constraintdef(oid) from pg_constraint where conname = $1"
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ async def _kinds(tx: Session, recipient_id: UUID, role: str) -> list[str]:
 
 
 def _then(case: Case, events: Sequence[Event]) -> Case:
-    after, _ = hear([(event, at(20 + day)) for day, event in enumerate(events)], case)
+    after, _ = consume([(event, at(20 + day)) for day, event in enumerate(events)], case)
     assert isinstance(after, Case)
     return after
 
@@ -81,14 +83,14 @@ async def test_every_state_is_projected(tx: Session, state: State) -> None:
     assert await tx.fetchval("select count(*) from notices") == 0
 
 
-async def test_the_database_repeats_the_outcomes_of_a_mail(tx: Session) -> None:
-    """A new outcome needs a migration; the check of the table names exactly those of the lifecycle."""
-    check = await tx.fetchval(
-        "select pg_get_constraintdef(oid) from pg_constraint where conname = 'notices_mail_is_known'"
-    )
+@pytest.mark.parametrize(
+    ("name", "union"), [("notices_mail_is_known", Mail), ("streams_hold_a_case_or_a_recipient", State)]
+)
+async def test_the_database_repeats_the_states(tx: Session, name: str, union: object) -> None:
+    """A new state needs a migration; each check names exactly the tags of the states."""
+    check = await tx.fetchval(_CHECK, name)
 
-    tags = {outcome.__struct_config__.tag for outcome in get_args(Mail)}
-    assert set(re.findall(r"'(\w+)'", check)) == tags
+    assert set(re.findall(r"'(\w+)'", check)) == {one.__struct_config__.tag for one in get_args(union)}
 
 
 async def test_an_inbox_lists_the_newest_first(tx: Session) -> None:
@@ -133,8 +135,8 @@ async def test_an_inbox_belongs_to_one_recipient_in_one_role_of_one_municipality
 
 
 @pytest.mark.req("K3")
-async def test_what_an_organisation_may_no_longer_know_leaves_its_inbox(tx: Session) -> None:
-    """With the withdrawal all that it was told is gone, but for the word to stop."""
+async def test_what_an_organisation_may_no_longer_read_leaves_its_inbox(tx: Session) -> None:
+    """With the withdrawal all of its notices are gone, but for the one to stop."""
     open_case = a_case(sent(), accepted())
     closed = _then(open_case, [lost(), withdrawn()])
     await project(tx, [saved(open_case)])
@@ -148,7 +150,7 @@ async def test_what_an_organisation_may_no_longer_know_leaves_its_inbox(tx: Sess
 async def test_a_notice_that_is_taken_back_leaves_the_inbox(tx: Session) -> None:
     """Custody had passed on before: the row goes, and the new holder's comes."""
     early = a_case(sent(), accepted())
-    late, _ = hear([(custody_recorded(AUNT), at(1))], early)
+    late, _ = consume([(custody_recorded(AUNT), at(1))], early)
     assert isinstance(late, Case)
     await project(tx, [saved(early)])
     await project(tx, [saved(late, early)])
@@ -175,7 +177,7 @@ async def test_what_is_read_counts_no_more_among_the_unread(tx: Session) -> None
     assert [row["kind"] for row in rows] == ["consent_granted", "consent_requested"]
 
 
-async def test_figures_count_by_kind_and_by_how_the_mail_went(tx: Session) -> None:
+async def test_figures_count_by_kind_and_by_outcome_of_the_mail(tx: Session) -> None:
     """A municipality sees how many notices there are, not whose."""
     await project(tx, [saved(a_case(sent()))])
 
@@ -198,13 +200,13 @@ async def test_only_cases_have_notices(tx: Session) -> None:
 async def test_a_batch_of_any_size_is_written(tx: Session, size: int) -> None:
     """One statement writes one notice or two thousand, and again when they change."""
     case = a_case()
-    (news_id,) = {notice.notification_id for notice in a_case(sent()).notices.values()} - {
+    (notification_id,) = {notice.notification_id for notice in a_case(sent()).notices.values()} - {
         notice.notification_id for notice in case.notices.values()
     }
-    news = a_case(sent()).notifications[news_id]
+    notification = a_case(sent()).notifications[notification_id]
     some = next(iter(case.notices.values()))
     many = Case(
-        notifications={some.notification_id: replace(news, audience="caseworker")},
+        notifications={some.notification_id: replace(notification, audience="caseworker")},
         notices={UUID(int=n + 1): some for n in range(size)},
     )
     sent_off = replace(many, notices={at: replace(one, mail=Delivered()) for at, one in many.notices.items()})

@@ -40,7 +40,7 @@ def headers_of(published: Document, name: str) -> dict[str, str]:
 
 
 def test_the_document_says_what_the_classes_say(published: Document) -> None:
-    """Whoever changes an event and forgets to publish is told."""
+    """A change of an event that was not published is reported."""
     assert published == document(EVENTS, Golden())
 
 

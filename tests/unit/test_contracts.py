@@ -24,7 +24,7 @@ HARMLESS_FORMATS = {"uuid", "date", "date-time"}
 HARMLESS_PATTERNS = {
     r"^[a-z][a-z0-9_]{0,63}$": "a code: a word from a list, which no number of a person can be",
     r"^[0-9]{4}$": "a municipality's code: too short for a number of a person",
-    r"^[0-9a-f]{64}$": "a fingerprint of a text of the model, which is about nobody",
+    r"^[0-9a-f]{64}$": "a digest of a text of the model, which is about no person",
 }
 
 TYPES = sorted(EVENTS)
@@ -37,15 +37,15 @@ def classes_in(module: ModuleType) -> Iterator[type[Facts]]:
             yield found
 
 
-def harmful_places(kind: type[Event]) -> list[str]:
+def harmful_paths(kind: type[Event]) -> list[str]:
     """Return the fields of an event in which a sentence or a number of a person could travel."""
     return [
-        place
-        for place, type_, said in walk(schema_of(kind))
+        path
+        for path, type_, keywords in walk(schema_of(kind))
         if type_ == "string"
-        and "enum" not in said
-        and said.get("format") not in HARMLESS_FORMATS
-        and said.get("pattern") not in HARMLESS_PATTERNS
+        and "enum" not in keywords
+        and keywords.get("format") not in HARMLESS_FORMATS
+        and keywords.get("pattern") not in HARMLESS_PATTERNS
     ]
 
 
@@ -77,11 +77,11 @@ def test_the_registry_knows_every_event() -> None:
 @pytest.mark.parametrize("kind", [kind for module in MODULES for kind in classes_in(module)])
 def test_every_class_says_in_a_sentence_what_it_means(kind: type[Facts]) -> None:
     """The sentence is what outsiders read; it is its own, not its parent's."""
-    said = vars(kind).get("__doc__") or ""
+    text = vars(kind).get("__doc__") or ""
 
-    assert said.endswith(".")
-    assert said[0].isupper()
-    assert all(said != vars(parent).get("__doc__") for parent in kind.__mro__[1:])
+    assert text.endswith(".")
+    assert text[0].isupper()
+    assert all(text != vars(parent).get("__doc__") for parent in kind.__mro__[1:])
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -89,7 +89,7 @@ def test_a_body_carries_ids_dates_codes_and_numbers_only(name: str) -> None:
     """No field of any event can hold a name, an address, a person number or a sentence."""
     kinds = {type_ for _, type_, _ in walk(schema_of(EVENTS[name]))}
 
-    assert harmful_places(EVENTS[name]) == []
+    assert harmful_paths(EVENTS[name]) == []
     assert kinds <= {"object", "array", "string", "integer", "boolean", "null"}
 
 
@@ -99,7 +99,7 @@ def test_a_sentence_in_a_body_would_be_found() -> None:
     class Inner(Facts):
         """Something within."""
 
-        told: tuple[str | None, ...]
+        inner_list: tuple[str | None, ...]
 
     class Leaking(Event):
         """An event that says too much."""
@@ -112,7 +112,7 @@ def test_a_sentence_in_a_body_would_be_found() -> None:
         fine: Code
         kind: UUID
 
-    assert harmful_places(Leaking) == ["inner.told[]", "name", "short"]
+    assert harmful_paths(Leaking) == ["inner.inner_list[]", "name", "short"]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_every_event_that_was_ever_accepted_is_still_read(name: str) -> None:
     assert history
     for accepted in history:
         event = EVENTS[name].model_validate_json(json.dumps(accepted.sample))
-        said = json.loads(event.model_dump_json())
-        known = accepted.sample.keys() & said.keys()
-        assert {field: said[field] for field in known} == {field: accepted.sample[field] for field in known}
+        text = json.loads(event.model_dump_json())
+        common = accepted.sample.keys() & text.keys()
+        assert {field: text[field] for field in common} == {field: accepted.sample[field] for field in common}
 
 
 def test_the_header_names_are_the_attributes_of_cloudevents() -> None:

@@ -43,7 +43,7 @@ from tests.examples_directory import (
     a_municipality,
     an_offer,
     an_organisation,
-    given,
+    context,
     joining,
     leaving,
     publishing,
@@ -57,7 +57,7 @@ IN_JUNE = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 @pytest.mark.req("K1")
 def test_a_municipality_adopts_an_installed_model_by_its_fingerprint() -> None:
     """What was agreed is on record, so that its text cannot be changed unseen."""
-    decision = decide(None, AdoptModel("kerteminde", 1), given(MUNICIPALITY))
+    decision = decide(None, AdoptModel("kerteminde", 1), context(MUNICIPALITY))
 
     assert decision.events == (ModelAdopted(model="kerteminde", version=1, sha256=MODEL.sha256),)
     now = decision.state.adoption
@@ -68,7 +68,7 @@ def test_a_municipality_adopts_an_installed_model_by_its_fingerprint() -> None:
 def test_a_model_that_is_not_installed_is_refused_with_those_that_are() -> None:
     """The administrator reads which models there are to choose from."""
     with pytest.raises(ModelUnknown) as refused:
-        decide(None, AdoptModel("elsewhere", 2), given(MUNICIPALITY))
+        decide(None, AdoptModel("elsewhere", 2), context(MUNICIPALITY))
 
     assert refused.value.detail == ", ".join(sorted(MODELS))
 
@@ -79,7 +79,7 @@ def test_a_new_version_is_adopted_beside_the_record_of_the_old() -> None:
     models = {**MODELS, second.ref: second}
 
     decision = decide(
-        a_municipality(), AdoptModel("kerteminde", 2), given(MUNICIPALITY, IN_JUNE, models=models)
+        a_municipality(), AdoptModel("kerteminde", 2), context(MUNICIPALITY, IN_JUNE, models=models)
     )
 
     assert [(one.version, one.since) for one in decision.state.adoptions] == [
@@ -90,22 +90,22 @@ def test_a_new_version_is_adopted_beside_the_record_of_the_old() -> None:
 
 @pytest.mark.req("K1")
 def test_any_relevant_department_can_join() -> None:
-    """A department is named with the kind that the model knows, and since when it takes part."""
-    decision = decide(a_municipality(), registering(), given(MUNICIPALITY))
+    """A department is named with a kind of the model, and since when it takes part."""
+    decision = decide(a_municipality(), registering(), context(MUNICIPALITY))
 
     assert decision.events == (DepartmentRegistered(department_id=DEPARTMENT, kind="child_welfare"),)
     assert decision.state.departments[DEPARTMENT].since == TODAY
     with pytest.raises(CodeUnknown) as refused:
-        decide(a_municipality(), registering("fire_brigade"), given(MUNICIPALITY))
+        decide(a_municipality(), registering("fire_brigade"), context(MUNICIPALITY))
     assert "child_welfare" in refused.value.detail
     with pytest.raises(ModelMissing):
-        decide(None, registering(), given(MUNICIPALITY))
+        decide(None, registering(), context(MUNICIPALITY))
 
 
 @pytest.mark.req("K1")
 def test_an_association_joins_by_accepting_the_terms_and_declaring() -> None:
     """Who takes part, since when, is on record, and the event says until when the declaration runs."""
-    decision = decide(None, joining(), given(ORGANISATION))
+    decision = decide(None, joining(), context(ORGANISATION))
 
     assert decision.state == an_organisation()
     assert decision.events == (
@@ -117,7 +117,7 @@ def test_an_association_joins_by_accepting_the_terms_and_declaring() -> None:
 
 @pytest.mark.req("K1")
 def test_joining_needs_a_model_its_terms_and_a_running_declaration() -> None:
-    """Nobody joins what was not agreed, or without answering for the safety of children."""
+    """No association joins without the agreed terms and without answering for the safety of children."""
     for command, others, refusal in (
         (joining(), {}, ModelMissing),
         (joining(), {MUNICIPALITY: Municipality()}, ModelMissing),
@@ -125,9 +125,9 @@ def test_joining_needs_a_model_its_terms_and_a_running_declaration() -> None:
         (joining(declaration_until=date(2026, 3, 1)), None, DeclarationMissing),
     ):
         with pytest.raises(refusal):
-            decide(None, command, given(ORGANISATION, others=others))
+            decide(None, command, context(ORGANISATION, others=others))
 
-    assert decide(None, joining(declaration_until=TODAY), given(ORGANISATION)).events
+    assert decide(None, joining(declaration_until=TODAY), context(ORGANISATION)).events
 
 
 @pytest.mark.req("K1")
@@ -135,17 +135,17 @@ def test_a_renewed_declaration_keeps_the_first_day() -> None:
     """An association that renews what it declared has taken part all the time."""
     renewed = joining(declaration_until=date(2028, 3, 1))
 
-    decision = decide(an_organisation(), renewed, given(ORGANISATION, IN_JUNE))
+    decision = decide(an_organisation(), renewed, context(ORGANISATION, IN_JUNE))
 
     assert decision.state.membership == Joined("kerteminde_1", TODAY, date(2028, 3, 1))
-    assert decide(an_organisation(), joining(), given(ORGANISATION, IN_JUNE)).events == ()
+    assert decide(an_organisation(), joining(), context(ORGANISATION, IN_JUNE)).events == ()
 
 
 @pytest.mark.req("K1")
 def test_an_association_can_leave_and_come_back_and_every_period_is_on_record() -> None:
     """Any association can join or leave; who took part when does not get lost."""
-    gone = decide(an_organisation(), leaving(), given(ORGANISATION, IN_JUNE))
-    back = decide(gone.state, joining(), given(ORGANISATION, datetime(2026, 9, 1, 8, 0, tzinfo=UTC)))
+    gone = decide(an_organisation(), leaving(), context(ORGANISATION, IN_JUNE))
+    back = decide(gone.state, joining(), context(ORGANISATION, datetime(2026, 9, 1, 8, 0, tzinfo=UTC)))
 
     first = date(2026, 6, 1)
     assert gone.events == (
@@ -163,7 +163,7 @@ def test_an_association_can_leave_and_come_back_and_every_period_is_on_record() 
 @pytest.mark.req("N4")
 def test_an_offer_says_for_whom_and_in_the_words_of_the_model() -> None:
     """Whether a need lies in what an offer covers can be decided, for both use the same words."""
-    decision = decide(None, publishing(), given(OFFER))
+    decision = decide(None, publishing(), context(OFFER))
 
     assert decision.state == an_offer()
     assert decision.events == (
@@ -181,7 +181,7 @@ def test_an_offer_says_for_whom_and_in_the_words_of_the_model() -> None:
     )
     for wrong in (publishing(theme="cooking"), publishing(format="online"), publishing(price="dear")):
         with pytest.raises(CodeUnknown):
-            decide(None, wrong, given(OFFER))
+            decide(None, wrong, context(OFFER))
 
 
 @pytest.mark.req("K6")
@@ -189,7 +189,7 @@ def test_an_offer_says_for_whom_and_in_the_words_of_the_model() -> None:
 def test_an_offer_that_no_child_of_the_target_group_can_take_is_refused(age_from: int, age_to: int) -> None:
     """The model is for children before their eighteenth birthday."""
     with pytest.raises(AgesOutside) as refused:
-        decide(None, publishing(age_from=age_from, age_to=age_to), given(OFFER))
+        decide(None, publishing(age_from=age_from, age_to=age_to), context(OFFER))
 
     assert refused.value.detail == "0 to 17"
 
@@ -197,22 +197,24 @@ def test_an_offer_that_no_child_of_the_target_group_can_take_is_refused(age_from
 @pytest.mark.req("K1")
 def test_only_those_who_take_part_can_offer() -> None:
     """An association that left, never came or lets its declaration run out publishes nothing."""
-    left = decide(an_organisation(), leaving(), given(ORGANISATION)).state
+    left = decide(an_organisation(), leaving(), context(ORGANISATION)).state
     for organisation, refusal in (
         ({}, OrganisationMissing),
         ({ORGANISATION: left}, OrganisationMissing),
         ({ORGANISATION: an_organisation(date(2026, 3, 1))}, DeclarationMissing),
     ):
         with pytest.raises(refusal):
-            decide(None, publishing(), given(OFFER, others={MUNICIPALITY: a_municipality(), **organisation}))
+            decide(
+                None, publishing(), context(OFFER, others={MUNICIPALITY: a_municipality(), **organisation})
+            )
     with pytest.raises(ModelMissing):
-        decide(None, publishing(), given(OFFER, others={ORGANISATION: an_organisation()}))
+        decide(None, publishing(), context(OFFER, others={ORGANISATION: an_organisation()}))
 
 
 def test_capacity_is_corrected_as_of_the_day_of_the_command() -> None:
     """The same number on a later day confirms it; on the same day it changes nothing."""
-    fewer = decide(an_offer(), ChangeCapacity(MUNICIPALITY, 1), given(OFFER))
-    confirmed = decide(an_offer(), ChangeCapacity(MUNICIPALITY, 4), given(OFFER, IN_JUNE))
+    fewer = decide(an_offer(), ChangeCapacity(MUNICIPALITY, 1), context(OFFER))
+    confirmed = decide(an_offer(), ChangeCapacity(MUNICIPALITY, 4), context(OFFER, IN_JUNE))
 
     assert fewer.events == (CapacityChanged(offer_id=OFFER, places=1, as_of=TODAY),)
     assert confirmed.events == (CapacityChanged(offer_id=OFFER, places=4, as_of=date(2026, 6, 1)),)
@@ -225,7 +227,7 @@ def test_the_day_of_a_step_is_that_of_the_models_time_zone() -> None:
         update={"calendar": MODEL.calendar.model_copy(update={"timezone": "Atlantic/Azores"})}
     )
     left = [
-        decide(an_organisation(), leaving(), given(ORGANISATION, late, models={**MODELS, **models})).state
+        decide(an_organisation(), leaving(), context(ORGANISATION, late, models={**MODELS, **models})).state
         for models in ({}, {there.ref: there})
     ]
 

@@ -14,7 +14,7 @@ from tests.examples_directory import (
     an_actor,
     an_offer,
     an_organisation,
-    given,
+    context,
     joining,
     leaving,
     publishing,
@@ -57,4 +57,4 @@ CASEWORKER = an_actor("caseworker")
 )
 def test_who_may_do_what(actor: Actor, state: State | None, command: object, *, allowed: bool) -> None:
     """Administrators admit, an association's own coordinator offers, everybody in the municipality reads."""
-    assert authorize(state, command, given(ORGANISATION, actor=actor)) is allowed
+    assert authorize(state, command, context(ORGANISATION, actor=actor)) is allowed

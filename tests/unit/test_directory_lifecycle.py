@@ -32,7 +32,7 @@ from tests.examples_directory import (
     an_offer,
     an_organisation,
     commands,
-    given,
+    context,
     joining,
     leaving,
     publishing,
@@ -80,9 +80,9 @@ def test_every_command_in_every_state(
 
     if not isinstance(answer, str):
         with pytest.raises(answer):
-            decide(state, command, given(ORGANISATION))
+            decide(state, command, context(ORGANISATION))
         return
-    decision = decide(state, command, given(ORGANISATION))
+    decision = decide(state, command, context(ORGANISATION))
 
     assert (decision.state is state) == (answer == "same")
     assert len(decision.events) == (answer == "event")
@@ -123,7 +123,7 @@ def stream_of(command: object) -> UUID:
 def rows_taken(before: State | None, command: object) -> Iterator[Row]:
     """Yield the row of a command in a state, if it is taken; fail where it leads to another state."""
     try:
-        after = decide(before, command, given(stream_of(command))).state
+        after = decide(before, command, context(stream_of(command))).state
     except ProblemError:
         return
     for lifecycle in LIFECYCLES:

@@ -48,7 +48,7 @@ def test_the_target_group_ends_before_the_eighteenth_birthday(model: Collaborati
 
 @pytest.mark.req("N5")
 def test_only_serious_concern_excludes_and_points_to_the_statutory_channel(model: CollaborationModel) -> None:
-    """A serious concern stops a referral, and the person is told where to turn."""
+    """A serious concern stops a referral, and the person reads whom to contact."""
     excluding = [criterion for criterion in model.eligibility if criterion.kind == "excluding"]
 
     assert [(c.code, c.statutory_channel) for c in excluding] == [("serious_concern", True)]
@@ -69,7 +69,7 @@ def test_consent_is_asked_of_all_holders_and_of_the_young_person_from_fifteen(
 
 
 def test_no_consent_rule_is_in_force_before_the_first(model: CollaborationModel) -> None:
-    """Where the law is not on record nobody can consent."""
+    """Where the law is not on record no person can consent."""
     assert model.consent.rule_on(date(2023, 12, 31)) is None
     assert model.consent.rule_on(date(2024, 1, 1)) is not None
 
@@ -157,7 +157,7 @@ def test_a_part_is_found_by_its_code(model: CollaborationModel) -> None:
 
 
 def test_a_model_cannot_be_changed(model: CollaborationModel) -> None:
-    """Whoever holds a model holds what was read."""
+    """A model that was loaded stays as it was read."""
     field = "version"
 
     with pytest.raises(ValidationError, match="frozen"):

@@ -1,4 +1,4 @@
-"""A collaboration model that is not sound is refused: every fault by its place, with advice."""
+"""A collaboration model that is not sound is refused: every fault by its key, with advice."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.examples_model import KERTEMINDE, edited_model
 
 
 def refusal_of(path: Path) -> str:
-    """Return what is said about a model that cannot be used."""
+    """Return the message about a model that cannot be used."""
     with pytest.raises(ModelError) as refused:
         load_model(path)
     return str(refused.value)
@@ -23,13 +23,13 @@ def line_of(path: Path, passage: str, nth: int = 1) -> int:
 
 
 REFUSED = {
-    "an unknown key names the nearest known one": (
+    "an unknown key names the nearest key": (
         "age_to = 17",
         "age_to = 17\nage_till = 17",
         ('target_group.age_till: is not known; did you mean "age_to"?',),
         "age_till = 17",
     ),
-    "a key at the top that nobody knows": (
+    "an unknown key at the top": (
         'country = "dk"\n',
         'country = "dk"\ncolour = "red"\n',
         ('colour: is not known; did you mean "country"?',),
@@ -162,7 +162,7 @@ REFUSED = {
         ("consent.months: is 24; Input should be less",),
         "months = 24",
     ),
-    "a quorum that nobody defined": (
+    "an undefined quorum": (
         'quorum = "all_holders"',
         'quorum = "one_holder"',
         ("consent.rules[1].quorum: is 'one_holder'; Input should be 'all_holders'",),
@@ -186,7 +186,7 @@ REFUSED = {
         ('eligibility[1].fails.code: "age_within" stands twice',),
         'fails.code = "age_within"',
     ),
-    "a side that is nobody's": (
+    "an undefined side": (
         'side = "organisation"',
         'side = "state"',
         ("decline_reasons[1].side: is 'state'",),
@@ -244,9 +244,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("passage", "other", "said", "at"), REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("passage", "other", "messages", "at"), REFUSED.values(), ids=REFUSED.keys())
 def test_an_unsound_model_is_refused_with_place_and_advice(
-    tmp_path: Path, passage: str, other: str, said: tuple[str, ...], at: str | None
+    tmp_path: Path, passage: str, other: str, messages: tuple[str, ...], at: str | None
 ) -> None:
     """The one who wrote the model reads where it is wrong and what would be right."""
     path = edited_model(tmp_path, passage, other)
@@ -254,7 +254,7 @@ def test_an_unsound_model_is_refused_with_place_and_advice(
     refusal = refusal_of(path)
 
     assert len(refusal.split("\n")) == 1
-    assert all(words in refusal for words in said), refusal
+    assert all(words in refusal for words in messages), refusal
     if at:
         assert refusal.startswith(f"{path}:{line_of(path, at)}: "), refusal
 
@@ -275,7 +275,7 @@ def test_a_second_rule_from_the_same_day_is_refused(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_listed_at_once_from_top_to_bottom(tmp_path: Path) -> None:
-    """Nobody mends a model fault by fault, run by run."""
+    """All faults are reported in one run."""
     path = edited_model(tmp_path, 'country = "dk"', 'country = "Denmark"')
     text = path.read_text(encoding="utf-8")
     for passage, other in (
@@ -286,9 +286,9 @@ def test_all_faults_are_listed_at_once_from_top_to_bottom(tmp_path: Path) -> Non
         text = text.replace(passage, other, 1)
     path.write_text(text, encoding="utf-8")
 
-    places = [line.split(": ")[1] for line in refusal_of(path).split("\n")]
+    keys = [line.split(": ")[1] for line in refusal_of(path).split("\n")]
 
-    assert places == [
+    assert keys == [
         "country",
         "purposes[8].code",
         "deadlines.answer",
@@ -334,12 +334,12 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """A wrong path is said plainly."""
+    """A wrong path is reported plainly."""
     assert "No such file" in refusal_of(tmp_path / "nowhere.toml")
 
 
 def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
-    """Without a model nobody could work."""
+    """Without a model no case could be worked on."""
     with pytest.raises(ModelError, match="no collaboration model is here"):
         load_models(tmp_path)
 

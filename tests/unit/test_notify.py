@@ -24,6 +24,8 @@ from tests.examples_notify import (
     case_closed,
     case_opened,
     concluded,
+    consume,
+    context,
     custody_recorded,
     declined,
     deletion_confirmed,
@@ -31,10 +33,8 @@ from tests.examples_notify import (
     ended,
     evaluation_nudged,
     expired,
-    given,
     given_by,
     granted,
-    hear,
     in_force,
     kinds_of,
     lost,
@@ -58,20 +58,20 @@ FAMILY = {MOTHER, FATHER}
 ALL = {CASEWORKER, ORGANISATION, *FAMILY}
 
 
-def test_a_referral_that_is_sent_is_told_to_its_organisation_alone() -> None:
-    """The organisation hears that a referral waits, with the day by which to answer; nobody else does."""
-    decision = decide(a_case(), sent(), given(now=at(5)))
+def test_a_sent_referral_notifies_its_organisation_alone() -> None:
+    """The organisation is notified that a referral waits, with the day by which to answer; no one else is."""
+    decision = decide(a_case(), sent(), context(now=at(5)))
 
     (notice,) = decision.events
     assert isinstance(notice, NoticeSent)
     assert (notice.recipient_id, notice.kind) == (ORGANISATION, "referral_sent")
-    told = decision.state.notifications[decision.state.notices[notice.notice_id].notification_id]
-    assert told.codes["answer_by"] == "2026-03-16"
+    notification = decision.state.notification_of(decision.state.notices[notice.notice_id])
+    assert notification.codes["answer_by"] == "2026-03-16"
     assert decision.effects == (a_mail(decision.state, notice.notice_id),)
 
 
 @pytest.mark.parametrize(
-    ("event", "kind", "hearers"),
+    ("event", "kind", "recipients"),
     [
         (ready(), "referral_ready", {CASEWORKER}),
         (sent(), "referral_sent", {ORGANISATION}),
@@ -91,12 +91,12 @@ def test_a_referral_that_is_sent_is_told_to_its_organisation_alone() -> None:
         (concluded(), "evaluation_concluded", ALL),
     ],
 )
-def test_each_event_is_told_to_those_whom_it_concerns(event: Event, kind: str, hearers: set[object]) -> None:
-    """Whoever must act or ought to know hears of it, and nobody else."""
-    decision = decide(a_case(), event, given(now=at(9)))
+def test_each_event_notifies_those_whom_it_concerns(event: Event, kind: str, recipients: set[object]) -> None:
+    """The parties who must act or ought to know are notified, and no others."""
+    decision = decide(a_case(), event, context(now=at(9)))
 
-    told = {notice.recipient_id for notice in decision.events if isinstance(notice, NoticeSent)}
-    assert told == hearers
+    notified = {notice.recipient_id for notice in decision.events if isinstance(notice, NoticeSent)}
+    assert notified == recipients
     assert {notice.kind for notice in decision.events if isinstance(notice, NoticeSent)} == {kind}
 
 
@@ -130,21 +130,21 @@ def test_each_event_is_told_to_those_whom_it_concerns(event: Event, kind: str, h
     ],
 )
 def test_silence_climbs_the_ladder(event, kind, reminded, late) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """First who must act is reminded, then the caseworker knows too, at last the leader."""
+    """First the party who must act is reminded, then the caseworker too, at last the leader."""
     case = a_case()
 
-    told = {rung: kinds_of(_after(case, event(rung))) for rung in ("reminder", "standin", "leader")}
+    reached = {rung: kinds_of(_after(case, event(rung))) for rung in ("reminder", "standin", "leader")}
     before = kinds_of(case)
-    hearers = {
+    recipients = {
         rung: {who for who, kinds in found.items() if kind in kinds - before.get(who, set())}
-        for rung, found in told.items()
+        for rung, found in reached.items()
     }
 
-    assert hearers == {"reminder": reminded, "standin": late, "leader": {DEPARTMENT}}
+    assert recipients == {"reminder": reminded, "standin": late, "leader": {DEPARTMENT}}
 
 
 def test_each_rung_is_a_notice_of_its_own() -> None:
-    """Who was reminded two days before hears again on the day."""
+    """A party reminded two days before is reminded again on the day."""
     case = _after(_after(a_case(), progress_nudged("reminder")), progress_nudged("standin"))
 
     rungs = [
@@ -156,29 +156,29 @@ def test_each_rung_is_a_notice_of_its_own() -> None:
 
 
 @pytest.mark.req("K3")
-def test_an_organisation_hears_nothing_before_a_consent_that_names_it_is_known() -> None:
-    """The word of a sent referral waits until the consent behind it is known here too."""
-    silent, before = hear([(case_opened(), at(0)), (sent(), at(5))])
-    told, after = hear([(granted(), at(4))], silent)
+def test_an_organisation_is_not_notified_before_a_consent_that_names_it() -> None:
+    """The notice of a sent referral waits until the consent behind it is on record here too."""
+    silent, before = consume([(case_opened(), at(0)), (sent(), at(5))])
+    notified, after = consume([(granted(), at(4))], silent)
 
     assert before == []
     assert [(notice.recipient_id, notice.kind) for notice in after] == [(ORGANISATION, "referral_sent")]
-    assert isinstance(told, Case)
+    assert isinstance(notified, Case)
 
 
 @pytest.mark.req("K3")
 def test_a_consent_for_another_organisation_opens_nothing() -> None:
-    """A consent names one organisation; it tells no other."""
-    _, told = hear(
+    """A consent names one organisation; no other is notified."""
+    _, notices = consume(
         [(case_opened(), at(0)), (granted(OTHER_REFERRAL, OTHER_ORGANISATION), at(4)), (sent(), at(5))]
     )
 
-    assert told == []
+    assert notices == []
 
 
 @pytest.mark.req("K3")
 @pytest.mark.parametrize("ending", [recalled(), withdrawn(), expired()])
-def test_an_organisation_is_not_told_of_the_end_of_what_it_never_received(ending: Event) -> None:
+def test_an_organisation_is_not_notified_of_the_end_of_what_it_never_received(ending: Event) -> None:
     """A referral that ends before it was sent is none of the organisation's business."""
     never = kinds_of(_after(a_case(), ending))
     received = kinds_of(_after(a_case(sent()), ending))
@@ -189,7 +189,7 @@ def test_an_organisation_is_not_told_of_the_end_of_what_it_never_received(ending
 
 @pytest.mark.req("K3")
 def test_after_a_withdrawal_an_organisation_sees_only_that_it_must_stop() -> None:
-    """What it was told before is gone from its inbox at once; that it must delete its copy is there."""
+    """The earlier notices are gone from its inbox at once; that it must delete its copy is there."""
     case = a_case(sent(), accepted(), meeting_invited(), lost(), withdrawn())
 
     seen = {
@@ -202,7 +202,7 @@ def test_after_a_withdrawal_an_organisation_sees_only_that_it_must_stop() -> Non
 
 @pytest.mark.req("K3")
 def test_a_consent_for_a_second_referral_opens_nothing_of_the_first() -> None:
-    """What an organisation was told of a referral that was stopped stays away, whatever it is asked later."""
+    """The notices of a referral that was stopped stay away, whatever referral comes later."""
     first = (sent(), accepted(), meeting_invited(), in_force(), planned(), lost(), withdrawn())
     case = a_case(*first, granted(OTHER_REFERRAL))
 
@@ -216,7 +216,7 @@ def test_a_consent_for_a_second_referral_opens_nothing_of_the_first() -> None:
 
 @pytest.mark.req("K3")
 def test_after_the_end_of_an_agreement_an_organisation_sees_only_that_it_ended() -> None:
-    """Nobody's consent was lost, but the case is shown to it nowhere else either."""
+    """No consent was lost, but the case is shown to it nowhere else either."""
     case = a_case(sent(), accepted(), meeting_invited(), in_force(), ended())
 
     seen = {
@@ -227,27 +227,25 @@ def test_after_the_end_of_an_agreement_an_organisation_sees_only_that_it_ended()
     assert seen == {"agreement_ended"}
 
 
-def test_who_is_asked_again_is_told_again() -> None:
-    """A parent who was let go and is a holder once more must answer anew, and hears of it."""
-    asked_once = a_case()
-    again = decide(asked_once, requested(), given(now=at(20)))
-    repeated = decide(again.state, requested(), given(now=at(20)))
+def test_a_repeated_consent_request_notifies_again() -> None:
+    """A parent who ceased to be a holder and is one once more must answer anew, and is notified."""
+    requested_once = a_case()
+    again = decide(requested_once, requested(), context(now=at(20)))
+    repeated = decide(again.state, requested(), context(now=at(20)))
 
     assert [notice.recipient_id for notice in again.events if isinstance(notice, NoticeSent)] == [MOTHER]
     assert repeated.events == ()
 
 
 def test_the_reason_of_an_end_stays_with_the_municipality() -> None:
-    """The organisation is told by when to delete, not why the family stopped."""
+    """The organisation reads by when to delete, not why the family stopped."""
     case = a_case(sent(), recalled())
 
-    told = case.notifications[
-        case.notices[notice_to(case, ORGANISATION, "referral_recalled")].notification_id
-    ]
-    assert set(told.codes) == {"referral_id", "delete_by"}
+    notification = case.notification_of(case.notices[notice_to(case, ORGANISATION, "referral_recalled")])
+    assert set(notification.codes) == {"referral_id", "delete_by"}
 
 
-def test_who_has_answered_is_not_reminded() -> None:
+def test_a_parent_who_has_answered_is_not_reminded() -> None:
     """Only the parent whose answer is missing gets the reminder."""
     case = a_case(
         requested(FATHER, FATHERS_CONSENT), given_by(MOTHER), nudged("awaiting_consent", "reminder")
@@ -258,31 +256,31 @@ def test_who_has_answered_is_not_reminded() -> None:
     assert "consent_nudged" not in kinds[MOTHER]
 
 
-def test_a_refusal_is_told_once() -> None:
-    """The caseworker who heard of the no is not told again that the consent was lost through it."""
+def test_a_refusal_notifies_once() -> None:
+    """The caseworker notified of the no is not notified again that the consent was lost through it."""
     case = a_case(requested(FATHER, FATHERS_CONSENT), refused_by(), lost("refused"))
 
     assert kinds_of(case)[CASEWORKER] == {"consent_refused"}
 
 
-def test_news_waits_until_its_recipients_are_known() -> None:
+def test_a_notification_waits_until_its_recipients_are_on_record() -> None:
     """What happens before custody is on record reaches the family as soon as it is."""
-    waiting, before = hear([(case_opened(), at(0)), (meeting_invited(), at(6))])
-    _, after = hear([(custody_recorded(MOTHER), at(7))], waiting)
+    waiting, before = consume([(case_opened(), at(0)), (meeting_invited(), at(6))])
+    _, after = consume([(custody_recorded(MOTHER), at(7))], waiting)
 
     assert [notice.recipient_id for notice in before] == [CASEWORKER]
     assert [(notice.recipient_id, notice.kind) for notice in after] == [(MOTHER, "meeting_invited")]
 
 
-def test_a_young_person_with_a_say_is_told_too() -> None:
-    """Who must consent themselves hears what the guardians hear."""
+def test_a_young_person_with_a_say_is_notified_too() -> None:
+    """A young person who must consent has the notices of the guardians."""
     case = _after(a_case(custody_recorded(MOTHER, young_person=YOUNG_PERSON)), accepted())
 
     assert "referral_accepted" in kinds_of(case)[YOUNG_PERSON]
 
 
-def test_who_comes_into_custody_later_hears_what_happens_from_then_on() -> None:
-    """A new holder is told what happens now, not what happened before; the former one sees no more."""
+def test_a_later_holder_is_notified_of_what_happens_from_then_on() -> None:
+    """A new holder is notified of what happens now, not of what was before; the former one sees no more."""
     case = _after(a_case(sent(), declined(), custody_recorded(AUNT)), case_closed())
 
     kinds = kinds_of(case)
@@ -294,26 +292,26 @@ def test_who_comes_into_custody_later_hears_what_happens_from_then_on() -> None:
 
 
 def test_custody_that_had_already_passed_takes_a_notice_back() -> None:
-    """A change of custody that is heard late counts from the day on which it happened."""
+    """A change of custody that is consumed late counts from the day on which it happened."""
     early = a_case()
-    told = _after(early, case_closed())
-    decision = decide(told, custody_recorded(AUNT), given(now=at(8)))
+    closed = _after(early, case_closed())
+    decision = decide(closed, custody_recorded(AUNT), context(now=at(8)))
 
-    assert "case_closed" in kinds_of(told)[FATHER]
+    assert "case_closed" in kinds_of(closed)[FATHER]
     assert "case_closed" not in kinds_of(decision.state)[FATHER]
     assert kinds_of(decision.state)[AUNT] == {"case_closed"}
 
 
-def test_events_said_twice_in_substance_give_one_notice() -> None:
-    """Two events about the same thing leave one notice, whatever their ids on the wire."""
+def test_two_events_about_the_same_thing_give_one_notice() -> None:
+    """One notice is left, whatever the ids of the events on the wire."""
     once = a_case(sent(), accepted())
-    decision = decide(once, accepted(), given(now=at(5)))
+    decision = decide(once, accepted(), context(now=at(5)))
 
     assert decision.events == ()
     assert decision.state.notices == once.notices
 
 
 def _after(case: Case, event: Event) -> Case:
-    after, _ = hear([(event, at(20))], case)
+    after, _ = consume([(event, at(20))], case)
     assert isinstance(after, Case)
     return after

@@ -14,7 +14,16 @@ from services.notify.domain.lifecycle import CASE as CASE_LIFECYCLE
 from services.notify.domain.lifecycle import LIFECYCLES, MAIL, NOTICE, decide
 from services.notify.domain.states import Case, Mail, Reading, Recipient, State
 from services.notify.subscriptions import SUBSCRIBES_TO
-from tests.examples_notify import MOTHER, REACHED, STRANGER, case_opened, events, given, mail_outcomes, states
+from tests.examples_notify import (
+    MOTHER,
+    REACHED,
+    STRANGER,
+    case_opened,
+    context,
+    events,
+    mail_outcomes,
+    states,
+)
 
 READING = ReadNotice(STRANGER)
 CONTACT = RecordContact(MOTHER, "da", "someone@example.org")
@@ -41,9 +50,9 @@ def test_every_state_answers_every_input(state: object, trigger: object, answer:
     """What does not fit is refused, and an event never is."""
     if issubclass(answer, ProblemError):
         with pytest.raises(answer):
-            decide(state, trigger, given())  # type: ignore[arg-type]  # the table holds both kinds of state
+            decide(state, trigger, context())  # type: ignore[arg-type]  # the table holds both kinds of state
     else:
-        assert isinstance(decide(state, trigger, given()).state, answer)  # type: ignore[arg-type]
+        assert isinstance(decide(state, trigger, context()).state, answer)  # type: ignore[arg-type]
 
 
 def things_in(state: State | None, trigger: object) -> dict[str, object]:
@@ -62,7 +71,7 @@ def things_in(state: State | None, trigger: object) -> dict[str, object]:
 def rows_taken(before: State | None, trigger: object) -> Iterator[Row]:
     """Yield the row of a trigger in a state, if it is taken; fail where it leads to another state."""
     try:
-        after = decide(before, trigger, given()).state
+        after = decide(before, trigger, context()).state
     except ProblemError:
         return
     reached = things_in(after, trigger)

@@ -1,10 +1,9 @@
-"""In whichever order the services are heard, the same people have the same notices."""
+"""In whichever order the topics are consumed, the same people have the same notices."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from hypothesis import given as drawn
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.event import service_of
@@ -15,12 +14,13 @@ from tests.examples_notify import (
     FATHERS_CONSENT,
     MOTHER,
     YOUNG_PERSON,
-    Told,
+    TimedEvent,
     accepted,
     at,
     case_closed,
     case_opened,
     concluded,
+    consume,
     custody_recorded,
     declined,
     deletion_confirmed,
@@ -30,7 +30,6 @@ from tests.examples_notify import (
     expired,
     given_by,
     granted,
-    hear,
     in_force,
     lost,
     meeting_invited,
@@ -48,7 +47,7 @@ from tests.examples_notify import (
     withdrawn,
 )
 
-LIFE: list[Told] = [
+LIFE: list[TimedEvent] = [
     (event, at(day))
     for day, event in enumerate([
         case_opened(),
@@ -83,9 +82,9 @@ LIFE: list[Told] = [
         case_closed(),
     ])
 ]  # fmt: skip
-"""A life of a case in which nothing that was told turns out to have been meant for somebody else."""
+"""Life of a case in which no notice turns out to have been meant for another person."""
 
-TURNS: list[Told] = [
+CHANGES: list[TimedEvent] = [
     (custody_recorded(MOTHER, AUNT), at(2) + timedelta(hours=1)),
     (custody_recorded(MOTHER, AUNT, young_person=YOUNG_PERSON), at(9) + timedelta(hours=1)),
     (given_by(FATHER, FATHERS_CONSENT), at(3) + timedelta(hours=1)),
@@ -97,72 +96,72 @@ TURNS: list[Told] = [
     (granted(), at(15) + timedelta(hours=1)),
     (custody_recorded(FATHER), at(20) + timedelta(hours=1)),
 ]
-"""What may come between, so that notices lose their ground or gain it."""
+"""What may come between, so that notices lose their reason or gain it."""
 
 
 @st.composite
-def a_history(draw: st.DrawFn, *, turns: bool) -> list[Told]:
+def a_history(draw: st.DrawFn, *, changes: bool) -> list[TimedEvent]:
     """Draw some of what can happen, in the order of its time."""
-    told = LIFE + TURNS if turns else LIFE
-    kept = draw(st.lists(st.booleans(), min_size=len(told), max_size=len(told)))
-    chosen = [one for one, keep in zip(told, kept, strict=True) if keep]
+    events = LIFE + CHANGES if changes else LIFE
+    kept = draw(st.lists(st.booleans(), min_size=len(events), max_size=len(events)))
+    chosen = [one for one, keep in zip(events, kept, strict=True) if keep]
     return sorted(chosen, key=_time)
 
 
 @st.composite
-def a_shuffle(draw: st.DrawFn, *, turns: bool) -> tuple[list[Told], list[Told]]:
-    """Draw a history, and one order in which its sources may be heard; each source keeps its own."""
-    history = draw(a_history(turns=turns))
+def a_shuffle(draw: st.DrawFn, *, changes: bool) -> tuple[list[TimedEvent], list[TimedEvent]]:
+    """Draw a history, and one order in which its topics may be consumed; each source keeps its own."""
+    history = draw(a_history(changes=changes))
     sources = [service_of(event.type) for event, _ in history]
     left = {source: iter(_of(history, source)) for source in sources}
     return history, [next(left[source]) for source in draw(st.permutations(sources))]
 
 
 @settings(deadline=None, max_examples=200, derandomize=True)
-@drawn(a_shuffle(turns=True))
-def test_no_order_of_the_services_leaves_a_trace(orders: tuple[list[Told], list[Told]]) -> None:
+@given(a_shuffle(changes=True))
+def test_no_order_of_the_services_leaves_a_trace(orders: tuple[list[TimedEvent], list[TimedEvent]]) -> None:
     """However the services are interleaved, the case and its notices end the same, and each was announced."""
     in_time, shuffled = orders
 
-    expected, _ = hear(in_time)
-    found, told = hear(shuffled)
+    expected, _ = consume(in_time)
+    found, notices = consume(shuffled)
 
     assert found == expected
-    assert _notices(found) <= {notice.notice_id for notice in told}
+    assert _notices(found) <= {notice.notice_id for notice in notices}
 
 
 @settings(deadline=None, max_examples=200, derandomize=True)
-@drawn(a_shuffle(turns=False))
-def test_the_same_notices_are_sent_in_every_order(orders: tuple[list[Told], list[Told]]) -> None:
+@given(a_shuffle(changes=False))
+def test_the_same_notices_are_sent_in_every_order(orders: tuple[list[TimedEvent], list[TimedEvent]]) -> None:
     """Where nothing is taken back the very same notices are sent, each once, to the same people."""
     in_time, shuffled = orders
 
-    expected, told_in_time = hear(in_time)
-    found, told = hear(shuffled)
+    expected, notices_in_time = consume(in_time)
+    found, notices = consume(shuffled)
 
     assert found == expected
-    assert sorted(map(repr, told)) == sorted(map(repr, told_in_time))
-    assert _notices(found) == {notice.notice_id for notice in told}
-    assert len(told) == len(_notices(found))
+    assert sorted(map(repr, notices)) == sorted(map(repr, notices_in_time))
+    assert _notices(found) == {notice.notice_id for notice in notices}
+    assert len(notices) == len(_notices(found))
 
 
 def test_the_whole_life_read_source_by_source() -> None:
     """Reading one topic after the other, in any order of topics, is one of the interleavings."""
-    expected, _ = hear(LIFE)
+    expected, _ = consume(LIFE)
     sources = ["evaluation", "agreement", "referral", "consent"]
 
-    found, _ = hear([told for source in sources for told in _of(LIFE, source)])
-    backwards, _ = hear([told for source in reversed(sources) for told in _of(LIFE, source)])
+    found, _ = consume([event for source in sources for event in _of(LIFE, source)])
+    backwards, _ = consume([event for source in reversed(sources) for event in _of(LIFE, source)])
 
     assert found == expected == backwards
 
 
-def _of(history: Sequence[Told], source: str) -> list[Told]:
-    return [told for told in history if service_of(told[0].type) == source]
+def _of(history: Sequence[TimedEvent], source: str) -> list[TimedEvent]:
+    return [event for event in history if service_of(event[0].type) == source]
 
 
-def _time(told: Told) -> datetime:
-    return told[1]
+def _time(event: TimedEvent) -> datetime:
+    return event[1]
 
 
 def _notices(case: object) -> set[object]:

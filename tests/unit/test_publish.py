@@ -84,7 +84,7 @@ def test_an_allowed_change_is_added_and_the_first_one_kept(golden: Golden) -> No
     before = golden.history(NAME)
 
     assert publish.check({NAME: SentWithChannel}, golden, published(golden)) == [
-        "referral.tried.v1: its class says more than was accepted; run python -m contracts.publish"
+        "referral.tried.v1: its class differs from what was accepted; run python -m contracts.publish"
     ]
     faults, written = publish.publish({NAME: SentWithChannel}, golden, published(golden))
 

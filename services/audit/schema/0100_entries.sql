@@ -1,4 +1,4 @@
--- The trail: one row an event of any service, in the place that its service gave it.
+-- The trail: one row for each event of any service, under its source, stream and sequence.
 
 create table entries (
   tenant text not null,

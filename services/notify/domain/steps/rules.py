@@ -1,4 +1,4 @@
-"""Notification rules: which event is news to which audience, and which of its codes each is shown; pure."""
+"""Notification rules: the audiences of each event, and which of its codes each is shown; pure."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
