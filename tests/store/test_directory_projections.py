@@ -41,7 +41,7 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
     await connection.close()
 
 
-def changed(stream_id: UUID, state: State, version: int = 1) -> StreamChange:
+def changed(stream_id: UUID, state: State | None, version: int = 1) -> StreamChange:
     """Return a stream as it was just saved."""
     return StreamChange(stream_id, TENANT, version, None, state, (), ())
 
@@ -100,9 +100,10 @@ async def test_the_catalogue_shows_offers_of_those_who_take_part(tx: Session) ->
     assert await statuses(tx) == {ORGANISATION: "left"}
 
 
-async def test_a_municipality_has_no_row(tx: Session) -> None:
-    """What the municipality follows is read from its stream alone."""
-    await project(tx, [changed(MUNICIPALITY, a_municipality())])
+@pytest.mark.parametrize("state", [a_municipality(), None], ids=["municipality", "accesses"])
+async def test_other_streams_have_no_row(tx: Session, state: State | None) -> None:
+    """A municipality is read from its stream alone, and a stream of refused accesses has no state."""
+    await project(tx, [changed(MUNICIPALITY, state)])
 
     assert await organisations(tx, tenant=TENANT) == []
     assert await offers(tx, tenant=TENANT) == []
