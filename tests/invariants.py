@@ -107,7 +107,12 @@ def a_document_is_read_as_it_was_written(subject: Subject[S], step: Observed[S])
     """A document survives being stored."""
     if step.after is None:
         return
-    if msgspec.json.decode(msgspec.json.encode(step.after), type=subject.service.state) != step.after:
+    try:
+        read = msgspec.json.decode(msgspec.json.encode(step.after), type=subject.service.state)
+    except msgspec.MsgspecError as error:
+        yield str(error)
+        return
+    if read != step.after:
         yield "the document that is read differs"
 
 

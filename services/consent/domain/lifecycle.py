@@ -58,7 +58,7 @@ from services.kernel.decider.lifecycle import ABSENT, Lifecycle, row, timer_row
 from services.kernel.errors import InvalidTransition, NotFound
 
 COMMANDS: Final = (RecordCustody, GiveConsent, RefuseConsent, WithdrawConsent)
-NOES: Final[tuple[type[No], ...]] = (RefuseConsent, WithdrawConsent)
+SAYING_NO: Final[tuple[type[No], ...]] = (RefuseConsent, WithdrawConsent)
 ENDS: Final[tuple[type[Event], ...]] = (
     ReferralRecalled,
     ReferralExpired,
@@ -106,13 +106,13 @@ CONSENT: Final = Lifecycle(
     (Requested, Given, Refused, Withdrawn, Expired, Invalidated),
     on_command=(
         row(Requested, GiveConsent, consents.give, Given),
-        *(row(Requested, no, consents.refuse, Refused) for no in NOES),
+        *(row(Requested, no, consents.refuse, Refused) for no in SAYING_NO),
         row(Given, GiveConsent, consents.already_so),
-        *(row(Given, no, consents.withdraw, Withdrawn) for no in NOES),
-        *(row(Refused, no, consents.already_so) for no in NOES),
-        *(row(Withdrawn, no, consents.already_so) for no in NOES),
-        *(row(Expired, no, consents.already_so) for no in NOES),
-        *(row(Invalidated, no, consents.already_so) for no in NOES),
+        *(row(Given, no, consents.withdraw, Withdrawn) for no in SAYING_NO),
+        *(row(Refused, no, consents.already_so) for no in SAYING_NO),
+        *(row(Withdrawn, no, consents.already_so) for no in SAYING_NO),
+        *(row(Expired, no, consents.already_so) for no in SAYING_NO),
+        *(row(Invalidated, no, consents.already_so) for no in SAYING_NO),
     ),
     on_event=(
         row(ABSENT, ConsentRequested, consents.ask, Requested),
