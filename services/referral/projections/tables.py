@@ -10,15 +10,26 @@ from contracts.event import Event
 from services.kernel.decider.service import ProjectionWriter, StreamChange
 from services.referral.domain.deadlines import waiting
 from services.referral.domain.states import (
+    Accepted,
+    AwaitingConsent,
     Case,
+    Closed,
     Consent,
+    Declined,
     Drafted,
     Expected,
+    Expired,
     Municipality,
     Offer,
     Organisation,
+    Ready,
+    Recalled,
     Referral,
+    Seen,
+    Sent,
     State,
+    UnderWay,
+    Withdrawn,
 )
 from services.referral.projections.referral_history import STEPS, ReferralHistory, histories_of
 
@@ -115,10 +126,24 @@ def _referral_rows(one: StreamChange, case: Case) -> list[Row]:
         match referral:
             case Drafted():  # its row is written from its event
                 continue
-            case _:
+            case (
+                AwaitingConsent()
+                | Ready()
+                | Sent()
+                | Seen()
+                | Accepted()
+                | UnderWay()
+                | Closed()
+                | Declined()
+                | Recalled()
+                | Withdrawn()
+                | Expired()
+            ):
                 rows.append((
                     referral_id, *_columns(referral, consent), steps.get(referral_id, 0), at,
                 ))  # fmt: skip
+            case _:
+                assert_never(referral)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The floor plan holds: rooms that are known, rules without a hand in the world, and what is never done."""
+"""Layout: which modules there are, what they import, and what is never done."""
 
 import ast
 import re
@@ -12,48 +12,49 @@ from contracts.event import SERVICES
 
 ROOT = Path(__file__).parents[2]
 KERNEL = ROOT / "services" / "kernel"
-ROOMS = {
-    "__init__.py", "api.py", "app.py", "domain", "domain.py", "effects.py", "intake.py", "projections",
-    "projections.py", "schema", "steps.py", "store.py", "subscriptions.py", "templates", "timers.py", "views",
-    "views.py",
+MODULES = {
+    "__init__", "api", "app", "domain", "effects", "projections", "schema", "subscriptions", "templates",
+    "views",
 }  # fmt: skip
-PURE = ("domain*.py", "timers.py")
-OF_THE_WORLD = {
+DOMAIN_MODULES = {
+    "__init__", "access", "commands", "deadlines", "lifecycle", "refusals", "states", "steps", "transition",
+}  # fmt: skip
+OWN_MODULES = {"referral": {"eligibility"}}
+"""Modules of rules that stand by themselves: the matching of a child with the criteria of a model."""
+
+IMPURE_MODULES = {
     "aiohttp", "aiokafka", "aiosmtplib", "asyncio", "asyncpg", "fastapi", "faststream", "io", "logging", "os",
     "pathlib", "random", "secrets", "shutil", "socket", "starlette", "structlog", "subprocess", "threading",
     "time", "urllib",
 }  # fmt: skip
-KERNEL_OF_THE_RULES = {
-    "services.kernel.decider.working_days",
+KERNEL_FOR_DOMAINS = {
     "services.kernel.decider.deadlines",
     "services.kernel.decider.decision",
-    "services.kernel.errors",
     "services.kernel.decider.escalation",
     "services.kernel.decider.lifecycle",
     "services.kernel.decider.work_items",
+    "services.kernel.decider.working_days",
+    "services.kernel.errors",
 }
-UNRULY_NAMES = {"uuid1", "uuid4", "uuid7"}
+RANDOM_IDS = {"uuid1", "uuid4", "uuid7"}
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")}
 OURS = sorted(
     path for folder in ("contracts", "services", "deploy") for path in (ROOT / folder).rglob("*.py")
 )
 OF_SERVICES = [path for name in SERVICES for path in sorted((ROOT / "services" / name).rglob("*.py"))]
-RULES = [
-    path
-    for path in OF_SERVICES
-    if "domain" in path.relative_to(ROOT).parts or any(path.match(pattern) for pattern in PURE)
-]
+DOMAIN = [path for path in OF_SERVICES if path.relative_to(ROOT).parts[2] == "domain"]
+READERS = [path for path in OF_SERVICES if path not in DOMAIN]
 SCHEMAS = sorted((ROOT / "services").rglob("*.sql"))
 
 
 def named(path: Path) -> str:
-    """Return a file's name for the reader."""
+    """Return the path of a file below the root."""
     return str(path.relative_to(ROOT))
 
 
 @cache
 def tree(path: Path) -> ast.Module:
-    """Return what a file says, as Python reads it."""
+    """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
@@ -67,8 +68,8 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
             yield from ((node.module or "", alias.name) for alias in node.names)
 
 
-def spelt(path: Path) -> Iterator[str]:
-    """Return the texts in a file's code that are no docstrings."""
+def literals(path: Path) -> Iterator[str]:
+    """Return the string literals of a file that are no docstrings."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     whole = tree(path)
     docstrings = {
@@ -81,63 +82,103 @@ def spelt(path: Path) -> Iterator[str]:
             yield node.value
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_service_has_known_rooms_only(service: str) -> None:
-    """Whoever knows one service knows all: there is no room of another kind."""
-    folder = ROOT / "services" / service
-    found = {path.name for path in folder.iterdir() if path.name != "__pycache__"}
+def modules_in(folder: Path) -> set[str]:
+    """Return the names of the modules, packages and folders in a folder."""
+    return {path.name.removesuffix(".py") for path in folder.iterdir() if path.name != "__pycache__"}
 
-    assert {
-        name for name in found if name not in ROOMS and not re.fullmatch(r"domain_\w+\.py", name)
-    } == set()
-    assert {"__init__.py", "api.py", "app.py", "schema"} <= found
-    assert found & {"domain", "domain.py"}
+
+def states_in(path: Path) -> set[str]:
+    """Return the names that a module of a service imports from its states."""
+    own = ".".join(path.relative_to(ROOT).parts[:2])
+    return {name for module, name in imported(path) if module == f"{own}.domain.states"}
+
+
+def matched_classes(match: ast.Match) -> set[str]:
+    """Return the names of the classes that a match statement matches, at any depth of its patterns."""
+    return {
+        node.cls.id
+        for case in match.cases
+        for node in ast.walk(case.pattern)
+        if isinstance(node, ast.MatchClass) and isinstance(node.cls, ast.Name)
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_the_common_modules_only(service: str) -> None:
+    """A reader who knows one service knows all: there is no module of another kind."""
+    folder = ROOT / "services" / service
+    modules, domain = modules_in(folder), modules_in(folder / "domain")
+
+    assert {"api", "app", "domain", "projections", "schema"} <= modules <= MODULES
+    assert {"lifecycle", "states", "steps"} <= domain <= DOMAIN_MODULES | OWN_MODULES.get(service, set())
     assert {path.suffix for path in (folder / "schema").iterdir()} == {".sql"}
     assert all(re.fullmatch(r"0[1-9]\d\d_[a-z_]+\.sql", path.name) for path in (folder / "schema").iterdir())
 
 
-@pytest.mark.parametrize("path", RULES, ids=named)
-def test_a_rule_has_no_hand_in_the_world(path: Path) -> None:
-    """Rules import neither input and output nor clock, chance or log, and of the kernel only its values."""
-    own = ".".join(path.relative_to(ROOT).parts[:2])
+@pytest.mark.parametrize("path", DOMAIN, ids=named)
+def test_a_domain_is_pure(path: Path) -> None:
+    """A domain imports neither I/O nor clock, randomness or log, and of the kernel only its values."""
+    own = ".".join((*path.relative_to(ROOT).parts[:2], "domain"))
     for module, name in imported(path):
-        first = module.partition(".")[0]
-        assert first not in OF_THE_WORLD, f"{module} in {named(path)}"
-        assert name not in UNRULY_NAMES, f"{name} in {named(path)}"
-        if first == "services":
+        assert module.partition(".")[0] not in IMPURE_MODULES, f"{module} in {named(path)}"
+        assert name not in RANDOM_IDS, f"{name} in {named(path)}"
+        if module.startswith("services."):
             whole = f"{module}.{name}"
-            room = whole.removeprefix(f"{own}.").partition(".")[0]
-            pure = whole.startswith(f"{own}.") and (
-                room == "domain" or any(Path(f"{room}.py").match(each) for each in PURE)
+            assert whole.startswith(f"{own}.") or {module, whole} & KERNEL_FOR_DOMAINS, (
+                f"{whole} in {named(path)}"
             )
-            assert pure or {module, whole} & KERNEL_OF_THE_RULES, f"{whole} in {named(path)}"
 
 
-@pytest.mark.parametrize("path", RULES, ids=named)
-def test_a_rule_asks_no_clock(path: Path) -> None:
-    """What time it is, a rule is told."""
-    asked = [
+@pytest.mark.parametrize("path", DOMAIN, ids=named)
+def test_a_domain_reads_no_clock_and_awaits_nothing(path: Path) -> None:
+    """The time of a decision is in its context."""
+    attributes = {
         (node.value.id, node.attr)
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-    ]
+    }
 
-    assert CLOCKS & set(asked) == set()
+    assert CLOCKS & attributes == set()
     assert [node for node in ast.walk(tree(path)) if isinstance(node, ast.Await)] == []
 
 
+@pytest.mark.parametrize("path", READERS, ids=named)
+def test_a_reader_of_states_asks_no_state_for_its_type(path: Path) -> None:
+    """Outside a domain no `isinstance` on states: mypy would not notice that a new state is missing."""
+    states = states_in(path)
+    checked = {
+        name.id
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance"
+        for name in ast.walk(node.args[1])
+        if isinstance(name, ast.Name)
+    }
+
+    assert checked & states == set()
+
+
+@pytest.mark.parametrize("path", READERS, ids=named)
+def test_a_reader_of_states_matches_every_state(path: Path) -> None:
+    """A `match` on states ends in `assert_never`: mypy then names every reader that lacks a new state."""
+    states = states_in(path)
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Match) and matched_classes(node) & states:
+            calls = {one.id for one in ast.walk(node.cases[-1]) if isinstance(one, ast.Name)}
+            assert "assert_never" in calls, f"{named(path)}:{node.lineno}"
+
+
 @pytest.mark.parametrize("path", sorted(KERNEL.rglob("*.py")), ids=named)
-def test_the_kernel_knows_no_service(path: Path) -> None:
+def test_the_kernel_imports_no_service(path: Path) -> None:
     """The kernel would work for other services."""
-    strangers = {f"services.{name}" for name in (*SERVICES, "demo")}
+    services = {f"services.{name}" for name in SERVICES} | {"demo"}
 
     for module, name in imported(path):
-        assert not any(f"{module}.{name}.".startswith(f"{each}.") for each in strangers), named(path)
+        assert not any(f"{module}.{name}.".startswith(f"{each}.") for each in services), named(path)
 
 
 @pytest.mark.parametrize("path", OF_SERVICES, ids=named)
 def test_services_do_not_import_each_other(path: Path) -> None:
-    """What another service knows is an event."""
+    """What a service needs of another is an event."""
     own = path.relative_to(ROOT).parts[1]
     others = {f"services.{name}" for name in SERVICES if name != own}
 
@@ -146,8 +187,8 @@ def test_services_do_not_import_each_other(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", OURS, ids=named)
-def test_what_is_never_done(path: Path) -> None:
-    """No bare `except`, no policy that lets go of an event, no second consumer within a process."""
+def test_forbidden_options(path: Path) -> None:
+    """No bare `except`, no automatic acknowledgement, no second consumer within a process."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None, f"a bare except in {named(path)}:{node.lineno}"
@@ -160,19 +201,21 @@ def test_what_is_never_done(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", OURS, ids=named)
-def test_nobody_rings_a_bell_in_the_database(path: Path) -> None:
+def test_no_listen_notify(path: Path) -> None:
     """Commits would queue behind each other where transactions notify."""
-    bell = re.compile(r"\bpg_notify\b|\b(NOTIFY|LISTEN)\b|^\s*(notify|listen)\s+\w+\s*(;|,|$)", re.MULTILINE)
+    pattern = re.compile(
+        r"\bpg_notify\b|\b(NOTIFY|LISTEN)\b|^\s*(notify|listen)\s+\w+\s*(;|,|$)", re.MULTILINE
+    )
 
-    assert [text for text in spelt(path) if bell.search(text)] == []
+    assert [text for text in literals(path) if pattern.search(text)] == []
     assert "add_listener" not in {
         node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)
     }
 
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=named)
-def test_the_schema_rings_none_either(path: Path) -> None:
-    """The schema rings none; and sequences keep no numbers back, which would break the order."""
+def test_no_notify_and_no_cached_sequence_in_the_schema(path: Path) -> None:
+    """A cached sequence hands out numbers out of order."""
     text = re.sub(r"--.*", "", path.read_text(encoding="utf-8")).lower()
 
     assert not re.search(r"\b(pg_notify|notify|listen)\b", text)
@@ -195,8 +238,8 @@ def test_only_the_relay_sends() -> None:
     assert found == {"services/kernel/outbox/relay.py"}
 
 
-def test_the_relay_has_no_neighbour_in_its_queue() -> None:
-    """Rows that another took are never skipped by who sends in order."""
+def test_the_relay_never_skips_locked_rows() -> None:
+    """A relay that skipped rows locked by another would send out of order."""
     text = (KERNEL / "outbox" / "relay.py").read_text(encoding="utf-8").lower()
 
     assert "skip locked" not in text
