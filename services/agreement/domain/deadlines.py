@@ -30,6 +30,7 @@ NOBODY: Final = "nobody"
 
 NO_DEADLINE: Final = "no_deadline_in_the_model"
 
+_WITHOUT: Final = frozenset({DUE})
 _ONE_DAY: Final = timedelta(days=1)
 
 
@@ -90,8 +91,8 @@ def _timers(what: str, agreement_id: UUID, day: date, model: CollaborationModel)
     calendar = calendar_of(model)
     if what == END:
         return (Timer(END, agreement_id, calendar.morning(day)),)
-    rungs = escalation_steps(calendar, model.ladder, day)
-    return tuple(Timer(f"{what}:{rung}", agreement_id, at) for rung, at in rungs if rung != DUE)
+    steps = escalation_steps(calendar, model.ladder, day, without=_WITHOUT)
+    return tuple(Timer(f"{what}:{step}", agreement_id, at) for step, at in steps)
 
 
 def work_items_of(case: Case) -> tuple[WorkItem, ...]:

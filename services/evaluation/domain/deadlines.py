@@ -99,13 +99,17 @@ def _has_spoken(evaluation: Open, voice: str, person: UUID) -> bool:
 def timers_of(case: Case, collaboration: Collaboration, model: CollaborationModel) -> tuple[Timer, ...]:
     """Return the timers of a collaboration: the escalation of each evaluation that may be missed."""
     return tuple(
-        Timer(f"{one.what}:{rung}", evaluation_id, at)
+        Timer(f"{one.what}:{step}", evaluation_id, at)
         for evaluation_id, evaluation in collaboration.evaluations.items()
         for one in waiting(case, evaluation)
         if one.then and one.until
-        for rung, at in escalation_steps(calendar_of(model), model.ladder, one.until)
-        if isinstance(evaluation, Planned) or rung not in {REMINDER, DUE}
+        for step, at in escalation_steps(calendar_of(model), model.ladder, one.until, _passed(evaluation))
     )
+
+
+def _passed(evaluation: Evaluation) -> frozenset[str]:
+    """Return the steps of the escalation that lie behind an evaluation in its state."""
+    return frozenset() if isinstance(evaluation, Planned) else frozenset({REMINDER, DUE})
 
 
 def work_items_of(case: Case) -> tuple[WorkItem, ...]:
