@@ -5,12 +5,13 @@ from statistics import median
 
 from bench.load import Latency, Run
 
-HEADING = f"{'':16}{'hops/s':>10}{'Python µs/hop':>16}{'PostgreSQL µs/hop':>20}{'RSS MB':>9}"
+HEADING = f"{'':16}{'hops/s':>10}{'Python µs/hop':>16}{'PostgreSQL µs/hop':>20}{'RSS MB':>9}{'gap ms':>9}"
+"""`gap ms` is the longest time without a commit: of each run, and the longest of all beside the medians."""
 
 
 def run_line(name: str, run: Run) -> str:
     """Return a run as a line under `HEADING`."""
-    return _line(name, run.hops_per_second, run.python_us, run.postgres_us, run.rss_mb)
+    return _line(name, run.hops_per_second, run.python_us, run.postgres_us, run.rss_mb, run.longest_gap)
 
 
 def median_line(name: str, runs: Sequence[Run]) -> str:
@@ -22,6 +23,7 @@ def median_line(name: str, runs: Sequence[Run]) -> str:
         median(run.python_us for run in runs),
         median(run.postgres_us for run in runs),
         median(run.rss_mb for run in runs),
+        max(run.longest_gap for run in runs),
     )
     return f"{middle}   {min(rates):,.0f} to {max(rates):,.0f}"
 
@@ -40,5 +42,5 @@ def latency_line(name: str, latency: Latency) -> str:
     )
 
 
-def _line(name: str, rate: float, python_us: float, postgres_us: float, rss_mb: float) -> str:
-    return f"{name:16}{rate:>10,.0f}{python_us:>16.1f}{postgres_us:>20.1f}{rss_mb:>9.0f}"
+def _line(name: str, rate: float, python_us: float, postgres_us: float, rss_mb: float, gap: float) -> str:
+    return f"{name:16}{rate:>10,.0f}{python_us:>16.1f}{postgres_us:>20.1f}{rss_mb:>9.0f}{1e3 * gap:>9.0f}"

@@ -26,6 +26,7 @@ from bench.load import (
     InvalidRunError,
     Latency,
     Meter,
+    Progress,
     Run,
     arrivals,
     pin,
@@ -56,7 +57,7 @@ class Floor:
         self._waits: list[float] | None = None
         self._expected = 0
         self._moved = 0
-        self._last = 0.0
+        self._progress = Progress()
         self._done = asyncio.Event()
 
     async def start(self, dsn: str, bootstrap: str, kafka: bool) -> None:  # noqa: FBT001 - which broker it is
@@ -76,10 +77,10 @@ class Floor:
         await self._begin(cases)
         await store.admit(self._desk, ids)
         first = self._relay.filled(opened(ids))
-        meter = Meter()
+        meter, self._progress = Meter(), Progress()
         await self._relay.submit(first)
         await self._finish()
-        figures = meter.run(STEPS * cases, self._last)
+        figures = meter.run(STEPS * cases, self._progress.last, self._progress.longest_gap)
         await self._end(cases)
         return figures
 
@@ -165,7 +166,7 @@ class Floor:
 
     async def _save(self, service: str, hop: store.Hop, batch: Batch) -> None:
         number, moved = await store.save(hop, service, batch)
-        self._last = time.perf_counter()
+        self._progress.record()
         following = batch.following
         if len(moved) < len(batch.rows):
             fresh = set(moved)

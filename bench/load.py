@@ -27,7 +27,8 @@ class Run:
     """A closed batch: so many hops, from the first event sent to the last hop committed.
 
     `python_cpu_seconds` is user and system time of this process, until nothing was left to do;
-    `postgres_cpu_seconds` that of the whole server in the meantime.
+    `postgres_cpu_seconds` that of the whole server in the meantime. `longest_gap` is the longest time in
+    seconds in which no hop was committed: a wake-up that was lost shows here.
     """
 
     hops: int
@@ -35,6 +36,7 @@ class Run:
     python_cpu_seconds: float
     postgres_cpu_seconds: float
     rss_mb: float
+    longest_gap: float = 0.0
 
     @property
     def hops_per_second(self) -> float:
@@ -116,6 +118,20 @@ def _postgres_seconds() -> float:
 
 
 @dataclass
+class Progress:
+    """When hops were committed, and the longest gap between two commits, in seconds."""
+
+    last: float = field(default_factory=time.perf_counter)
+    longest_gap: float = 0.0
+
+    def record(self) -> None:
+        """Record that hops were committed just now."""
+        now = time.perf_counter()
+        self.longest_gap = max(self.longest_gap, now - self.last)
+        self.last = now
+
+
+@dataclass
 class Meter:
     """Clocks of one run of this process, started when it is made."""
 
@@ -123,10 +139,11 @@ class Meter:
     began: float = field(default_factory=time.perf_counter)
     cpu: float = field(default_factory=_cpu_seconds)
 
-    def run(self, hops: int, last: float) -> Run:
+    def run(self, hops: int, last: float, longest_gap: float = 0.0) -> Run:
         """Return the figures of a batch whose last hop was committed at `last` by `perf_counter`."""
         used = _cpu_seconds() - self.cpu
-        return Run(hops, last - self.began, used, _postgres_seconds() - self.postgres, resident_mb())
+        postgres = _postgres_seconds() - self.postgres
+        return Run(hops, last - self.began, used, postgres, resident_mb(), longest_gap)
 
     def latency(self, cases_per_second: float, waits: Sequence[float]) -> Latency:
         """Return the figures of an open load whose hops waited so many seconds each."""

@@ -16,11 +16,13 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from bench.chain import CHAIN, ENDS, HOPS
-from bench.load import InvalidRunError, Latency, Meter, Run, arrivals
+from bench.load import InvalidRunError, Latency, Meter, Progress, Run, arrivals
 from bench.opening import Opening
 from contracts.model import load_models, model_folder
 from services.kernel.clock import SystemClock
+from services.kernel.kafka.signals import NO_SIGNALS, TopicSignals
 from services.kernel.kafka.topics import make_topics
+from services.kernel.limits import EMBEDDED, Limits
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.assembly import tune_garbage_collector
@@ -45,7 +47,7 @@ class Ours:
         self._taken = 0
         self._expected = 0
         self._done = asyncio.Event()
-        self._last = 0.0
+        self._progress = Progress()
         self._waits: list[float] | None = None
         self._injected: dict[UUID, float] = {}
 
@@ -57,14 +59,23 @@ class Ours:
             database=SecretStr(dsn),
             bootstrap=bootstrap,
             broker="kafka" if kafka else "embedded",
+            limits=Limits() if kafka else EMBEDDED,
         )
+        signals = NO_SIGNALS if kafka else TopicSignals()
         key_store = FileKeyStore(Path(tempfile.mkdtemp()) / "kek", mode="test")
         models = load_models(model_folder())
         for service in CHAIN.values():
             await migrate(dsn, service)
         await make_topics(CHAIN, settings)
         self._runtimes = {
-            name: Runtime(service, settings, clock=SystemClock(), models=models, key_store=key_store)
+            name: Runtime(
+                service,
+                settings,
+                clock=SystemClock(),
+                models=models,
+                key_store=key_store,
+                signals=signals,
+            )
             for name, service in CHAIN.items()
         }
         for runtime in self._runtimes.values():
@@ -82,10 +93,10 @@ class Ours:
     async def run(self, cases: int) -> Run:
         """Work a closed batch off; the clock starts when the first events, logged before, are queued."""
         ids = await self._prepare(cases)
-        meter = Meter()
+        meter, self._progress = Meter(), Progress()
         await self._inject(ids)
         await self._finish()
-        figures = meter.run(HOPS * cases, self._last)
+        figures = meter.run(HOPS * cases, self._progress.last, self._progress.longest_gap)
         await self._end(ids)
         return figures
 
@@ -122,8 +133,9 @@ class Ours:
                     for envelope in batch
                 )
             self._taken += outcome.applied
+            if outcome.applied:
+                self._progress.record()
             if self._taken >= self._expected:
-                self._last = time.perf_counter()
                 self._done.set()
             return outcome
 

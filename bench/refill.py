@@ -36,8 +36,10 @@ from services.kernel.embedded.servers import broker
 from services.kernel.kafka.clients import producer
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.kafka.partitioner import partition_of
+from services.kernel.kafka.signals import NO_SIGNALS
 from services.kernel.kafka.topics import make_topics
-from services.kernel.outbox.relay import Relay, from_log
+from services.kernel.outbox.pending import from_log
+from services.kernel.outbox.relay import Relay
 from services.kernel.outbox.republish import refill
 from services.kernel.postgres.connections import connect
 from services.kernel.runtime.assembly import tune_garbage_collector
@@ -158,7 +160,9 @@ async def bare(partitions: PartitionMessages, settings: Settings) -> Reached:
 async def _refill(settings: Settings) -> Reached:
     """Fill as `samspil up` does: queue the logs, and let the relays send."""
     await refill(CHAIN, settings)
-    relays = [Relay(replace(service, watermark_event=None), settings) for service in CHAIN.values()]
+    relays = [
+        Relay(replace(service, watermark_event=None), settings, NO_SIGNALS) for service in CHAIN.values()
+    ]
     tasks = [asyncio.create_task(relay.run()) for relay in relays]
     sessions = [await connect(settings.database.get_secret_value(), schema=name) for name in CHAIN]
     for session in sessions:

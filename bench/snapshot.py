@@ -20,7 +20,7 @@ from bench.arguments import command
 from bench.chain import CHAIN
 from bench.load import InvalidRunError
 from bench.servers import servers
-from services.kernel.outbox.relay import DELETE_SENT_FETCH_NEXT
+from services.kernel.outbox.pending import DELETE_ACKNOWLEDGED_FETCH_NEXT
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 
@@ -76,10 +76,10 @@ async def churn(relay: Session, events: int) -> float:
     for queued in range(0, events, _AT_ONCE):
         for _ in range(min(_AT_ONCE, events - queued)):
             await relay.execute(_QUEUE)
-        rows = await relay.fetch(DELETE_SENT_FETCH_NEXT, [], [], 500, [])
+        rows = await relay.fetch(DELETE_ACKNOWLEDGED_FETCH_NEXT, [], [], 500, [])
         while rows:
             rows = await relay.fetch(
-                DELETE_SENT_FETCH_NEXT, [row["first_id"] for row in rows], [1] * len(rows), 500, []
+                DELETE_ACKNOWLEDGED_FETCH_NEXT, [row["first_id"] for row in rows], [1] * len(rows), 500, []
             )
     return events / (time.perf_counter() - began)
 
@@ -93,7 +93,7 @@ async def read_pending(relay: Session) -> Seen:
     took = []
     for _ in range(_LOOKS):
         began = time.perf_counter()
-        rows = await relay.fetch(DELETE_SENT_FETCH_NEXT, [], [], 500, [])
+        rows = await relay.fetch(DELETE_ACKNOWLEDGED_FETCH_NEXT, [], [], 500, [])
         took.append(1e3 * (time.perf_counter() - began))
         if rows:
             raise InvalidRunError(f"{len(rows)} events are pending")

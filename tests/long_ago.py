@@ -26,7 +26,7 @@ values ('2025-01-01', $1, 1, $1, $2, $3, $4, $5)
 
 
 @asynccontextmanager
-async def relaying(runtime: Runtime) -> AsyncIterator[None]:
+async def relayed(runtime: Runtime) -> AsyncIterator[None]:
     """Run the relay of a service that does not listen while the block runs."""
     relay = asyncio.create_task(runtime.relay.run())
     try:

@@ -1,4 +1,4 @@
-"""A service of the smallest kind, for the tests of the kernel: it counts what it hears and says so."""
+"""The smallest service, for the tests of the kernel: it counts events, and sends one for each."""
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -69,7 +69,7 @@ def decide(tally: Tally | None, trigger: Any, context: Context) -> Decision:
         case ReferralSeen() | Count():
             if trigger.referral_id.int == 0:
                 raise TooMany("0")
-            told = ConsentGiven(
+            event = ConsentGiven(
                 consent_id=trigger.referral_id,
                 referral_id=trigger.referral_id,
                 holder_id=ACTOR,
@@ -84,7 +84,7 @@ def decide(tally: Tally | None, trigger: Any, context: Context) -> Decision:
             timers: tuple[Timer, ...] = ()
             if isinstance(trigger, Count) and trigger.wake_at:
                 timers = (Timer("wake", trigger.referral_id, trigger.wake_at),)
-            return Decision(Tally((*now.seen, trigger.referral_id), now.woken), (told,), timers, seals)
+            return Decision(Tally((*now.seen, trigger.referral_id), now.woken), (event,), timers, seals)
         case ReferralReady():
             raise ZeroDivisionError
         case TimerFired():
@@ -97,7 +97,7 @@ TALLY = Service(
     state=Tally,
     decide=decide,
     subscribes_to=(ReferralSeen, ReferralReady),
-    authorize=lambda _state, _asked, given: given.actor.role == "caseworker",
+    authorize=lambda _state, _trigger, context: context.actor.role == "caseworker",
     access_event=ConsentLooked,
     denied_event=ConsentAccessRefused,
     discarded_event=ConsentEventDropped,
@@ -165,7 +165,7 @@ async def publish(bootstrap: str, messages: Sequence[Message], *, topic: str = "
 
 
 def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
-    """Return the settings of a process under test."""
+    """Return the settings of a process under test; `limits` and any other setting may be given."""
     return Settings(
         mode=more.pop("mode", "test"),
         database=SecretStr(dsn),

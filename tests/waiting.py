@@ -22,7 +22,7 @@ async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 40.0, 
 
 
 class Work(Protocol):
-    """Something that goes on until it is told to end."""
+    """A background task that runs until it is ended."""
 
     task: "asyncio.Task[None]"
 

@@ -177,12 +177,12 @@ class Installation:
         """Wait until an alarm rings, and return it."""
         found: list[Mapping[str, Any]] = []
 
-        async def ringing() -> bool:
+        async def firing() -> bool:
             if alert := await self.rings(name, **labels):
                 found.append(alert)
             return bool(found)
 
-        await until(ringing, what=f"{name} to ring")
+        await until(firing, what=f"{name} to ring")
         return found[0]
 
     async def until_silent(self, name: str, **labels: str) -> None:

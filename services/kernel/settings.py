@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.kernel.errors import ProblemError
+from services.kernel.limits import Limits
 
 _HOST: Final = r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]/?@]*)(:[0-9]{1,5})?"
 _DATABASE: Final = re.compile(rf"postgres(ql)?://([^/?]*@)?{_HOST}(,{_HOST})*([/?].*)?")
@@ -115,6 +116,9 @@ class Settings(BaseSettings):
     """Seconds without a sign of life after which Kafka gives the partitions of a consumer to another."""
     log_days: int = Field(default=0, ge=0)
     """Days for which the event log is kept; 0 for ever, less than 30 counts as 30."""
+
+    limits: Limits = Limits()
+    """Intervals and bounds of the kernel's loops, as JSON; an installation needs no others."""
 
     @property
     def alone(self) -> bool:

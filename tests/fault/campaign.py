@@ -150,7 +150,7 @@ async def _strike(
     result: Result,
     say: Callable[[str], None],
 ) -> None:
-    """Strike one fault after the other, some at once, never two at the same place, and all amid work."""
+    """Inject one fault after the other, some at once, never two of the same target, and all under load."""
     turn = asyncio.Semaphore(_AT_ONCE)
     places = {place: asyncio.Lock() for name in names for place in FAULTS[name].holds}
 

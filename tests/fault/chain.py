@@ -1,4 +1,4 @@
-"""Four services in a chain, so simple that what each must hold follows from what the first was asked."""
+"""Four services in a chain, so simple that the state of each follows from the commands of the first."""
 
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -55,7 +55,7 @@ def _seen(book: Book, ref: UUID, context: Context, timers: tuple[Timer, ...] = (
 
 
 def ask(book: Book | None, trigger: Any, context: Context) -> Decision:
-    """Count what is asked, and later what the clock says."""
+    """Count commands, and later timers."""
     now = book or Book()
     match trigger:
         case Count():
@@ -195,7 +195,7 @@ CHAIN: Final = {
         ),
     )
 }
-"""`referral` is asked; `consent` hears it; `agreement` hears both; `notify` hears `consent`, and mails."""
+"""`referral` takes commands; `consent` consumes its events, `agreement` both; `notify` mails."""
 
 
 class JumpingClock:

@@ -37,7 +37,7 @@ _NEXT_SEGMENT: Final = "select pg_logical_emit_message(true, 'room', 'gone'), pg
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of harm: how often it is chosen, and what nobody else may touch meanwhile."""
+    """One kind of fault: how often it is chosen, and its targets, which no other fault has meanwhile."""
 
     strike: Callable[[Stage, Random], Awaitable[None]]
     weight: float
@@ -97,7 +97,7 @@ async def broker_down(stage: Stage, random: Random) -> None:
 
 
 async def group_rewound(stage: Stage, random: Random) -> None:
-    """Let a whole group begin again; where the broker lets nobody into it, the broker begins again."""
+    """Rewind a whole group; where the broker admits no member to it, restart the broker."""
     try:
         await rewound(stage, random)
     except TimeoutError:

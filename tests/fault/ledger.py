@@ -65,7 +65,7 @@ class Book:
 
 @dataclass
 class Evidence:
-    """All that is known after a campaign."""
+    """The evidence after a campaign."""
 
     books: dict[str, Book]
     topics: dict[str, list[Line]]

@@ -16,7 +16,7 @@ _LONGEST_SLEEP: Final = 5.0
 
 
 class Load:
-    """Asks for counts in many cases until it is told to end."""
+    """Sends commands for many cases until it is ended."""
 
     def __init__(self, urls: list[str], token: str, seed: int, *, cases: int = 60, workers: int = 6) -> None:
         self.promised: dict[UUID, tuple[UUID, bool]] = {}
@@ -40,7 +40,7 @@ class Load:
         await self.task
 
     async def run(self) -> None:
-        """Ask until told to end."""
+        """Send commands until ended."""
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         async with aiohttp.ClientSession(
             headers=self._headers, timeout=_PATIENCE, connector=connector

@@ -1,4 +1,4 @@
-"""What goes wrong on the topics: events that come again, groups that begin anew, and what nobody can take."""
+"""Faults on the topics: duplicates, rewound groups, and poison."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where a campaign is played: database, broker, mail server, the chain, and who starts again what died."""
+"""Stage of a campaign: database, broker, mail server, the chain, and a supervisor."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ class Stage:
         return self.database.dsn
 
     def service_dsn(self, port: int) -> str:
-        """Return the connection string of the services, who are nobody special."""
+        """Return the connection string of the services, which have no special rights."""
         if self.standby is None:
             return f"postgresql://chain:chain@127.0.0.1:{port}/postgres"
         hosts = f"127.0.0.1:{port},127.0.0.1:{self.standby.port}"
@@ -79,7 +79,7 @@ class Stage:
         return [member for member in self.members.values() if member.slot == 1]
 
     async def watch(self) -> None:
-        """Start again whoever has died, as a supervisor does."""
+        """Restart processes that have died, as a supervisor does."""
         while True:
             for member in self.members.values():
                 if member.kept and not member.alive():
@@ -142,7 +142,7 @@ where s.stream_id = any($1::uuid[]) and coalesce((c.marks -> '{source}' ->> 0)::
 
 @asynccontextmanager
 async def stage(kind: Kind, folder: Path, *, followed: bool = False) -> AsyncIterator[Stage]:
-    """Set everything up and run it while the block runs; `followed` by a standby where it is asked for."""
+    """Set everything up and run it while the block runs; `followed` by a standby if so."""
     issuer = Issuer(folder / "issuer.json", "samspil")
     (folder / "jwks.json").write_text(json.dumps(issuer.public.as_dict(private=False)))
     (folder / "clock").write_text("0")

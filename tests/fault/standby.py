@@ -1,4 +1,4 @@
-"""A second PostgreSQL that follows the first over a wire, and takes its place when told to."""
+"""A second PostgreSQL that follows the first over a wire, and can be promoted."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ class Standby:
         await until(here, what="the standby to catch up")
 
     async def promote(self) -> None:
-        """Take the place of the first."""
+        """Promote the standby."""
         assert await ask(self.server.dsn, "select pg_promote()")
 
 
@@ -61,7 +61,7 @@ async def ask(dsn: str, statement: str, *given: Any) -> Any:
 
 
 def copy(source: str, folder: Path, *more: str) -> None:
-    """Make a copy of a running cluster in `folder/data`, with what else pg_basebackup is told."""
+    """Make a copy of a running cluster in `folder/data`, with further options of pg_basebackup."""
     account = unprivileged()
     folder.mkdir()
     give(folder, account)

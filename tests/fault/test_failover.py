@@ -1,4 +1,4 @@
-"""A standby takes the place of the first database: nothing that was answered is lost, or the loss is told."""
+"""Failover to a standby: no answered command is lost, or the loss is reported."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -13,16 +13,16 @@ from services.kernel.decider.decision import Actor
 from services.kernel.embedded.child_process import free_port
 from services.kernel.embedded.servers import postgres
 from services.kernel.ids import new_id
+from services.kernel.limits import Limits
 from services.kernel.operations import missing_events as losing
 from services.kernel.operations import parked_events as operating
 from services.kernel.operations.accept_source import NoDivergence
 from services.kernel.outbox.republish import republish
-from services.kernel.postgres import connections as database
-from services.kernel.postgres.connections import CONNECTION_FAULTS
+from services.kernel.postgres.connections import CONNECTION_FAULTS, connect
 from services.kernel.postgres.timelines import register_timeline
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import Envelope
-from tests import relaying
+from tests import relay_load
 from tests.fault.brokers import Kind
 from tests.fault.campaign import evidence_of
 from tests.fault.chain import CHAIN, Count
@@ -30,7 +30,7 @@ from tests.fault.ledger import examine
 from tests.fault.load import Load
 from tests.fault.stage import Stage, stage
 from tests.fault.standby import Standby, ask, standby
-from tests.relaying import reading
+from tests.relay_load import reading
 from tests.servers import scratch_folder
 from tests.tally import ACTOR, START, TALLY, TENANT, case_id, running, tallies
 from tests.waiting import under_way, until
@@ -100,13 +100,14 @@ async def test_a_synchronous_standby_has_all_that_was_answered(kind: Kind) -> No
     assert found == []
 
 
-async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen() -> None:
     """While the standby is gone no command is answered, not even when it is repeated after a crash."""
-    monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", 1.0)
+    limits = Limits(statement_seconds=1)
     with scratch_folder() as folder:
-        async with a_pair(folder) as (two, dsn), running(dsn, "", "none", CHAIN["referral"]) as runtime:
+        async with (
+            a_pair(folder) as (two, dsn),
+            running(dsn, "", "none", CHAIN["referral"], limits=limits) as runtime,
+        ):
             await count(runtime, 1)
             await two.be_waited_for()
             await count(runtime, 1)
@@ -132,8 +133,8 @@ async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen(
 
 
 async def begin_to_relay(dsn: str) -> None:
-    """Enter a session whose own commits wait for nobody, as the relay does before it looks what to send."""
-    session = await database.connect(dsn, schema="referral", command_timeout=1.0, synchronous_commit="off")
+    """Open a session whose own commits wait for no standby, as the relay does before it reads."""
+    session = await connect(dsn, schema="referral", command_timeout=1.0, synchronous_commit="off")
     try:
         await register_timeline(session)
     finally:
@@ -150,10 +151,10 @@ async def works(runtime: Runtime) -> bool:
 
 
 @pytest.mark.parametrize("lost", [1, 3])
-async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
+async def test_events_that_a_standby_lacks_are_reported_and_never_skipped(
     lost: int, postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """A reader that heard what the source has lost halts at what it says instead, be it one event or more."""
+    """A subscriber of events that the source has lost halts at those it sends instead, be it one or more."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
         two, dsn = await stack.enter_async_context(a_pair(folder))
@@ -205,23 +206,23 @@ async def test_what_an_asynchronous_standby_lacks_is_told_and_never_passed_by(
 async def test_what_was_lost_is_not_sent_in_the_place_of_what_has_its_number_now(
     bootstrap: str, broker_kind: str
 ) -> None:
-    """Who stood by told of events that the standby never had; later it leads, and sends what the log has."""
+    """A relay that stood by committed events that the standby lacks; later it leads, and sends by the log."""
     async with AsyncExitStack() as stack:
         two, dsn = await stack.enter_async_context(a_pair(stack.enter_context(scratch_folder())))
         one = await stack.enter_async_context(running(dsn, bootstrap, broker_kind, QUIET))
         await until(lambda: leads(one))
         other = await stack.enter_async_context(running(dsn, bootstrap, broker_kind, QUIET))
         topic = await stack.enter_async_context(reading(bootstrap))
-        await relaying.load(other, 1, 3)
+        await relay_load.load(other, 1, 3)
         await two.catch_up()
         two.wire.mood = "black"
-        await relaying.load(other, 1, 80, first=4)
+        await relay_load.load(other, 1, 80, first=4)
         await topic.read_until(lambda: len(topic.ids()) == 83)
         topic.lines.clear()
         await two.first.kill()
         await two.promote()
         await until(lambda: again_works(one))
-        await relaying.load(one, 1, 80, first=200)
+        await relay_load.load(one, 1, 80, first=200)
         await until(lambda: sent(one))
         await one.stop()
         await until(lambda: leads(other))
@@ -242,14 +243,14 @@ async def leads(runtime: Runtime) -> bool:
 async def again_works(runtime: Runtime) -> bool:
     """Return whether a command is carried out by a database that can be written."""
     try:
-        await relaying.load(runtime, 1, 1, first=100)
+        await relay_load.load(runtime, 1, 1, first=100)
     except CONNECTION_FAULTS:
         return False
     return True
 
 
 async def unasked_of(source: Runtime) -> int:
-    """Return of how many histories of the source nobody has asked."""
+    """Return how many timelines of the source are unacknowledged."""
     count: int = await source.pool.fetchval("select unacknowledged_timelines()")
     return count
 

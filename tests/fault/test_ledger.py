@@ -24,7 +24,7 @@ NOBODYS = uuid5(NAMESPACE_URL, "nobody asked for this")
 
 @dataclass
 class Sound:
-    """A database as a sound run has left it, and all that is known besides."""
+    """The evidence that a sound run leaves."""
 
     dsn: str
     evidence: Evidence
@@ -248,7 +248,7 @@ def send_a_mail_thrice(evidence: Evidence) -> None:
 
 
 def send_nobodys_mail(evidence: Evidence) -> None:
-    """Send a mail that nobody asked for."""
+    """Send a mail without an effect."""
     evidence.mails.append(NOBODYS)
 
 
@@ -258,7 +258,7 @@ def promise_more(evidence: Evidence) -> None:
 
 
 def promise_less(evidence: Evidence) -> None:
-    """Carry out a command that nobody gave."""
+    """Carry out a command that was not sent."""
     evidence.promised = dict(list(evidence.promised.items())[1:])
 
 

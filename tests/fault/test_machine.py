@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from contracts.event import Event
 from contracts.referral import ReferralReady
 from services.kernel import crash_points as crash
-from services.kernel.consumer.consumer import EventConsumer
+from services.kernel.consumer.decoding import EventDecoder
+from services.kernel.consumer.processing import BatchStore
 from services.kernel.decider.decision import Actor, Decision
 from services.kernel.embedded.servers import Postgres
 from services.kernel.ids import new_id
@@ -110,8 +111,8 @@ class Machine(RuleBasedStateMachine):
         self.runtime: Runtime = self.runner.run(
             self.stack.enter_async_context(running(self.dsn, "", "none", service, key_store=key_store))
         )
-        given = self.runtime.settings.model_copy(update={"bootstrap": "127.0.0.1:9"})
-        self.intake = EventConsumer(self.runtime.processor, self.runtime.pool, given)
+        self.decoder = EventDecoder(service)
+        self.store = BatchStore(self.runtime.processor, self.runtime.settings)
 
     def teardown(self) -> None:
         """Leave nothing behind."""
@@ -140,7 +141,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 5), point=st.sampled_from(POINTS), times=st.integers(1, 3))
     def take_and_crash(self, count: int, point: str, times: int) -> None:
-        """Die while taking them, begin anew, and take them again, since the place was not kept."""
+        """Die while consuming them, restart, and consume them again, since the offset was not committed."""
         with patch("services.kernel.crash_points.os.kill", side_effect=Crashed):
             crash._armed[point] = times
             try:
@@ -216,7 +217,7 @@ class Machine(RuleBasedStateMachine):
 
     async def _hand_over(self, records: list[Any]) -> None:
         async with self.runtime.pool.acquire() as tx:
-            await self.intake._process_part(tx, self.intake.decoder.read(records))
+            await self.store.store(tx, self.decoder.read(records))
 
     async def _submit(self, envelope: Envelope) -> None:
         async with self.runtime.pool.acquire() as tx:

@@ -59,7 +59,7 @@ async def member(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Member]:
 async def test_a_mail_comes_once_more_for_each_death(
     point: str, deaths: int, member: Member, postgres_dsn: str, tmp_path: Path
 ) -> None:
-    """It is the same mail each time, by its Message-ID, and its stream hears of it once."""
+    """It is the same mail each time, by its Message-ID, and its stream counts it once."""
     key = new_id()
     stranger = await asyncpg.connect(postgres_dsn)
     await stranger.execute(A_MAIL, key, TENANT)
@@ -85,7 +85,7 @@ async def gone(member: Member) -> bool:
 
 
 @pytest.mark.parametrize("point", ["perform.before", "mark.after"])
-async def test_who_dies_before_sending_or_after_noting_sends_once(
+async def test_a_death_before_sending_or_after_completion_sends_once(
     point: str, member: Member, postgres_dsn: str, tmp_path: Path
 ) -> None:
     """Only between the two can a death double a mail."""

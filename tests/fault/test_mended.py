@@ -1,4 +1,4 @@
-"""What the campaigns have found stays mended."""
+"""Faults that the campaigns have found stay fixed."""
 
 import os
 import signal
@@ -16,9 +16,8 @@ from services.kernel.embedded.child_process import free_port
 from services.kernel.embedded.servers import Broker, Postgres
 from services.kernel.embedded.servers import broker as embedded_broker
 from services.kernel.ids import new_id
-from services.kernel.kafka import clients as wire_to_broker
-from services.kernel.outbox import relay
-from services.kernel.postgres import connections as database
+from services.kernel.kafka.clients import BrokerUnreachable, producer, start_client
+from services.kernel.limits import Limits
 from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime import assembly
 from services.kernel.runtime.runtime import Runtime
@@ -52,8 +51,8 @@ async def count(runtime: Runtime, times: int) -> None:
         cause = str(new_id())
         actor = Actor(ACTOR, "caseworker", TENANT)
         async with runtime.pool.acquire() as tx:
-            asked = Envelope(case_id(0), TENANT, Count(new_id()), actor, START, cause, cause)
-            await runtime.processor.process(tx, [asked])
+            envelope = Envelope(case_id(0), TENANT, Count(new_id()), actor, START, cause, cause)
+            await runtime.processor.process(tx, [envelope])
 
 
 async def all_sent(runtime: Runtime) -> bool:
@@ -65,19 +64,19 @@ async def all_sent(runtime: Runtime) -> bool:
 async def test_a_cluster_may_be_named_by_several_addresses(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """With several addresses, as a cluster has them, events are sent and heard."""
+    """With several addresses, as a cluster has them, events are sent and consumed."""
     async with running(postgres_dsn, f"{bootstrap},{bootstrap}", broker_kind) as runtime:
         await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
 
-        async def heard() -> bool:
+        async def consumed() -> bool:
             return bool(await tallies(runtime))
 
-        await until(heard)
+        await until(consumed)
         await until(lambda: all_sent(runtime))
 
 
 def test_several_processes_make_one_key(tmp_path: Path) -> None:
-    """Whoever starts at once on an empty folder seals with the same key, which stays."""
+    """Processes that start at once on an empty folder use the same key, which stays."""
     together = Barrier(8)
 
     def begin(_: int) -> bytes:
@@ -92,7 +91,7 @@ def test_several_processes_make_one_key(tmp_path: Path) -> None:
 
 
 async def test_a_service_says_that_it_cannot_reach_its_database(tmp_path: Path) -> None:
-    """The reason why a service did not start is told, and not hidden by another one."""
+    """The reason why a service did not start is raised, and not hidden by another one."""
     settings = settings_for("postgresql://nobody:nothing@127.0.0.1:9/none", "127.0.0.1:9", "embedded")
     with pytest.raises(ConnectionRefusedError):
         async with assembly.running(
@@ -126,14 +125,13 @@ def embedded() -> Iterator[Broker]:
 
 
 @pytest.mark.parametrize("mood", ["black"])
-async def test_a_half_open_wire_is_noticed_by_whoever_waits(
-    mood: str, wired: tuple[Proxy, str, str], embedded: Broker, monkeypatch: pytest.MonkeyPatch
+async def test_a_half_open_connection_is_noticed(
+    mood: str, wired: tuple[Proxy, str, str], embedded: Broker
 ) -> None:
     """What the wire to the database swallows is not waited for without end; all is taken and sent."""
-    monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(relay, "_ACK_SECONDS", 2.0)
+    limits = Limits(statement_seconds=1, relay_ack_seconds=2)
     wire, dsn, _ = wired
-    async with running(dsn, embedded.bootstrap, "embedded") as runtime:
+    async with running(dsn, embedded.bootstrap, "embedded", limits=limits) as runtime:
         await count(runtime, 1)
         await until(lambda: all_sent(runtime))
         wire.mood = mood  # type: ignore[assignment]
@@ -146,22 +144,20 @@ async def test_a_half_open_wire_is_noticed_by_whoever_waits(
         await until(complains)
         wire.mood = "well"
 
-        async def heard() -> bool:
+        async def consumed() -> bool:
             return len(await tallies(runtime)) == 4
 
-        await until(heard, seconds=20)
+        await until(consumed, seconds=20)
         await until(lambda: all_sent(runtime), seconds=20)
 
 
-async def test_a_silent_leader_loses_the_lead(
-    postgres_dsn: str, embedded: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_leader_loses_the_lead(postgres_dsn: str, embedded: Broker) -> None:
     """A relay that falls silent before its database cannot keep the lead from others; nothing is lost."""
-    monkeypatch.setattr(relay, "_SESSION_TIMEOUT", "1s")
+    limits = Limits(relay_session_seconds=1)
     stranger = await asyncpg.connect(postgres_dsn)
     async with (
-        running(postgres_dsn, embedded.bootstrap, "embedded") as one,
-        running(postgres_dsn, embedded.bootstrap, "embedded") as two,
+        running(postgres_dsn, embedded.bootstrap, "embedded", limits=limits) as one,
+        running(postgres_dsn, embedded.bootstrap, "embedded", limits=limits) as two,
     ):
         await count(one, 1)
         await until(lambda: all_sent(one))
@@ -180,9 +176,9 @@ async def test_a_silent_leader_loses_the_lead(
     await stranger.close()
 
 
-async def test_a_producer_is_not_begun_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where all brokers that it was told of are silent it gives up, and the next asks by all addresses."""
-    monkeypatch.setattr(wire_to_broker, "_START_SECONDS", 2.0)
+async def test_a_producer_is_not_begun_without_end() -> None:
+    """Where all brokers of the cluster are silent it fails, and the next one tries all addresses."""
+    limits = Limits(client_start_seconds=2)
     port = free_port()
     with scratch_folder() as folder:
         async with a_proxy(port) as wire:
@@ -190,9 +186,11 @@ async def test_a_producer_is_not_begun_without_end(monkeypatch: pytest.MonkeyPat
             server = Broker(folder / "broker", port=port, advertised=wire.port)
             await server.start()
             try:
-                settings = settings_for("postgresql://127.0.0.1:9/none", f"127.0.0.1:{port}", "kafka")
+                settings = settings_for(
+                    "postgresql://127.0.0.1:9/none", f"127.0.0.1:{port}", "kafka", limits=limits
+                )
                 wire.mood = "black"
-                with pytest.raises(wire_to_broker.BrokerUnreachable):
-                    await wire_to_broker.start_client(wire_to_broker.producer(settings), settings)
+                with pytest.raises(BrokerUnreachable):
+                    await start_client(producer(settings), settings)
             finally:
                 await server.stop()

@@ -1,4 +1,4 @@
-"""How long a harm lasts: the one place where a campaign lets time pass."""
+"""Duration of a fault: the one module where a campaign lets time pass."""
 
 import asyncio
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.kernel.embedded.servers import broker as embedded_broker
 from tests.apache_kafka import apache_kafka as kafka_cluster
-from tests.relaying import Fallible
+from tests.relay_load import Fallible
 from tests.servers import running as in_its_own_loop
 from tests.servers import scratch_folder
 

@@ -71,7 +71,7 @@ async def locked(at: Installation, table: str) -> AsyncIterator[None]:
         yield
 
 
-async def test_nothing_rings_when_all_is_well(at: Installation) -> None:
+async def test_no_alert_fires_when_all_is_well(at: Installation) -> None:
     """Two services that run leave the operator alone."""
     await at.looked()
 
@@ -146,7 +146,7 @@ async def test_a_database_that_was_stopped_calls(at: Installation) -> None:
     assert failed["annotations"]["summary"].startswith("referral fails to answer ")
 
 
-async def test_a_relay_that_nobody_leads_calls(at: Installation) -> None:
+async def test_a_relay_without_a_leader_fires_an_alert(at: Installation) -> None:
     """While somebody else holds the lock nothing is sent; what was decided goes out once it is free."""
     lock = zlib.crc32(b"samspil relay notify")
     async with at.stranger() as stranger, at.stranger() as other:
@@ -199,7 +199,7 @@ async def test_two_histories_call_at_once(at: Installation) -> None:
     await at.until_silent("HistoriesDiverge")
 
 
-async def test_a_history_of_which_nobody_has_asked_calls(at: Installation) -> None:
+async def test_an_unacknowledged_timeline_fires_an_alert(at: Installation) -> None:
     """The log goes on after a restore: an operator is called, and asks what the topic holds beyond it."""
     async with at.stranger() as stranger:
         await stranger.execute(A_LATER_HISTORY)
@@ -235,7 +235,7 @@ async def test_a_deadline_that_passes_in_silence_calls(at: Installation) -> None
         await at.until_silent("TimersLate")
 
 
-async def test_mails_that_nobody_takes_call(at: Installation) -> None:
+async def test_mails_that_are_not_accepted_fire_an_alert(at: Installation) -> None:
     """With the mail server away mails are tried again and again, and after an hour they are late."""
     await at.ask("POST", "notify", f"contacts/{MOTHER}", {"language": "da", "email": "mother@example.org"})
     cases = [new_id() for _ in range(8)]
@@ -288,7 +288,7 @@ async def test_numbers_that_are_not_counted_call(at: Installation) -> None:
     assert reached is None
 
 
-async def test_an_intake_that_stopped_calls(at: Installation) -> None:
+async def test_a_stopped_consumer_fires_an_alert(at: Installation) -> None:
     """A sender who has gone wrong altogether stops the reader; a mended version goes on."""
     rubbish = a_message(CASEWORKER, 1, seen(1), event_type=STRANGE)
     await at.publish(DIRECTORY, [type(rubbish)(rubbish.type, rubbish.key, b"rubbish", [])] * 5_000)

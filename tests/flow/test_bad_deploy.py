@@ -118,7 +118,7 @@ async def test_a_bad_version_stops_also_where_little_happens(
 
 
 @pytest.mark.parametrize("broker_kind", ["embedded"])
-async def test_what_fails_now_and_then_stops_nobody(
+async def test_occasional_failures_do_not_open_the_breaker(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """One poisoned stream after another, with events between that can be taken: each waits alone."""

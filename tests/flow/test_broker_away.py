@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from services.kernel import metrics
+from services.kernel.embedded.recycling import EmbeddedBroker
 from services.kernel.embedded.servers import Broker
-from services.kernel.embedded.up import restart_broker
-from services.kernel.outbox import relay
-from services.kernel.runtime import runtime as runtimes
+from services.kernel.limits import Limits
 from services.kernel.runtime.runtime import Runtime
-from tests.relaying import (
+from tests.relay_load import (
     LISTENER,
     Fallible,
     Load,
@@ -38,7 +35,9 @@ ROOT = Path(__file__).parents[2]
 async def come_back(broker: Fallible, runtimes: Sequence[Runtime]) -> None:
     """Start the broker again; one that keeps nothing is filled from the log."""
     if isinstance(broker, Broker):
-        await restart_broker(broker, runtimes, runtimes[0].settings)
+        embedded = EmbeddedBroker(broker, Limits())
+        embedded.serve({runtime.service.name: runtime for runtime in runtimes})
+        await embedded.restart(runtimes[0].settings)
     else:
         await broker.start()
 
@@ -74,12 +73,11 @@ async def pending_at_least(runtime: Runtime, number: int) -> bool:
 
 
 async def test_what_could_not_be_sent_is_kept(
-    postgres_dsn: str, fallible: Fallible, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+    postgres_dsn: str, fallible: Fallible, broker_kind: str
 ) -> None:
     """While the broker is away commands go on, nothing is deleted, and it shows; then all of it is sent."""
-    monkeypatch.setattr(relay, "_ALIVE_SECONDS", 3.0)
-    monkeypatch.setattr(relay, "_ACK_SECONDS", 3.0)
-    async with running(postgres_dsn, fallible.bootstrap, broker_kind) as runtime:
+    limits = Limits(relay_alive_seconds=3, relay_ack_seconds=3)
+    async with running(postgres_dsn, fallible.bootstrap, broker_kind, limits=limits) as runtime:
         await load(runtime, 10, 2)
         await until(lambda: all_sent(runtime))
         await until(lambda: is_up(1.0))
@@ -124,13 +122,11 @@ async def red(runtime: Runtime) -> bool:
 
 
 async def test_a_broker_that_is_away_shows_also_when_nothing_is_to_be_sent(
-    postgres_dsn: str, fallible: Fallible, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+    postgres_dsn: str, fallible: Fallible, broker_kind: str
 ) -> None:
-    """A service that neither ticks nor writes notices as well."""
-    monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1.0)
-    async with running(
-        postgres_dsn, fallible.bootstrap, broker_kind, replace(TALLY, watermark_event=None)
-    ) as runtime:
+    """A service that neither sends watermarks nor writes notices as well."""
+    service, limits = replace(TALLY, watermark_event=None), Limits(gauges_seconds=1)
+    async with running(postgres_dsn, fallible.bootstrap, broker_kind, service, limits=limits) as runtime:
         await until(lambda: green(runtime))
         await fallible.kill()
         await until(lambda: is_up(0.0))
@@ -149,7 +145,7 @@ from tests.tally import running
 async def main(dsn, bootstrap, kind, log):
     set_up_logs("info", Path(log))
     async with running(dsn, bootstrap, kind) as runtime:
-        while await runtime.why_not_ready():
+        while await runtime.unready_reasons():
             await asyncio.sleep(0.05)
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)

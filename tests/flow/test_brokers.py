@@ -15,7 +15,7 @@ from services.kernel.embedded.servers import Broker, broker
 from services.kernel.errors import FolderInUse, ServerFailed
 from tests.apache_kafka import ApacheKafka
 from tests.apache_kafka import apache_kafka as kafka_cluster
-from tests.listening import listening_addresses
+from tests.open_ports import listening_addresses
 from tests.servers import an_admin, scratch_folder
 
 TOPIC = "samspil.referral.v1"

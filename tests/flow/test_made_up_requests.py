@@ -73,7 +73,7 @@ def token_of(role: str, url: str) -> str:
 @pytest.mark.parametrize(
     ("role", "calls"), [("caseworker", "^/(?!directory)"), ("administrator", "^/directory")]
 )
-def test_no_request_is_answered_otherwise_than_told(url: str, tmp_path: Path, role: str, calls: str) -> None:
+def test_every_answer_is_documented(url: str, tmp_path: Path, role: str, calls: str) -> None:
     """Every call, with what is right, missing, too long or of another type: no bug, and no surprise."""
     key = {"Idempotency-Key": "1", "Authorization": token_of("administrator", url)}
     sent(url, "/directory/models/adopt", {"model": "kerteminde", "version": 1}, **key)

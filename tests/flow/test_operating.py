@@ -180,7 +180,7 @@ def test_damaged_lists_are_made_whole(service: str, year: Year) -> None:
 @pytest.mark.parametrize(
     ("service", "sentence"), [("notify", "does things in the world"), ("audit", "hold what it heard")]
 )
-def test_who_cannot_be_rebuilt_refuses(service: str, sentence: str, year: Year) -> None:
+def test_a_service_that_cannot_be_rebuilt_refuses(service: str, sentence: str, year: Year) -> None:
     """The command says why, ends with 3, and has changed nothing."""
     before = year.tables()
     said = samspil("rebuild", service, "--data", year.server.folder)

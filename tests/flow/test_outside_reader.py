@@ -117,7 +117,7 @@ async def test_an_empty_topic_is_read_at_once(bootstrap: str) -> None:
     assert await read(bootstrap, TOPIC) == Reading(0, {TOPIC: {"count": 0, "invalid": []}}, "")
 
 
-async def test_what_is_not_as_published_is_told_with_its_place(bootstrap: str) -> None:
+async def test_a_deviation_from_the_schema_is_reported_with_its_path(bootstrap: str) -> None:
     """Each departure is found, told by rule and never by value."""
     good = a_message(SENT)
     spoilt = {
@@ -154,7 +154,7 @@ async def test_what_is_not_as_published_is_told_with_its_place(bootstrap: str) -
     assert "Somebody" not in json.dumps(reading.summary)
 
 
-async def test_a_topic_that_is_not_there_is_told(bootstrap: str) -> None:
+async def test_a_missing_topic_is_reported(bootstrap: str) -> None:
     """A reader that silently reads nothing would prove nothing."""
     reading = await read(bootstrap, "samspil.nowhere.v1", SECONDS="5")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,14 +14,15 @@ from contracts.referral import ReferralReady
 from services.audit.app import SERVICE as AUDIT
 from services.kernel.errors import NotFound
 from services.kernel.ids import access_stream
-from services.kernel.kafka import cloudevents as messages
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.kafka.topics import make_topics
 from services.kernel.operations import parked_events as operating
 from services.kernel.operations.discard import NotFirstInStream, TenantRequired
 from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.parked import park
+from services.kernel.streams.store import WriteSet, save
 from tests.tables import tables_of
-from tests.tally import TENANT, a_message, case_id, publish, running, seen, settings_for, tallies
+from tests.tally import TENANT, a_message, a_record, case_id, publish, running, seen, settings_for, tallies
 from tests.waiting import until
 
 OPERATOR = UUID("0199a000-0000-7000-8000-0000000000bb")
@@ -70,7 +72,7 @@ async def parked_by_a_bug(dsn: str, bootstrap: str, kind: str) -> AsyncIterator[
         yield runtime
 
 
-async def test_a_drop_says_who_and_why_in_the_stream_itself(
+async def test_a_discard_is_recorded_in_its_stream(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """The event is gone, what waited is applied, and one event more stands in the log of the stream."""
@@ -99,7 +101,7 @@ async def test_a_drop_says_who_and_why_in_the_stream_itself(
     assert (said["parked_as"], said["why"]) == ("bug", "sent_again")
 
 
-async def test_the_trail_hears_of_a_drop(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
+async def test_the_audit_trail_holds_a_discard(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
     """An auditor reads in the case's own trail that an operator gave an event up, and why."""
     await make_topics(list(SERVICES), settings_for(postgres_dsn, bootstrap, broker_kind))
     async with (
@@ -145,7 +147,7 @@ async def halt(runtime: Runtime, stream: UUID) -> tuple[bool, str]:
     return row["halted"], row["marks"]
 
 
-async def test_what_waits_for_nothing_is_given_up_and_counts_as_not_heard(
+async def test_a_discarded_event_counts_as_not_consumed(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """A number of a stream of which nothing was ever heard; the true events come later, and all are taken."""
@@ -197,7 +199,7 @@ async def test_the_halt_ends_when_nothing_of_the_stream_waits_any_more(
     assert found == {case_id(0): [str(seen(k).referral_id) for k in range(1, 7)]}
 
 
-async def test_who_gives_up_what_was_merely_early_sees_the_gap_and_can_mend_it(
+async def test_a_discard_of_an_early_event_leaves_a_gap_that_can_be_repaired(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """The late ones are taken, what follows waits again, and the one given up is taken when sent again."""
@@ -219,7 +221,7 @@ async def test_who_gives_up_what_was_merely_early_sees_the_gap_and_can_mend_it(
     assert found == {case_id(0): [str(seen(k).referral_id) for k in (1, 2, 3, 4)]}
 
 
-async def test_a_message_that_names_no_stream_is_told_of_where_it_belongs_best(
+async def test_a_discard_without_a_stream_is_recorded_with_the_municipality(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """Under its key where that is a stream here, else among the operator's own deeds; no stream is moved."""
@@ -248,7 +250,7 @@ async def test_a_message_that_names_no_stream_is_told_of_where_it_belongs_best(
     ] * 2
 
 
-async def test_another_municipalitys_event_is_told_of_in_the_streams_own(
+async def test_a_discard_is_recorded_for_the_streams_own_municipality(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """Whoever owns the stream reads that somebody else's event was set aside and given up."""
@@ -306,20 +308,19 @@ async def test_one_event_is_taken_up_after_those_before_it(
     assert [(row["reason"], row["attempts"]) for row in tried] == [("bug", 2), ("behind", 1), ("behind", 1)]
 
 
-async def test_a_mended_reader_takes_up_what_it_could_not_read(
-    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Messages that an older program could not read are heard again in order, each in its own stream."""
-    with monkeypatch.context() as older:
-        older.setattr(messages, "LARGEST", 10)
-        async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
-            await publish(bootstrap, [a_message(case_id(n), k, seen(k)) for k in (1, 2) for n in (0, 1)])
-            rows = await parked(runtime, 4)
-    async with running(postgres_dsn, "", "none") as runtime:  # who listens may hear them from the topic first
+async def test_a_repaired_decoder_redelivers_what_it_could_not_read(postgres_dsn: str) -> None:
+    """Messages that an older program could not read are applied in order, each to its own stream."""
+    messages = [a_message(case_id(n), k, seen(k)) for k in (1, 2) for n in (0, 1)]
+    unreadable = [
+        park(replace(a_record(message), offset=offset), "oversized")
+        for offset, message in enumerate(messages)
+    ]
+    async with running(postgres_dsn, "", "none") as runtime:
+        async with runtime.pool.acquire() as tx:
+            await save(tx, WriteSet(), parked=unreadable)
         done = await operating.replay_parked(runtime)
         found, left = await tallies(runtime), await operating.list_parked(runtime)
 
-    assert {row["reason"] for row in rows} == {"oversized"}
     assert done == {"streams": 0, "applied": 4, "left": 0}
     assert found == {case_id(n): [str(seen(k).referral_id) for k in (1, 2)] for n in (0, 1)}
     assert left == []

@@ -128,7 +128,7 @@ async def test_an_event_that_breaks_the_own_tables_is_parked_alone(
     assert why == ["bug", "behind"]
 
 
-async def test_an_event_that_waited_and_breaks_the_own_tables_holds_up_nobody_else(
+async def test_a_waiting_event_that_breaks_its_tables_blocks_no_other_stream(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """When the missing event comes, what waited turns out to be a bug: it is parked, and the topic flows."""
@@ -175,7 +175,7 @@ async def test_a_seal_that_was_broken_holds_up_its_own_stream(
     assert why == ["bug"]
 
 
-async def test_a_flood_of_what_cannot_be_read_stops_the_intake(
+async def test_many_unreadable_records_stop_the_consumer(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """A sender who has gone wrong altogether does not fill the parking lot."""

@@ -39,7 +39,7 @@ from services.kernel.settings import Settings
 from services.registry import SERVICES_BY_NAME
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
-from tests.long_ago import hear_all, relaying, say_long_ago
+from tests.long_ago import hear_all, relayed, say_long_ago
 from tests.node_tools import run_node
 from tests.servers import running, scratch_folder
 from tests.waiting import until
@@ -126,7 +126,10 @@ async def test_a_service_lets_go_of_its_log_by_its_own_rights(
     for hearer in hearers:
         await _hear_all(kafka, security, hearer, service)
     with capture_logs() as said:
-        async with _run(service, kafka, security, listen=False, log_days=90) as runtime, relaying(runtime):
+        async with (
+            _run(service, kafka, security, listen=False, log_days=90) as runtime,
+            relayed(runtime),
+        ):
             await say_long_ago(runtime, _secret(security, f"database_samspil_{service}_migrator"))
             dropped = [await runtime.log_retention.run_once()]
             for hearer in hearers:

@@ -13,16 +13,14 @@ from typing import Any
 
 import pytest
 
-from services.kernel.consumer.faststream_subscriber import position_of
 from services.kernel.decider.service import Service
 from services.kernel.embedded.quiescence import wait_until_idle
-from services.kernel.kafka.clients import is_open
-from services.kernel.outbox import relay
+from services.kernel.kafka.clients import is_open, position
+from services.kernel.limits import Limits
 from services.kernel.outbox.republish import republish
-from services.kernel.runtime import runtime as runtimes
 from services.kernel.runtime.runtime import Runtime
 from tests.apache_kafka import ApacheKafka
-from tests.relaying import (
+from tests.relay_load import (
     LISTENER,
     Fallible,
     Reader,
@@ -42,10 +40,10 @@ from tests.tally import TALLY, case_id, running, tallies
 from tests.waiting import until
 
 
-async def test_a_stream_is_sent_in_its_order_whoever_else_is_writing(
+async def test_a_stream_is_sent_in_order_beside_other_writers(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """A waits for B on one stream while C, on another, stays open: B's event goes before A's, C holds nobody.
+    """A waits for B on one stream while C, on another, stays open: B's event precedes A's, C delays none.
 
     A relay that waited for the oldest open transaction, or that read by transaction numbers, fails here.
     """
@@ -94,39 +92,20 @@ async def test_many_writers_are_sent_in_order(postgres_dsn: str, bootstrap: str,
         await reader.read_until(lambda: len(reader.ids()) == 160)
 
     firsts = reader.firsts()
-    assert firsts == {stream_id: sorted(places) for stream_id, places in firsts.items()}
-    assert all(places[-1] == len(places) for places in firsts.values())
+    assert firsts == {stream_id: sorted(positions) for stream_id, positions in firsts.items()}
+    assert all(positions[-1] == len(positions) for positions in firsts.values())
 
 
-async def test_what_goes_on_from_what_was_sent_waits_for_no_reading(
-    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The relay's session stands still, and the next events of its streams go out none the less."""
-    monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
-    service: Service = replace(TALLY, watermark_event=None)
-    async with (
-        running(postgres_dsn, bootstrap, broker_kind, service) as runtime,
-        reading(bootstrap) as reader,
-    ):
-        await load(runtime, 5, 3)
-        await until(lambda: all_sent(runtime))
-        with standing_still(await at_rest(runtime)):
-            await apply(runtime, *(count(n, 4) for n in range(6)))
-            await reader.read_until(lambda: len(reader.ids()) == 21)
-
-    assert reader.firsts() == in_order(5, 4) | {case_id(5): [1]}
-
-
-async def test_what_another_has_written_meanwhile_goes_first(
-    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+async def test_an_earlier_event_of_another_writer_is_sent_first(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """An event that does not go on from what was sent waits for the reading that finds those before it."""
-    monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
     service: Service = replace(TALLY, watermark_event=None)
-    async with running(postgres_dsn, bootstrap, broker_kind, service) as one:
+    limits = Limits(relay_poll_seconds=1e9)
+    async with running(postgres_dsn, bootstrap, broker_kind, service, limits=limits) as one:
         await until(lambda: leading(one))
         async with (
-            running(postgres_dsn, bootstrap, broker_kind, service) as two,
+            running(postgres_dsn, bootstrap, broker_kind, service, limits=limits) as two,
             reading(bootstrap) as reader,
         ):
             await load(one, 2, 3)
@@ -141,14 +120,14 @@ async def test_what_another_has_written_meanwhile_goes_first(
     assert reader.firsts() == {case_id(0): [1, 2, 3, 4, 5], case_id(1): [1, 2, 3, 4]}
 
 
-async def test_what_another_history_tells_is_not_sent_before_it_is_known(
-    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+async def test_events_of_a_later_timeline_wait_for_a_new_session(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """The pool has reached the database that took over; that the relay's session is dead is not known yet."""
-    monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
+    """The pool has reached the database that took over, before the relay's session has ended."""
     service: Service = replace(TALLY, watermark_event=None)
+    limits = Limits(relay_poll_seconds=1e9)
     async with (
-        running(postgres_dsn, bootstrap, broker_kind, service) as runtime,
+        running(postgres_dsn, bootstrap, broker_kind, service, limits=limits) as runtime,
         running(postgres_dsn, bootstrap, broker_kind, LISTENER) as listener,
     ):
         await load(runtime, 1, 3)
@@ -180,12 +159,12 @@ where pid in (select pid from pg_locks where locktype = 'advisory') and state = 
 
 
 async def at_rest(runtime: Runtime) -> int:
-    """Return the process of the relay's session, once the relay waits to be told of something."""
+    """Return the process of the relay's session, once the relay waits for a commit."""
     found: list[int] = []
 
     async def rests() -> bool:
         found[:] = [row["pid"] for row in await runtime.pool.fetch(RESTING)]
-        return bool(found) and runtime.relay.is_leader and not runtime.relay._wakeup.is_set()
+        return bool(found) and runtime.relay.is_idle
 
     await until(rests)
     return found[0]
@@ -228,33 +207,31 @@ async def test_another_relay_takes_over_and_loses_nothing(
     assert works == [True, True]
 
 
-async def test_who_stands_by_is_not_woken_by_every_commit(
-    postgres_dsn: str, bootstrap: str, broker_kind: str
-) -> None:
-    """A relay that does not lead asks for the lead about once a second, however much its process writes."""
+async def test_a_standby_is_not_woken_by_commits(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
+    """A standby tries to lead about once a second, however much its process writes."""
     async with running(postgres_dsn, bootstrap, broker_kind) as one:
         await until(lambda: leading(one))
         async with running(postgres_dsn, bootstrap, broker_kind) as two:
-            await until(lambda: asks_for_the_lead(two))
-            asked: dict[Any, Any] = {}
+            await until(lambda: attempts_to_lead(two))
+            attempts: dict[Any, Any] = {}
             for k in range(1, 41):
                 await apply(two, *(count(n, k) for n in range(5)))
-                row = await two.pool.fetchrow(ASKING)
-                asked[row and row["state_change"]] = row and row["now"]
+                row = await two.pool.fetchrow(ATTEMPT)
+                attempts[row and row["state_change"]] = row and row["now"]
 
-    times = list(asked.values())
-    assert len(asked) <= (times[-1] - times[0]).total_seconds() + 3
+    times = list(attempts.values())
+    assert len(attempts) <= (times[-1] - times[0]).total_seconds() + 3
 
 
-ASKING = """
+ATTEMPT = """
 select state_change, clock_timestamp() as now from pg_stat_activity
 where query like 'select pg_try_advisory_lock%' and datname = current_database() limit 1
 """
 
 
-async def asks_for_the_lead(runtime: Runtime) -> bool:
+async def attempts_to_lead(runtime: Runtime) -> bool:
     """Return whether a relay stands by."""
-    return await runtime.pool.fetchrow(ASKING) is not None
+    return await runtime.pool.fetchrow(ATTEMPT) is not None
 
 
 async def leading(*runtimes: Runtime) -> bool:
@@ -267,10 +244,10 @@ async def stands_by(runtime: Runtime) -> bool:
     return not runtime.relay.is_leader
 
 
-async def test_who_is_stopped_leaves_the_lead_at_once(
+async def test_a_relay_that_stops_releases_the_lead_at_once(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """A process that goes hands over what it had not sent."""
+    """What a process that stops had not sent is sent by the next leader."""
     async with running(postgres_dsn, bootstrap, broker_kind) as one:
         await until(lambda: leading(one))
         async with running(postgres_dsn, bootstrap, broker_kind) as two, reading(bootstrap) as reader:
@@ -283,13 +260,15 @@ async def test_who_is_stopped_leaves_the_lead_at_once(
     assert reader.firsts() == in_order(5, 8)
 
 
-async def test_who_is_told_to_be_silent_is_silent_also_where_the_database_is(
-    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_relay_stops_also_where_the_database_does_not_answer(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """A session that does not end in time takes nobody's order to end away: two would relay at once."""
-    monkeypatch.setattr(relay, "_CLOSE_SECONDS", 0.2)
-    monkeypatch.setattr(relay, "_POLL_SECONDS", 1e9)
-    async with running(postgres_dsn, bootstrap, broker_kind, replace(TALLY, watermark_event=None)) as runtime:
+    """A session that does not end in time does not swallow a cancellation: two would relay at once."""
+    service, limits = (
+        replace(TALLY, watermark_event=None),
+        Limits(relay_close_seconds=0.2, relay_poll_seconds=1e9),
+    )
+    async with running(postgres_dsn, bootstrap, broker_kind, service, limits=limits) as runtime:
         with standing_still(await at_rest(runtime)):
             await runtime.stop_relay()
             left = [task for task in asyncio.all_tasks() if task.get_name() == "relay"]
@@ -298,14 +277,13 @@ async def test_who_is_told_to_be_silent_is_silent_also_where_the_database_is(
     assert left == []
 
 
-async def test_who_leaves_a_broker_that_is_silent_leaves_nothing_open(
-    postgres_dsn: str, fallible: Fallible, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_relay_leaves_no_connection_to_a_silent_broker(
+    postgres_dsn: str, fallible: Fallible, broker_kind: str
 ) -> None:
     """A producer that cannot be stopped in time is closed: else each fall of a broker leaves one for good."""
-    monkeypatch.setattr(relay, "_CLOSE_SECONDS", 0.2)
-    monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1e9)
+    limits = Limits(relay_close_seconds=0.2, gauges_seconds=1e9)
     pid = fallible.nodes[0].child.pid if isinstance(fallible, ApacheKafka) else fallible.pid
-    async with running(postgres_dsn, fallible.bootstrap, broker_kind) as runtime:
+    async with running(postgres_dsn, fallible.bootstrap, broker_kind, limits=limits) as runtime:
         await load(runtime, 1, 1)
         await until(lambda: all_sent(runtime))
         sender = runtime.relay.producer
@@ -314,14 +292,14 @@ async def test_who_leaves_a_broker_that_is_silent_leaves_nothing_open(
             await load(runtime, 1, 1, first=2)
             await until(lambda: in_flight(sender))
             await runtime.stop_relay()
-            left = is_open(sender.client)
+            left = is_open(sender)
             await until(lambda: ended(sender))
         runtime.connect_broker()
 
     assert not left
 
 
-async def test_who_turns_from_a_broker_that_has_gone_leaves_nothing_open(
+async def test_a_consumer_leaves_no_connection_to_a_dead_broker(
     postgres_dsn: str, fallible: Fallible, broker_kind: str
 ) -> None:
     """Also where a fetch waits to be tried again."""
@@ -337,7 +315,7 @@ async def test_who_turns_from_a_broker_that_has_gone_leaves_nothing_open(
         await fallible.kill()
         await until(lambda: tries_again(consumer))
         await runtime.disconnect_broker()
-        left = is_open(consumer._client)
+        left = is_open(consumer)
         await fallible.start()
         runtime.connect_broker()
 
@@ -346,8 +324,8 @@ async def test_who_turns_from_a_broker_that_has_gone_leaves_nothing_open(
 
 async def knows_its_places(consumer: Any) -> bool:
     """Return whether a consumer has begun to fetch."""
-    places = [position_of(consumer, partition) for partition in consumer.assignment()]
-    return bool(places) and None not in places
+    positions = [position(consumer, partition) for partition in consumer.assignment()]
+    return bool(positions) and None not in positions
 
 
 async def tries_again(consumer: Any) -> bool:
@@ -369,14 +347,14 @@ async def ended(sender: Any) -> bool:
 # Sending again
 
 
-async def test_what_is_queued_again_while_it_is_being_sent_is_sent(
-    postgres_dsn: str, fallible: Fallible, broker_kind: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_republish_of_events_in_flight_is_sent(
+    postgres_dsn: str, fallible: Fallible, broker_kind: str
 ) -> None:
     """An operator's whole resend is not lost to a part of it that was under way."""
-    monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 1e9)
+    limits = Limits(gauges_seconds=1e9)
     pid = fallible.nodes[0].child.pid if isinstance(fallible, ApacheKafka) else fallible.pid
     service: Service = replace(TALLY, watermark_event=None)
-    async with running(postgres_dsn, fallible.bootstrap, broker_kind, service) as runtime:
+    async with running(postgres_dsn, fallible.bootstrap, broker_kind, service, limits=limits) as runtime:
         await load(runtime, 1, 20)
         await until(lambda: all_sent(runtime))
         os.kill(pid, signal.SIGSTOP)
@@ -398,8 +376,8 @@ async def again(runtime: Runtime, **part: int) -> None:
 
 
 async def taken(runtime: Runtime) -> bool:
-    """Return whether the relay has taken all that it was told of."""
-    return not runtime.relay._wakeup.is_set()
+    """Return whether the relay has read everything that it was woken for."""
+    return runtime.relay.is_idle
 
 
 def twice(reader: Reader) -> Iterator[str]:
@@ -413,12 +391,12 @@ def twice(reader: Reader) -> Iterator[str]:
 
 @pytest.mark.parametrize("rows", [3, 4])
 async def test_a_long_backlog_is_sent_once_and_in_order(
-    postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch, rows: int
+    postgres_dsn: str, bootstrap: str, broker_kind: str, rows: int
 ) -> None:
-    """While a portion is sent the next is read; each is struck off, and nothing is sent twice."""
-    monkeypatch.setattr(relay, "_ROWS", rows)
+    """While a batch is sent the next is read; each is deleted, and nothing is sent twice."""
+    limits = Limits(relay_rows=rows)
     async with (
-        running(postgres_dsn, bootstrap, broker_kind) as sender,
+        running(postgres_dsn, bootstrap, broker_kind, limits=limits) as sender,
         reading(bootstrap) as reader,
     ):
         await until(lambda: leading(sender))
@@ -435,7 +413,7 @@ async def test_a_long_backlog_is_sent_once_and_in_order(
 
 
 async def test_a_resend_is_the_same_to_the_byte(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
-    """Whoever has an event already passes it by: it has the id, the number and the words that it had."""
+    """A consumer recognises a duplicate: it has the id, the sequence and the body that it had."""
     async with (
         running(postgres_dsn, bootstrap, broker_kind) as sender,
         running(postgres_dsn, bootstrap, broker_kind, LISTENER) as listener,
@@ -454,13 +432,13 @@ async def test_a_resend_is_the_same_to_the_byte(postgres_dsn: str, bootstrap: st
 async def test_a_stop_leaves_no_connection_open(
     postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also while the broker is being asked whether it is there."""
-    monkeypatch.setattr(runtimes, "_MEASURE_SECONDS", 0.0)
+    """Also while the broker is queried."""
+    limits = Limits(gauges_seconds=0)
     left: list[object] = []
     gc.collect()  # what other tests have left is not this one's
     monkeypatch.setattr(sys, "unraisablehook", left.append)
     for _ in range(4):
-        async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        async with running(postgres_dsn, bootstrap, broker_kind, limits=limits) as runtime:
             await until(lambda one=runtime: green(one))  # type: ignore[misc]
         gc.collect()
 

@@ -1,4 +1,4 @@
-"""A service's log is kept until everybody has heard it, however old it is."""
+"""A service's log is kept until every subscriber has consumed it, however old it is."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,14 +28,14 @@ $$
 
 
 @asynccontextmanager
-async def told(dsn: str, bootstrap: str, kind: str) -> AsyncIterator[Runtime]:
-    """Run a tally that keeps its log for 90 days and has told something long ago."""
+async def a_log(dsn: str, bootstrap: str, kind: str) -> AsyncIterator[Runtime]:
+    """Run a tally that keeps its log for 90 days and has sent an event long ago."""
     async with running(dsn, bootstrap, kind, SPOKEN, log_days=90) as runtime:
         cause = str(new_id())
         actor = Actor(ACTOR, "caseworker", TENANT)
-        asked = Envelope(case_id(1), TENANT, Count(case_id(2)), actor, START, cause, cause)
+        envelope = Envelope(case_id(1), TENANT, Count(case_id(2)), actor, START, cause, cause)
         async with runtime.pool.acquire() as tx:
-            await runtime.processor.process(tx, [asked])
+            await runtime.processor.process(tx, [envelope])
         await until(lambda: nothing_pending(runtime))
         owner = await connect(dsn, schema="consent")
         await owner.execute(AGE_ALL)
@@ -50,20 +50,22 @@ async def logged(runtime: Runtime) -> int:
 
 
 @pytest.mark.parametrize("broker_kind", [pytest.param("kafka", marks=pytest.mark.kafka)])
-async def test_what_somebody_has_not_heard_is_kept(
+async def test_days_that_a_subscriber_has_not_consumed_are_kept(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """The service that hears it has been away for longer than the log is kept."""
-    async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
+    """The subscriber has been away for longer than the log is kept."""
+    async with a_log(postgres_dsn, bootstrap, broker_kind) as runtime:
         assert [await runtime.log_retention.run_once() for _ in range(3)] == [0, 0, 0]
 
         assert await logged(runtime) == 1
 
 
 @pytest.mark.parametrize("broker_kind", [pytest.param("kafka", marks=pytest.mark.kafka)])
-async def test_what_all_have_heard_is_let_go(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
-    """The first look notes how far the topic reaches, the second finds that all have heard that far."""
-    async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
+async def test_days_that_all_subscribers_have_consumed_are_dropped(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """The first run remembers the end offsets, the second finds that all have committed them."""
+    async with a_log(postgres_dsn, bootstrap, broker_kind) as runtime:
         await runtime.log_retention.run_once()
         await hear_all("agreement", "consent", 4, bootstrap_servers=bootstrap)
 
@@ -72,11 +74,11 @@ async def test_what_all_have_heard_is_let_go(postgres_dsn: str, bootstrap: str, 
 
 
 @pytest.mark.parametrize("broker_kind", [pytest.param("kafka", marks=pytest.mark.kafka)])
-async def test_what_is_sent_again_counts_as_unheard(
+async def test_republished_days_count_as_not_consumed(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """While old events are queued again the topic's reach says nothing of them: the next look begins anew."""
-    async with told(postgres_dsn, bootstrap, broker_kind) as runtime:
+    async with a_log(postgres_dsn, bootstrap, broker_kind) as runtime:
         await hear_all("agreement", "consent", 4, bootstrap_servers=bootstrap)
         await runtime.disconnect_broker()
         runtime.relay.is_leader = True

@@ -45,7 +45,7 @@ def kafka(security: Security) -> Iterator[ApacheKafka]:
         yield cluster
 
 
-async def test_the_topics_are_as_asked_for(kafka: ApacheKafka, security: Security) -> None:
+async def test_the_topics_are_as_configured(kafka: ApacheKafka, security: Security) -> None:
     """Each service has its one topic, with the number of partitions that was asked for."""
     async with administrator(security.operator(kafka.inner_bootstrap)) as admin:
         found = await admin.describe_topics([topic_of(service) for service in SERVICES])
@@ -74,7 +74,7 @@ def test_another_partition_count_is_refused(kafka: ApacheKafka, security: Securi
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_says_and_hears_what_it_is_meant_to(
+async def test_a_service_publishes_and_consumes_what_it_may(
     kafka: ApacheKafka, security: Security, service: str
 ) -> None:
     """Each principal writes its own topic, reads what it hears and commits in its own group."""
@@ -136,9 +136,7 @@ async def test_an_unknown_authority_is_refused(kafka: ApacheKafka) -> None:
                 pass
 
 
-async def test_nobody_passes_the_inner_listener_without_a_certificate(
-    kafka: ApacheKafka, security: Security
-) -> None:
+async def test_the_inner_listener_requires_a_certificate(kafka: ApacheKafka, security: Security) -> None:
     """The listener of nodes and operators asks for a certificate of ours."""
     without = KafkaAccess(kafka.inner_bootstrap, authority=security.authority)
 

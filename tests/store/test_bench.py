@@ -11,7 +11,7 @@ from bench.stock import fill
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
-from services.kernel.outbox.relay import from_log
+from services.kernel.outbox.pending import from_log
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.kernel.runtime.runtime import Runtime

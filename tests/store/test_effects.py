@@ -12,15 +12,15 @@ from services.kernel.decider.decision import Decision, Effect
 from services.kernel.decider.service import EffectContext
 from services.kernel.errors import InvalidTransition
 from services.kernel.runtime.runtime import Runtime
-from tests.ringing import Bell, Rung, begun, count, lease_ends, ringing, rows, rule, seen
+from tests.side_effects import PostOffice, Sent, begun, count, lease_ends, performing, rows, rule, seen
 from tests.tally import Tally, case_id
 from tests.waiting import until
 
 
-async def test_an_effect_is_performed_once_and_its_stream_hears_of_it(postgres_dsn: str) -> None:
-    """The bell is rung under its key, with what it is about at hand, and the answer is an input."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as runtime:
+async def test_an_effect_is_performed_once_and_its_outcome_applied(postgres_dsn: str) -> None:
+    """The post is sent under its key, with what it is about at hand, and the answer is an input."""
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
         performed = await runtime.effects.perform()
         again = await runtime.effects.perform()
@@ -28,18 +28,18 @@ async def test_an_effect_is_performed_once_and_its_stream_hears_of_it(postgres_d
         counted = await seen(runtime)
 
     assert (performed, again) == (1, 0)
-    assert bell.rung == [key]
-    about, (state, private) = bell.seen[0]
+    assert post.sent == [key]
+    about, (state, private) = post.seen[0]
     assert about == {"stream": str(case_id(1))}
     assert (state, private) == (Tally((key,)), {"word": "private"})
-    assert row["outcome"] == "Rung"
+    assert row["outcome"] == "Sent"
     assert counted == [str(key), str(key)]
 
 
 async def test_an_effect_without_an_answer_is_done(postgres_dsn: str) -> None:
-    """Where nobody needs to hear of it, it is marked and no more."""
-    bell = Bell(answers=False)
-    async with ringing(postgres_dsn, bell) as runtime:
+    """Without an outcome for its stream it is only marked."""
+    post = PostOffice(answers=False)
+    async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
         await runtime.effects.perform()
         (row,) = await rows(runtime)
@@ -50,8 +50,8 @@ async def test_an_effect_without_an_answer_is_done(postgres_dsn: str) -> None:
 
 async def test_two_workers_share_the_work(postgres_dsn: str) -> None:
     """While one has it the other leaves it."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, bell) as two:
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as one, performing(postgres_dsn, post) as two:
         keys = [await count(one, n) for n in range(60)]
 
         async def work(runtime: Runtime) -> None:
@@ -60,13 +60,13 @@ async def test_two_workers_share_the_work(postgres_dsn: str) -> None:
 
         await asyncio.gather(work(one), work(two), work(one), work(two))
 
-    assert sorted(bell.rung) == sorted(keys)
+    assert sorted(post.sent) == sorted(keys)
 
 
 async def test_what_fails_is_tried_again_with_a_growing_pause(postgres_dsn: str) -> None:
     """Always under the same key; the pause doubles and ends at six hours."""
-    bell, pauses = Bell(failing=True), []
-    async with ringing(postgres_dsn, bell) as runtime:
+    post, pauses = PostOffice(failing=True), []
+    async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
         for attempts in (0, 1, 2, 3, 30):
             await runtime.pool.execute("update effects set due_at = now(), attempts = $1", attempts)
@@ -74,24 +74,24 @@ async def test_what_fails_is_tried_again_with_a_growing_pause(postgres_dsn: str)
             (row,) = await rows(runtime)
             pauses.append(round(row["pause"] / timedelta(seconds=1)))
             assert await runtime.effects.perform() == 0
-        bell.failing = False
+        post.failing = False
         await lease_ends(runtime)
         await runtime.effects.perform()
         (row,) = await rows(runtime)
 
     assert pauses == pytest.approx([10, 20, 40, 80, 6 * 3600], abs=4)
-    assert set(bell.rung) == {key}
-    assert row["outcome"] == "Rung"
+    assert set(post.sent) == {key}
+    assert row["outcome"] == "Sent"
 
 
 async def test_one_that_fails_holds_the_others_not_up(postgres_dsn: str) -> None:
-    """Each effect of a portion ends by itself."""
-    bell, cracked = Bell(), Bell(failing=True)
+    """Each effect of a batch ends by itself."""
+    post, cracked = PostOffice(), PostOffice(failing=True)
 
-    async def unlucky(effect: Effect, context: EffectContext) -> Rung | None:
-        return await (cracked if effect.about["stream"] == str(case_id(3)) else bell).ring(effect, context)
+    async def unlucky(effect: Effect, context: EffectContext) -> Sent | None:
+        return await (cracked if effect.about["stream"] == str(case_id(3)) else post).send(effect, context)
 
-    async with ringing(postgres_dsn, bell, effect_handlers={"bell": unlucky}) as runtime:
+    async with performing(postgres_dsn, post, effect_handlers={"letter": unlucky}) as runtime:
         for n in range(6):
             await count(runtime, n)
         await runtime.effects.perform()
@@ -101,20 +101,20 @@ async def test_one_that_fails_holds_the_others_not_up(postgres_dsn: str) -> None
 
 
 async def test_a_crash_between_deed_and_mark_repeats_under_the_same_key(postgres_dsn: str) -> None:
-    """Whoever receives it can tell that it is the same; nothing is repeated before the lease has run out."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as runtime:
+    """The receiver recognises it by its key; nothing is repeated before the lease has expired."""
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
 
         async def vanish() -> None:
             working.cancel()
             await asyncio.Event().wait()
 
-        bell.meanwhile = vanish
+        post.meanwhile = vanish
         working = asyncio.create_task(runtime.effects.perform())
         with pytest.raises(asyncio.CancelledError):
             await working
-        bell.meanwhile = None
+        post.meanwhile = None
         (row,) = await rows(runtime)
         leased = await runtime.effects.perform()
         await lease_ends(runtime)
@@ -123,14 +123,14 @@ async def test_a_crash_between_deed_and_mark_repeats_under_the_same_key(postgres
 
     assert row["done_at"] is None
     assert leased == 0
-    assert bell.rung == [key, key]
+    assert post.sent == [key, key]
     assert counted == [str(key), str(key)]
 
 
 async def test_an_answer_and_its_mark_are_one_transaction(postgres_dsn: str) -> None:
     """A stream that cannot be saved for now leaves the effect open; the retry gives the answer once."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as runtime:
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
         await runtime.pool.execute(
             "create function down() returns trigger language plpgsql as "
@@ -150,42 +150,42 @@ async def test_an_answer_and_its_mark_are_one_transaction(postgres_dsn: str) -> 
         counted = await seen(runtime)
 
     assert (row["done_at"], before) == (None, [str(key)])
-    assert (after["outcome"], counted) == ("Rung", [str(key), str(key)])
+    assert (after["outcome"], counted) == ("Sent", [str(key), str(key)])
 
 
 async def test_a_slower_worker_does_not_tell_the_stream_twice(postgres_dsn: str) -> None:
     """Where a lease has run out while its worker was at it, one of the two answers counts."""
-    bell, other = Bell(), Bell()
-    async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, other) as quick:
+    post, other = PostOffice(), PostOffice()
+    async with performing(postgres_dsn, post) as slow, performing(postgres_dsn, other) as quick:
         key = await count(slow)
 
         async def other_is_faster() -> None:
             await lease_ends(quick)
             await quick.effects.perform()
 
-        bell.meanwhile = other_is_faster
+        post.meanwhile = other_is_faster
         await slow.effects.perform()
         counted = await seen(slow)
 
-    assert (bell.rung, other.rung) == ([key], [key])
+    assert (post.sent, other.sent) == ([key], [key])
     assert counted == [str(key), str(key)]
 
 
 @pytest.mark.parametrize(
     ("fault", "outcome"), [(InvalidTransition("closed"), "wrong-moment"), (ZeroDivisionError(), "bug")]
 )
-async def test_what_was_done_is_not_done_again_because_nobody_hears_of_it(
+async def test_an_effect_is_not_repeated_because_its_outcome_is_refused(
     postgres_dsn: str, fault: Exception, outcome: str
 ) -> None:
-    """A stream that refuses the answer, or breaks on it, costs no second bell; the others are told."""
-    bell = Bell()
+    """A stream that refuses the outcome, or fails on it, causes no second letter; others are completed."""
+    post = PostOffice()
 
-    def deaf(tally: Tally | None, trigger: Any, given: Any) -> Decision:
-        if isinstance(trigger, Rung) and given.stream_id == case_id(1):
+    def refusing(tally: Tally | None, trigger: Any, context: Any) -> Decision:
+        if isinstance(trigger, Sent) and context.stream_id == case_id(1):
             raise fault
-        return rule(tally, trigger, given)
+        return rule(tally, trigger, context)
 
-    async with ringing(postgres_dsn, bell, decide=deaf) as runtime:
+    async with performing(postgres_dsn, post, decide=refusing) as runtime:
         keys = [await count(runtime, n) for n in (1, 2)]
         await runtime.effects.perform()
         await lease_ends(runtime)
@@ -193,14 +193,14 @@ async def test_what_was_done_is_not_done_again_because_nobody_hears_of_it(
         found = {row["key"]: row["outcome"] for row in await rows(runtime)}
 
     assert again == 0
-    assert sorted(bell.rung) == sorted(keys)
-    assert found == {keys[0]: outcome, keys[1]: "Rung"}
+    assert sorted(post.sent) == sorted(keys)
+    assert found == {keys[0]: outcome, keys[1]: "Sent"}
 
 
 async def test_an_effect_of_a_command_that_failed_is_never_performed(postgres_dsn: str) -> None:
     """What was not committed did not happen, also not in the world."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as runtime:
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as runtime:
         await count(runtime)
         async with runtime.pool.acquire() as tx, tx.transaction():
             await tx.execute("alter table event_log add constraint full_up check (seq < 2) not valid")
@@ -209,32 +209,32 @@ async def test_an_effect_of_a_command_that_failed_is_never_performed(postgres_ds
         performed = await runtime.effects.perform()
 
     assert performed == 1
-    assert len(bell.rung) == 1
+    assert len(post.sent) == 1
 
 
 async def test_the_loop_begins_at_once_when_something_was_committed(postgres_dsn: str) -> None:
     """A worker that waits is woken by the commit."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as runtime:
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as runtime:
         stopping = asyncio.Event()
         loop = asyncio.create_task(runtime.effects.run(stopping))
         keys = [await count(runtime, n) for n in range(3)]
 
         async def all_rung() -> bool:
-            return len(bell.rung) == 3
+            return len(post.sent) == 3
 
         await until(all_rung)
         stopping.set()
         runtime.effects.wake()
         await loop
 
-    assert sorted(bell.rung) == sorted(keys)
+    assert sorted(post.sent) == sorted(keys)
 
 
 async def test_the_loop_goes_on_after_the_database_was_away(postgres_dsn: str) -> None:
     """Connections that were cut are said and opened again."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as runtime:
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
         stranger = await asyncpg.connect(postgres_dsn)
         await stranger.execute(
@@ -245,64 +245,48 @@ async def test_the_loop_goes_on_after_the_database_was_away(postgres_dsn: str) -
         stopping = asyncio.Event()
         loop = asyncio.create_task(runtime.effects.run(stopping))
 
-        async def rung() -> bool:
-            return bool(bell.rung)
+        async def sent() -> bool:
+            return bool(post.sent)
 
-        await until(rung)
+        await until(sent)
         stopping.set()
         await loop
 
-    assert set(bell.rung) == {key}
+    assert set(post.sent) == {key}
 
 
-async def test_one_that_asked_in_vain_keeps_nobody_from_reading(postgres_dsn: str) -> None:
-    """A reading that was ended before it began is not waited for by whoever reads next."""
-    async with ringing(postgres_dsn, Bell()) as runtime:
-        await count(runtime)
-        hands = runtime.effects._context
-        asking = asyncio.create_task(hands.read(case_id(1)))
-        await asyncio.sleep(0)
-        assert hands._reading is not None
-        hands._reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-        _, private = await hands.read(case_id(1))
-
-    assert private == {"word": "private"}
-
-
-async def test_a_loop_that_somebody_elses_end_reaches_goes_on(postgres_dsn: str) -> None:
+async def test_a_foreign_cancellation_does_not_end_the_loop(postgres_dsn: str) -> None:
     """What a deed waits for may be ended; the loop is not, and does not stand still unheard."""
-    bell = Bell()
+    post = PostOffice()
 
     async def ended_elsewhere() -> None:
-        bell.meanwhile = None
+        post.meanwhile = None
         raise asyncio.CancelledError
 
-    bell.meanwhile = ended_elsewhere
-    async with ringing(postgres_dsn, bell) as runtime:
+    post.meanwhile = ended_elsewhere
+    async with performing(postgres_dsn, post) as runtime:
         await runtime.start_loops()
         key = await count(runtime)
         runtime.effects.wake()
-        await until(lambda: begun(bell))
+        await until(lambda: begun(post))
         await lease_ends(runtime)
         await until(lambda: runtime.pool.fetchval("select bool_and(done_at is not null) from effects"))
 
-    assert bell.rung == [key, key]
+    assert post.sent == [key, key]
 
 
 async def test_a_worker_tells_that_it_comes_round(postgres_dsn: str) -> None:
     """As long as it performs, or finds nothing to do, the time of its last round goes on."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as runtime:
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as runtime:
         looked = metrics.EFFECTS_POLLED.labels(runtime.service.name)
         looked.set(0)
         stopping = asyncio.Event()
         over = asyncio.Event()
-        bell.meanwhile = over.wait
+        post.meanwhile = over.wait
         await count(runtime)
         loop = asyncio.create_task(runtime.effects.run(stopping))
-        await until(lambda: begun(bell))
+        await until(lambda: begun(post))
         at_work = looked._value.get()
         over.set()
 

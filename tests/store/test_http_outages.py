@@ -4,12 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import asyncpg
-import pytest
 
 from contracts.consent import ConsentLost
 from services.kernel.embedded.servers import postgres
 from services.kernel.errors import ConsentUnknown
-from services.kernel.postgres import connections as database
+from services.kernel.limits import Limits
 from tests.http_site import SERVICE, Site, advance_watermark, open_site
 from tests.servers import scratch_folder
 
@@ -49,13 +48,10 @@ async def test_the_wait_for_a_connection_is_bounded(postgres_dsn: str) -> None:
     assert free.status == 200
 
 
-async def test_a_statement_timeout_is_answered_503(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_statement_timeout_is_answered_503(postgres_dsn: str) -> None:
     """A request that waits too long for a lock is answered 503; repeated, it is executed once."""
-    monkeypatch.setattr(database, "_LONGEST_STATEMENT", "200ms")
     stranger = await asyncpg.connect(postgres_dsn)
-    async with open_site(postgres_dsn) as site:
+    async with open_site(postgres_dsn, limits=Limits(longest_statement_seconds=0.2)) as site:
         async with stranger.transaction():
             await stranger.execute("lock table consent.streams in access exclusive mode")
             waited = [await site.begin("key-1"), await site.request("GET", "/consent/numbers")]

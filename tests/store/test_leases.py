@@ -1,4 +1,4 @@
-"""A worker holds what it performs by a lease in its name: who dies, sleeps or is late loses nothing."""
+"""A worker holds a lease on what it performs: one that dies, is suspended or is late loses nothing."""
 
 import asyncio
 from datetime import timedelta
@@ -7,21 +7,21 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.kernel.effects import leases
+from services.kernel.limits import Limits
 from services.kernel.runtime.runtime import Runtime
-from tests.ringing import Bell, begun, count, lease_ends, ringing, rows, seen
+from tests.side_effects import PostOffice, begun, count, lease_ends, performing, rows, seen
 from tests.waiting import until
 
 
-async def test_what_takes_long_is_held_by_its_worker(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As long as a worker is at it, nobody else begins; the lease is much shorter than the work may take."""
-    monkeypatch.setattr(leases, "_LEASE", timedelta(seconds=3))
-    monkeypatch.setattr(leases, "_RENEW_SECONDS", 0.2)
+async def test_a_slow_effect_stays_leased_to_its_worker(postgres_dsn: str) -> None:
+    """While a worker performs an effect no other begins it, however much shorter the lease is."""
+    limits = Limits(lease_seconds=3, lease_renew_seconds=0.2)
     over = asyncio.Event()
-    bell = Bell(meanwhile=over.wait)
-    async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, Bell()) as quick:
+    post = PostOffice(meanwhile=over.wait)
+    async with (
+        performing(postgres_dsn, post, limits=limits) as slow,
+        performing(postgres_dsn, PostOffice()) as quick,
+    ):
         await count(slow)
         working = asyncio.create_task(slow.effects.perform())
 
@@ -41,14 +41,15 @@ async def test_what_takes_long_is_held_by_its_worker(
     assert (stolen, done) == (0, 1)
 
 
-async def test_what_a_dead_worker_had_taken_is_soon_taken_up(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who is gone renews nothing, and another performs what was left."""
-    monkeypatch.setattr(leases, "_LEASE", timedelta(seconds=0.3))
-    dying = Bell(meanwhile=asyncio.Event().wait)
-    bell = Bell()
-    async with ringing(postgres_dsn, dying) as gone, ringing(postgres_dsn, bell) as other:
+async def test_the_effects_of_a_dead_worker_are_soon_claimed(postgres_dsn: str) -> None:
+    """A dead worker renews nothing, and another performs what it left."""
+    limits = Limits(lease_seconds=0.3)
+    dying = PostOffice(meanwhile=asyncio.Event().wait)
+    post = PostOffice()
+    async with (
+        performing(postgres_dsn, dying, limits=limits) as gone,
+        performing(postgres_dsn, post, limits=limits) as other,
+    ):
         key = await count(gone)
         working = asyncio.create_task(gone.effects.perform())
         await until(lambda: begun(dying))
@@ -60,13 +61,13 @@ async def test_what_a_dead_worker_had_taken_is_soon_taken_up(
 
         await until(taken_up)
 
-    assert bell.rung == [key]
+    assert post.sent == [key]
 
 
-async def test_what_was_done_and_could_not_be_marked_is_not_done_again(postgres_dsn: str) -> None:
-    """When the database is away after the bell was rung, only the mark is tried again."""
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as runtime:
+async def test_an_effect_that_could_not_be_completed_is_not_repeated(postgres_dsn: str) -> None:
+    """When the database is away after the post was sent, only the mark is tried again."""
+    post = PostOffice()
+    async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
 
         async def hide() -> None:
@@ -75,7 +76,7 @@ async def test_what_was_done_and_could_not_be_marked_is_not_done_again(postgres_
                 "create view effects as select * from away where pg_terminate_backend(pg_backend_pid())"
             )
 
-        bell.meanwhile = hide
+        post.meanwhile = hide
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await runtime.effects.perform()
         await runtime.pool.execute("drop view effects")
@@ -85,29 +86,29 @@ async def test_what_was_done_and_could_not_be_marked_is_not_done_again(postgres_
         (row,) = await rows(runtime)
 
     assert again == 0
-    assert bell.rung == [key]
-    assert row["outcome"] == "Rung"
-    assert not runtime.effects._completion._left
+    assert post.sent == [key]
+    assert row["outcome"] == "Sent"
+    assert not runtime.effects._completion._incomplete
     assert not runtime.effects._leases._until
 
 
-async def test_what_another_has_marked_is_forgotten(postgres_dsn: str) -> None:
-    """Who could not mark what it had done does not remember it for ever once somebody else has marked it."""
-    bell, other = Bell(), Bell()
-    async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, other) as quick:
+async def test_an_effect_that_another_has_completed_is_forgotten(postgres_dsn: str) -> None:
+    """A worker does not remember for ever what it could not complete and another has completed."""
+    post, other = PostOffice(), PostOffice()
+    async with performing(postgres_dsn, post) as slow, performing(postgres_dsn, other) as quick:
         key = await count(slow)
         await out_of_order(slow)
         with pytest.raises(asyncpg.CannotConnectNowError):
             await slow.effects.perform()
-        unmarked = set(slow.effects._completion._left)
+        unmarked = set(slow.effects._completion._incomplete)
         await in_order(slow)
         await lease_ends(quick)
         await quick.effects.perform()
         await slow.effects.perform()
         counted = await seen(slow)
 
-    assert (unmarked, other.rung) == ({key}, [key])
-    assert not slow.effects._completion._left
+    assert (unmarked, other.sent) == ({key}, [key])
+    assert not slow.effects._completion._incomplete
     assert not slow.effects._leases._until
     assert counted == [str(key), str(key)]
 
@@ -128,13 +129,14 @@ async def in_order(runtime: Runtime) -> None:
     await runtime.pool.execute("drop trigger down on effects")
 
 
-async def test_while_the_database_was_away_nobody_died(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Back after longer than a lease, it hears first from who has done something: no bell rings twice."""
-    monkeypatch.setattr(leases, "_LEASE", timedelta(seconds=2))
-    bell = Bell()
-    async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, bell) as two:
+async def test_an_outage_of_the_database_is_no_death_of_a_worker(postgres_dsn: str) -> None:
+    """Back after longer than a lease, the worker that has performed comes first: no letter is sent twice."""
+    limits = Limits(lease_seconds=2)
+    post = PostOffice()
+    async with (
+        performing(postgres_dsn, post, limits=limits) as one,
+        performing(postgres_dsn, post, limits=limits) as two,
+    ):
         stopping = asyncio.Event()
         await out_of_order(one)
         key = await count(one)
@@ -154,8 +156,8 @@ async def test_while_the_database_was_away_nobody_died(
 
     assert isinstance(loop.exception(), asyncpg.DivisionByZeroError)
     assert claimed == 0
-    assert bell.rung == [key]
-    assert row["outcome"] == "Rung"
+    assert post.sent == [key]
+    assert row["outcome"] == "Sent"
 
 
 async def ended(task: asyncio.Task[None]) -> bool:
@@ -163,58 +165,55 @@ async def ended(task: asyncio.Task[None]) -> bool:
     return task.done()
 
 
-async def test_who_slept_does_not_begin_on_a_lease_that_ran_out(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_suspended_worker_begins_nothing_under_an_expired_lease(postgres_dsn: str) -> None:
     """Between taking and doing a process may be put to sleep; awake, it leaves the deed to others."""
-    monkeypatch.setattr(leases, "_LEASE", timedelta(0))
-    bell, other = Bell(), Bell()
-    async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, other) as quick:
+    post, other = PostOffice(), PostOffice()
+    async with (
+        performing(postgres_dsn, post, limits=Limits(lease_seconds=0)) as slow,
+        performing(postgres_dsn, other) as quick,
+    ):
         key = await count(slow)
         taken = await slow.effects.perform()
-        monkeypatch.setattr(leases, "_LEASE", timedelta(seconds=10))
         await quick.effects.perform()
 
     assert taken == 1
-    assert (bell.rung, other.rung) == ([], [key])
+    assert (post.sent, other.sent) == ([], [key])
 
 
-async def test_who_is_told_to_end_marks_what_is_done(postgres_dsn: str) -> None:
-    """A deploy in the middle of a deed waits for it: no bell is rung twice because a process was replaced."""
+async def test_a_worker_that_stops_completes_what_it_performed(postgres_dsn: str) -> None:
+    """A deploy in the middle of a deed waits for it: no post is sent twice because a process was replaced."""
     over = asyncio.Event()
-    bell = Bell(meanwhile=over.wait)
-    async with ringing(postgres_dsn, bell) as runtime:
+    post = PostOffice(meanwhile=over.wait)
+    async with performing(postgres_dsn, post) as runtime:
         await runtime.start_loops()
         key = await count(runtime)
         runtime.effects.wake()
-        await until(lambda: begun(bell))
+        await until(lambda: begun(post))
         stopping = asyncio.create_task(runtime.stop())
         await asyncio.wait({stopping}, timeout=3)
         over.set()
         await stopping
-    async with ringing(postgres_dsn, bell) as another:
+    async with performing(postgres_dsn, post) as another:
         (row,) = await rows(another)
 
-    assert bell.rung == [key]
-    assert row["outcome"] == "Rung"
+    assert post.sent == [key]
+    assert row["outcome"] == "Sent"
 
 
 async def leased(runtime: Runtime) -> list[tuple[UUID, bool]]:
-    """Return what is in hand, and whether its lease still lasts for some seconds."""
+    """Return what is leased, and whether the lease lasts for some seconds more."""
     return [(row["key"], row["pause"] > timedelta(seconds=6)) for row in await rows(runtime)]
 
 
-async def test_a_renewal_under_way_holds_up_nobody_who_is_told_to_end(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_renewal_does_not_delay_a_stop(postgres_dsn: str) -> None:
     """A worker whose renewal waits for the database ends all the same: it once went on for ever."""
-    monkeypatch.setattr(leases, "_RENEW_SECONDS", 0.05)
-    bell = Bell(meanwhile=asyncio.Event().wait)
+    limits = Limits(lease_renew_seconds=0.05)
+    post = PostOffice(meanwhile=asyncio.Event().wait)
     stranger = await asyncpg.connect(postgres_dsn)
-    async with ringing(postgres_dsn, bell) as runtime:
+    async with performing(postgres_dsn, post, limits=limits) as runtime:
         await count(runtime)
         working = asyncio.create_task(runtime.effects.perform())
-        await until(lambda: begun(bell))
+        await until(lambda: begun(post))
         async with stranger.transaction():
             await stranger.execute("lock table consent.effects in access exclusive mode")
             await until(lambda: runtime.pool.fetchval(_RENEWAL_WAITS))
@@ -231,10 +230,10 @@ _RENEWAL_WAITS = (
 )
 
 
-async def test_what_was_taken_unheard_is_soon_taken_again(postgres_dsn: str) -> None:
-    """A worker that never heard what it had taken needs no pause after a fault; it cannot have begun."""
-    bell, other = Bell(), Bell()
-    async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, other) as two:
+async def test_a_claim_whose_answer_was_lost_is_soon_repeated(postgres_dsn: str) -> None:
+    """A worker whose claim was not answered needs no pause after a fault; it cannot have begun."""
+    post, other = PostOffice(), PostOffice()
+    async with performing(postgres_dsn, post) as one, performing(postgres_dsn, other) as two:
         key = await count(one)
         await one.effects._leases.claim(20)
         one.effects._leases.forget(key)
@@ -246,41 +245,41 @@ async def test_what_was_taken_unheard_is_soon_taken_again(postgres_dsn: str) -> 
         own = await one.effects.perform()
 
     assert (early, others, own) == (0, 0, 1)
-    assert (bell.rung, other.rung) == ([key], [])
+    assert (post.sent, other.sent) == ([key], [])
 
 
-async def test_who_has_just_begun_leaves_what_others_hold(postgres_dsn: str) -> None:
+async def test_a_new_worker_leaves_the_leases_of_others(postgres_dsn: str) -> None:
     """It cannot know whether the database was away, and they could not renew."""
-    bell, other = Bell(), Bell()
-    async with ringing(postgres_dsn, bell) as one:
+    post, other = PostOffice(), PostOffice()
+    async with performing(postgres_dsn, post) as one:
         await count(one)
         await one.effects._leases.claim(20)
         await lease_ends(one)
-        async with ringing(postgres_dsn, other) as fresh:
+        async with performing(postgres_dsn, other) as fresh:
             fresh.effects._leases.mark_unhealthy()
             taken = await fresh.effects.perform()
 
-    assert (taken, other.rung) == (0, [])
+    assert (taken, other.sent) == (0, [])
 
 
-async def test_what_was_given_back_is_nobodys(postgres_dsn: str) -> None:
-    """After an attempt in vain whoever comes first tries it, also just after a fault of the database."""
-    bell, other = Bell(failing=True), Bell()
-    async with ringing(postgres_dsn, bell) as one, ringing(postgres_dsn, other) as two:
+async def test_a_released_effect_has_no_worker(postgres_dsn: str) -> None:
+    """After a failed attempt any worker tries it, also just after a fault of the database."""
+    post, other = PostOffice(failing=True), PostOffice()
+    async with performing(postgres_dsn, post) as one, performing(postgres_dsn, other) as two:
         key = await count(one)
         await one.effects.perform()
         two.effects._leases.mark_unhealthy()
         await lease_ends(two)
         taken = await two.effects.perform()
 
-    assert (taken, other.rung) == (1, [key])
+    assert (taken, other.sent) == (1, [key])
 
 
-async def test_who_has_lost_a_lease_leaves_it_as_it_is(postgres_dsn: str) -> None:
+async def test_a_lost_lease_is_not_changed(postgres_dsn: str) -> None:
     """A worker that fails after another has taken over does not end the other's lease."""
     over = asyncio.Event()
-    bell, other = Bell(failing=True), Bell(meanwhile=over.wait)
-    async with ringing(postgres_dsn, bell) as slow, ringing(postgres_dsn, other) as quick:
+    post, other = PostOffice(failing=True), PostOffice(meanwhile=over.wait)
+    async with performing(postgres_dsn, post) as slow, performing(postgres_dsn, other) as quick:
         key = await count(slow)
 
         async def other_takes_over() -> None:
@@ -290,11 +289,11 @@ async def test_who_has_lost_a_lease_leaves_it_as_it_is(postgres_dsn: str) -> Non
             await until(lambda: begun(other))
 
         tasks: list[asyncio.Task[int]] = []
-        bell.meanwhile = other_takes_over
+        post.meanwhile = other_takes_over
         await slow.effects.perform()
         in_hand = await leased(slow)
         over.set()
         await asyncio.gather(*tasks)
 
     assert in_hand == [(key, True)]
-    assert other.rung == [key]
+    assert other.sent == [key]

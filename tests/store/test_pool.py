@@ -1,4 +1,4 @@
-"""Nobody waits for a connection without end, and who is told to end while the database is asked does end."""
+"""Waits for the pool are bounded, and a task that is cancelled during a statement ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
-from services.kernel.postgres import connections as database
+from services.kernel.limits import Limits
 from services.kernel.postgres.connections import Pool, open_pool
 from tests.waiting import until
 
@@ -48,42 +48,48 @@ async def a_transaction(pool: Pool) -> None:
         await tx.execute("select pg_sleep(60)")
 
 
-WAYS = pytest.mark.parametrize("ask", [a_statement, a_borrower, a_transaction])
+WAYS = pytest.mark.parametrize("run", [a_statement, a_borrower, a_transaction])
 
 
 @WAYS
-async def test_who_is_cancelled_ends(
-    ask: Callable[[Pool], Awaitable[None]], pool: Pool, stranger: asyncpg.Connection
+async def test_a_cancelled_task_ends(
+    run: Callable[[Pool], Awaitable[None]], pool: Pool, stranger: asyncpg.Connection
 ) -> None:
-    """A fault of the driver never takes the place of the order to end; the pool has its connection back."""
-    asking = asyncio.ensure_future(ask(pool))
+    """An error of the driver never replaces the cancellation; the pool has its connection back."""
+    running = asyncio.ensure_future(run(pool))
     await until(lambda: stranger.fetchval(ASLEEP))
-    asking.cancel()
-    await asyncio.wait({asking}, timeout=20)
+    running.cancel()
+    await asyncio.wait({running}, timeout=20)
     again = await pool.fetchval("select 1")
 
-    assert asking.cancelled()
+    assert running.cancelled()
     assert again == 1
 
 
 @WAYS
-async def test_a_time_that_is_up_is_told_as_such(ask: Callable[[Pool], Awaitable[None]], pool: Pool) -> None:
-    """Whoever waits within bounds hears that time was up."""
+async def test_a_timeout_is_raised_as_such(run: Callable[[Pool], Awaitable[None]], pool: Pool) -> None:
+    """A bounded wait raises a timeout."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
-            await ask(pool)
+            await run(pool)
 
 
-async def test_nobody_waits_for_a_connection_without_end(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where others keep every connection, whoever asks is told after a while."""
-    async with pool.acquire():
-        monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", 0.2)
+async def test_the_wait_for_a_connection_is_bounded(postgres_dsn: str) -> None:
+    """Where every connection is in use, a request fails after a while."""
+    pool = await open_pool(
+        postgres_dsn,
+        schema="public",
+        size=1,
+        on_connect=lambda: None,
+        limits=Limits(statement_seconds=0.2),
+    )
+    async with pool, pool.acquire():
         with pytest.raises(TimeoutError):
             await pool.fetchval("select 1")
 
 
-async def test_a_fault_of_the_database_is_told_as_it_is(pool: Pool) -> None:
-    """Nobody who was not told to end is ended."""
+async def test_an_error_of_the_database_is_raised_as_it_is(pool: Pool) -> None:
+    """It is no cancellation."""
     with pytest.raises(asyncpg.DivisionByZeroError):
         await pool.fetchval("select 1 / 0")
     with pytest.raises(asyncpg.PostgresError):

@@ -14,7 +14,7 @@ import pytest
 from services.kernel.embedded.child_process import Child, free_port
 from services.kernel.embedded.servers import Postgres, postgres
 from services.kernel.errors import FolderInUse, ServerFailed
-from tests.listening import listening_addresses
+from tests.open_ports import listening_addresses
 from tests.servers import scratch_folder
 
 OWNER = """

@@ -18,7 +18,7 @@ from services.kernel.decider.decision import Actor, Decision, Effect, PrivateVal
 from services.kernel.decider.service import EventMetadata, RecordedEvent
 from services.kernel.ids import new_id
 from services.kernel.kafka.cloudevents import OutgoingEvent
-from services.kernel.outbox.relay import from_log
+from services.kernel.outbox.pending import from_log
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow

@@ -1,8 +1,9 @@
-"""How much of what is heard cannot be taken: so much that the fault is ours, and hearing must end."""
+"""Circuit breaker: stop consuming when too large a share of events is parked."""
 
 import time
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from services.kernel.errors import ProblemError
 from services.kernel.streams.handler import BatchResult
@@ -15,56 +16,69 @@ class TooManyParked(ProblemError):
     """So many events cannot be taken that the fault is ours: intake has stopped."""
 
 
-class CircuitBreaker:
-    """Counts poison against what is heard; a bad deploy must not empty a topic into the parking lot."""
+class _Entry(NamedTuple):
+    at: float
+    parked: int
+    total: int
 
-    def __init__(self, limit: int, seconds: float) -> None:
-        """Allow so many in so many seconds, or more where they are a small share; and so many in a row."""
+
+class CircuitBreaker:
+    """Counts poison events against all events: a bad deploy must not move a whole topic to the parking lot.
+
+    Events that only wait for an earlier one are not poison. Batches are checked before they are stored, and
+    recorded after it, so that a batch that is tried again counts once.
+    """
+
+    def __init__(
+        self, limit: int, seconds: float, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Allow `limit` poison events in a row, and in `seconds`, or more where they are a small share."""
         self._limit = limit
         self._window = seconds
-        self._parked = 0
-        self._seen: deque[tuple[float, int, int]] = deque()
+        self._monotonic = monotonic
+        self._in_a_row = 0
+        self._recorded: deque[_Entry] = deque()
 
     def check_result(self, result: BatchResult) -> None:
-        """Raise `TooManyParked` where what a batch would park is too much."""
+        """Raise `TooManyParked` where the poison of a decided batch is too much."""
         self._check(*self._weight(result))
 
-    def check_unreadable(self, unreadable: int, seen: int, heard: int) -> None:
-        """Raise `TooManyParked` where what cannot even be read is too much."""
-        self._check(unreadable, seen, self._after(unreadable, heard))
+    def check_unreadable(self, unreadable: int, total: int, readable: int) -> None:
+        """Raise `TooManyParked` where the unreadable records of a batch are too many."""
+        self._check(unreadable, total, self._row_after(unreadable, readable))
 
     def record_result(self, result: BatchResult) -> None:
-        """Count what the database holds now; a batch that is tried again must not count again."""
+        """Count a batch that was stored."""
         self._record(*self._weight(result))
 
-    def record_unreadable(self, unreadable: int, heard: int) -> None:
-        """Count what the database holds now in quarantine."""
-        self._record(unreadable, unreadable, self._after(unreadable, heard))
+    def record_unreadable(self, unreadable: int, readable: int) -> None:
+        """Count unreadable records that were stored."""
+        self._record(unreadable, unreadable, self._row_after(unreadable, readable))
 
-    def _after(self, unreadable: int, heard: int) -> int:
-        return self._parked + (0 if heard else unreadable)
+    def _row_after(self, unreadable: int, readable: int) -> int:
+        return self._in_a_row + (0 if readable else unreadable)
 
     def _weight(self, result: BatchResult) -> tuple[int, int, int]:
-        """Return of an outcome how much is poison, how much there is, and what then failed in a row."""
+        """Return how many events are poison, how many there are, and how many were poison in a row."""
         poison = sum(at.reason not in WAITING_ORDER for at in result.parked)
-        seen = result.applied + result.duplicates + len(result.parked)
-        return poison, seen, 0 if result.applied else self._parked + poison
+        total = result.applied + result.duplicates + len(result.parked)
+        return poison, total, 0 if result.applied else self._in_a_row + poison
 
-    def _check(self, poison: int, seen: int, in_vain: int) -> None:
+    def _check(self, poison: int, total: int, in_a_row: int) -> None:
         if not poison:
             return
-        since = time.monotonic() - self._window
-        recent = [entry for entry in self._seen if entry[0] >= since]
-        parked = poison + sum(entry[1] for entry in recent)
-        total = seen + sum(entry[2] for entry in recent)
-        if parked > self._limit and parked > _SHARE * total:
-            raise TooManyParked(f"{parked} of the last {total} events; the limit is {self._limit}")
-        if in_vain > self._limit:
-            raise TooManyParked(f"{in_vain} one after the other; the limit is {self._limit}")
+        since = self._monotonic() - self._window
+        recent = [entry for entry in self._recorded if entry.at >= since]
+        parked = poison + sum(entry.parked for entry in recent)
+        events = total + sum(entry.total for entry in recent)
+        if parked > self._limit and parked > _SHARE * events:
+            raise TooManyParked(f"{parked} of the last {events} events; the limit is {self._limit}")
+        if in_a_row > self._limit:
+            raise TooManyParked(f"{in_a_row} one after the other; the limit is {self._limit}")
 
-    def _record(self, poison: int, seen: int, in_vain: int) -> None:
-        now = time.monotonic()
-        while self._seen and now - self._seen[0][0] > self._window:
-            self._seen.popleft()
-        self._parked = in_vain
-        self._seen.append((now, poison, seen))
+    def _record(self, poison: int, total: int, in_a_row: int) -> None:
+        now = self._monotonic()
+        while self._recorded and now - self._recorded[0].at > self._window:
+            self._recorded.popleft()
+        self._in_a_row = in_a_row
+        self._recorded.append(_Entry(now, poison, total))

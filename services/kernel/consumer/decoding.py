@@ -1,4 +1,4 @@
-"""Tell what a batch of records holds: events to apply, ticks, and what cannot be read."""
+"""Event decoding: from Kafka records to events, watermarks, and records that cannot be read."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,21 +15,27 @@ from services.kernel.decider.decision import Actor
 from services.kernel.decider.service import EventMetadata, Service
 from services.kernel.errors import Poison
 from services.kernel.ids import as_uuid
-from services.kernel.kafka.cloudevents import Record, decode_headers, is_canonical, metadata_of, parse_uuid
+from services.kernel.kafka.cloudevents import (
+    Record,
+    decode_headers,
+    is_canonical,
+    metadata_of,
+    parse_uuid,
+)
 from services.kernel.streams.envelopes import IncomingEvent
 
 BodyType: TypeAlias = type[Event]
-_TICK: Final = ".ticked."
-_KINDS_KNOWN: Final = 1_000
+_WATERMARK: Final = ".ticked."
+_MOST_BINDINGS: Final = 1_000
 _TENANT_LENGTH: Final = 4
 _LONGEST_NUMBER: Final = 18
-_UNHEARD: Final = EventMetadata(datetime.min, "", "", "", "")  # noqa: DTZ901  nobody reads it
-_HEARD: Final = Actor()
-"""An event is not a person's request: who did it stands in its attributes, and was checked there."""
+_NO_METADATA: Final = EventMetadata(datetime.min, "", "", "", "")  # noqa: DTZ901  it is not read
+_ACTOR: Final = Actor()
+"""An event is no person's request: its actor stands in its attributes, and was authorized by its source."""
 
 
 class EventBinding(Struct, frozen=True):
-    """What a topic's events of one type are to a service; without a body they only count."""
+    """How a service reads the events of one type; without a body they only advance the high-water mark."""
 
     name: str
     source: str
@@ -40,9 +46,9 @@ class EventBinding(Struct, frozen=True):
 
 
 class DecodedBatch(Struct):
-    """What records hold: events in their order, the latest tick a partition, and what cannot be read and why.
+    """Decoded records: events in order, the latest watermark of each partition, and unreadable records.
 
-    `ends` tells where each partition goes on, `seconds` how long it took to read.
+    `ends` are the offsets behind the last record of each partition, `seconds` the time that decoding took.
     """
 
     events: list[IncomingEvent] = msgspec.field(default_factory=list)
@@ -52,13 +58,8 @@ class DecodedBatch(Struct):
     count: int = 0
     seconds: float = 0.0
 
-    @property
-    def topic(self) -> str:
-        """A topic of it, for FastStream's log."""
-        return next(iter(self.ends))[0]
-
     def split_by_parity(self) -> Sequence["DecodedBatch"]:
-        """Return what lies in even partitions and what in odd ones, where both hold something.
+        """Return the records of even and of odd partitions apart, where both have some.
 
         The events of a stream lie in one partition, so each half keeps their order.
         """
@@ -75,10 +76,10 @@ class DecodedBatch(Struct):
 
 
 class EventDecoder:
-    """Reads records for one service."""
+    """Decodes records for one service."""
 
     def __init__(self, service: Service) -> None:
-        """Know the types that the service reads, and the topics it listens to."""
+        """Bind the event types and topics that the service subscribes to."""
         self._name = service.name
         self._bodies = {event.type: event for event in service.subscribes_to}
         self._all = service.subscribes_to_all
@@ -87,21 +88,21 @@ class EventDecoder:
         self._bindings: dict[tuple[str, bytes, bytes], EventBinding] = {}
 
     def read(self, records: Sequence[Record], batch: DecodedBatch | None = None) -> DecodedBatch:
-        """Return what records hold, added to what a batch holds already."""
+        """Return records decoded, added to a batch."""
         batch = batch or DecodedBatch()
         for record in records:
             try:
-                found, value = decode_headers(record)
-                kind = self._binding(record.topic, found["ce_source"], found["ce_type"])
-                if kind.is_watermark:
-                    _watermark(record, kind, value, batch.watermarks)
+                headers, value = decode_headers(record)
+                binding = self._binding(record.topic, headers["ce_source"], headers["ce_type"])
+                if binding.is_watermark:
+                    _watermark(record, binding, value, batch.watermarks)
                 else:
-                    batch.events.append(self._event(record, found, value, kind))
+                    batch.events.append(self._event(record, headers, value, binding))
             except Poison as poison:
                 batch.unreadable.append((record, poison.detail))
             except (KeyError, ValueError):
                 batch.unreadable.append((record, "header"))
-            except Exception as bug:  # noqa: BLE001  what was fetched with it would be passed over in silence
+            except Exception as bug:  # noqa: BLE001  else the records fetched with it would be skipped
                 metrics.BUGS.labels(self._name, type(bug).__name__).inc()
                 batch.unreadable.append((record, "bug"))
             batch.ends[record.topic, record.partition] = record.offset + 1
@@ -109,13 +110,13 @@ class EventDecoder:
         return batch
 
     def _binding(self, topic: str, source: bytes, event_type: bytes) -> EventBinding:
-        """Return what a type is to us; raise `Poison` where a topic carries what its owner does not send."""
-        kind = self._bindings.get((topic, source, event_type))
-        if kind is None:
-            kind = self._look_up(topic, source.decode(), event_type.decode())
-            if len(self._bindings) < _KINDS_KNOWN:
-                self._bindings[topic, source, event_type] = kind
-        return kind
+        """Return the binding of a type; raise `Poison` where a topic carries what its owner does not send."""
+        binding = self._bindings.get((topic, source, event_type))
+        if binding is None:
+            binding = self._look_up(topic, source.decode(), event_type.decode())
+            if len(self._bindings) < _MOST_BINDINGS:
+                self._bindings[topic, source, event_type] = binding
+        return binding
 
     def _look_up(self, topic: str, source: str, event_type: str) -> EventBinding:
         if "\0" in event_type:
@@ -125,65 +126,67 @@ class EventDecoder:
             raise Poison("source")
         body = self._bodies.get(event_type)
         name = event_type.rpartition(".v")[0]
-        newer = body is None and any(known.rpartition(".v")[0] == name for known in self._bodies)
+        newer = body is None and any(other.rpartition(".v")[0] == name for other in self._bodies)
         schema = dataschema_of(event_type).encode()
-        return EventBinding(event_type, owner, body, "version" if newer else "", _TICK in event_type, schema)
+        return EventBinding(
+            event_type, owner, body, "version" if newer else "", _WATERMARK in event_type, schema
+        )
 
     def _event(
-        self, record: Record, found: dict[str, bytes], value: bytes, kind: EventBinding
+        self, record: Record, headers: dict[str, bytes], value: bytes, binding: EventBinding
     ) -> IncomingEvent:
-        subject, sequence, tenant = found["ce_subject"], found["ce_sequence"], found["ce_tenant"]
+        subject, sequence, tenant = headers["ce_subject"], headers["ce_sequence"], headers["ce_tenant"]
         seq = int(sequence) if sequence.isdigit() and len(sequence) <= _LONGEST_NUMBER else 0
-        if record.key != subject or found["ce_specversion"] != b"1.0" or seq < 1:
+        if record.key != subject or headers["ce_specversion"] != b"1.0" or seq < 1:
             raise Poison("header")
         if len(tenant) != _TENANT_LENGTH or not tenant.isdigit():
             raise Poison("header")
-        spelt_id = parse_uuid(found["ce_id"])
-        body, poison = None, kind.poison
-        if kind.body is not None:
+        event_id = parse_uuid(headers["ce_id"])
+        body, poison = None, binding.poison
+        if binding.body is not None:
             try:
-                body = kind.body.__pydantic_validator__.validate_json(value)
+                body = binding.body.__pydantic_validator__.validate_json(value)
             except ValidationError:
                 poison = "body"
-        # A type that only counts needs its place alone.
-        whole = kind.body is not None or self._all
-        meta = metadata_of(found) if whole else _UNHEARD
+        # An event without a body needs its sequence alone.
+        complete = binding.body is not None or self._all
+        meta = metadata_of(headers) if complete else _NO_METADATA
         stream_id = as_uuid(subject.decode())
-        plain = whole and is_canonical(found, kind.schema, str(stream_id), meta.time)
+        canonical = complete and is_canonical(headers, binding.schema, str(stream_id), meta.time)
         return IncomingEvent(
             stream_id,
             tenant.decode(),
             body,
-            _HEARD,
+            _ACTOR,
             meta.time,
-            spelt_id,
+            event_id,
             meta.correlation,
             meta.traceparent,
-            event_id=as_uuid(spelt_id),
-            source=kind.source,
+            event_id=as_uuid(event_id),
+            source=binding.source,
             seq=seq,
-            type=kind.name,
+            type=binding.name,
             metadata=meta,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             value=value,
-            record=None if plain else record,
+            record=None if canonical else record,
             poison=poison,
-            timeline=_timeline(found["ce_timeline"]) if "ce_timeline" in found else 0,
+            timeline=_timeline(headers["ce_timeline"]) if "ce_timeline" in headers else 0,
         )
 
 
-def _timeline(spelt: bytes) -> int:
-    if not spelt.isdigit() or len(spelt) > _LONGEST_NUMBER:
+def _timeline(digits: bytes) -> int:
+    if not digits.isdigit() or len(digits) > _LONGEST_NUMBER:
         raise Poison("header")
-    return int(spelt)
+    return int(digits)
 
 
-def _watermark(record: Record, kind: EventBinding, value: bytes, ticks: dict[int, datetime]) -> None:
-    if kind.body is None or not issubclass(kind.body, Ticked):
+def _watermark(record: Record, binding: EventBinding, value: bytes, watermarks: dict[int, datetime]) -> None:
+    if binding.body is None or not issubclass(binding.body, Ticked):
         return
     try:
-        ticks[record.partition] = kind.body.model_validate_json(value).at
+        watermarks[record.partition] = binding.body.model_validate_json(value).at
     except ValidationError:
         raise Poison("body") from None

@@ -1,157 +1,200 @@
-"""Fetch in batches, unread and undecoded, and wait for the first of what comes."""
+"""FastStream adapter, the one module that imports FastStream: the loop that polls and handles batches."""
 
-import asyncio
-import contextlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
-from faststream.kafka import KafkaMessage
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from faststream import AckPolicy
+from faststream._internal.constants import EMPTY
+from faststream._internal.endpoint.subscriber.call_item import CallsCollection
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.broker.registrator import KafkaRegistrator
+from faststream.kafka.configs import KafkaBrokerConfig
+from faststream.kafka.schemas import Topic
+from faststream.kafka.subscriber.config import KafkaSubscriberConfig, KafkaSubscriberSpecificationConfig
+from faststream.kafka.subscriber.specification import KafkaSubscriberSpecification
 from faststream.kafka.subscriber.usecase import BatchSubscriber
+from faststream.security import BaseSecurity, SASLScram512
 
-from services.kernel.consumer.decoding import DecodedBatch, EventDecoder
-from services.kernel.kafka.clients import close_on_cancel
+from services.kernel.consumer.decoding import DecodedBatch
+from services.kernel.kafka.clients import (
+    REQUEST_MS,
+    close_connections,
+    close_on_cancel,
+    consumer_group,
+    subscriber_options,
+    tls,
+    wake_on_fetch_end_of,
+)
 from services.kernel.kafka.cloudevents import Message, record_of
-from services.kernel.kafka.wakeups import TopicSignal
-from services.kernel.logging import log
+from services.kernel.settings import Settings
 
-_AT_ONCE: Final = 64
-_LISTEN_MS: Final = 1_000
-_LISTEN_BRIEFLY_MS: Final = 50
-_REST_SECONDS: Final = 5.0
+_STOP_SECONDS: Final = 15.0
 
 
 class PollTarget(Protocol):
-    """Whom a subscriber fetches for; with a bell everything it hears is sent by its own process."""
+    """What a subscriber runs for: it polls a consumer, and handles a batch without raising."""
 
-    signal: TopicSignal | None
-    decoder: EventDecoder
-    more_expected: bool
-    polled_at: float
+    @property
+    def topics(self) -> list[str]:
+        """Return the topics to subscribe to."""
+
+    async def poll(self, consumer: AIOKafkaConsumer) -> DecodedBatch:
+        """Return the next batch, which may be empty."""
+
+    async def handle(self, batch: DecodedBatch) -> None:
+        """Process a batch."""
 
 
 class EagerBatchSubscriber(BatchSubscriber):
-    """A FastStream batch subscriber without the pause after an empty fetch: docs/decisions/consumer.md."""
+    """FastStream's batch subscriber that leaves polling to its target.
 
-    __slots__ = ()
+    FastStream's own does not fetch for a while after an empty fetch, which delays the next event.
+    """
+
+    __slots__ = ("_target",)
+
+    def __init__(
+        self,
+        target: PollTarget,
+        config: KafkaSubscriberConfig,
+        specification: KafkaSubscriberSpecification,
+        calls: CallsCollection[Any],
+    ) -> None:
+        """Poll by the target."""
+        super().__init__(config, specification, calls, batch_timeout_ms=0, max_records=None)
+        self._target = target
 
     @property
     def builder(self) -> Callable[..., AIOKafkaConsumer]:
         """Make a consumer that leaves nothing open where its start is cancelled."""
         build = super().builder
-        return lambda **how: close_on_cancel(build(**how))
+        return lambda **options: close_on_cancel(build(**options))
+
+    async def start(self) -> None:
+        """Start the consumer."""
+        await super().start()
+        if self.consumer is not None:
+            wake_on_fetch_end_of(self.consumer)
 
     async def get_msg(self, consumer: AIOKafkaConsumer) -> Any:
-        """Return what has come, waiting for the first of it."""
-        intake = cast("PollTarget", self._listener)
-        batch = DecodedBatch()
-        if intake.signal is None:
-            await fetch_batch(
-                consumer, intake.decoder, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_MS
-            )
-        else:
-            await self._take_when_rung(consumer, intake, intake.signal, batch)
-        intake.polled_at = time.monotonic()
+        """Return the next batch in FastStream's shape, and nothing where it is empty."""
+        batch = await self._target.poll(consumer)
         return (batch,) if batch.count else ()
 
-    async def _take_when_rung(
-        self, consumer: AIOKafkaConsumer, intake: "PollTarget", bell: TopicSignal, batch: DecodedBatch
+    def get_log_context(self, _message: Any) -> dict[str, str]:
+        """Return what FastStream's log would show: no record is read for it."""
+        return self.build_log_context(message=None, topic=",".join(self.topic_names), group_id=self.group_id)
+
+
+class BatchSubscription:
+    """FastStream's broker with one batch subscriber: start, stop, and the loop between them."""
+
+    def __init__(
+        self, target: PollTarget, listener: ConsumerRebalanceListener, service: str, settings: Settings
     ) -> None:
-        """Fetch while there is more, and then nothing until a relay of this process rings, or for a while.
+        """Subscribe to the target's topics; nothing is opened before `start`."""
+        self._target = target
+        self._broker = _broker(settings)
+        self._subscriber = _subscriber(self._broker, target, listener, service, settings)
+        self._subscriber(self._handle)
 
-        Whatever is sent during a fetch rings after the bell was silenced.
-        """
-        if not intake.more_expected:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_REST_SECONDS):
-                    await bell.raised.wait()
-        bell.raised.clear()
-        consumer.resume(*consumer.assignment())
-        await fetch_batch(
-            consumer, intake.decoder, batch, most=self.max_records or _AT_ONCE, wait_ms=_LISTEN_BRIEFLY_MS
-        )
-        intake.more_expected = has_unfetched(consumer, bell.ends)
-        if not intake.more_expected:
-            consumer.pause(*consumer.assignment())
+    @property
+    def consumer(self) -> AIOKafkaConsumer | None:
+        """The consumer, while it runs."""
+        return self._subscriber.consumer
 
-
-async def fetch_batch(
-    consumer: AIOKafkaConsumer, decoder: EventDecoder, batch: DecodedBatch, *, most: int, wait_ms: int
-) -> None:
-    """Read into a batch what has come, up to so many records, waiting for the first of them.
-
-    Few are taken at a time, read and let go of: they are many objects, and dear once they have left the
-    processor's cache. Raises `KafkaError` where nothing could be taken.
-    """
-    places = _positions(consumer)
-    while batch.count < most:
+    async def start(self) -> None:
+        """Start to poll."""
         try:
-            found = await consumer.getmany(timeout_ms=wait_ms, max_records=min(_AT_ONCE, most - batch.count))
-        except ConsumerStoppedError:
+            await self._broker.start()
+        except BaseException:
+            await self._broker.stop()
             raise
-        except Exception as fault:
-            _rewind(consumer, {**places, **batch.ends})
-            if batch.count:
-                return  # what was taken is taken; who asks again is told again
-            if isinstance(fault, KafkaError):
-                raise
-            # Whoever fetches goes on after faults of Kafka alone; this one says no more than its kind.
-            log.error("record_unreadable", kind=type(fault).__name__)
-            raise KafkaError(type(fault).__name__) from None
-        if not found:
-            return
-        began = time.perf_counter()
-        for records in found.values():
-            decoder.read(records, batch)
-        del found, records
-        batch.seconds += time.perf_counter() - began
-        wait_ms = 0
+
+    async def stop(self) -> None:
+        """Stop to poll, and close the connections."""
+        consumer = self.consumer
+        try:
+            await self._broker.stop()
+        finally:
+            if consumer is not None:
+                await close_connections(consumer)
+
+    async def _handle(self, message: KafkaMessage) -> None:
+        batch: DecodedBatch = message.raw_message[0]
+        message.raw_message = ()  # FastStream's message refers to itself and lives until the collector comes
+        await self._target.handle(batch)
 
 
-def _positions(consumer: AIOKafkaConsumer) -> dict[tuple[str, int], int]:
-    """Return the places of the next records, as far as they are known."""
-    places = {partition: position_of(consumer, partition) for partition in consumer.assignment()}
-    return {partition: place for partition, place in places.items() if place is not None}
+def _broker(settings: Settings) -> KafkaBroker:
+    """Return a FastStream broker that only consumes: the relay alone publishes."""
+    return KafkaBroker(
+        settings.bootstrap.split(","),  # as one text, FastStream takes it for one address
+        consumer_only=True,
+        allow_auto_create_topics=False,
+        apply_types=False,
+        logger=None,
+        graceful_timeout=_STOP_SECONDS,
+        request_timeout_ms=REQUEST_MS,
+        security=_security(settings),
+    )
 
 
-def _rewind(consumer: AIOKafkaConsumer, positions: Mapping[tuple[str, int], int]) -> None:
-    """Return to places: a fetch that breaks lets go of what it had in hand, also of other partitions."""
-    for name, place in positions.items():
-        partition = TopicPartition(*name)
-        if partition in consumer.assignment() and position_of(consumer, partition) != place:
-            consumer.seek(partition, place)
+def _subscriber(
+    broker: KafkaBroker,
+    target: PollTarget,
+    listener: ConsumerRebalanceListener,
+    service: str,
+    settings: Settings,
+) -> EagerBatchSubscriber:
+    """Register a subscriber as `broker.subscriber` does, which makes FastStream's own class alone."""
+    topics = [Topic.validate(topic) for topic in target.topics]
+    outer = cast("KafkaBrokerConfig", broker.config)  # as FastStream itself does
+    config = KafkaSubscriberConfig(
+        topics=topics,
+        group_id=consumer_group(settings, service),
+        connection_args=subscriber_options(settings),
+        listener=listener,
+        no_reply=True,
+        _outer_config=outer,
+        _ack_policy=AckPolicy.MANUAL,
+    )
+    calls = CallsCollection[Any]()
+    shown = KafkaSubscriberSpecificationConfig(topics=topics, title_=None, description_=None)
+    specification = KafkaSubscriberSpecification(_outer_config=outer, calls=calls, specification_config=shown)
+    subscriber = EagerBatchSubscriber(target, config, specification, calls)
+    super(KafkaRegistrator, broker).subscriber(subscriber)
+    subscriber.add_call(
+        parser_=_passthrough_parser, decoder_=_passthrough_decoder, codec_=EMPTY, dependencies_=()
+    )
+    return subscriber
 
 
-def has_unfetched(consumer: AIOKafkaConsumer, ends: Mapping[tuple[str, int], int]) -> bool:
-    """Return whether the broker holds more than was fetched, or has not said; `ends` are known to be there.
-
-    A fetch that takes longer than it is waited for has found nothing so far, which says nothing.
-    """
-    for partition in consumer.assignment():
-        place, high = position_of(consumer, partition), consumer.highwater(partition)
-        if place is None or high is None or place < max(high, ends.get(partition, 0)):
-            return True
-    return False
-
-
-def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
-    """Return the place of the next record that will be taken; nothing while it is not known yet."""
-    state = consumer._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001  the public call waits
-    return state.position if state is not None and state.has_valid_position else None
-
-
-async def passthrough_parser(taken: tuple[DecodedBatch], original: Any) -> KafkaMessage:
-    """Let FastStream wrap a batch without reading it: one bad header must not keep it from us."""
-    (batch,) = taken
+async def _passthrough_parser(
+    polled: tuple[DecodedBatch], original: Callable[[Any], Awaitable[KafkaMessage]]
+) -> KafkaMessage:
+    """Let FastStream wrap a batch without reading it: one bad header would keep all of it from us."""
+    (batch,) = polled
     (topic, partition), end = next(iter(batch.ends.items()))
     bare = record_of((topic, partition, end - 1), b"", Message("", b"", b"", []))
-    message: KafkaMessage = await original((bare,))
-    message.raw_message = taken
+    message = await original((bare,))
+    message.raw_message = polled
     return message
 
 
-async def passthrough_decoder(message: KafkaMessage) -> Any:
-    """Leave the bodies to us."""
+async def _passthrough_decoder(message: KafkaMessage) -> Any:
+    """Leave the bodies undecoded."""
     return message
+
+
+def _security(settings: Settings) -> BaseSecurity | None:
+    context = tls(settings)
+    if not settings.kafka_user:
+        return BaseSecurity(ssl_context=context, use_ssl=True) if context else None
+    return SASLScram512(
+        username=settings.kafka_user,
+        password=settings.kafka_password.get_secret_value(),
+        ssl_context=context,
+        use_ssl=context is not None,
+    )

@@ -1,4 +1,4 @@
-"""Take parked events up again, in order, through the same path as the first time."""
+"""Redelivery: process parked events again, in order, along the same path as the first time."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -18,22 +18,22 @@ _BATCH: Final = 200
 
 
 class Redelivery:
-    """Replays what one service has parked."""
+    """Redelivers the parked events of one service."""
 
     def __init__(self, processor: BatchProcessor) -> None:
-        """Replay through the service's own step."""
+        """Redeliver through the service's own processor."""
         self._processor = processor
         self._decoder = EventDecoder(processor.service)
 
     async def retry_waiting(self, tx: Tx, stream_id: UUID) -> int:
-        """Take up what only waited for an earlier event; return how many events were applied."""
+        """Apply events that only waited for an earlier one; return how many were applied."""
         return await self.drain(tx, stream_id, poison=False)
 
     async def drain(self, tx: Tx, stream_id: UUID, *, poison: bool = True) -> int:
-        """Apply a stream's parked events in order while they can be; return how many were.
+        """Apply a stream's parked events in order as far as possible; return how many were.
 
-        With `poison` those are tried again too that could not be read or applied the first time. The stream
-        flows again once none is left.
+        With `poison` also those that could not be read or applied the first time. The stream is released once
+        none is left.
         """
         applied = 0
         progress = True
@@ -47,7 +47,7 @@ class Redelivery:
         return applied
 
     async def redeliver(self, tx: Tx, row: Any) -> int:
-        """Apply one parked event, those before it first, and then what only waited; return how many."""
+        """Apply one parked event, those before it first, then those that only waited; return how many."""
         if row["stream_id"] is None:
             return await self._retry_unreadable(tx, row)
         applied = 0
@@ -70,23 +70,23 @@ class Redelivery:
 
     async def _redeliver(self, tx: Tx, row: Any) -> bool:
         """Apply one event and delete its row in one transaction; return whether it was applied."""
-        heard = self._decoder.read([unpark(row)]).events
-        if not heard:
+        decoded = self._decoder.read([unpark(row)]).events
+        if not decoded:
             await tx.execute(_TRIED, row["id"], row["reason"])
             return False
-        outcome = await self._applied(tx, row, heard[0], keep_parked=False)
-        return outcome is not None and not outcome.parked
+        result = await self._applied(tx, row, decoded[0], keep_parked=False)
+        return result is not None and not result.parked
 
     async def _retry_unreadable(self, tx: Tx, row: Any) -> int:
-        """Hear again what could not be read: a reader that was mended may know its stream and its place."""
-        heard = self._decoder.read([unpark(row)]).events
-        if not heard:
+        """Decode an unreadable event again: a decoder that was repaired may find its stream and sequence."""
+        decoded = self._decoder.read([unpark(row)]).events
+        if not decoded:
             await tx.execute(_TRIED, row["id"], row["reason"])
             return 0
-        outcome = await self._applied(tx, row, heard[0], keep_parked=True)
-        if outcome is None:
+        result = await self._applied(tx, row, decoded[0], keep_parked=True)
+        if result is None:
             return 0
-        return int(not outcome.parked) + await self.retry_waiting(tx, heard[0].stream_id)
+        return int(not result.parked) + await self.retry_waiting(tx, decoded[0].stream_id)
 
     async def _applied(
         self, tx: Tx, row: Any, event: IncomingEvent, *, keep_parked: bool
@@ -95,7 +95,7 @@ class Redelivery:
         event.is_replay = True
         for attempt in range(RETRIES):
             try:
-                outcome = await self._once(tx, row, event, keep_parked=keep_parked)
+                result = await self._once(tx, row, event, keep_parked=keep_parked)
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES or tx.is_in_transaction():
                     raise
@@ -106,20 +106,20 @@ class Redelivery:
                 await tx.execute(_TRIED, row["id"], "bug")
                 return None
             else:
-                self._processor.publish_committed(outcome)
-                return outcome
+                self._processor.publish_committed(result)
+                return result
         raise AssertionError
 
     async def _once(self, tx: Tx, row: Any, event: IncomingEvent, *, keep_parked: bool) -> BatchResult:
         async with tx.transaction():
-            outcome = await self._processor.process_once(tx, [event], keep_parked=keep_parked)
-            if outcome.parked and not keep_parked:
-                await tx.execute(_TRIED, row["id"], outcome.parked[0].reason)
+            result = await self._processor.process_once(tx, [event], keep_parked=keep_parked)
+            if result.parked and not keep_parked:
+                await tx.execute(_TRIED, row["id"], result.parked[0].reason)
             else:
                 await tx.execute("delete from parked_events where id = $1", row["id"])
-        if not outcome.parked:
+        if not result.parked:
             metrics.CONSUMED.labels(self._processor.service.name, "replayed").inc()
-        return outcome
+        return result
 
 
 _SOURCES: Final = "select distinct source from parked_events where stream_id = $1 order by source"

@@ -1,4 +1,4 @@
-"""What was done is marked, and its stream told how it went, in one transaction."""
+"""Completion of effects: mark one as done and apply its outcome to its stream, in one transaction."""
 
 import asyncio
 from collections.abc import Sequence
@@ -31,55 +31,54 @@ def _key(ended: Performed) -> UUID:
 
 
 class Completion:
-    """Marks the effects of one service as done.
+    """Completes the effects of one service.
 
-    What cannot be marked now is kept in mind, under its lease, until it is.
+    An effect that cannot be completed now is remembered, under its lease, until it is.
     """
 
     def __init__(self, processor: BatchProcessor, pool: Pool, clock: Clock, leases: Leases) -> None:
-        """Mark by the service's table."""
+        """Complete by the service's table."""
         self._processor = processor
         self._pool = pool
         self._clock = clock
         self._leases = leases
         self._name = processor.service.name
-        self._one_at_a_time = asyncio.Lock()
-        self._performed: list[Performed] = []
-        self._left: dict[UUID, Performed] = {}
+        self._lock = asyncio.Lock()
+        self._waiting: list[Performed] = []
+        self._incomplete: dict[UUID, Performed] = {}
 
     def is_done(self, key: UUID) -> bool:
-        """Return whether an effect was done here, and could not be marked yet."""
-        return key in self._left
+        """Return whether an effect was performed here, and could not be completed yet."""
+        return key in self._incomplete
 
     def record(self, row: asyncpg.Record, outcome: Any) -> None:
-        """Keep in mind what was done, and what its stream is to be told, until it is marked."""
-        self._left[row["key"]] = row, outcome
+        """Remember an effect that was performed, and its outcome, until it is completed."""
+        self._incomplete[row["key"]] = row, outcome
 
     async def retry(self) -> None:
-        """Try again the marks that could not be made, each for itself: one may wait for a stranger's lock."""
-        left = [self._complete([one]) for one in self._left.values()]
-        for end in await asyncio.gather(*left, return_exceptions=True):
-            if end is None:
+        """Retry what could not be completed, each effect alone: one may wait for another session."""
+        retries = [self._complete([one]) for one in self._incomplete.values()]
+        for fault in await asyncio.gather(*retries, return_exceptions=True):
+            if fault is None:
                 continue
             self._leases.mark_unhealthy()
-            if not isinstance(end, Exception) or not is_transient(end):
-                raise end
-            log.warning("effect_not_completed", service=self._name, kind=type(end).__name__)
+            if not isinstance(fault, Exception) or not is_transient(fault):
+                raise fault
+            log.warning("effect_not_completed", service=self._name, kind=type(fault).__name__)
 
     async def complete(self, key: UUID) -> None:
-        """Mark what is kept, together with all that ends meanwhile: one transaction is open at a time."""
-        self._performed.append(self._left[key])
-        await asyncio.sleep(0)
-        async with self._one_at_a_time:
-            ended, self._performed = sorted(self._performed, key=_key), []  # everybody locks in one order
+        """Complete an effect, and with it those that ended while another transaction was open."""
+        self._waiting.append(self._incomplete[key])
+        async with self._lock:
+            ended, self._waiting = sorted(self._waiting, key=_key), []  # every worker locks in one order
             if ended:
                 await self._complete(ended)
 
     async def _complete(self, ended: Sequence[Performed]) -> None:
-        """Mark effects done, and tell their streams how they went.
+        """Complete effects in one transaction.
 
-        What was done is never done again because its stream would not hear of it: where one is refused or
-        breaks a rule, each is marked for itself.
+        No effect is repeated because its stream refuses the outcome: where one is refused, or its rule fails,
+        each is completed alone.
         """
         try:
             await self._apply_outcomes(ended)
@@ -93,7 +92,7 @@ class Completion:
             await self._complete_without_stream(ended[0][0], fault)
         crash_point("mark.after")
         for row, _ in ended:
-            self._left.pop(row["key"], None)
+            self._incomplete.pop(row["key"], None)
             self._leases.forget(row["key"])
             metrics.EFFECTS.labels(self._name, row["kind"], "done").inc()
 
@@ -110,7 +109,7 @@ class Completion:
         await self._pool.execute(_DONE, [row["key"]], [outcome])
 
     async def _apply_outcomes(self, ended: Sequence[Performed]) -> None:
-        """Mark and tell, again where another writer was faster."""
+        """Mark effects and apply their outcomes, again where another writer was faster."""
         for attempt in range(_TRIES):
             try:
                 outcome = await self._complete_with_streams(ended)
@@ -127,15 +126,15 @@ class Completion:
         keys = [row["key"] for row, _ in ended]
         outcomes = ["none" if answer is None else type(answer).__name__ for _, answer in ended]
         async with self._pool.acquire() as tx, tx.transaction():
-            # Another worker, whose lease had run out, may have been faster.
+            # Another worker may have been faster, where a lease has expired.
             marked = {row["key"] for row in await tx.fetch(_DONE, keys, outcomes)}
             crash_point("mark.before")
-            asked = [
+            envelopes = [
                 self._envelope(row, answer)
                 for row, answer in ended
                 if answer is not None and row["key"] in marked
             ]
-            return await self._processor.process_once(tx, asked) if asked else None
+            return await self._processor.process_once(tx, envelopes) if envelopes else None
 
     def _envelope(self, row: asyncpg.Record, answer: Any) -> Envelope:
         cause = str(new_id())

@@ -1,4 +1,4 @@
-"""Who may do what waits: each worker for a short while, renewed for as long as it is at it."""
+"""Leases on pending effects: short, renewed while the worker is alive."""
 
 import asyncio
 import time
@@ -11,64 +11,66 @@ from uuid import UUID
 import asyncpg
 
 from services.kernel.ids import new_id
+from services.kernel.limits import Limits
 from services.kernel.logging import log
 from services.kernel.postgres.connections import Pool, is_transient
 
-_LEASE: Final = timedelta(seconds=10)
-_RENEW_SECONDS: Final = 3.0
-_AGAIN_SECONDS: Final = 1.0
-_PATIENCE_SECONDS: Final = 5.0
-"""What the wire has swallowed is asked again before the lease has run out."""
+_RETRY_SECONDS: Final = 1.0
+_TIMEOUT_SECONDS: Final = 5.0
+"""A renewal that was lost on the way is repeated before the lease has run out."""
 
 
 class Leases:
-    """The effects that one worker of a service holds.
+    """The leases that one worker of a service holds.
 
-    A lease is short: what a worker that died had taken is soon taken up by another. Each has its worker's
-    name. One that ran out is taken up at once by that worker, who knows whether it began, and by another only
-    where it has itself seen the database well for as long as a lease lasts: while that was away nobody could
-    renew, and nobody died of it.
+    A lease is short: the effects of a worker that died are soon claimed by another. Each carries its worker's
+    id. A lease that has expired is claimed at once by the same worker, which knows whether it began, and by
+    another only if that one has found the database healthy for as long as a lease lasts: while the database
+    was away no worker could renew, and none had died.
     """
 
-    def __init__(self, pool: Pool, name: str) -> None:
-        """Hold nothing of a service yet."""
+    def __init__(self, pool: Pool, name: str, limits: Limits) -> None:
+        """Hold no lease yet."""
         self._pool = pool
         self._name = name
+        self._duration = timedelta(seconds=limits.lease_seconds)
+        self._renew_seconds = limits.lease_renew_seconds
         self._worker = new_id()
         self._until: dict[UUID, float] = {}
         self._healthy_since: float | None = None
 
     async def claim(self, most: int) -> Sequence[asyncpg.Record]:
-        """Take some of what is due."""
-        asked_at = time.monotonic()
-        well = self._healthy_since is not None and asked_at - self._healthy_since >= _LEASE.total_seconds()
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            rows = await self._pool.fetch(_CLAIM, most, _LEASE, self._worker, well)
+        """Claim some of the effects that are due."""
+        claimed_at = time.monotonic()
+        lasting = self._duration.total_seconds()
+        healthy = self._healthy_since is not None and claimed_at - self._healthy_since >= lasting
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            rows = await self._pool.fetch(_CLAIM, most, self._duration, self._worker, healthy)
         if self._healthy_since is None:
-            self._healthy_since = asked_at
-        self._hold([row["key"] for row in rows], asked_at)
+            self._healthy_since = claimed_at
+        self._hold([row["key"] for row in rows], claimed_at)
         return rows
 
     def is_held(self, key: UUID) -> bool:
-        """Return whether this worker still holds an effect: nobody begins on a lease that has run out."""
+        """Return whether this worker still holds an effect: none is begun under a lease that has expired."""
         return time.monotonic() <= self._until.get(key, 0)
 
     def forget(self, key: UUID) -> None:
-        """Renew no longer: it is done, or was not begun."""
+        """Stop to renew the lease of an effect that is done, or was not begun."""
         self._until.pop(key, None)
 
     async def release(self, key: UUID, pause: timedelta) -> None:
-        """Let whoever comes first take it after a while."""
+        """Give an effect back, for any worker to claim after a pause."""
         self.forget(key)
         await self._pool.execute(_RELEASE, key, pause, self._worker)
 
     def mark_unhealthy(self) -> None:
-        """Note that the database was not well just now."""
+        """Record that the database has just failed."""
         self._healthy_since = None
 
     @asynccontextmanager
     async def renewed(self) -> AsyncIterator[None]:
-        """Hold on to what is held while the block runs."""
+        """Renew all leases while the block runs."""
         over = asyncio.Event()
         renewing = asyncio.create_task(self._renew(over))
         try:
@@ -79,29 +81,29 @@ class Leases:
         await renewing
 
     async def _renew(self, over: asyncio.Event) -> None:
-        """Renew until it is over. It is not cancelled: each of its statements has an end of its own."""
-        pause = _RENEW_SECONDS
-        while not await _comes(over, pause):
-            pause, asked_at = _RENEW_SECONDS, time.monotonic()
+        """Renew until `over` is set; it is not cancelled, since each of its statements has a timeout."""
+        pause = self._renew_seconds
+        while not await _is_set_within(over, pause):
+            pause, renewed_at = self._renew_seconds, time.monotonic()
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    rows = await self._pool.fetch(_RENEW, list(self._until), _LEASE, self._worker)
+                async with asyncio.timeout(_TIMEOUT_SECONDS):
+                    rows = await self._pool.fetch(_RENEW, list(self._until), self._duration, self._worker)
             except Exception as fault:
                 if not is_transient(fault):
                     raise
                 self.mark_unhealthy()
                 log.warning("lease_not_renewed", service=self._name, kind=type(fault).__name__)
-                pause = _AGAIN_SECONDS
+                pause = _RETRY_SECONDS
             else:
-                self._hold({row["key"] for row in rows} & self._until.keys(), asked_at)
+                self._hold({row["key"] for row in rows} & self._until.keys(), renewed_at)
 
     def _hold(self, keys: Collection[UUID], claimed_at: float) -> None:
-        """Note until when leases last that were asked for at a time."""
-        self._until.update(dict.fromkeys(keys, claimed_at + _LEASE.total_seconds()))
+        """Record until when leases last that were claimed or renewed at a time."""
+        self._until.update(dict.fromkeys(keys, claimed_at + self._duration.total_seconds()))
 
 
-async def _comes(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, at most a while; return whether it came."""
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, at most so many seconds; return whether it is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,4 +1,4 @@
-"""What is done in the world after a commit: at least once, always under the same key."""
+"""Effect worker: perform side effects after the commit, at least once, always under the same key."""
 
 import asyncio
 import contextlib
@@ -23,23 +23,23 @@ from services.kernel.streams.processor import BatchProcessor
 _BATCH: Final = 20
 _POLL_SECONDS: Final = 1.0
 _LONGEST: Final = timedelta(hours=6)
-_PATIENCE_SECONDS: Final = 30.0
+_TIMEOUT_SECONDS: Final = 30.0
 
 
 class EffectWorker:
     """Performs the effects of one service.
 
-    A lease keeps two workers from doing the same at once. Nobody begins on a lease that has run out, and what
-    is done is kept in mind, under its lease, until it is marked: only who dies or is cut off for longer than
-    a lease leaves a deed for another to repeat.
+    A lease keeps two workers from performing the same effect at once. None is begun under a lease that has
+    expired, and one that was performed is remembered, under its lease, until it is completed: only a worker
+    that dies, or is cut off for longer than a lease, leaves an effect for another to repeat.
     """
 
     def __init__(self, processor: BatchProcessor, pool: Pool, clock: Clock, settings: Settings) -> None:
-        """Perform by the service's table."""
+        """Perform with the service's effect handlers."""
         self._pool = pool
         self._handlers = processor.service.effect_handlers
         self._name = processor.service.name
-        self._leases = Leases(pool, self._name)
+        self._leases = Leases(pool, self._name, settings.limits)
         self._completion = Completion(processor, pool, clock, self._leases)
         self._context = EffectReader(processor, pool, settings)
         self._wakeup = asyncio.Event()
@@ -48,7 +48,7 @@ class EffectWorker:
             self._polled.set_to_current_time()
 
     def wake(self) -> None:
-        """Look at once: something was committed."""
+        """Poll at once: a transaction was committed."""
         self._wakeup.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -70,20 +70,20 @@ class EffectWorker:
                         await self._wakeup.wait()
 
     async def perform(self) -> int:
-        """Perform one portion of what waits; return how many there were."""
+        """Perform some of the effects that are due; return how many there were."""
         if not self._handlers:
             return 0
         async with self._leases.renewed():
             await self._completion.retry()
             rows = await self._leases.claim(_BATCH)
-            ends = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
-        for end in ends:
-            if end is not None:
-                raise end
+            faults = await asyncio.gather(*(self._do(row) for row in rows), return_exceptions=True)
+        for fault in faults:
+            if fault is not None:
+                raise fault
         return len(rows)
 
     async def waiting(self) -> int:
-        """Return how many effects have not been done and were not tried in vain."""
+        """Return how many effects are pending and have not failed yet."""
         found: int = await self._pool.fetchval(
             "select count(*) from effects where done_at is null and attempts <= 1"
         )
@@ -100,19 +100,19 @@ class EffectWorker:
         about = msgspec.json.decode(row["about"], type=dict[str, str])
         effect = Effect(row["key"], row["kind"], about)
         if not self._completion.is_done(effect.key) and not self._leases.is_held(effect.key):
-            log.warning("lease_lost", service=self._name, effect=effect.kind)  # this process has slept
+            log.warning("lease_lost", service=self._name, effect=effect.kind)  # this process was suspended
             return
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 crash_point("perform.before")
                 if not self._completion.is_done(effect.key):
                     self._completion.record(row, await self._handlers[effect.kind](effect, self._context))
-        except Exception as fault:  # noqa: BLE001  whatever went wrong out there, it is tried again
+        except Exception as fault:  # noqa: BLE001  whatever failed outside, it is retried
             metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
             log.warning("effect_retried", service=self._name, effect=effect.kind, kind=type(fault).__name__)
             pause = min(timedelta(seconds=5 * 2 ** min(row["attempts"], 20)), _LONGEST)
             await self._leases.release(effect.key, pause)
             return
         crash_point("perform.after")
-        # Where it cannot be marked now, it is remembered as done, and only the mark is tried again.
+        # Where it cannot be completed now, only the completion is retried.
         await self._completion.complete(effect.key)

@@ -34,7 +34,7 @@ class Account(NamedTuple):
 
 
 class Child:
-    """One server program: started as our child, ended with us, known again by the pid file we wrote.
+    """One server program: started as our child, ended with us, recognised by its pid file.
 
     The program gets a session of its own, so that Ctrl-C in a terminal reaches us and not it. On Linux the
     kernel sends it `last_signal` when the thread that started it ends, also when we are killed with -9: start
@@ -60,7 +60,7 @@ class Child:
         return self._popen is not None and self._popen.poll() is None
 
     def launch(self, argv: Sequence[str], *, env: Mapping[str, str], account: Account | None = None) -> None:
-        """Start the program with its output in the log file, as `account` where one is given."""
+        """Start the program with its output in the log file, as `account` where there is one."""
         self.trim_log()
         prefix = stepping_down(account, self._last_signal)
         if prefix:
@@ -80,10 +80,10 @@ class Child:
             )
         self._pid_file.write_text(f"{self._popen.pid} {time.time()}\n")
 
-    def trim_log(self) -> None:
-        """Set a log aside that has grown long; a program that runs goes on at the beginning of the file."""
+    def trim_log(self, limit: int = LOG_LIMIT_BYTES) -> None:
+        """Set a log aside that is longer than a limit; a running program goes on at the start of the file."""
         with contextlib.suppress(FileNotFoundError):
-            if self.log.stat().st_size > LOG_LIMIT_BYTES:
+            if self.log.stat().st_size > limit:
                 shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
                 os.truncate(self.log, 0)
 
@@ -149,7 +149,7 @@ def stepping_down(account: Account | None, how: signal.Signals = signal.SIGTERM)
 
     PostgreSQL refuses to be root, and a folder of root's (a home, a temporary one) keeps others out: setpriv
     of util-linux gives the account up except for the one capability that passes folders. Nothing where no
-    account is asked for, or where setpriv is not to be had.
+    account is named, or without setpriv.
     """
     program = shutil.which("setpriv")
     if account is None or program is None:
@@ -165,7 +165,7 @@ def stepping_down(account: Account | None, how: signal.Signals = signal.SIGTERM)
 
 
 def _leash(how: signal.Signals) -> Callable[[], None] | None:
-    """Return what the child does before it becomes the program: ask for a signal when its parent dies."""
+    """Return what the child does before it becomes the program: request a signal when its parent dies."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -192,7 +192,7 @@ def owned(folder: Path, name: str) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nobody listens on right now."""
+    """Return a TCP port of the loopback address that is free right now."""
     return free_ports(1)[0]
 
 

@@ -11,7 +11,7 @@ from services.kernel.runtime.runtime import Runtime
 
 
 class ServiceCheck(BaseModel):
-    """What one service holds; `behind` counts, by source, the streams that it has not heard to their end."""
+    """State of one service; `behind` counts, by source, the streams not consumed to their end."""
 
     streams: int
     events: int

@@ -79,7 +79,7 @@ class Names(BaseModel):
 
 
 class Issuer:
-    """Signs tokens for whoever asks, on the loopback address of a developer's machine."""
+    """Issuer of tokens for any caller, on the loopback address of a developer's machine."""
 
     def __init__(self, file: Path, audience: str) -> None:
         """Use the key in a file, or make one."""

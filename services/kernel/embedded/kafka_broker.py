@@ -35,9 +35,9 @@ class Broker:
         """Say whether the broker runs."""
         return self._child.alive()
 
-    def trim_log(self) -> None:
-        """Set the broker's log aside where it has grown long."""
-        self._child.trim_log()
+    def trim_log(self, limit: int) -> None:
+        """Set the broker's log aside where it is longer than a limit, in bytes."""
+        self._child.trim_log(limit)
 
     async def start(self) -> None:
         """Start the broker and wait until it takes connections; raises `ServerFailed` when it does not."""

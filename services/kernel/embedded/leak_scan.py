@@ -73,14 +73,14 @@ class _Search:
                 self._numbers.setdefault(word, n)
         self._words = frozenset(self._numbers)
 
-    def in_text(self, place: str, text: str) -> list[Leak]:
+    def in_text(self, location: str, text: str) -> list[Leak]:
         if "\\" in text:
             text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
         hits = {self._numbers[word] for word in self._words.intersection(_WORD.findall(text.lower()))}
-        return [Leak(location=place, phrase=n) for n in sorted(hits)]
+        return [Leak(location=location, phrase=n) for n in sorted(hits)]
 
-    def in_bytes(self, place: str, data: bytes) -> list[Leak]:
-        return self.in_text(place, data.decode("utf-8", "replace"))
+    def in_bytes(self, location: str, data: bytes) -> list[Leak]:
+        return self.in_text(location, data.decode("utf-8", "replace"))
 
 
 async def _in_tables(search: _Search, name: str, runtime: Runtime) -> list[Leak]:

@@ -66,9 +66,9 @@ class Postgres:
         """Say whether the server runs."""
         return self._child.alive()
 
-    def trim_log(self) -> None:
-        """Set the server's log aside where it has grown long."""
-        self._child.trim_log()
+    def trim_log(self, limit: int) -> None:
+        """Set the server's log aside where it is longer than a limit, in bytes."""
+        self._child.trim_log(limit)
 
     def database(self, name: str) -> str:
         """Return the connection string of the database `name` for the superuser."""

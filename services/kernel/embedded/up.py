@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,13 @@ from services.kernel.decider.service import Service
 from services.kernel.embedded import servers as embedded
 from services.kernel.embedded.development_api import Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
-from services.kernel.embedded.quiescence import drain_consumers
-from services.kernel.embedded.servers import Broker, Postgres
+from services.kernel.embedded.recycling import EmbeddedBroker
+from services.kernel.embedded.servers import Postgres
 from services.kernel.errors import ProblemError
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.server import app_of, listening_socket, serve, stop_on_signals
+from services.kernel.limits import EMBEDDED, Limits
 from services.kernel.logging import log
 from services.kernel.outbox.republish import refill
 from services.kernel.postgres.connections import CONNECTION_FAULTS
@@ -35,20 +36,16 @@ from services.kernel.settings import Settings, SettingsFault, read_settings
 from services.kernel.tracing import set_up_tracing
 
 VIRTUAL_START: Final = datetime(2026, 1, 5, 7, 0, tzinfo=UTC)
-_WATCH_SECONDS: Final = 0.5
 _READY_POLL_SECONDS: Final = 0.05
 _PARTITIONS: Final = 1
-"""One process shares no work with another, and each further partition is polled for nothing."""
+"""One process shares no work with another: more partitions would only cost more fetches."""
+
+_WATERMARK_SECONDS: Final = 20.0
+"""Three watermarks within the horizon of 60 s; more would only fill the broker and wake its consumers."""
 
 _FAILURES: Final = (ProblemError, KafkaError, *CONNECTION_FAULTS)
 _LOOPBACK: Final = "127.0.0.1"
-"""Whatever the environment says: here tokens are given to whoever asks."""
-
-_MAX_BATCHES: Final = 4_000
-"""At each fetch the embedded broker scans every batch of a topic: docs/decisions/embedded-servers.md."""
-
-_LATEST: Final = 2_000
-"""How many events of each service a broker that was emptied holds again, for those who read from outside."""
+"""Not to be changed by the environment: the development API issues tokens to any caller."""
 
 _SERVER_INFO: Final = "server.json"
 
@@ -57,21 +54,30 @@ class NoServerHere(ProblemError):
     """No server has run on this data folder yet: start one."""
 
 
+class Installation(NamedTuple):
+    """An embedded installation that runs."""
+
+    runtimes: Mapping[str, Runtime]
+    settings: Settings
+    clock: Clock
+    broker: EmbeddedBroker
+
+
 @asynccontextmanager
 async def run_embedded(
-    services: Sequence[Service], folder: Path, *, port: int, virtual: bool
-) -> AsyncIterator[tuple[dict[str, Runtime], Settings, Clock]]:
+    services: Sequence[Service], folder: Path, *, port: int, virtual: bool, limits: Limits = EMBEDDED
+) -> AsyncIterator[Installation]:
     """Run database, broker, mail server and services on the data of a folder while the block runs."""
     clock = _clock(folder, virtual=virtual)
     async with (
         embedded.postgres(folder / "postgres") as database,
-        embedded.broker(folder / "broker") as broker,
+        embedded.broker(folder / "broker") as server,
         mail_server(folder / "mail") as mail_port,
     ):
         settings = read_settings(
             mode="embedded",
             database=SecretStr(database.dsn),
-            bootstrap=broker.bootstrap,
+            bootstrap=server.bootstrap,
             broker="embedded",
             partitions=_PARTITIONS,
             host=_LOOPBACK,
@@ -80,16 +86,22 @@ async def run_embedded(
             smtp_port=mail_port,
             smtp_tls=False,
             public_url=f"http://127.0.0.1:{port}",
+            tick_seconds=_WATERMARK_SECONDS,
+            limits=limits,
         )
         for service in services:
             await migrate(database.dsn, service)
         await refill([service.name for service in services], settings)
         key_store = FileKeyStore(_kek(folder), mode=settings.mode)
-        async with running(services, settings, clock=clock, key_store=key_store) as runtimes:
+        broker = EmbeddedBroker(server, limits)
+        async with running(
+            services, settings, clock=clock, key_store=key_store, signals=broker.signals
+        ) as runtimes:
+            broker.serve(runtimes)
             write_server_info(folder, settings)
-            watch = asyncio.create_task(_watch(database, broker, runtimes, settings))
+            watch = asyncio.create_task(_watch(database, broker, settings))
             try:
-                yield runtimes, settings, clock
+                yield Installation(runtimes, settings, clock, broker)
             finally:
                 watch.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -120,7 +132,8 @@ async def up(
     """Serve everything on one loopback port until a signal comes; `on_ready` is called once it is ready."""
     stopping = stop_on_signals()
     with listening_socket(_LOOPBACK, port) as listener:
-        async with run_embedded(services, folder, port=port, virtual=virtual) as (runtimes, settings, clock):
+        async with run_embedded(services, folder, port=port, virtual=virtual) as installation:
+            runtimes, settings, clock, _ = installation
             set_up_tracing(settings.otlp, settings.traced_share)
             issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
             app = app_of(services)
@@ -152,7 +165,7 @@ def _clock(folder: Path, *, virtual: bool) -> Clock:
 
 
 def _kek(folder: Path) -> Path:
-    """Return where the key of a folder lies, from wherever it is asked: a new one would open nothing."""
+    """Return the absolute path of a folder's key: another working directory must not make a new one."""
     return folder.absolute() / "keys" / "kek"
 
 
@@ -181,54 +194,15 @@ def read_server_info(folder: Path) -> Settings:
         raise SettingsFault(f"{file} cannot be read ({type(fault).__name__}): {again}") from None
 
 
-async def _watch(
-    database: Postgres, broker: Broker, runtimes: dict[str, Runtime], settings: Settings
-) -> None:
-    """Start again what has ended by itself, an empty broker refilled; no log of a server grows for ever."""
+async def _watch(database: Postgres, broker: EmbeddedBroker, settings: Settings) -> None:
+    """Restart servers that have ended, and bound what they keep: their logs, and the broker's batches."""
     while True:
-        await asyncio.sleep(_WATCH_SECONDS)
+        await asyncio.sleep(settings.limits.embedded_watch_seconds)
         try:
-            database.trim_log()
-            broker.trim_log()
+            database.trim_log(settings.limits.server_log_bytes)
             if not database.alive():
                 log.error("database_ended")
                 await database.start()
-            if not broker.alive():
-                log.error("broker_ended")
-                await restart_broker(broker, runtimes.values(), settings)
-            elif any(runtime.relay.batches_sent > _MAX_BATCHES for runtime in runtimes.values()):
-                await recycle_broker(broker, runtimes, settings)
+            await broker.check(settings)
         except _FAILURES as fault:
             log.error("restart_failed", kind=type(fault).__name__)
-
-
-async def recycle_broker(broker: Broker, runtimes: Mapping[str, Runtime], settings: Settings) -> None:
-    """Empty an embedded broker whose topics have grown dear to read, once all that it holds was taken.
-
-    Whatever is committed meanwhile waits in the database. Where somebody does not take what was sent, it is
-    filled with all there is.
-    """
-    await asyncio.gather(*(runtime.stop_relay() for runtime in runtimes.values()))
-    taken = await drain_consumers(runtimes)
-    log.info("broker_recycled", taken=taken)
-    await asyncio.gather(*(runtime.disconnect_broker() for runtime in runtimes.values()))
-    await broker.kill()
-    await restart_broker(broker, runtimes.values(), settings, latest=_LATEST if taken else None)
-
-
-async def restart_broker(
-    broker: Broker, runtimes: Collection[Runtime], settings: Settings, *, latest: int | None = None
-) -> None:
-    """Start an embedded broker that has ended, and fill it before anybody turns to it.
-
-    It is filled with all that the logs hold, or with the latest events of each.
-    """
-    await asyncio.gather(*(runtime.disconnect_broker() for runtime in runtimes))
-    await broker.start()
-    try:
-        await refill([runtime.service.name for runtime in runtimes], settings, latest=latest)
-    except BaseException:
-        await broker.kill()  # half filled it would pass for whole
-        raise
-    for runtime in runtimes:
-        runtime.connect_broker()

@@ -1,27 +1,26 @@
-"""How a process reaches the broker: addresses, credentials, and what differs between brokers."""
+"""Kafka clients: addresses, credentials, differences between brokers, and aiokafka's private parts."""
 
 import asyncio
 import ssl
-from typing import Any, Final, TypeVar
+from itertools import chain
+from typing import Any, Final, TypeAlias, TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
-from faststream.kafka import KafkaBroker
-from faststream.security import BaseSecurity, SASLScram512
 
 from services.kernel.errors import ProblemError
+from services.kernel.logging import log
 from services.kernel.settings import Settings
 
 HEARTBEAT_MS: Final = 1_000
 REQUEST_MS: Final = 10_000
 _RESPONSE_SECONDS: Final = 3.0
-_START_SECONDS: Final = 20.0
 LARGEST_BATCH: Final = 1024 * 1024
 EMBEDDED_WAIT_MS: Final = 20
 
-
+AnyClient: TypeAlias = AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient
 ClientT = TypeVar("ClientT", AIOKafkaProducer, AIOKafkaConsumer, AIOKafkaAdminClient)
 
 
@@ -34,24 +33,23 @@ class NoBroker(BrokerUnreachable):
 
 
 class CancelSafeClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka has no types
-    """aiokafka's client; cancelled, it first finishes its connection: docs/decisions/kafka-clients.md."""
+    """aiokafka's client, which closes what it has begun to open before a cancellation goes on."""
 
     async def bootstrap(self) -> None:
-        """Reach a broker, and hear of the others from it."""
+        """Connect to a broker, and learn of the others from it."""
         begun = asyncio.ensure_future(super().bootstrap())
         try:
             await asyncio.shield(begun)
         except asyncio.CancelledError:
             await asyncio.wait([begun])
             if not begun.cancelled():
-                begun.exception()  # whoever asked for it has gone
+                begun.exception()  # its caller is cancelled, and does not read it
             raise
 
 
 def close_on_cancel(made: ClientT) -> ClientT:
-    """Let a client of aiokafka leave nothing open where its start is cancelled."""
-    client = made.client if isinstance(made, AIOKafkaProducer) else made._client  # noqa: SLF001  it has no other way
-    client.__class__ = CancelSafeClient
+    """Let a client leave no connection open where its start is cancelled."""
+    _connections(made).__class__ = CancelSafeClient
     return made
 
 
@@ -84,7 +82,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
 
 
 def subscriber_options(settings: Settings) -> dict[str, Any]:
-    """Return how a subscriber fetches and keeps its place in the group."""
+    """Return how a subscriber fetches and remains in its group."""
     quick = settings.broker == "embedded" or settings.mode == "test"
     return {
         "auto_offset_reset": "earliest",
@@ -94,32 +92,28 @@ def subscriber_options(settings: Settings) -> dict[str, Any]:
         "max_partition_fetch_bytes": 4 * LARGEST_BATCH,
         # The embedded broker does not wake a waiting fetch when data arrives: its wait is a polling period.
         "fetch_max_wait_ms": EMBEDDED_WAIT_MS if settings.broker == "embedded" else 500,
-        # How often a fetcher looks round that nothing has woken; alone, whatever is sent wakes it.
+        # Interval of a fetcher that nothing has woken; in one process every event that is sent wakes it.
         "consumer_timeout_ms": 5_000 if settings.alone else 200,
     }
 
 
-def faststream_broker(settings: Settings) -> KafkaBroker:
-    """Return a FastStream broker that only consumes: the relay alone publishes."""
-    return KafkaBroker(
-        settings.bootstrap.split(","),  # as one text, FastStream takes it for one address
-        consumer_only=True,
-        allow_auto_create_topics=False,
-        apply_types=False,
-        logger=None,
-        graceful_timeout=15.0,
-        request_timeout_ms=REQUEST_MS,
-        security=_faststream_security(settings),
-    )
+def consumer_group(settings: Settings, service: str) -> str | None:
+    """Return the group of a service; none where one process reads its broker alone, all of it."""
+    return None if settings.alone else f"samspil.{service}"
+
+
+def keeps_offsets(settings: Settings) -> bool:
+    """Return whether offsets outlive the broker: one of a topic that is gone would skip events."""
+    return settings.broker != "embedded"
 
 
 async def start_client(made: ClientT, settings: Settings) -> ClientT:
     """Start a client; raise `BrokerUnreachable`, with nothing left open, where it cannot be.
 
-    One that was told of a single broker asks no other, for ever; the next begins at all addresses again.
+    A client that has learned of a single broker tries no other; the next client tries all addresses.
     """
     try:
-        async with asyncio.timeout(_START_SECONDS):
+        async with asyncio.timeout(settings.limits.client_start_seconds):
             await made.start()
     except (KafkaError, OSError) as fault:
         await _stop_client(made)
@@ -136,33 +130,101 @@ async def _stop_client(made: Any) -> None:
     await (made.close() if isinstance(made, AIOKafkaAdminClient) else made.stop())
 
 
-def is_open(client: Any) -> bool:
-    """Return whether a client of aiokafka has been started and not been closed."""
-    return client._sync_task is not None  # noqa: SLF001  it has no other sign
+def _connections(made: AnyClient) -> AIOKafkaClient:
+    """Return the part of a client that holds its connections; of two kinds it is private."""
+    return made.client if isinstance(made, AIOKafkaProducer) else made._client  # noqa: SLF001  it has no other name
 
 
-async def broker_responds(client: Any) -> bool:
+def is_open(made: AnyClient) -> bool:
+    """Return whether a client has been started and not been closed."""
+    return _connections(made)._sync_task is not None  # noqa: SLF001  it has no other sign
+
+
+async def close_connections(made: AnyClient) -> None:
+    """Close the connections that a client has left open.
+
+    aiokafka stops a consumer half where a fetch waits to be retried: it takes the end of that for its own.
+    """
+    if is_open(made):
+        await _connections(made).close()
+
+
+async def close_producer(made: AIOKafkaProducer, seconds: float) -> None:
+    """Stop a producer; what it cannot deliver in time is abandoned, since all of it is still pending."""
+    try:
+        async with asyncio.timeout(seconds):
+            await made.stop()
+    except (TimeoutError, KafkaError):
+        log.warning("producer_abandoned")
+        await abandon(made)
+
+
+async def abandon(made: AIOKafkaProducer) -> None:
+    """End a producer without delivery: left alone it retries for ever, also on another broker."""
+    held = made._message_accumulator  # noqa: SLF001  it has no other way
+    for batch in (*chain.from_iterable(held._batches.values()), *held._pending_batches):  # noqa: SLF001  the same
+        batch.future.cancel()
+    made._sender.sender_task.cancel()  # noqa: SLF001  the same
+    await made.client.close()
+
+
+class _WakingSet(set[int]):
+    """The nodes with a fetch in flight; it wakes the fetcher when one ends."""
+
+    def __init__(self, nodes: set[int], fetcher: Any) -> None:
+        super().__init__(nodes)
+        self._fetcher = fetcher
+
+    def discard(self, node: object, /) -> None:
+        super().discard(node)
+        self._fetcher._notify(self._fetcher._wait_consume_future)  # noqa: SLF001  what it waits for
+
+
+def wake_on_fetch_end(fetcher: Any) -> None:
+    """Let a consumer's fetcher miss no end of a fetch.
+
+    Where the fetcher is woken for another reason in the moment in which a fetch ends, it still finds that
+    fetch in flight, starts no other, and then waits for nothing but its timeout (aiokafka 0.14,
+    `_fetch_requests_routine`: the end is recorded by a callback, which may run after the fetcher).
+    """
+    fetcher._in_flight = _WakingSet(fetcher._in_flight, fetcher)  # noqa: SLF001  it has no other way
+
+
+def wake_on_fetch_end_of(made: AIOKafkaConsumer) -> None:
+    """Apply `wake_on_fetch_end` to a consumer that was started."""
+    wake_on_fetch_end(made._fetcher)  # noqa: SLF001  it has no other way
+
+
+def position(made: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """Return the offset of the next record; None while there is none yet (the public call waits)."""
+    state = made._subscription.subscription.assignment.state_value(partition)  # noqa: SLF001  it has no other way
+    return state.position if state is not None and state.has_valid_position else None
+
+
+async def broker_responds(made: AnyClient) -> bool:
     """Return whether the broker answers over the connections of a client that is open."""
+    client = _connections(made)
     try:
         async with asyncio.timeout(_RESPONSE_SECONDS):
             await client.fetch_all_metadata()
     except (KafkaError, OSError, TimeoutError):
         return False
     finally:
-        if not is_open(client):  # its owner closed it meanwhile, and to ask opens it again
+        if not is_open(made):  # its owner closed it meanwhile, and a request has opened it again
             await client.close()
     return True
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def tls(settings: Settings) -> ssl.SSLContext | None:
+    """Return the context of a TLS connection; None where the broker has no certificate."""
     if settings.kafka_ca is None:
         return None
     return ssl.create_default_context(cafile=str(settings.kafka_ca))
 
 
 def client_security(settings: Settings) -> dict[str, Any]:
-    """Return how any of aiokafka's clients proves who it is."""
-    context = _tls(settings)
+    """Return the credentials of a client of aiokafka."""
+    context = tls(settings)
     if not settings.kafka_user:
         return {"security_protocol": "SSL", "ssl_context": context} if context else {}
     return {
@@ -172,15 +234,3 @@ def client_security(settings: Settings) -> dict[str, Any]:
         "sasl_plain_username": settings.kafka_user,
         "sasl_plain_password": settings.kafka_password.get_secret_value(),
     }
-
-
-def _faststream_security(settings: Settings) -> BaseSecurity | None:
-    context = _tls(settings)
-    if not settings.kafka_user:
-        return BaseSecurity(ssl_context=context, use_ssl=True) if context else None
-    return SASLScram512(
-        username=settings.kafka_user,
-        password=settings.kafka_password.get_secret_value(),
-        ssl_context=context,
-        use_ssl=context is not None,
-    )

@@ -17,11 +17,11 @@ from services.kernel.decider.service import EventMetadata
 from services.kernel.errors import Poison
 
 LARGEST: Final = 64 * 1024
-"""What every reader of the NL GOV profile for CloudEvents must be able to take, in bytes."""
+"""The size in bytes that every reader of the NL GOV profile for CloudEvents must accept."""
 
 _UUID_LENGTH: Final = 36
 _HEADERS: Final = 15
-"""How many headers an event has, unless it is traced or tells of another history."""
+"""How many headers an event has, unless it is traced or belongs to a later timeline."""
 
 _SEQUENCE_LENGTH: Final = 10
 _CONTENT_TYPE: Final = CONTENT_TYPE.encode()
@@ -32,7 +32,7 @@ Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 
 class Message(Struct, frozen=True, gc=False):
-    """One message on its way out."""
+    """A Kafka message to be sent."""
 
     type: str
     key: bytes
@@ -41,7 +41,7 @@ class Message(Struct, frozen=True, gc=False):
 
 
 class OutgoingEvent(Struct, frozen=True, gc=False):
-    """An event on its way out; its headers are made where it is sent, to be gone again at once."""
+    """An event to be sent; its headers are made when it is sent, since they are many objects."""
 
     event_id: str
     key: str
@@ -125,14 +125,14 @@ def decode_headers(record: Record) -> tuple[dict[str, bytes], bytes]:
 
 
 def _has_null_header(found: Mapping[str, bytes | None]) -> bool:
-    """Return whether one of the headers that we read has no value, which Kafka allows."""
+    """Return whether a header that is read here has no value, which Kafka allows."""
     return any(value is None and _OURS.match(name) for name, value in found.items())
 
 
 def is_canonical(found: Mapping[str, bytes], schema: bytes, key: str, time: datetime) -> bool:
     """Return whether an event that was read has just the headers that `message_of` gives it, to the byte.
 
-    Its stream and its time are given as they were read.
+    Its stream and its time are passed as they were parsed.
     """
     return (
         len(found) == _HEADERS
@@ -144,9 +144,9 @@ def is_canonical(found: Mapping[str, bytes], schema: bytes, key: str, time: date
     )
 
 
-def record_of(place: tuple[str, int, int], key: bytes, message: Message) -> Record:
-    """Return the record that a message was at a place (topic, partition, offset)."""
-    topic, partition, offset = place
+def record_of(position: tuple[str, int, int], key: bytes, message: Message) -> Record:
+    """Return the record of a message at a position (topic, partition, offset)."""
+    topic, partition, offset = position
     return ConsumerRecord(
         topic=topic,
         partition=partition,
@@ -163,7 +163,7 @@ def record_of(place: tuple[str, int, int], key: bytes, message: Message) -> Reco
 
 
 def metadata_of(found: Mapping[str, bytes]) -> EventMetadata:
-    """Return what stands in the headers beside place and type; raise `Poison`."""
+    """Return the metadata in the headers; raise `Poison`."""
     actor, correlation, causation = found["ce_actor"], found["ce_correlationid"], found["ce_causationid"]
     if not len(actor) == len(correlation) == len(causation) == _UUID_LENGTH:
         raise Poison("header")
@@ -181,34 +181,34 @@ def metadata_of(found: Mapping[str, bytes]) -> EventMetadata:
 
 
 @lru_cache(maxsize=64)
-def _time(spelt: bytes) -> datetime:
-    """Return the time that a header tells; the events of one batch share few of them."""
-    time = datetime.fromisoformat(spelt.decode())
+def _time(text: bytes) -> datetime:
+    """Parse the time of a header; the events of one batch share few of them."""
+    time = datetime.fromisoformat(text.decode())
     if time.tzinfo is None:
         raise Poison("header")
     return time
 
 
 def parse_uuid(uuid: bytes) -> str:
-    """Return an id as it is spelt; raise `Poison` where it cannot be one."""
+    """Return an id as text; raise `Poison` where it cannot be one."""
     if len(uuid) != _UUID_LENGTH:
         raise Poison("header")
     return uuid.decode("ascii")
 
 
-def decode_structured(value: bytes) -> tuple[dict[str, bytes], bytes]:
+def decode_structured(body: bytes) -> tuple[dict[str, bytes], bytes]:
     """Return headers and body of a structured-mode event (CloudEvents JSON format, 2.2, 3.1)."""
     try:
-        whole: dict[str, Any] = msgspec.json.decode(value, type=dict[str, Any])
+        whole: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
         if "data_base64" in whole:
             data = base64.b64decode(whole.pop("data_base64"), validate=True)
         else:
             data = msgspec.json.encode(whole.pop("data"))
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError, RecursionError):
         raise Poison("body") from None
-    return {f"ce_{name}": _header_text(given) for name, given in whole.items() if given is not None}, data
+    return {f"ce_{name}": _header_text(value) for name, value in whole.items() if value is not None}, data
 
 
-def _header_text(given: Any) -> bytes:
-    """Return how an attribute's value is spelt in a header (CloudEvents, 3.1.1)."""
-    return (str(given).lower() if isinstance(given, bool) else str(given)).encode()
+def _header_text(value: Any) -> bytes:
+    """Return an attribute's value as the text of a header (CloudEvents, 3.1.1)."""
+    return (str(value).lower() if isinstance(value, bool) else str(value)).encode()

@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: murmur2, as Kafka's own clients have it."""
+"""Partitioner: the partition of a key by murmur2, as in Kafka's own clients."""
 
 from functools import lru_cache
 from uuid import NAMESPACE_URL, uuid5
@@ -19,7 +19,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def key_in(partition: int, partitions: int, name: str) -> str:
-    """Return an id, always the same, whose key lies in a partition: the stream of that partition's ticks."""
+    """Return an id, always the same, whose key lies in a partition: the stream of its watermarks."""
     n = 0
     while True:
         found = str(uuid5(NAMESPACE_URL, f"urn:samspil:tick:{name}:{partition}:{n}"))

@@ -19,29 +19,29 @@ class TopicMismatch(ProblemError):
 async def make_topics(
     services: Iterable[str], settings: Settings, *, replication: int = 1, dry_run: bool = False
 ) -> list[str]:
-    """Make the topics that are missing (or `only_look`) and return their names.
+    """Make the missing topics (with `dry_run` none) and return their names.
 
-    Raises `TopicUnfit` where a topic has another number of partitions, and `BrokerUnreachable`.
+    Raises `TopicMismatch` where a topic has another number of partitions, and `BrokerUnreachable`.
     """
-    asking = await start_client(admin(settings), settings)
+    client = await start_client(admin(settings), settings)
     try:
         wanted = [topic_of(service) for service in services]
-        there = set(await asking.list_topics())
-        fresh = [topic for topic in wanted if topic not in there]
-        if fresh and not dry_run:
-            made: Any = await asking.create_topics(
-                [NewTopic(topic, settings.partitions, replication) for topic in fresh]
+        existing = set(await client.list_topics())
+        missing = [topic for topic in wanted if topic not in existing]
+        if missing and not dry_run:
+            made: Any = await client.create_topics(
+                [NewTopic(topic, settings.partitions, replication) for topic in missing]
             )
             for name, code, *_ in made.topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise BrokerUnreachable(f"topic {name} could not be made ({for_code(code).__name__})")
-        known = [topic for topic in wanted if topic in there]
-        for described in await asking.describe_topics(known) if known else []:
+        present = [topic for topic in wanted if topic in existing]
+        for described in await client.describe_topics(present) if present else []:
             count = len(described["partitions"])
             if count != settings.partitions:
                 raise TopicMismatch(
                     f"{described['topic']} has {count}, SAMSPIL_PARTITIONS is {settings.partitions}"
                 )
     finally:
-        await asking.close()
-    return fresh
+        await client.close()
+    return missing

@@ -1,9 +1,9 @@
-"""Let go of the oldest days of a service's log, once they are past keeping and everybody has heard them."""
+"""Log retention: drop event-log partitions after the retention period, once all subscribers consumed them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,40 +14,63 @@ from services.kernel.clock import wall
 from services.kernel.decider.service import Service
 from services.kernel.kafka.clients import admin, consumer
 from services.kernel.logging import log
-from services.kernel.outbox.relay import Relay
 from services.kernel.postgres.connections import Pool, is_transient
 from services.kernel.settings import Settings
 
-_ACTIVE_GROUP_STATES: Final = "samspil."
+_GROUP_PREFIX: Final = "samspil."
 
-EndOffsets = dict[TopicPartition, int]
-"""Up to which offset each partition had been written, or read."""
+Offsets = Mapping[TopicPartition, int]
+"""Offsets by partition: the end of each, or up to where a group has committed."""
+
+
+class Candidate(NamedTuple):
+    """Days that may be dropped later: those before a date, once all groups have read up to the ends."""
+
+    before: date
+    ends: Offsets
+
+
+def is_consumed(ends: Offsets, committed: Mapping[str, Offsets]) -> bool:
+    """Return whether every group has committed up to every end; an empty partition needs no commit."""
+    return all(
+        offsets.get(partition, -1) >= end
+        for offsets in committed.values()
+        for partition, end in ends.items()
+        if end
+    )
+
+
+def next_candidate(before: date, ends: Offsets, *, pending: bool) -> Candidate | None:
+    """Return what the next run may drop; nothing while events of those days are still to be sent."""
+    return None if pending else Candidate(before, ends)
 
 
 class LogRetention:
-    """Drops days of the log in two looks.
+    """Drops days of the log in two runs.
 
-    The first finds nothing of the old days left to be sent, and notes how far the topic reaches. The second,
-    an hour later, drops them if every service that hears this one has committed offsets as far as that. A day
-    that somebody may yet miss is kept, however old it is.
+    The first finds nothing of the old days left to be sent, and remembers the end offsets of the topic. The
+    second, an hour later, drops those days if every subscriber has committed offsets up to these ends. A day
+    that a subscriber may still need is kept, however old it is.
     """
 
-    def __init__(self, service: Service, settings: Settings, pool: Pool, relay: Relay) -> None:
-        """Keep the log of one service; only the process that leads its relay looks."""
+    def __init__(
+        self, service: Service, settings: Settings, pool: Pool, is_leader: Callable[[], bool]
+    ) -> None:
+        """Keep the log of one service; only the process that leads its relay runs."""
         self._service = service
         self._settings = settings
         self._pool = pool
-        self._relay = relay
-        self._previous: tuple[date, EndOffsets] | None = None
+        self._is_leader = is_leader
+        self._candidate: Candidate | None = None
 
     async def run_once(self) -> int:
-        """Drop what may go, note what may go next time, and return how many days were dropped."""
+        """Drop the last run's candidate, remember the next, and return how many days were dropped."""
         wanted = self._settings.log_days and self._settings.broker == "kafka"
-        if not wanted or self._service.subscribers is None or not self._relay.is_leader:
-            self._previous = None
+        if not wanted or self._service.subscribers is None or not self._is_leader():
+            self._candidate = None
             return 0
         try:
-            async with self._asking() as clients:
+            async with self._clients() as clients:
                 return await self._run_with(*clients)
         except (KafkaError, TimeoutError) as fault:
             log.warning("log_retention_postponed", service=self._service.name, kind=type(fault).__name__)
@@ -57,37 +80,43 @@ class LogRetention:
             log.warning("log_retention_postponed", service=self._service.name, kind=type(fault).__name__)
         return 0
 
-    async def _run_with(self, asking: AIOKafkaAdminClient, reading: AIOKafkaConsumer) -> int:
-        dropped = 0
-        if self._previous is not None and await self._all_consumed(asking, self._previous[1]):
-            dropped = await self._pool.fetchval("select drop_event_log_partitions($1)", self._previous[0])
+    async def _run_with(self, groups: AIOKafkaAdminClient, topic: AIOKafkaConsumer) -> int:
+        dropped, candidate = 0, self._candidate
+        if candidate is not None and is_consumed(
+            candidate.ends, await self._committed(groups, candidate.ends)
+        ):
+            dropped = await self._pool.fetchval("select drop_event_log_partitions($1)", candidate.before)
             if dropped:
                 log.info("log_partitions_dropped", service=self._service.name, days=dropped)
         before = wall().date() - timedelta(days=self._settings.log_days)
-        waits = await self._pool.fetchval("select exists (select from pending where created_on < $1)", before)
-        self._previous = None if waits else (before, await reading.end_offsets(self._partitions()))
+        pending = await self._pool.fetchval(_PENDING_BEFORE, before)
+        ends: Offsets = {} if pending else await topic.end_offsets(self._partitions())
+        self._candidate = next_candidate(before, ends, pending=pending)
         return dropped
 
-    async def _all_consumed(self, asking: AIOKafkaAdminClient, reach: EndOffsets) -> bool:
-        for hearer in self._service.subscribers or ():
-            found = await asking.list_consumer_group_offsets(
-                _ACTIVE_GROUP_STATES + hearer, partitions=list(reach)
+    async def _committed(self, groups: AIOKafkaAdminClient, ends: Offsets) -> dict[str, Offsets]:
+        committed: dict[str, Offsets] = {}
+        for subscriber in self._service.subscribers or ():
+            found = await groups.list_consumer_group_offsets(
+                _GROUP_PREFIX + subscriber, partitions=list(ends)
             )
-            if any(end and (place not in found or found[place].offset < end) for place, end in reach.items()):
-                return False
-        return True
+            committed[subscriber] = {partition: at.offset for partition, at in found.items()}
+        return committed
 
     def _partitions(self) -> list[TopicPartition]:
         topic = topic_of(self._service.name)
         return [TopicPartition(topic, n) for n in range(self._settings.partitions)]
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIOKafkaConsumer]]:
-        asking, reading = admin(self._settings), consumer(self._settings)
+    async def _clients(self) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIOKafkaConsumer]]:
+        groups, topic = admin(self._settings), consumer(self._settings)
         try:
-            await asking.start()
-            await reading.start()
-            yield asking, reading
+            await groups.start()
+            await topic.start()
+            yield groups, topic
         finally:
-            await reading.stop()
-            await asking.close()
+            await topic.stop()
+            await groups.close()
+
+
+_PENDING_BEFORE: Final = "select exists (select from pending where created_on < $1)"

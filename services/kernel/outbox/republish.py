@@ -1,4 +1,4 @@
-"""Queue events from the log again: an empty broker fills up, and a consumer that missed some catches up."""
+"""Republish: queue events from the log again, for an empty broker or a consumer that missed some."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from services.kernel.kafka.topics import make_topics
 from services.kernel.postgres.connections import Tx, connect
 from services.kernel.settings import Settings
 
-_CONNECT_SECONDS: Final = 600.0
+_STATEMENT_SECONDS: Final = 600.0
 
 
 async def republish(
@@ -23,21 +23,21 @@ async def republish(
     last_seq: int | None = None,
     latest: int | None = None,
 ) -> int:
-    """Queue what the log holds, all of it or a part, and return how many events; twice is harmless.
+    """Queue the log, all of it or a part, and return how many events; twice is harmless.
 
-    Every event goes out with the id and sequence that it had, so that whoever has it already passes it by.
-    `latest` asks for so many, the last of the log, which is not read any further back.
+    Every event is sent with the id and sequence that it had, so that a consumer recognises a duplicate.
+    `latest` limits it to so many, the last of the log, which is not read any further back.
     """
     count: int = await tx.fetchval(
-        _REQUEUE, stream_id, since, until, first_seq, last_seq, latest, timeout=_CONNECT_SECONDS
+        _REQUEUE, stream_id, since, until, first_seq, last_seq, latest, timeout=_STATEMENT_SECONDS
     )
     return count
 
 
 async def refill(services: Iterable[str], settings: Settings, *, latest: int | None = None) -> None:
-    """Queue all that the logs hold, or the latest of it, and make the topics of a broker that is empty.
+    """Queue whole logs, or their latest events, and make the topics of an empty broker.
 
-    Nobody may be using the broker yet: the embedded one makes a topic, of its own size, for whoever asks.
+    No client may use the broker yet: the embedded one makes a missing topic, of its own size, on any request.
     """
     names = list(services)
     await asyncio.gather(*(_queue(name, settings, latest) for name in names))
@@ -57,7 +57,7 @@ with before as (
   select created_on, id from event_log where $6::bigint is not null
   order by created_on desc, id desc offset $6 limit 1
 ), wanted as (
-  select id, created_on, (row_number() over (order by id) - 1) / 500 as portion
+  select id, created_on, (row_number() over (order by id) - 1) / 500 as chunk
   from event_log
   where ($1::uuid is null or stream_id = $1)
     and ($2::timestamptz is null or (meta ->> 0)::timestamptz >= $2)
@@ -67,7 +67,7 @@ with before as (
     and id > coalesce((select id from before), 0)
 ), queued as (
   insert into pending as old (first_id, created_on, ids)
-  select min(id), min(created_on), array_agg(id order by id) from wanted group by portion, created_on
+  select min(id), min(created_on), array_agg(id order by id) from wanted group by chunk, created_on
   on conflict (first_id) do update
   set ids = array(select distinct unnest(old.ids || excluded.ids) order by 1)
 )

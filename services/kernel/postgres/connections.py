@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 
+from services.kernel.limits import Limits
 from services.kernel.postgres.timelines import register_timeline
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ CONNECTION_FAULTS: Final = (
 )
 """What asking a database may raise, whether it passes by itself or not."""
 
-CONNECT_TIMEOUT_SECONDS: Final = 12.0
-"""How long an answer of the database is waited for, and a connection to ask over."""
-
-_LONGEST_STATEMENT: Final = "30s"
+_LIMITS: Final = Limits()
 _TRANSIENT_CLASSES: Final = ("08", "53", "58")
 _CONFLICTS: Final = ("40001", "40P01", "55P03")
 _RESTARTS: Final = ("57P01", "57P02", "57P03", "25006")
@@ -83,8 +81,10 @@ class _CancelSafeAcquire(_Lending):
 class _BoundedPool(Pool):
     """A pool whose connections nobody waits for without end."""
 
+    wait_seconds = Limits().statement_seconds
+
     def acquire(self, *, timeout: float | None = None) -> _CancelSafeAcquire:
-        return _CancelSafeAcquire(self, CONNECT_TIMEOUT_SECONDS if timeout is None else timeout)
+        return _CancelSafeAcquire(self, self.wait_seconds if timeout is None else timeout)
 
 
 def _raise_pending_cancellation(fault: BaseException) -> None:
@@ -93,7 +93,7 @@ def _raise_pending_cancellation(fault: BaseException) -> None:
         raise asyncio.CancelledError from fault
 
 
-def _session(schema: str) -> dict[str, str]:
+def _session(schema: str, statement_seconds: float) -> dict[str, str]:
     # One generic plan by index for each prepared statement: a plan made while a table was empty must not
     # stay, and a plan must not depend on the size of a batch.
     return {
@@ -102,7 +102,7 @@ def _session(schema: str) -> dict[str, str]:
         "plan_cache_mode": "force_generic_plan",
         "enable_seqscan": "off",
         "jit": "off",
-        "statement_timeout": _LONGEST_STATEMENT,
+        "statement_timeout": f"{round(statement_seconds * 1000)}ms",
         # Whoever vanishes without a word, or sleeps, must not keep locks for as long as TCP is patient.
         "idle_in_transaction_session_timeout": "20s",
         "tcp_keepalives_idle": "10",
@@ -119,13 +119,15 @@ async def connect(dsn: str, *, schema: str, command_timeout: float | None = None
     """
     return await asyncpg.connect(
         dsn,
-        server_settings={**_session(schema), "statement_timeout": "0", **more},
+        server_settings={**_session(schema, 0), **more},
         command_timeout=command_timeout,
         timeout=10,
     )
 
 
-async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[], None]) -> Pool:
+async def open_pool(
+    dsn: str, *, schema: str, size: int, on_connect: Callable[[], None], limits: Limits = _LIMITS
+) -> Pool:
     """Open a pool whose unqualified names are those of one service; `on_connect` learns of each session."""
 
     async def begin(session: Any) -> None:
@@ -136,7 +138,7 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
             raise
         on_connect()
 
-    return await _BoundedPool(
+    pool = _BoundedPool(
         dsn,
         init=begin,
         min_size=1,
@@ -146,10 +148,12 @@ async def open_pool(dsn: str, *, schema: str, size: int, on_connect: Callable[[]
         loop=asyncio.get_running_loop(),
         connection_class=PooledConnection,
         record_class=asyncpg.Record,
-        server_settings=_session(schema),
-        command_timeout=CONNECT_TIMEOUT_SECONDS,  # a wire may swallow an answer
+        server_settings=_session(schema, limits.longest_statement_seconds),
+        command_timeout=limits.statement_seconds,  # a wire may swallow an answer
         timeout=10,
     )
+    pool.wait_seconds = limits.statement_seconds
+    return await pool
 
 
 def is_transient(fault: BaseException) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 from contracts.model import CollaborationModel, ModelError, load_models, model_folder
 from services.kernel.clock import Clock
 from services.kernel.decider.service import Service
+from services.kernel.kafka.signals import NO_SIGNALS, Signals
 from services.kernel.privacy.key_store import FileKeyStore, KeyStore
 from services.kernel.privacy.vault import vault
 from services.kernel.runtime.runtime import Runtime
@@ -45,6 +46,7 @@ async def running(
     clock: Clock,
     key_store: KeyStore,
     database_of: Callable[[str], str] | None = None,
+    signals: Signals = NO_SIGNALS,
 ) -> AsyncIterator[dict[str, Runtime]]:
     """Run services while the block runs; `database_of` gives each its own connection string."""
     models = models_of(settings)
@@ -57,6 +59,7 @@ async def running(
             clock=clock,
             models=models,
             key_store=key_store,
+            signals=signals,
         )
         for service in services
     }

@@ -15,6 +15,7 @@ from services.kernel.decider.service import Service
 from services.kernel.effects.worker import EffectWorker
 from services.kernel.kafka.clients import broker_responds, is_open
 from services.kernel.kafka.cloudevents import OutgoingEvent
+from services.kernel.kafka.signals import NO_SIGNALS, Signals
 from services.kernel.logging import log
 from services.kernel.outbox.log_retention import LogRetention
 from services.kernel.outbox.relay import Relay
@@ -30,7 +31,6 @@ from services.kernel.streams.cache import StreamCache
 from services.kernel.streams.consent_watermark import ConsentWatermark
 from services.kernel.streams.processor import BatchProcessor, Dependencies
 
-_MEASURE_SECONDS: Final = 5.0
 _HOUSEKEEPING_SECONDS: Final = 3600.0
 _RESTART_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 20.0
@@ -50,14 +50,16 @@ class Runtime:
         clock: Clock,
         models: Mapping[str, CollaborationModel],
         key_store: KeyStore,
+        signals: Signals = NO_SIGNALS,
     ) -> None:
-        """Prepare; nothing is opened before `start`."""
+        """Prepare; nothing is opened before `start`. `signals` wake the consumers of the same process."""
         arm_crash(settings.mode)
         self.service = service
         self.settings = settings
         self.clock = clock
         self.models = models
         self._kms = key_store
+        self._signals = signals
         self.request_digests = RequestDigests(key_store)
         self._stopping = asyncio.Event()
         self._broker_responds = True
@@ -70,14 +72,13 @@ class Runtime:
         """
         dsn = self.settings.database.get_secret_value()
         recent = StreamCache(_CACHED_STREAMS)
-        self.relay = Relay(self.service, self.settings)
-
-        def connected() -> None:
-            recent.clear()
-            self.relay.suspect_session()
-
+        self.relay = Relay(self.service, self.settings, self._signals)
         self.pool = await open_pool(
-            dsn, schema=self.service.name, size=self.settings.pool, on_connect=connected
+            dsn,
+            schema=self.service.name,
+            size=self.settings.pool,
+            on_connect=recent.clear,
+            limits=self.settings.limits,
         )
         needed = "consent" in self.service.sources and not self.service.subscribes_to_all
         horizon = ConsentWatermark(
@@ -94,7 +95,9 @@ class Runtime:
         self.gauges = DatabaseGauges(
             self.service, self.pool, ticking=self.settings.partitions if needed else 0
         )
-        self.log_retention = LogRetention(self.service, self.settings, self.pool, self.relay)
+        self.log_retention = LogRetention(
+            self.service, self.settings, self.pool, lambda: self.relay.is_leader
+        )
         self.consumer: EventConsumer | None = None
         if run_loops:
             await self.start_loops()
@@ -123,7 +126,7 @@ class Runtime:
 
     async def _consume(self) -> None:
         stopped_by = self.consumer.stopped_by if self.consumer else None  # another broker makes nothing good
-        self.consumer = EventConsumer(self.processor, self.pool, self.settings)
+        self.consumer = EventConsumer(self.processor, self.pool, self.settings, self._signals)
         self.consumer.stopped_by = stopped_by
         try:
             await self.consumer.start()
@@ -239,19 +242,19 @@ class Runtime:
                 log.warning("gauges_not_refreshed", service=self.service.name, kind=type(fault).__name__)
             await self._check_broker()
             await self.unready_reasons()
-            await asyncio.sleep(_MEASURE_SECONDS)
+            await asyncio.sleep(self.settings.limits.gauges_seconds)
 
     async def _check_broker(self) -> None:
         """Check the broker over an open connection; without one the state stays as it was."""
-        sender, events = self.relay.producer, self.consumer
-        consumer = events.consumer if events and events.joined else None  # else it may know no broker yet
-        client = sender.client if sender else consumer and consumer._client  # noqa: SLF001  no public name
+        sender, consumer = self.relay.producer, self.consumer
+        joined = consumer.consumer if consumer and consumer.joined else None  # else it may know no broker yet
+        client = sender or joined
         if client is None or not is_open(client):
             return
         self._broker_responds = await broker_responds(client)
         metrics.BROKER_UP.labels(self.service.name).set(self._broker_responds)
-        if self._broker_responds and events:
-            await events.refresh_end_offsets()
+        if self._broker_responds and consumer:
+            await consumer.refresh_end_offsets()
 
     async def _housekeeping(self) -> None:
         while True:

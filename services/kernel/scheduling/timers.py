@@ -1,4 +1,4 @@
-"""Time turned into inputs: a durable table of what falls due, claimed by whoever comes first."""
+"""Timers: a durable table of due times, each claimed by one process and applied to its stream as an input."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _ORDER: Final = itemgetter("due_at", "stream_id", "kind", "ref")
 
 
 class Timers:
-    """Fires what is due, each once: the input is applied in the transaction that takes the timer away."""
+    """Fires due timers, each once: the input is applied in the transaction that deletes the timer."""
 
     def __init__(self, processor: BatchProcessor, pool: Pool, clock: Clock) -> None:
         """Fire by a clock."""
@@ -36,7 +36,7 @@ class Timers:
         self._name = processor.service.name
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Look for due timers until stopped; a failure is followed by a longer pause."""
+        """Poll for due timers until stopped; a failure is followed by a longer pause."""
         pause = _POLL_SECONDS
         while not stopping.is_set():
             try:
@@ -50,7 +50,7 @@ class Timers:
             await _wait(stopping, pause)
 
     async def fire(self) -> int:
-        """Apply one portion of what is due; return how many there were."""
+        """Fire some of the timers that are due; return how many there were."""
         now = self._clock.now()
         async with self._pool.acquire() as tx:
             if not await tx.fetchval("select exists (select from timers where due_at <= $1)", now):
@@ -66,7 +66,7 @@ class Timers:
             except Exception as fault:
                 if is_transient(fault):
                     raise
-                # One timer's rule refused or broke: fire them alone, so that the others are not held back.
+                # One timer's rule refused or failed: fire each alone, so that the others are not held back.
                 return await self._fire_one(tx, now)
             crash_point("fire.after")
             if outcome is not None:
@@ -105,7 +105,7 @@ class Timers:
         return found
 
     async def overdue(self) -> int:
-        """Return how many timers are past their time."""
+        """Return how many timers are overdue."""
         found: int = await self._pool.fetchval(
             "select count(*) from timers where due_at <= $1", self._clock.now()
         )
@@ -113,9 +113,9 @@ class Timers:
 
 
 async def _claim(tx: Tx, now: datetime, most: int) -> Sequence[asyncpg.Record]:
-    """Take timers away that are due; those of one stream go together and in order, to one worker."""
-    held = [row["stream_id"] for row in await tx.fetch(_HOLD, now, most)]
-    return await tx.fetch(_CLAIM, held, now, most) if held else ()
+    """Delete timers that are due; those of one stream go together and in order, to one worker."""
+    locked = [row["stream_id"] for row in await tx.fetch(_LOCK_STREAMS, now, most)]
+    return await tx.fetch(_CLAIM, locked, now, most) if locked else ()
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:
@@ -136,8 +136,8 @@ def _envelope(row: asyncpg.Record, now: datetime) -> Envelope:
     return Envelope(row["stream_id"], row["tenant"], fired, Actor(tenant=row["tenant"]), now, cause, cause)
 
 
-# Streams are locked first, as every writer does: none waits for a timer while another waits for its stream.
-_HOLD: Final = """
+# Streams are locked first, as in every writer: none waits for a timer while another waits for its stream.
+_LOCK_STREAMS: Final = """
 select stream_id from streams
 where stream_id in (select stream_id from timers where due_at <= $1 order by due_at, stream_id limit $2)
 order by stream_id for no key update skip locked

@@ -1,4 +1,4 @@
-"""A record is an event of ours or it is not; which of the two is told without looking anything up."""
+"""A record is decoded to an event, to a watermark, or as unreadable, without any other data."""
 
 import base64
 import json
@@ -18,20 +18,20 @@ from services.kernel.streams.parked import park, unpark
 from tests.examples_poison import QUARANTINED, instead
 from tests.tally import ACTOR, START, TALLY, TENANT, a_message, a_record, case_id, seen
 
-HEARING = EventDecoder(TALLY)
+DECODER = EventDecoder(TALLY)
 STREAM = case_id(1)
 READY = ReferralReady(referral_id=case_id(2), send_by=date(2026, 3, 9))
 
 
 def test_an_event_is_read_with_its_place_and_time() -> None:
-    """Body, stream, sequence, municipality, and who did it when."""
-    batch = HEARING.read([a_record(a_message(STREAM, 3, seen(3)))])
-    (heard,), ticks, unreadable = batch.events, batch.watermarks, batch.unreadable
+    """Body, stream, sequence, municipality, actor and time."""
+    batch = DECODER.read([a_record(a_message(STREAM, 3, seen(3)))])
+    (event,), watermarks, unreadable = batch.events, batch.watermarks, batch.unreadable
 
-    assert (heard.stream_id, heard.seq, heard.source, heard.tenant) == (STREAM, 3, "referral", TENANT)
-    assert heard.body == seen(3)
-    assert (heard.now, heard.metadata.actor, heard.metadata.role) == (START, str(ACTOR), "caseworker")
-    assert (heard.poison, ticks, unreadable) == ("", {}, [])
+    assert (event.stream_id, event.seq, event.source, event.tenant) == (STREAM, 3, "referral", TENANT)
+    assert event.body == seen(3)
+    assert (event.now, event.metadata.actor, event.metadata.role) == (START, str(ACTOR), "caseworker")
+    assert (event.poison, watermarks, unreadable) == ("", {}, [])
 
 
 @pytest.mark.parametrize("name", QUARANTINED)
@@ -40,24 +40,24 @@ def test_what_cannot_be_an_event_is_set_apart(name: str) -> None:
     spoilt = QUARANTINED[name](a_message(STREAM, 1, seen(1)))
     good = a_message(STREAM, 1, seen(1))
 
-    batch = HEARING.read([a_record(good), a_record(spoilt), a_record(good)])
-    heard, unreadable = batch.events, batch.unreadable
+    batch = DECODER.read([a_record(good), a_record(spoilt), a_record(good)])
+    events, unreadable = batch.events, batch.unreadable
 
-    assert len(heard) == 2
+    assert len(events) == 2
     assert [reason for _, reason in unreadable] in (["header"], ["body"])
 
 
 @pytest.mark.parametrize("tenant", [b"0440", b"0000", b"9999"])
 def test_a_municipality_is_four_digits(tenant: bytes) -> None:
     """Whichever they are."""
-    batch = HEARING.read([a_record(instead("ce_tenant", tenant)(a_message(STREAM, 1, seen(1))))])
-    heard = batch.events
+    batch = DECODER.read([a_record(instead("ce_tenant", tenant)(a_message(STREAM, 1, seen(1))))])
+    events = batch.events
 
-    assert [one.tenant for one in heard] == [tenant.decode()]
+    assert [one.tenant for one in events] == [tenant.decode()]
 
 
 def test_a_topic_carries_its_owner_s_events_only() -> None:
-    """Nobody speaks in another's name, nor of another's matters."""
+    """No service sends in another's name, nor events of another."""
     good = a_message(STREAM, 1, seen(1))
     foreign = [
         a_record(good, topic="samspil.agreement.v1"),
@@ -65,14 +65,14 @@ def test_a_topic_carries_its_owner_s_events_only() -> None:
         a_record(a_message(STREAM, 1, seen(1), event_type="agreement.signed.v1")),
     ]
 
-    batch = HEARING.read(foreign)
-    heard, unreadable = batch.events, batch.unreadable
+    batch = DECODER.read(foreign)
+    events, unreadable = batch.events, batch.unreadable
 
-    assert heard == []
+    assert events == []
     assert [reason for _, reason in unreadable] == ["source"] * 3
 
 
-def test_the_latest_tick_of_a_partition_counts() -> None:
+def test_the_latest_watermark_of_a_partition_counts() -> None:
     """Ticks are no events of a stream."""
     watching = EventDecoder(replace(TALLY, subscribes_to=(ConsentTicked,)))
     early, late = datetime(2026, 3, 2, 9, tzinfo=UTC), datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -86,22 +86,22 @@ def test_the_latest_tick_of_a_partition_counts() -> None:
     ]
 
     batch = watching.read(records)
-    heard, ticks, unreadable = batch.events, batch.watermarks, batch.unreadable
+    events, watermarks, unreadable = batch.events, batch.watermarks, batch.unreadable
 
-    assert (heard, unreadable) == ([], [])
-    assert ticks == {0: late, 1: early}
+    assert (events, unreadable) == ([], [])
+    assert watermarks == {0: late, 1: early}
 
 
-def test_a_tick_that_cannot_be_read_is_set_apart() -> None:
+def test_an_unreadable_watermark_is_quarantined() -> None:
     """It moves nothing."""
     watching = EventDecoder(replace(TALLY, subscribes_to=(ConsentTicked,)))
     tick = a_message(STREAM, 1, ConsentTicked(partition=0, at=START))
     spoilt = Message(tick.type, tick.key, b'{"partition": 0, "at": "soon"}', tick.headers)
 
     batch = watching.read([a_record(spoilt, topic="samspil.consent.v1")])
-    heard, ticks, unreadable = batch.events, batch.watermarks, batch.unreadable
+    events, watermarks, unreadable = batch.events, batch.watermarks, batch.unreadable
 
-    assert (heard, ticks) == ([], {})
+    assert (events, watermarks) == ([], {})
     assert [reason for _, reason in unreadable] == ["body"]
 
 
@@ -129,9 +129,9 @@ def test_a_whole_may_be_spelt_in_every_way_that_the_format_knows(unusual: dict[s
         [("content-type", b"application/cloudevents+json")],
     )
 
-    (heard,) = HEARING.read([a_record(message)]).events
+    (event,) = DECODER.read([a_record(message)]).events
 
-    assert (heard.seq, heard.body, heard.traceparent) == (3, seen(3), "")
+    assert (event.seq, event.body, event.traceparent) == (3, seen(3), "")
 
 
 def test_a_header_without_a_value_that_is_none_of_ours_is_kept_as_it_came() -> None:
@@ -140,7 +140,7 @@ def test_a_header_without_a_value_that_is_none_of_ours_is_kept_as_it_came() -> N
     strange: list[Any] = [*message.headers, ("x-sender", None)]
     came = a_record(Message(message.type, message.key, message.value, strange))
 
-    (heard,) = HEARING.read([came]).events
+    (event,) = DECODER.read([came]).events
     waits = park(came, "gap")
     again = unpark(
         {
@@ -154,7 +154,7 @@ def test_a_header_without_a_value_that_is_none_of_ours_is_kept_as_it_came() -> N
     )
 
     assert again.headers == came.headers
-    assert heard.record is came
+    assert event.record is came
 
 
 class Broken(ReferralSeen):
@@ -167,12 +167,12 @@ class Broken(ReferralSeen):
 
 
 def test_a_record_that_breaks_the_reader_takes_no_other_along() -> None:
-    """Whatever else was fetched with it would be passed over, and nobody would know."""
+    """Else the records fetched with it would be skipped silently."""
     broken, good = a_record(a_message(STREAM, 1, seen(1))), a_record(a_message(STREAM, 1, READY))
 
     batch = EventDecoder(replace(TALLY, subscribes_to=(Broken, ReferralReady))).read([broken, good])
 
-    assert [heard.body for heard in batch.events] == [READY]
+    assert [event.body for event in batch.events] == [READY]
     assert batch.unreadable == [(broken, "bug")]
 
 
@@ -182,20 +182,20 @@ def test_only_so_many_kinds_are_remembered() -> None:
     for n in range(1_200):
         strange = a_message(STREAM, 1, seen(1), event_type=f"referral.new_{n}.v1")
         batch = fresh.read([a_record(strange)])
-        heard = batch.events
-        assert heard[0].body is None
+        events = batch.events
+        assert events[0].body is None
 
     assert len(fresh._bindings) <= 1_000
 
 
 def test_a_record_is_let_go_of_where_it_can_be_made_again() -> None:
-    """What waits later is kept as it came, though nobody has held on to it."""
+    """What waits later is kept as it came, though the record itself was not."""
     came = a_record(a_message(STREAM, 3, seen(3)), partition=5)
 
-    (heard,) = HEARING.read([came]).events
-    again = rebuild_record(heard)
+    (event,) = DECODER.read([came]).events
+    again = rebuild_record(event)
 
-    assert heard.record is None
+    assert event.record is None
     assert (again.topic, again.partition, again.offset, again.key, again.value) == (
         came.topic,
         came.partition,
@@ -225,9 +225,9 @@ def test_a_record_is_kept_where_it_says_more(name: str, value: bytes) -> None:
     headers = [header for header in message.headers if header[0] != name]
     came = a_record(Message(message.type, message.key, message.value, [*headers, (name, value)]))
 
-    (heard,) = HEARING.read([came]).events
+    (event,) = DECODER.read([came]).events
 
-    assert heard.record is came
+    assert event.record is came
 
 
 def test_a_record_whose_stream_is_spelt_otherwise_is_kept() -> None:
@@ -240,19 +240,19 @@ def test_a_record_whose_stream_is_spelt_otherwise_is_kept() -> None:
     ]
     came = a_record(Message(message.type, key, message.value, headers))
 
-    (heard,) = HEARING.read([came]).events
+    (event,) = DECODER.read([came]).events
 
-    assert heard.stream_id == STREAM
-    assert heard.record is came
+    assert event.stream_id == STREAM
+    assert event.record is came
 
 
 def test_a_record_without_a_content_type_is_kept() -> None:
-    """Another header in its place does not make it whole."""
+    """Another header instead does not complete it."""
     message = a_message(STREAM, 3, seen(3))
     headers = [("x", value) if name == "content-type" else (name, value) for name, value in message.headers]
     came = a_record(Message(message.type, message.key, message.value, headers))
 
-    assert [heard.record for heard in HEARING.read([came]).events] == [came]
+    assert [event.record for event in DECODER.read([came]).events] == [came]
 
 
 def test_the_halves_of_a_batch_hold_what_lies_in_their_partitions() -> None:
@@ -276,16 +276,16 @@ def test_the_halves_of_a_batch_hold_what_lies_in_their_partitions() -> None:
 
     even, odd = batch.split_by_parity()
 
-    assert [heard.stream_id for heard in even.events] == [case_id(n) for n in range(0, 8, 2)]
-    assert [heard.stream_id for heard in odd.events] == [case_id(n) for n in range(1, 8, 2)]
+    assert [event.stream_id for event in even.events] == [case_id(n) for n in range(0, 8, 2)]
+    assert [event.stream_id for event in odd.events] == [case_id(n) for n in range(1, 8, 2)]
     assert (even.watermarks, odd.watermarks) == ({2: START}, {})
     assert ([at for at, _ in even.unreadable], len(odd.unreadable)) == ([], 1)
     assert (batch.count, even.count, odd.count) == (10, 5, 5)
-    assert batch.ends[batch.topic, 1] == 8
+    assert batch.ends["samspil.referral.v1", 1] == 8
 
 
 def test_a_batch_of_one_partition_has_one_half() -> None:
     """There is nothing to work at beside it."""
-    batch = HEARING.read([a_record(a_message(case_id(n), 1, seen(n))) for n in range(3)])
+    batch = DECODER.read([a_record(a_message(case_id(n), 1, seen(n))) for n in range(3)])
 
     assert [half.count for half in batch.split_by_parity()] == [3]

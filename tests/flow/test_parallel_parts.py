@@ -26,7 +26,7 @@ for each row execute function consent.refuse();
 
 
 async def a_full_topic(dsn: str, bootstrap: str, kind: str) -> None:
-    """Let a load lie on the topic before anybody hears it, so that both halves are in the first batch."""
+    """Let a load lie on the topic before it is consumed, so that both halves are in the first batch."""
     await migrate(dsn, TALLY)
     await make_topics(["referral", "consent"], settings_for(dsn, bootstrap, kind))
     await publish(
@@ -40,7 +40,7 @@ async def complains(runtime: Runtime, times: int) -> bool:
 
 
 def duplicates() -> float:
-    """Return how many events the tally has recognised as known."""
+    """Return how many events the tally has recognised as duplicates."""
     found: float = metrics.CONSUMED.labels("consent", "duplicate")._value.get()
     return found
 
@@ -52,7 +52,7 @@ async def test_only_the_half_that_failed_is_tried_again(
     await a_full_topic(postgres_dsn, bootstrap, broker_kind)
     stranger = await asyncpg.connect(postgres_dsn)
     await stranger.execute(REFUSE % ",".join(map(str, ODD)))
-    known = duplicates()
+    before = duplicates()
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await until(lambda: complains(runtime, 4))
         held = await tallies(runtime)
@@ -61,7 +61,7 @@ async def test_only_the_half_that_failed_is_tried_again(
         await stranger.execute("drop trigger refuse on consent.streams")
         await until(lambda: all_counted(runtime))
         found = await tallies(runtime)
-        again = duplicates() - known
+        again = duplicates() - before
         sent = await stranger.fetch("select stream_id, count(*) from consent.event_log group by stream_id")
     await stranger.close()
 
@@ -73,5 +73,5 @@ async def test_only_the_half_that_failed_is_tried_again(
 
 
 async def all_counted(runtime: Runtime) -> bool:
-    """Return whether everything was heard."""
+    """Return whether everything was consumed."""
     return sum(map(len, (await tallies(runtime)).values())) >= CASES * EACH

@@ -1,4 +1,4 @@
-"""What is heard is applied once and in order, whatever the broker, the body or the deploy does to it."""
+"""Events are applied once and in order, whatever the broker, the body or the deploy does to them."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -17,7 +17,7 @@ from tests.waiting import until
 
 
 def expected(cases: int, each: int) -> dict[object, list[str]]:
-    """Return what the tally holds once it has heard `each` events of so many cases."""
+    """Return what the tally holds once it has consumed `each` events of so many cases."""
     return {case_id(n): [str(seen(k).referral_id) for k in range(1, each + 1)] for n in range(cases)}
 
 
@@ -26,7 +26,7 @@ def a_load(cases: int, each: int) -> list[Message]:
     return [a_message(case_id(n), k, seen(k)) for k in range(1, each + 1) for n in range(cases)]
 
 
-async def heard(runtime: Runtime, count: int) -> bool:
+async def consumed(runtime: Runtime, count: int) -> bool:
     """Return whether the tally has counted so many events."""
     return sum(map(len, (await tallies(runtime)).values())) >= count
 
@@ -43,7 +43,7 @@ async def test_each_event_is_applied_once_however_often_it_is_sent(
     load = a_load(20, 5)
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [*load, *load, *load, a_message(case_id(99), 1, seen(1))])
-        await until(lambda: heard(runtime, 101))
+        await until(lambda: consumed(runtime, 101))
 
         found = await tallies(runtime)
 
@@ -51,13 +51,13 @@ async def test_each_event_is_applied_once_however_often_it_is_sent(
 
 
 async def test_a_stop_under_load_loses_nothing(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
-    """T1, T8: whoever stops in the middle of a load finds the rest at the next start."""
+    """T1, T8: a stop in the middle of a load leaves the rest for the next start."""
     load = a_load(200, 10)
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, load)
-        await until(lambda: heard(runtime, 1))
+        await until(lambda: consumed(runtime, 1))
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
-        await until(lambda: heard(runtime, 2000))
+        await until(lambda: consumed(runtime, 2000))
 
         found = await tallies(runtime)
 
@@ -77,7 +77,7 @@ async def test_a_failing_database_is_waited_for(postgres_dsn: str, bootstrap: st
 
         await until(complains)
         await stranger.execute("alter table consent.away rename to streams")
-        await until(lambda: heard(runtime, 20))
+        await until(lambda: consumed(runtime, 20))
         found = await tallies(runtime)
     await stranger.close()
 
@@ -94,7 +94,7 @@ async def test_what_the_database_cannot_do_now_is_no_fault_of_the_event(
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await stranger.execute(ONCE_NOT.format(fault=fault))
         await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
-        await until(lambda: heard(runtime, 1))
+        await until(lambda: consumed(runtime, 1))
         found, reasons = await tallies(runtime), await parked_reasons(runtime)
         failures = runtime.consumer.failures if runtime.consumer else 0
     await stranger.close()
@@ -122,15 +122,13 @@ async def test_connections_cut_under_load_cost_nothing(
     """Connections that the server ends are opened again, and the batch is repeated."""
     stranger = await asyncpg.connect(postgres_dsn)
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
-        for portion in range(5):
-            await publish(
-                bootstrap, [a_message(case_id(n), portion + 1, seen(portion + 1)) for n in range(50)]
-            )
+        for n_th in range(5):
+            await publish(bootstrap, [a_message(case_id(n), n_th + 1, seen(n_th + 1)) for n in range(50)])
             await stranger.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where application_name = 'samspil consent' and pid <> pg_backend_pid()"
             )
-        await until(lambda: heard(runtime, 250))
+        await until(lambda: consumed(runtime, 250))
         found = await tallies(runtime)
     await stranger.close()
 
@@ -138,7 +136,7 @@ async def test_connections_cut_under_load_cost_nothing(
 
 
 def poison(kind: str, stream: int) -> Message:  # noqa: PLR0911  a table
-    """Return a message that cannot be taken, in place of the second event of a case."""
+    """Return a message that cannot be taken, instead of the second event of a case."""
     good = a_message(case_id(stream), 2, seen(2))
     match kind:
         case "header":
@@ -175,7 +173,7 @@ async def test_poison_is_set_aside_and_the_others_flow(
     after = [a_message(case_id(n), 2, seen(2)) for n in range(1, 10)]
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [*load, poison(kind, 0), a_message(case_id(0), 3, seen(3)), *after])
-        await until(lambda: heard(runtime, 19))
+        await until(lambda: consumed(runtime, 19))
 
         async def two_wait() -> bool:
             return len(await parked_reasons(runtime)) == 2
@@ -198,7 +196,7 @@ async def test_unknown_types_and_fields_are_passed_over(
     strange = a_message(case_id(0), 1, seen(1), event_type="referral.something_new.v1")
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [strange, wider])
-        await until(lambda: heard(runtime, 1))
+        await until(lambda: consumed(runtime, 1))
         found, reasons = await tallies(runtime), await parked_reasons(runtime)
 
     assert found == {case_id(0): [str(seen(2).referral_id)]}
@@ -219,7 +217,7 @@ async def test_structured_mode_is_understood(postgres_dsn: str, bootstrap: str, 
     )
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [structured, binary, a_message(case_id(0), 2, seen(2))])
-        await until(lambda: heard(runtime, 2))
+        await until(lambda: consumed(runtime, 2))
         found = await tallies(runtime)
 
     assert found == expected(1, 2)
@@ -236,7 +234,7 @@ async def test_a_hole_waits_and_heals(postgres_dsn: str, bootstrap: str, broker_
         await until(two_wait)
         held = await tallies(runtime)
         await publish(bootstrap, [a_message(case_id(0), 2, seen(2)), a_message(case_id(0), 5, seen(5))])
-        await until(lambda: heard(runtime, 5))
+        await until(lambda: consumed(runtime, 5))
         found = await tallies(runtime)
 
         async def none_waits() -> bool:
@@ -254,7 +252,7 @@ async def test_another_event_under_the_same_number_is_an_alarm(
     """The same sequence with another id means that histories have parted: never skipped."""
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
-        await until(lambda: heard(runtime, 1))
+        await until(lambda: consumed(runtime, 1))
         await publish(bootstrap, [a_message(case_id(0), 1, seen(7), event_id=case_id(77))])
 
         async def alarmed() -> bool:
@@ -273,7 +271,7 @@ async def test_a_rebalance_under_load_doubles_nothing(
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(running(postgres_dsn, bootstrap, broker_kind))
         sending = asyncio.create_task(publish(bootstrap, a_load(100, 30)))
-        await until(lambda: heard(first, 1))
+        await until(lambda: consumed(first, 1))
         second = await stack.enter_async_context(running(postgres_dsn, bootstrap, broker_kind))
         await sending
 
@@ -284,7 +282,7 @@ async def test_a_rebalance_under_load_doubles_nothing(
         await until(shared)
         await second.stop()
         await publish(bootstrap, [a_message(case_id(n), 31, seen(31)) for n in range(100)])
-        await until(lambda: heard(first, 3100))
+        await until(lambda: consumed(first, 3100))
         found = await tallies(first)
 
     assert found == expected(100, 31)
@@ -293,7 +291,7 @@ async def test_a_rebalance_under_load_doubles_nothing(
 async def test_a_bad_deploy_stops_instead_of_parking_everything(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """When nearly every event fails the fault is ours: intake stops and says so, and keeps the events."""
+    """When nearly every event fails the fault is ours: the consumer stops, and keeps the events."""
     bad = [
         a_message(case_id(n), 1, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))
         for n in range(300)
@@ -329,11 +327,11 @@ async def test_replay_after_mending_applies_in_order_and_twice_is_harmless(
         in_vain = await operating.replay_parked(runtime)
     mended = replace(
         TALLY,
-        decide=lambda state, asked, given: (
-            Decision(state) if isinstance(asked, ReferralReady) else decide(state, asked, given)
+        decide=lambda state, trigger, context: (
+            Decision(state) if isinstance(trigger, ReferralReady) else decide(state, trigger, context)
         ),
     )
-    async with running(postgres_dsn, "", "none", mended) as runtime:  # nobody else takes them up
+    async with running(postgres_dsn, "", "none", mended) as runtime:  # no consumer redelivers them
         done = await operating.replay_parked(runtime)
         again = await operating.replay_parked(runtime)
         found = await tallies(runtime)
@@ -358,32 +356,32 @@ async def test_a_refused_event_is_passed_by(postgres_dsn: str, bootstrap: str, b
     )
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [a_message(case_id(0), 1, refused), a_message(case_id(0), 2, seen(2))])
-        await until(lambda: heard(runtime, 1))
+        await until(lambda: consumed(runtime, 1))
         found, reasons = await tallies(runtime), await parked_reasons(runtime)
 
     assert found == {case_id(0): [str(seen(2).referral_id)]}
     assert reasons == []
 
 
-async def test_nobody_is_deaf_between_two_fetches(
+async def test_there_is_no_pause_between_two_fetches(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """T11: after an empty fetch the next one is asked for at once."""
+    """T11: after an empty fetch the next one starts at once."""
 
     class Silent:
         """A consumer that never has anything."""
 
-        asked = 0
+        fetches = 0
 
         def assignment(self) -> set[TopicPartition]:
-            """Nothing is known of its places."""
+            """No partition is assigned."""
             return set()
 
         async def getmany(self, *, timeout_ms: int, max_records: int | None) -> dict[object, list[object]]:
             """Return nothing."""
             assert timeout_ms >= 500
             assert max_records
-            self.asked += 1
+            self.fetches += 1
             return {}
 
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
@@ -393,22 +391,24 @@ async def test_nobody_is_deaf_between_two_fetches(
 
         await until(begun)
         assert runtime.consumer is not None
-        subscriber = runtime.consumer._subscriber
+        subscriber = runtime.consumer._subscription._subscriber
         silent = Silent()
-        async with asyncio.timeout(10):  # deaf pauses would take twice as long
+        async with asyncio.timeout(10):  # pauses would take twice as long
             for _ in range(100):
                 await subscriber.get_msg(silent)
 
     assert isinstance(subscriber, EagerBatchSubscriber)
-    assert silent.asked == 100
+    assert silent.fetches == 100
 
 
 @pytest.mark.parametrize("broker_kind", ["embedded"])
-async def test_who_is_alone_waits_for_no_group(postgres_dsn: str, bootstrap: str, broker_kind: str) -> None:
+async def test_a_consumer_without_a_group_reads_everything(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
     """Where one process runs everything, each service reads all there is, and joins no group for it."""
     async with running(postgres_dsn, bootstrap, broker_kind, mode="embedded") as runtime:
         await publish(bootstrap, a_load(20, 5))
-        await until(lambda: heard(runtime, 100))
+        await until(lambda: consumed(runtime, 100))
         assert runtime.consumer is not None
         group = f"samspil.{runtime.service.name}"
         stranger = AIOKafkaConsumer(*runtime.consumer.topics, bootstrap_servers=bootstrap, group_id=group)

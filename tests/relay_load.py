@@ -1,4 +1,4 @@
-"""A load of counts, a reader of their topic, and a listener: what tests of the relay and its broker share."""
+"""A load of counts, a reader of their topic, and a subscriber: for tests of the relay and its broker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -53,28 +53,28 @@ async def apply(runtime: Runtime, *envelope: Envelope) -> None:
 
 
 async def load(runtime: Runtime, streams: int, each: int, *, first: int = 1) -> None:
-    """Count in many streams, portion by portion."""
+    """Count in many streams, batch by batch."""
     for k in range(first, first + each):
         await apply(runtime, *(count(n, k) for n in range(streams)))
 
 
 class Load:
-    """Counts in many streams until it is told to end."""
+    """Counts in many streams until it is ended."""
 
-    def __init__(self, runtime: Runtime, streams: int) -> None:
+    def __init__(self, runtime: Runtime, streams: int, *, first: int = 0) -> None:
         self._runtime = runtime
-        self._streams = range(streams)
+        self._streams = range(first, first + streams)
         self._each = 0
         self._ending = False
 
     async def run(self) -> None:
-        """Count portion by portion."""
+        """Count batch by batch."""
         while not self._ending:
             await apply(self._runtime, *(count(n, self._each + 1) for n in self._streams))
             self._each += 1
 
     async def end(self) -> int:
-        """Finish the portion under way; return how often each stream was counted in."""
+        """Finish the current batch; return how often each stream was counted in."""
         self._ending = True
         await self.task
         return self._each
@@ -91,15 +91,15 @@ class Reader:
         self.ticked: list[int] = []
 
     async def read(self) -> None:
-        """Take what has come."""
+        """Read the records that have come."""
         for records in (await self._consumer.getmany(timeout_ms=200)).values():
             for record in records:
                 headers = dict(record.headers)
                 if headers["ce_type"] == ConsentTicked.type.encode():
                     self.ticked.append(record.partition)
                     continue
-                place = int(headers["ce_sequence"])
-                self.lines.append((UUID(record.key.decode()), place, headers["ce_id"].decode()))
+                seq = int(headers["ce_sequence"])
+                self.lines.append((UUID(record.key.decode()), seq, headers["ce_id"].decode()))
 
     async def read_until(self, holds: Callable[[], bool]) -> None:
         """Read until something holds of what was read."""
@@ -113,9 +113,9 @@ class Reader:
     def firsts(self) -> dict[UUID, list[int]]:
         """Return the numbers of each stream in the order in which they came first."""
         found: dict[UUID, dict[int, None]] = {}
-        for stream_id, place, _ in self.lines:
-            found.setdefault(stream_id, {})[place] = None
-        return {stream_id: list(places) for stream_id, places in found.items()}
+        for stream_id, seq, _ in self.lines:
+            found.setdefault(stream_id, {})[seq] = None
+        return {stream_id: list(numbers) for stream_id, numbers in found.items()}
 
     def ids(self) -> set[str]:
         """Return the ids that came."""
@@ -141,29 +141,29 @@ def in_order(streams: int, each: int) -> dict[UUID, list[int]]:
     return {case_id(n): list(range(1, each + 1)) for n in range(streams)}
 
 
-def hear(tally: Tally | None, trigger: Any, _given: Any) -> Decision:
-    """Count what the tally says."""
+def consume(tally: Tally | None, trigger: Any, _context: Any) -> Decision:
+    """Count the events of the tally."""
     now = tally or Tally()
     return Decision(Tally((*now.seen, trigger.consent_id), now.woken))
 
 
 LISTENER = replace(
-    TALLY, name="agreement", decide=hear, subscribes_to=(ConsentGiven, ConsentTicked), watermark_event=None
+    TALLY, name="agreement", decide=consume, subscribes_to=(ConsentGiven, ConsentTicked), watermark_event=None
 )
 
 
 async def total(runtime: Runtime) -> int:
-    """Return how much a listener has heard."""
+    """Return how many events a listener has consumed."""
     return sum(map(len, (await tallies(runtime)).values()))
 
 
 async def counted(runtime: Runtime, number: int) -> bool:
-    """Return whether a listener has heard so much."""
+    """Return whether a listener has consumed so many events."""
     return await total(runtime) >= number
 
 
 def all_counted(streams: int, each: int) -> dict[UUID, list[str]]:
-    """Return what a listener holds when it has heard everything once and in order."""
+    """Return the tallies of a listener that has consumed everything once and in order."""
     return {case_id(n): [str(count_of(n, k)) for k in range(1, each + 1)] for n in range(streams)}
 
 
@@ -184,5 +184,5 @@ async def other_writer(dsn: str) -> Session:
 
 
 async def green(runtime: Runtime) -> bool:
-    """Return whether the service says that it may be used."""
+    """Return whether the service is ready."""
     return await runtime.unready_reasons() == {}
