@@ -1,4 +1,4 @@
-"""Nobody waits for a connection without end, and who is told to end while the database is asked does end."""
+"""Pool: waits for a connection are bounded, and a cancellation wins over connection errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,7 +55,7 @@ WAYS = pytest.mark.parametrize("ask", [a_statement, a_borrower, a_transaction])
 async def test_who_is_cancelled_ends(
     ask: Callable[[Pool], Awaitable[None]], pool: Pool, stranger: asyncpg.Connection
 ) -> None:
-    """A fault of the driver never takes the place of the order to end; the pool has its connection back."""
+    """An error of the driver never replaces the cancellation; the pool has its connection back."""
     asking = asyncio.ensure_future(ask(pool))
     await until(lambda: stranger.fetchval(ASLEEP))
     asking.cancel()
@@ -68,14 +68,14 @@ async def test_who_is_cancelled_ends(
 
 @WAYS
 async def test_a_time_that_is_up_is_told_as_such(ask: Callable[[Pool], Awaitable[None]], pool: Pool) -> None:
-    """Whoever waits within bounds hears that time was up."""
+    """A bounded wait ends with a timeout."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await ask(pool)
 
 
 async def test_nobody_waits_for_a_connection_without_end(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where others keep every connection, whoever asks is told after a while."""
+    """While every connection is in use, a request for one ends with a timeout."""
     async with pool.acquire():
         monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", 0.2)
         with pytest.raises(TimeoutError):
@@ -83,7 +83,7 @@ async def test_nobody_waits_for_a_connection_without_end(pool: Pool, monkeypatch
 
 
 async def test_a_fault_of_the_database_is_told_as_it_is(pool: Pool) -> None:
-    """Nobody who was not told to end is ended."""
+    """A task that was not cancelled goes on."""
     with pytest.raises(asyncpg.DivisionByZeroError):
         await pool.fetchval("select 1 / 0")
     with pytest.raises(asyncpg.PostgresError):
