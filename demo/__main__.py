@@ -26,10 +26,10 @@ from services.kernel.embedded.child_process import free_port
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 60.0
 _MARK: Final = ".samspil-demo"
-"""The file by which a folder is known for a demo's."""
+"""The file that marks a folder as a demo's."""
 
 _BY_A_MOVED_CLOCK: Final = ("clock", "postgres", "mail")
-"""What a server whose time can be moved keeps in its folder: nobody real is in it."""
+"""Files of a server with a virtual clock: no real person is in it."""
 
 
 def main(

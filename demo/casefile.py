@@ -1,4 +1,4 @@
-"""One case as its clients know it: what they have seen, what they asked, and what was acknowledged."""
+"""Case file: one case as its clients see it, with the versions they read and the commands acknowledged."""
 
 import asyncio
 from datetime import date
@@ -69,7 +69,7 @@ class CaseFile:
     case_id: UUID
 
     def __init__(self, world: World, plan: CasePlan, book: CaseBook) -> None:
-        """Know the people of a case, before anybody else does."""
+        """Invent the people of a case."""
         run, department = world.cast.run, world.cast.departments[plan.department]
         self.world = world
         self.plan = plan
@@ -86,7 +86,7 @@ class CaseFile:
 
     @property
     def is_young(self) -> bool:
-        """Return whether the child is old enough to be asked for consent too."""
+        """Return whether the child is old enough that its consent is needed too."""
         return self.plan.age_on(self.days.today) >= YOUNG
 
     @property
@@ -99,14 +99,14 @@ class CaseFile:
         return await self.days.until(day, *wants, order=self.plan.number)
 
     def stage(self, reached: str, referral: ReferralBook | None = None) -> None:
-        """Note where the case stands, and on which day it first did."""
+        """Record the stage of the case, and the day on which it was first reached."""
         self.book.stage = reached
         self.book.reached.setdefault(reached, self.days.today)
         if referral is not None:
             referral.reached.setdefault(reached, self.days.today)
 
     def fault(self, said: str) -> None:
-        """Note what should not have happened."""
+        """Record an incident."""
         self.world.ledger.fault(self.plan.number, said)
 
     def text(self, said: str) -> str:
@@ -193,7 +193,7 @@ class CaseFile:
         self._versions[service] = version
 
     def forgets(self, service: str) -> None:
-        """Look again before the next step: something else has changed the case there."""
+        """Read again before the next step: something else has changed the case there."""
         self._versions.pop(service, None)
 
     async def reread(self, who: Person, service: str) -> int:
@@ -201,14 +201,14 @@ class CaseFile:
         if service == "consent" and who.role in _FAMILY:
             rows = await self.world.wire.read(who, "/consent/mine")
             return next(int(row["version"]) for row in rows if row["case_id"] == str(self.case_id))
-        view = await self.look(who, service)
+        view = await self.view(who, service)
         return int(view["version"])
 
-    async def look(self, who: Person, service: str, rest: str = "") -> Any:
-        """Look at the case; the look must be in the trail."""
-        answer = await self.world.wire.look(who, f"/{service}/cases/{self.case_id}{rest}")
+    async def view(self, who: Person, service: str, rest: str = "") -> Any:
+        """Read the case; the read must be in the audit trail."""
+        answer = await self.world.wire.read_case(who, f"/{service}/cases/{self.case_id}{rest}")
         if answer.status not in _GOOD:
-            raise Unexpected(f"{answer.status} {answer.slug} at a look at {service} by a {who.role}")
+            raise Unexpected(f"{answer.status} {answer.slug} at a read of {service} by a {who.role}")
         about = (f"{service}.looked.v1", who.id)
         self.book.looks[about] += 1
         self.book.perhaps[about] += answer.times - 1
@@ -217,8 +217,8 @@ class CaseFile:
         return answer.body
 
     async def try_to_look(self, who: Person, service: str) -> None:
-        """Try to look where one may not; the try must be refused, and be in the trail."""
-        answer = await self.world.wire.look(who, f"/{service}/cases/{self.case_id}")
+        """Read a case without the right to; the read must be denied, and be in the audit trail."""
+        answer = await self.world.wire.read_case(who, f"/{service}/cases/{self.case_id}")
         if answer.status != _FORBIDDEN:
             self.fault(f"a {who.role} without a right saw {service}: {answer.status}")
         about = (f"{service}.access_refused.v1", who.id)

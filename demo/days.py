@@ -15,7 +15,7 @@ from msgspec import Struct
 from demo.wire import Person, Unexpected, Wire
 
 Want: TypeAlias = tuple[Person, str]
-"""A list that somebody reads, by its path."""
+"""A list and its reader, by path."""
 
 ONE_DAY: Final = timedelta(days=1)
 _NOON: Final = time(10, 0, tzinfo=UTC)
@@ -128,10 +128,10 @@ async def read_clock(wire: Wire) -> tuple[datetime, date]:
 
     Raises `Unexpected` where time stands by itself.
     """
-    told = await wire.read(None, "/development/clock")
-    if not told["virtual"]:
+    clock = await wire.read(None, "/development/clock")
+    if not clock["virtual"]:
         raise Unexpected("this server runs by the machine's clock: start it with --clock virtual")
-    now = datetime.fromisoformat(told["now"])
+    now = datetime.fromisoformat(clock["now"])
     return now, now.date() if now.timetz() >= _NOON else now.date() - ONE_DAY
 
 

@@ -48,7 +48,7 @@ class ReferralBook(Struct, eq=False):
     """What was acknowledged about one referral, and about the agreement that came of it."""
 
     referral_id: UUID
-    turn: int
+    number: int
     organisation_id: UUID
     offer_id: UUID
     given: int = 0

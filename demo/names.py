@@ -1,4 +1,4 @@
-"""Made-up people: names that no dictionary holds, so that wherever one turns up outside, it has leaked."""
+"""Made-up people: names that stand in no dictionary, so that one found outside sealed columns has leaked."""
 
 from random import Random
 from typing import Final

@@ -1,4 +1,4 @@
-"""What will happen to whom in the year that is played: thrown from the seed before anything is asked."""
+"""Plan of the year: what happens to whom, drawn from the seed before the first request."""
 
 from datetime import date, timedelta
 from random import Random
@@ -129,7 +129,7 @@ def throw_plan(seed: int, number: int, start: date) -> CasePlan:
         outside=outside,
         theme=theme,
         measure=thrown.choice(_THEMES[theme]),
-        attempts=tuple(_attempt(thrown, turn) for turn in range(3)),
+        attempts=tuple(_attempt(thrown, number) for number in range(3)),
         course=throw_course(thrown),
         close_after=None if happens(thrown, 0.06) else thrown.randint(1, 12),
         curious=number == 0 or happens(thrown, 0.04),
@@ -154,20 +154,20 @@ def _parents(thrown: Random) -> tuple[Parent, ...]:
             name=made_up(thrown),
             language=one_of(thrown, ("da", "nb", "en"), (80, 5, 15)),
             email=address(thrown) if happens(thrown, 0.3) else None,
-            residence=turn == 0 or happens(thrown, 0.5),
+            residence=parent == 0 or happens(thrown, 0.5),
         )
-        for turn in range(1 + both)
+        for parent in range(1 + both)
     )
 
 
-def _attempt(thrown: Random, turn: int) -> Attempt:
+def _attempt(thrown: Random, number: int) -> Attempt:
     return Attempt(
         draft_after=thrown.randint(1, 5),
         said=tuple(_said(thrown) for _ in range(_MOST_ASKED)),
         send_after=one_of(thrown, (1, 2, 6), (60, 30, 10)),
         recalled=one_of(thrown, ("", "drafted", "ready", "sent", "accepted"), (92, 1, 2, 3, 2)),
         see_after=thrown.choice((1, 1, 2, 3)),
-        answer=one_of(thrown, ("accept", "decline", "silent"), (70 + 8 * turn, 20, 8)),
+        answer=one_of(thrown, ("accept", "decline", "silent"), (70 + 8 * number, 20, 8)),
         answer_after=one_of(thrown, (0, 2, 4, 7), (35, 35, 20, 10)),
         reason=thrown.choice(_DECLINES),
         withdrawn=happens(thrown, 0.02),

@@ -39,10 +39,10 @@ async def play(
     `watch` is called after each acknowledged command with their number.
     """
 
-    def tell(said: str) -> None:
+    def report_retry(said: str) -> None:
         console.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
-    async with wire_to(url, TENANT, tell) as wire:
+    async with wire_to(url, TENANT, report_retry) as wire:
         began = time.monotonic()
         now, before = await read_clock(wire)
         run = uuid5(NAMESPACE_URL, f"urn:samspil:demo:{seed}:{now.isoformat()}")

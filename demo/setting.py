@@ -44,7 +44,7 @@ class Department(Struct, frozen=True):
 
 
 class Cast(Struct, frozen=True):
-    """Everybody who acts besides the families; `places` is how many each offer has, as last said."""
+    """The cast besides the families; `places` is the capacity of each offer, as last set."""
 
     run: UUID
     administrator: Person
@@ -119,11 +119,11 @@ class _Stage:
 
     async def adopt(self) -> None:
         administrator = self._cast.administrator
-        known = await self._wire.get(administrator, "/directory/model")
-        if known.status == 200 and known.body["ref"] == f"{MODEL}/{MODEL_VERSION}":  # noqa: PLR2004  HTTP's
+        adopted = await self._wire.get(administrator, "/directory/model")
+        if adopted.status == 200 and adopted.body["ref"] == f"{MODEL}/{MODEL_VERSION}":  # noqa: PLR2004  HTTP's
             return
         body = {"model": MODEL, "version": MODEL_VERSION}
-        await self.do(administrator, "/directory/models/adopt", body, known.version)
+        await self.do(administrator, "/directory/models/adopt", body, adopted.version)
 
     async def reach(self, recipient_id: UUID, email: str | None) -> None:
         body = {"language": "da", "email": email}

@@ -49,8 +49,8 @@ async def live(case: CaseFile) -> None:
 
 async def _follow(case: CaseFile) -> CourseRun | None:
     """Refer the case until an organisation takes it; return the collaboration if there was one."""
-    for turn, attempt in enumerate(case.plan.attempts):
-        how = await refer(case, turn, attempt)
+    for number, attempt in enumerate(case.plan.attempts):
+        how = await refer(case, number, attempt)
         if how == "accepted":
             agreed = await agree(case)
             if agreed is None:
@@ -122,7 +122,7 @@ async def _assess(case: CaseFile) -> None:
 
 async def _read_reasons(case: CaseFile) -> None:
     """Read why a case is not eligible: the reasons must be those of the plan."""
-    view = await case.look(case.caseworker, "referral")
+    view = await case.view(case.caseworker, "referral")
     found = view["eligibility"]
     if found["eligible"] or _REASONS[case.plan.outside] not in found["reasons"]:
         case.fault(f"was to be outside by {case.plan.outside}, and is not")
@@ -131,7 +131,7 @@ async def _read_reasons(case: CaseFile) -> None:
 
 
 async def _be_curious(case: CaseFile) -> None:
-    """Let some try to look who may not: an organisation that was not asked, and a leader."""
+    """Try reads that must be denied: by an organisation without a referral, and by a leader."""
     if not case.plan.curious:
         return
     outsiders = list(case.world.cast.coordinators.values())

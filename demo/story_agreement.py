@@ -34,7 +34,7 @@ async def agree(case: CaseFile) -> Any:
     case.stage("proposed", referral)
     if not await _sign(case, referral, referral.agreement_id):
         return None
-    agreement = agreement_in(await case.look(case.caseworker, "agreement"), referral.agreement_id)
+    agreement = agreement_in(await case.view(case.caseworker, "agreement"), referral.agreement_id)
     if agreement["status"] != "in_force":
         return None
     case.stage("in_force", referral)
@@ -44,7 +44,7 @@ async def agree(case: CaseFile) -> Any:
 async def _meet(case: CaseFile, referral: ReferralBook) -> None:
     coordinator = case.world.cast.coordinators[referral.organisation_id]
     minutes = coordinator if case.plan.course.organisation_minutes else case.caseworker
-    await case.look(minutes, "agreement")
+    await case.view(minutes, "agreement")
     body = {
         "agreement_id": referral.agreement_id,
         "held_on": case.days.today,
@@ -121,16 +121,16 @@ def signers(case: CaseFile, referral: ReferralBook) -> list[tuple[date, Person, 
 
 
 def party_of(case: CaseFile, party: str) -> str:
-    """Return for which party somebody signs now: who has come of age is the family."""
+    """Return the party for which a person signs now: a child that has come of age is the family."""
     return "family" if party == "young_person" and case.is_of_age else party
 
 
 async def _sign_on(case: CaseFile, agreement_id: UUID, day: date, who: Person, party: str) -> bool:
-    """Let somebody read the first version and sign it, if their list asks for it; return whether it did."""
+    """Read the first version and sign it, if the person's list asks for it; return whether it did."""
     [rows] = await case.until(max(day, case.days.today + ONE_DAY), (who, WORK))
     if waiting(rows, case, "signature") is None:
         return False
-    await case.look(who, "agreement")
+    await case.view(who, "agreement")
     await sign(case, who, agreement_id, 1, party_of(case, party))
     return True
 
@@ -147,5 +147,5 @@ def waiting(rows: Any, case: CaseFile, what: str) -> Any:
 
 
 def agreement_in(view: Any, agreement_id: UUID) -> Any:
-    """Return one agreement of a case that was looked at."""
+    """Return one agreement of a case that was read."""
     return next(one for one in view["agreements"] if one["agreement_id"] == str(agreement_id))

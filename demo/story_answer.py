@@ -27,9 +27,9 @@ async def answer(case: CaseFile, attempt: Attempt, referral: ReferralBook) -> st
         return "over"
     decided = attempt.answer if attempt.answer_after else _decide(case, attempt, referral, inbox)
     rest = f"/referrals/{referral.referral_id}/see"
-    await case.do(coordinator, f"see:{referral.turn}", rest, fresh=True)
+    await case.do(coordinator, f"see:{referral.number}", rest, fresh=True)
     case.stage("seen", referral)
-    await case.look(coordinator, "referral")
+    await case.view(coordinator, "referral")
     if attempt.answer == "silent":
         await find_out(case, referral, {"sent", "seen"})
         return "again"
@@ -49,11 +49,11 @@ async def _say(case: CaseFile, attempt: Attempt, referral: ReferralBook, decided
     rest = f"/referrals/{referral.referral_id}"
     if decided != "accept":
         reason = attempt.reason if decided == "decline" else _FULL
-        step = f"decline:{referral.turn}"
+        step = f"decline:{referral.number}"
         await case.do(coordinator, step, f"{rest}/decline", {"reason": reason}, fresh=True)
         case.stage("declined", referral)
         return "again"
-    await case.do(coordinator, f"accept:{referral.turn}", f"{rest}/accept")
+    await case.do(coordinator, f"accept:{referral.number}", f"{rest}/accept")
     case.stage("accepted", referral)
     if attempt.recalled == "accepted":
         await case.until(case.days.after(2))

@@ -1,4 +1,4 @@
-"""Who is asked for consent, and what each of them answers on their day."""
+"""Consents of a referral: the persons who are asked, and what each answers on which day."""
 
 from datetime import date, timedelta
 from typing import Any, Final
@@ -61,7 +61,7 @@ async def consent(case: CaseFile, attempt: Attempt, referral: ReferralBook) -> b
 
 async def _speak(case: CaseFile, person: Person, said: Said, day: date, referral: ReferralBook) -> bool:
     """Let one person read what they are asked, and answer; return whether that was a yes."""
-    step = f"{referral.turn}:{person.role}:{case.parents.index(person) if person in case.parents else 0}"
+    step = f"{referral.number}:{person.role}:{case.parents.index(person) if person in case.parents else 0}"
     reads = happens(dice(case.world.seed, case.plan.number, step, "reads"), _SHARE_READING)
     wants = ((person, MINE), (person, NEWS)) if reads else ((person, MINE),)
     rows, *news = await case.until(day, *wants)
@@ -75,7 +75,7 @@ async def _speak(case: CaseFile, person: Person, said: Said, day: date, referral
         return False
     yes = {"language": line["language"], "text_sha256": line["text_sha256"]}
     if said.minuted:
-        receipt = await case.look(case.caseworker, "consent", f"{rest}/receipt")
+        receipt = await case.view(case.caseworker, "consent", f"{rest}/receipt")
         yes |= {"text_sha256": receipt["text_sha256"], "evidence": "oral_minuted"}
         await case.do(case.caseworker, f"give:{step}", f"{rest}/give", yes)
     else:

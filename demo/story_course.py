@@ -1,4 +1,4 @@
-"""A collaboration while it runs: updates, a new version where one is asked for, and who ends it early."""
+"""A collaboration while it runs: updates, a new version of the agreement, and an early end."""
 
 from datetime import date, timedelta
 from typing import Any, Final
@@ -90,11 +90,11 @@ class CourseRun:
             await self._find_end(lists)
 
     async def _runs(self, who: Person) -> bool:
-        view = await self.case.look(who, "agreement")
+        view = await self.case.view(who, "agreement")
         return bool(agreement_in(view, self.agreement_id)["status"] == "in_force")
 
     async def _find_end(self, _lists: Lists) -> None:
-        """Look whether the collaboration has ended by itself; if not, look again some days later."""
+        """Check whether the collaboration has ended by itself; if not, check again some days later."""
         if await self._runs(self.case.caseworker):
             self.agenda.drop("end")
             self.agenda.put(self.case.days.today + _LOOK_AGAIN, self._find_end, tag="end")
@@ -132,7 +132,7 @@ class CourseRun:
         self._expect_update(self.case.days.today + timedelta(days=self.plan.update_every))
 
     def _adjust(self) -> None:
-        """Plan for a new version, which an evaluation has asked for."""
+        """Plan for a new version, which an evaluation has decided."""
         day, want = self.case.days.duty(1), (self.case.duty, WORK)
         self.agenda.put(day, self._propose, want)
 

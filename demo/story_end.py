@@ -18,16 +18,16 @@ _AFTER: Final = timedelta(days=170)
 
 
 class Collaboration(Protocol):
-    """What is known of a collaboration that was in force."""
+    """A collaboration that was in force."""
 
     agreement_id: UUID
     plan: Course
 
 
 async def find_out(case: CaseFile, referral: ReferralBook, steps: set[str]) -> str:
-    """Look at the case every now and then until a referral has left some steps; return where it stands."""
+    """Read the case every few days until a referral has left some states; return its state."""
     while True:
-        view = await case.look(case.caseworker, "referral")
+        view = await case.view(case.caseworker, "referral")
         line = next(one for one in view["referrals"] if one["referral_id"] == str(referral.referral_id))
         if line["status"] not in steps:
             case.stage(line["status"], referral)
@@ -39,7 +39,7 @@ async def find_out(case: CaseFile, referral: ReferralBook, steps: set[str]) -> s
 async def recall(case: CaseFile, referral: ReferralBook, reason: str) -> str:
     """Take a referral back; return that it is over."""
     rest = f"/referrals/{referral.referral_id}/recall"
-    await case.do(case.caseworker, f"recall:{referral.turn}", rest, {"reason": reason}, fresh=True)
+    await case.do(case.caseworker, f"recall:{referral.number}", rest, {"reason": reason}, fresh=True)
     case.forgets("agreement")
     case.stage("recalled", referral)
     return "over"
@@ -57,7 +57,7 @@ async def withdraw_now(case: CaseFile, referral: ReferralBook, rows: Any) -> Non
     for row in rows:
         if row["referral_id"] == str(referral.referral_id) and row["status"] == "given":
             rest = f"/consents/{row['consent_id']}/withdraw"
-            await case.do(case.parents[0], f"withdraw:{referral.turn}", rest, {}, fresh=True)
+            await case.do(case.parents[0], f"withdraw:{referral.number}", rest, {}, fresh=True)
             referral.withdrawn = True
             case.stage("withdrawn", referral)
 
@@ -67,7 +67,7 @@ async def tidy(case: CaseFile) -> None:
     if all(_ENDED & referral.reached.keys() for referral in case.book.referrals):
         return
     await case.until(case.days.after(1))
-    view = await case.look(case.caseworker, "referral")
+    view = await case.view(case.caseworker, "referral")
     lines = {line["referral_id"]: line for line in view["referrals"]}
     for referral in case.book.referrals:
         status = lines[str(referral.referral_id)]["status"]
@@ -79,17 +79,17 @@ async def tidy(case: CaseFile) -> None:
 
 async def _delete_copy(case: CaseFile, referral: ReferralBook) -> None:
     coordinator = case.world.cast.coordinators[referral.organisation_id]
-    wait = case.plan.attempts[referral.turn].delete_after
+    wait = case.plan.attempts[referral.number].delete_after
     [inbox] = await case.until(case.days.office(wait), (coordinator, INBOX))
     for line in inbox:
         if line["referral_id"] == str(referral.referral_id) and line["status"] in _STOPPED:
             rest = f"/referrals/{referral.referral_id}/confirm-deletion"
-            await case.do(coordinator, f"delete:{referral.turn}", rest, fresh=True)
+            await case.do(coordinator, f"delete:{referral.number}", rest, fresh=True)
             case.stage("deleted", referral)
 
 
 async def measure_end(case: CaseFile, run: Collaboration) -> None:
-    """Take the measurement at the end, if the list asks for it and anybody finds the time."""
+    """Take the measurement at the end, if the list asks for it and there is time."""
     if run.plan.last_measured is None:
         return
     [rows] = await case.until(case.days.duty(run.plan.last_measured), (case.duty, MEASURES))

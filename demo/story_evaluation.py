@@ -32,7 +32,7 @@ class Evaluations:
         coordinator: Person,
         adjust: Callable[[], None],
     ) -> None:
-        """Plan into an agenda; `adjust` is called where a new version is asked for."""
+        """Plan into an agenda; `adjust` is called where a new version is needed."""
         self._case = case
         self._agenda = agenda
         self._agreement_id = agreement_id
@@ -41,7 +41,7 @@ class Evaluations:
         self._known: dict[str, str] = {}
 
     def begin(self) -> None:
-        """Plan the first measurement, or where nobody finds the time for it, a first look."""
+        """Plan the first measurement, or without time for it, a first reading of the case."""
         days, first = self._case.days, self._case.plan.course.first_measured
         if first is None:
             self._agenda.put(days.duty(3), self._learn)
@@ -49,7 +49,7 @@ class Evaluations:
             self._agenda.put(days.duty(first), self._measure, (self._case.duty, WORK))
 
     def look_again(self) -> None:
-        """Plan a look at when the next evaluation is held: a new version may have moved it."""
+        """Plan to read when the next evaluation is held: a new version may have moved it."""
         self._agenda.drop("learn")
         self._agenda.put(self._case.days.duty(1), self._learn, tag="learn")
 
@@ -63,8 +63,8 @@ class Evaluations:
             self._case.stage("measured_start", self._case.book.referrals[-1])
 
     async def _learn(self, _lists: Lists) -> None:
-        """Look when the next evaluation is held, and plan for it."""
-        view = await self._case.look(self._case.caseworker, "evaluation")
+        """Read when the next evaluation is held, and plan for it."""
+        view = await self._case.view(self._case.caseworker, "evaluation")
         for one in view["collaborations"]:
             if one["agreement_id"] == str(self._agreement_id):
                 self._plan_all(one["evaluations"])
@@ -126,7 +126,7 @@ class Evaluations:
         async def conclude(lists: Lists) -> None:
             if self._row(lists, self._case.duty, "conclusion", at) is None:
                 return
-            view = await self._case.look(self._case.caseworker, "evaluation")
+            view = await self._case.view(self._case.caseworker, "evaluation")
             await self._minute(at, number, held, view)
             await self._decide(at, number, held, view)
 

@@ -17,13 +17,13 @@ _FACTS: Final = ("goals", "own_view", "language", "contact", "practical")
 _HELP: Final = ("caseworker_contact", "family_counselling", "school_support")
 
 
-async def refer(case: CaseFile, turn: int, attempt: Attempt) -> str:
+async def refer(case: CaseFile, number: int, attempt: Attempt) -> str:
     """Return `accepted`, `again` where another organisation may be asked, or `over`."""
     await case.until(case.days.after(attempt.draft_after))
-    offer = await _choose(case, turn)
+    offer = await _choose(case, number)
     if offer is None:
         return "over"
-    referral = await _draft(case, turn, offer)
+    referral = await _draft(case, number, offer)
     if attempt.recalled == "drafted":
         return await recall(case, referral, "need_changed")
     await _ask(case, referral)
@@ -34,22 +34,22 @@ async def refer(case: CaseFile, turn: int, attempt: Attempt) -> str:
     return await answer(case, attempt, referral)
 
 
-async def _choose(case: CaseFile, turn: int) -> Any:
-    """Return an offer that covers the need, of an organisation that was not asked before."""
+async def _choose(case: CaseFile, number: int) -> Any:
+    """Return an offer that covers the need, of an organisation without an earlier referral."""
     age = case.plan.age_on(case.days.today)
     path = f"/directory/offers?theme={case.plan.theme}&age={age}&area={TENANT}"
     catalogue = case.world.catalogue
     if path not in catalogue:
         catalogue[path] = await case.world.wire.read(case.caseworker, path)
-    asked = {book.organisation_id for book in case.book.referrals}
-    ours = set(case.world.cast.coordinators) - asked
+    tried = {book.organisation_id for book in case.book.referrals}
+    ours = set(case.world.cast.coordinators) - tried
     found = [offer for offer in catalogue[path] if UUID(offer["organisation_id"]) in ours]
     found.sort(key=lambda offer: str(offer["title"]))
-    return dice(case.world.seed, case.plan.number, turn, "offer").choice(found) if found else None
+    return dice(case.world.seed, case.plan.number, number, "offer").choice(found) if found else None
 
 
-async def _draft(case: CaseFile, turn: int, offer: Any) -> ReferralBook:
-    thrown = dice(case.world.seed, case.plan.number, turn, "draft")
+async def _draft(case: CaseFile, number: int, offer: Any) -> ReferralBook:
+    thrown = dice(case.world.seed, case.plan.number, number, "draft")
     body = {
         "organisation_id": offer["organisation_id"],
         "offer_id": offer["offer_id"],
@@ -58,8 +58,10 @@ async def _draft(case: CaseFile, turn: int, offer: Any) -> ReferralBook:
         "need": case.text("har brug for en voksen ven til"),
         "aim": case.text("skal have flere venner omkring"),
     }
-    done = await case.do(case.caseworker, f"draft:{turn}", "/referrals", body)
-    referral = ReferralBook(UUID(done["made"]), turn, UUID(offer["organisation_id"]), UUID(offer["offer_id"]))
+    done = await case.do(case.caseworker, f"draft:{number}", "/referrals", body)
+    referral = ReferralBook(
+        UUID(done["made"]), number, UUID(offer["organisation_id"]), UUID(offer["offer_id"])
+    )
     case.book.referrals.append(referral)
     case.stage("drafted", referral)
     return referral
@@ -67,9 +69,9 @@ async def _draft(case: CaseFile, turn: int, offer: Any) -> ReferralBook:
 
 async def _ask(case: CaseFile, referral: ReferralBook) -> None:
     """Ask all who must consent, for what is always shared and some more."""
-    facts = dice(case.world.seed, case.plan.number, referral.turn, "facts").sample(_FACTS, 3)
+    facts = dice(case.world.seed, case.plan.number, referral.number, "facts").sample(_FACTS, 3)
     rest = f"/referrals/{referral.referral_id}/await-consent"
-    await case.do(case.caseworker, f"await:{referral.turn}", rest, {"facts": facts})
+    await case.do(case.caseworker, f"await:{referral.number}", rest, {"facts": facts})
     case.stage("awaited", referral)
 
 
@@ -83,6 +85,6 @@ async def _send(case: CaseFile, attempt: Attempt, referral: ReferralBook) -> boo
         await recall(case, referral, "family_moved")
         return False
     rest = f"/referrals/{referral.referral_id}/send"
-    await case.do(case.caseworker, f"send:{referral.turn}", rest, version=line["version"] if line else None)
+    await case.do(case.caseworker, f"send:{referral.number}", rest, version=line["version"] if line else None)
     case.stage("sent", referral)
     return True

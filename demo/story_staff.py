@@ -1,4 +1,4 @@
-"""What goes on besides the cases: inboxes, figures, places that are corrected, the trail."""
+"""Staff besides the cases: inboxes, figures, corrected capacities, the audit trail."""
 
 from collections.abc import Iterator
 from typing import Any, Final

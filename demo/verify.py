@@ -123,7 +123,7 @@ async def _lines(world: World) -> dict[str, Any]:
 
 async def _views(file: CaseFile, line: Any) -> CaseViews:
     consent, agreement, evaluation = await asyncio.gather(
-        *(file.look(file.caseworker, service) for service in ("consent", "agreement", "evaluation"))
+        *(file.view(file.caseworker, service) for service in ("consent", "agreement", "evaluation"))
     )
     return CaseViews(line, consent, agreement, evaluation)
 
@@ -169,7 +169,7 @@ async def _trail(world: World, file: CaseFile) -> list[Any]:
     cursor = ""
     while True:
         path = f"/audit/cases/{file.case_id}?limit={_TRAIL_PAGE}{cursor}"
-        answer = await world.wire.look(auditor, path)
+        answer = await world.wire.read_case(auditor, path)
         if answer.status != 200:  # noqa: PLR2004  HTTP's number
             raise Unexpected(f"{answer.status} {answer.slug} at the trail of a case")
         page = answer.body

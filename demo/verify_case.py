@@ -42,7 +42,7 @@ def _in_referral(book: CaseBook, views: CaseViews) -> Iterator[str]:
     for referral in book.referrals:
         status, wanted = stands.get(str(referral.referral_id)), _referral_status(referral, views)
         if status != wanted:
-            yield f"referral: referral {referral.turn + 1} is {status}, not {wanted}"
+            yield f"referral: referral {referral.number + 1} is {status}, not {wanted}"
 
 
 def _case_status(book: CaseBook) -> str:

@@ -86,7 +86,7 @@ class Wire:
         """Read something."""
         return await self._send("GET", path, await self._headers(who), None, seconds)
 
-    async def look(self, who: Person, path: str) -> Answer:
+    async def read_case(self, who: Person, path: str) -> Answer:
         """Look at something that leaves a trace; nobody looks at two things at once."""
         async with self._eyes[who]:
             return await self.get(who, path)

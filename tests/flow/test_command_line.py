@@ -22,12 +22,12 @@ from tests.up import Server
 
 
 def _words(text: str) -> str:
-    """Return what was said without the frame that it is printed in."""
+    """Return the printed words without the box around them."""
     return re.sub(r"[\s─│╭╮╰╯]+", " ", text)
 
 
 def test_a_demo_empties_no_folder_but_its_own(tmp_path: Path) -> None:
-    """Whoever names a folder by mistake does not lose what lies in it."""
+    """A folder that holds anything else is not emptied."""
     (tmp_path / "letter").write_text("mine")
     (tmp_path / "clock").write_text("an hour glass")
     (tmp_path / "demo").mkdir()
@@ -55,12 +55,12 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
 def test_an_address_that_is_not_ours(host: str) -> None:
-    """A door can be had at an address of this machine only."""
+    """A socket can be bound at an address of this machine only."""
     with pytest.raises(PortTaken, match=host):
         listening_socket(host, 0)
 
 
-class Stranger(BaseHTTPRequestHandler):
+class OtherServer(BaseHTTPRequestHandler):
     """Answers everything with JSON that is not ours."""
 
     said = b"{}"
@@ -73,14 +73,14 @@ class Stranger(BaseHTTPRequestHandler):
         self.wfile.write(self.said)
 
     def log_message(self, *_said: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b"{", b'{"reasons": ["x"]}', b'{"reasons": {"x": "y"}}'])
-def test_a_server_that_is_another(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    """Whoever asks at the address of another server is told so."""
-    monkeypatch.setattr(Stranger, "said", answer)
-    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
+def test_another_server_is_recognised(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    """The address of another server is reported as such."""
+    monkeypatch.setattr(OtherServer, "said", answer)
+    with HTTPServer(("127.0.0.1", 0), OtherServer) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         said = samspil("doctor", "--url", f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
@@ -89,7 +89,7 @@ def test_a_server_that_is_another(monkeypatch: pytest.MonkeyPatch, answer: bytes
     assert "not as Samspil does" in _words(said.out)
 
 
-def test_a_doctor_looks_at_what_is_named_and_not_at_what_lies_about(
+def test_a_doctor_prefers_settings_to_the_folder_beside_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Beside an embedded server's folder the settings of an installation count, where there are any."""

@@ -11,7 +11,7 @@ from tests.command_line import samspil
 
 
 def _words(text: str) -> str:
-    """Return what was said without the frame that it is printed in."""
+    """Return the printed words without the box around them."""
     return re.sub(r"[\s─│╭╮╰╯]+", " ", text)
 
 
@@ -23,7 +23,7 @@ def test_version() -> None:
 @pytest.mark.parametrize("command", ["demo", "doctor"])
 @pytest.mark.parametrize("url", ["nonsense", "127.0.0.1:8440", "ftp://127.0.0.1", "http://", ""])
 def test_an_address_that_is_none(command: str, url: str) -> None:
-    """Nobody waits for a server whose address cannot be one."""
+    """A malformed address is refused before any request."""
     said = samspil(command, "--url", url)
 
     assert said.code == 2
@@ -46,8 +46,8 @@ def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     ("words", "setting"),
     [(("topics",), "SAMSPIL_BOOTSTRAP"), (("lost", "referral"), "SAMSPIL_DATABASE")],
 )
-def test_a_server_that_was_not_named(words: tuple[str, ...], setting: str) -> None:
-    """Who has set nothing reads what to set, and is not sent to look at a certificate."""
+def test_a_missing_setting_is_named(words: tuple[str, ...], setting: str) -> None:
+    """Without settings the error names what to set."""
     said = samspil(*words)
 
     assert said.code == 3
@@ -75,14 +75,14 @@ SOMEBODY = "00000000-0000-4000-8000-000000000001"
     ],
     ids=lambda words: " ".join(map(str, words)),
 )
-def test_what_the_database_could_not_take_is_wrong_use(words: tuple[object, ...]) -> None:
-    """It is said before anybody is asked, and no database is blamed for it."""
+def test_a_number_beyond_the_database_is_wrong_use(words: tuple[object, ...]) -> None:
+    """It is refused before a database is opened."""
     assert samspil(*words).code == 2
 
 
 @pytest.mark.parametrize("left", [b"", b"{", b"[]", b"\xff"])
-def test_a_word_of_a_server_that_cannot_be_read(tmp_path: Path, left: bytes) -> None:
-    """Whoever asks for what runs on a folder reads what is broken, and what writes it anew."""
+def test_an_unreadable_server_file_is_refused(tmp_path: Path, left: bytes) -> None:
+    """The error names the file and the command that writes it again."""
     (tmp_path / "server.json").write_bytes(left)
 
     said = samspil("parked", "list", "--data", tmp_path)
@@ -93,7 +93,7 @@ def test_a_word_of_a_server_that_cannot_be_read(tmp_path: Path, left: bytes) -> 
     )
 
 
-def test_a_file_in_the_place_of_a_data_folder(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_data_folder_is_refused(tmp_path: Path) -> None:
     """Nothing has run on it."""
     file = tmp_path / "file"
     file.touch()
@@ -133,7 +133,7 @@ def test_a_doctor_without_settings_prints_json_for_programs() -> None:
 
 
 def test_a_doctor_refuses_a_folder_without_a_server(elsewhere: Path) -> None:
-    """A folder that is named and holds nothing is not taken for the installation."""
+    """A folder that is named and holds nothing does not count as the installation."""
     ended = samspil("doctor", "--data", elsewhere)
 
     assert ended.code == 3

@@ -44,7 +44,7 @@ def test_a_process_dies_the_third_time_it_passes() -> None:
 
 
 def test_an_unarmed_point_does_nothing() -> None:
-    """Whoever is not asked to die lives, whatever else is armed."""
+    """A process passes every other point, whatever is armed."""
     lived = [passing(wish) for wish in ("", "commit.after:1", "publish.after:6")]
 
     assert [each.returncode for each in lived] == [0, 0, 0]

@@ -36,15 +36,15 @@ def test_a_warning_of_ours_is_written_once_a_cause() -> None:
     assert sum(map(quiet.filter, said)) == 2
 
 
-def test_what_is_told_and_what_is_wrong_always_passes() -> None:
-    """Nobody misses an error because it came twice."""
+def test_information_and_errors_always_pass() -> None:
+    """A repeated error is written each time."""
     quiet = OncePerCause()
     said = [ours(level, event="x") for level in (logging.INFO, logging.ERROR) for _ in range(10)]
 
     assert sum(map(quiet.filter, said)) == 20
 
 
-def test_a_library_writes_once_a_place() -> None:
+def test_a_library_writes_once_per_position_in_its_code() -> None:
     """However loud it is."""
     quiet = OncePerCause()
 
@@ -52,7 +52,7 @@ def test_a_library_writes_once_a_place() -> None:
 
 
 def test_after_a_while_it_is_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What lasts is said again."""
+    """A lasting cause is written again after the interval."""
     quiet = OncePerCause()
     monkeypatch.setattr(logs, "_SECONDS", 0.0)
 
@@ -93,8 +93,8 @@ def test_a_line_is_one_json_object(written: io.StringIO) -> None:
     assert line["timestamp"].endswith("Z")
 
 
-def test_a_library_s_words_are_left_out(written: io.StringIO) -> None:
-    """Its place and the kind of its fault remain."""
+def test_the_message_of_a_library_is_left_out(written: io.StringIO) -> None:
+    """Its position and the exception type remain."""
     try:
         int("Karen Hansen")
     except ValueError:

@@ -1,4 +1,4 @@
-"""The published OpenAPI document is one that others can read."""
+"""OpenAPI: the published document is valid, current and complete."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from tests.documents import answers
 
 
 def test_the_document_is_valid_openapi() -> None:
-    """An independent validator finds nothing to say about the document."""
+    """An independent validator finds no error in the document."""
     published = json.loads(FILE.read_text(encoding="utf-8"))
 
     validate(published)
@@ -36,8 +36,8 @@ def calls() -> Iterator[tuple[str, dict[str, Any]]]:
         yield method, {**operation, "parameters": parameters}
 
 
-def test_every_command_says_how_it_is_done_once() -> None:
-    """Each POST that changes something asks for its Idempotency-Key, and a look asks for none."""
+def test_every_command_requires_an_idempotency_key() -> None:
+    """Each POST requires an Idempotency-Key, and a GET takes none."""
     keys = {
         (method, call["operationId"]): one["required"]
         for method, call in calls()
@@ -49,17 +49,17 @@ def test_every_command_says_how_it_is_done_once() -> None:
     assert set(keys.values()) == {True}
 
 
-def test_every_no_is_told_where_it_can_be_met() -> None:
-    """A generated client knows each status that a rule, the frame or a broken wire may answer with."""
-    statuses = {status for status, _ in answers()} - {405}  # a method that is not told cannot be documented
-    told = [{int(status) for status in call["responses"]} - {200, 201} for _, call in calls()]
-    of_looks = statuses - {400, 409, 412, 428}
+def test_every_operation_names_its_problem_responses() -> None:
+    """A generated client knows each status of a rule, the request layer or an outage."""
+    statuses = {status for status, _ in answers()} - {405}  # an undocumented method has no operation
+    documented = [{int(status) for status in call["responses"]} - {200, 201} for _, call in calls()]
+    of_reads = statuses - {400, 409, 412, 428}
 
-    assert {frozenset(one) for one in told} == {frozenset(statuses), frozenset(of_looks)}
+    assert {frozenset(one) for one in documented} == {frozenset(statuses), frozenset(of_reads)}
 
 
-def test_a_no_has_the_shape_of_a_problem() -> None:
-    """Its type, its language and how to come in or come again are part of the document."""
+def test_a_problem_response_has_the_shape_of_a_problem() -> None:
+    """Media type, language, WWW-Authenticate and Retry-After are part of the document."""
     document = json.loads(FILE.read_text(encoding="utf-8"))
     responses = document["components"]["responses"]
 
@@ -73,27 +73,29 @@ def test_a_no_has_the_shape_of_a_problem() -> None:
     assert document["security"] == [{"token": []}]
 
 
-def asked_for(
+def values_in(
     node: object, shapes: Mapping[str, Any], path: str = ""
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Return every plain value below a shape, with its place."""
     if isinstance(node, list):
         for one in node:
-            yield from asked_for(one, shapes, path)
+            yield from values_in(one, shapes, path)
     elif isinstance(node, dict) and "$ref" in node:
-        yield from asked_for(shapes[node["$ref"].rpartition("/")[2]], shapes, path)
+        yield from values_in(shapes[node["$ref"].rpartition("/")[2]], shapes, path)
     elif isinstance(node, dict):
         if "format" in node or "patternProperties" in node:
             yield path, node
         for name, one in node.items():
-            yield from asked_for(one, shapes, f"{path}/{name}")
+            yield from values_in(one, shapes, f"{path}/{name}")
 
 
-def test_no_call_takes_a_day_that_cannot_be_reckoned_with() -> None:
+def test_every_day_of_a_request_is_bounded() -> None:
     """Neither the year 1 nor the year 9999 reaches a rule that adds days to it."""
     shapes = json.loads(FILE.read_text(encoding="utf-8"))["components"]["schemas"]
-    asked = [call.get("requestBody", {}) for _, call in calls()] + [call["parameters"] for _, call in calls()]
-    found = [(path, node) for one in asked for path, node in asked_for(one, shapes)]
+    requests = [call.get("requestBody", {}) for _, call in calls()] + [
+        call["parameters"] for _, call in calls()
+    ]
+    found = [(path, node) for one in requests for path, node in values_in(one, shapes)]
     days = [(path, node) for path, node in found if str(node.get("format")).startswith("date")]
 
     assert {node["format"] for _, node in days} == {"date", "date-time"}
@@ -101,9 +103,9 @@ def test_no_call_takes_a_day_that_cannot_be_reckoned_with() -> None:
 
 
 def test_keys_that_have_a_pattern_are_the_only_ones() -> None:
-    """What is not taken is not said to be."""
+    """Other keys are refused, and documented as such."""
     shapes = json.loads(FILE.read_text(encoding="utf-8"))["components"]["schemas"]
-    patterned = [node for _, node in asked_for([*shapes.values()], shapes) if "patternProperties" in node]
+    patterned = [node for _, node in values_in([*shapes.values()], shapes) if "patternProperties" in node]
 
     assert patterned
     assert {node["additionalProperties"] for node in patterned} == {False}

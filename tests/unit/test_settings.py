@@ -1,4 +1,4 @@
-"""A process reads what it is told from its environment and from files, and says what is wrong with it."""
+"""Settings: read from the environment and from files, with errors that say what to do."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,15 @@ from services.publish.settings import FILE, document, type_of
 
 
 @pytest.fixture(autouse=True)
-def _nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin with an environment that says nothing."""
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without a setting in the environment."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"SAMSPIL_{name.upper()}", raising=False)
         monkeypatch.delenv(f"SAMSPIL_{name.upper()}_FILE", raising=False)
 
 
-def test_without_a_word_it_is_production() -> None:
-    """Nobody runs a development server by forgetting a setting, and nothing listens to other machines."""
+def test_the_default_mode_is_production() -> None:
+    """A forgotten setting starts no development server, and the default address is the loopback."""
     told = read_settings()
 
     assert told.mode == "production"
@@ -123,8 +123,8 @@ def test_an_address_that_can_be_is_taken(monkeypatch: pytest.MonkeyPatch, name: 
     assert value in (settings.database.get_secret_value(), settings.bootstrap)
 
 
-def test_every_fault_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody must start a program three times to learn of three mistakes."""
+def test_every_fault_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three mistakes are reported by one start."""
     monkeypatch.setenv("SAMSPIL_PORT", "-1")
     monkeypatch.setenv("SAMSPIL_POOL", "many")
 
@@ -145,7 +145,7 @@ def test_a_fault_repeats_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_setting_that_does_not_exist_is_refused() -> None:
-    """A program cannot give what nobody reads."""
+    """A program cannot pass an unknown setting."""
     with pytest.raises(SettingsFault, match="SAMSPIL_COLOUR"):
         read_settings(colour="blue")
 
@@ -154,7 +154,7 @@ def test_a_setting_that_does_not_exist_is_refused() -> None:
     "held", [None, "{", "[]", '{"keys": []}', '{"keys": [{"kty": "none"}]}', '{"kty": "OKP"}', "\xff"]
 )
 def test_keys_of_a_sign_in_service_that_cannot_be_used_are_named(tmp_path: Path, held: str | None) -> None:
-    """A file that is missing, or holds no public keys, is said with its name."""
+    """A file that is missing, or holds no public keys, is reported with its name."""
     file = tmp_path / "issuer.json"
     if held is not None:
         file.write_text(held, encoding="latin-1")
@@ -171,7 +171,7 @@ def test_a_folder_without_models_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("held", ["", "soon", "2026-03-02T07:00:00", "2026-03-02T07:0"])
 def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path, held: str) -> None:
-    """The time of a folder is not guessed: deadlines have been reckoned by it."""
+    """The time of a folder is not guessed: deadlines were calculated by it."""
     file = tmp_path / "clock"
     file.write_text(held, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""How lists stand on a terminal: whatever its width, an id can be read and typed again."""
+"""Terminal output: at any width an id is printed whole."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +32,7 @@ def a_row(parked_id: int) -> dict[str, Any]:
 def test_no_id_is_cut_on_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
-    """Whole words stand there, the id of each row and its stream too; a line holds what it can."""
+    """Each id is printed whole on a line; a line holds as many values as fit."""
     monkeypatch.setattr(terminal.out, "width", width)
 
     terminal.show_rows([a_row(17), a_row(LONGEST)], as_json=False, nothing="nothing is parked")
@@ -62,7 +62,7 @@ def test_on_a_wide_terminal_a_list_is_a_table(
 def test_what_is_shown_is_no_markup(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What stands in brackets is shown as it is."""
+    """Brackets in a value are printed literally."""
     for width in (10, 200):
         monkeypatch.setattr(terminal.out, "width", width)
         terminal.show_rows([{"id": 1, "word": "[red]said[/]"}], as_json=False, nothing="")

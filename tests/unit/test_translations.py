@@ -1,4 +1,4 @@
-"""Every no is said in Danish, bokmål and English, and in the language that somebody asks for."""
+"""Translations: every problem in Danish, bokmål and English, in the language of the request."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +19,8 @@ from tests.documents import kinds_of
 MODEL = next(iter(load_models(model_folder()).values()))
 
 
-def test_no_kind_of_no_lacks_its_words() -> None:
-    """Whatever class a service adds, its sentence is looked for; HTTP's own are among them."""
+def test_every_problem_type_has_a_sentence() -> None:
+    """A class that a service adds is among the sentences, as are HTTP's own."""
     wanted, kinds = sentences(), list[type[ProblemError]]((ProblemError, *kinds_of(ProblemError)))
 
     assert {context_of(kind): kind.title() for kind in kinds}.items() <= wanted.items()
@@ -29,8 +29,8 @@ def test_no_kind_of_no_lacks_its_words() -> None:
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_a_catalogue_says_all_of_it_and_nothing_else(language: Language) -> None:
-    """Nothing is missing, empty, in doubt or no longer said, and the mark of a sentence is at its end."""
+def test_a_catalogue_is_complete_and_holds_nothing_else(language: Language) -> None:
+    """Nothing is missing, empty, in doubt or obsolete, and every sentence ends in a full stop."""
     catalogue = read(FOLDER / f"{language}.po", language)
     said = {message.context: str(message.string) for message in catalogue if message.id}
 
@@ -40,8 +40,8 @@ def test_a_catalogue_says_all_of_it_and_nothing_else(language: Language) -> None
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_what_a_program_must_be_sent_is_named_as_it_is(language: Language) -> None:
-    """Names of headers, settings and options are no words of a language."""
+def test_names_of_headers_and_settings_are_not_translated(language: Language) -> None:
+    """Headers, settings and options keep their names in every language."""
     names = (
         "Idempotency-Key",
         "If-Match",
@@ -62,12 +62,12 @@ def test_what_a_program_must_be_sent_is_named_as_it_is(language: Language) -> No
 
 
 def test_the_catalogues_are_current(capsys: pytest.CaptureFixture[str]) -> None:
-    """`make check` has nothing to say, and so says nothing."""
+    """`make check` prints nothing."""
     assert main(["--check"]) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_a_faulty_catalogue_fails_the_check_until_a_person_has_looked(
+def test_a_faulty_catalogue_fails_the_check_until_it_is_corrected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without their files both languages lack everything; renewed, everything is there and empty."""
@@ -90,7 +90,7 @@ def a_catalogue(**said: tuple[str, str]) -> Catalog:
 
 
 def test_a_changed_sentence_is_in_doubt_and_its_translation_is_kept() -> None:
-    """Whoever edits a docstring is told to look at the translations; nothing that was written is lost."""
+    """An edited docstring marks its translations as in doubt; no translation is lost."""
     old = a_catalogue(kept=("Yes.", "Ja."), changed=("No.", "Nej."), gone=("Never.", "Aldrig."))
     wanted = {"kept": "Yes.", "changed": "No, never.", "new": "Perhaps."}
 
@@ -113,8 +113,8 @@ def test_a_changed_sentence_is_in_doubt_and_its_translation_is_kept() -> None:
     assert faults(renewed(catalogue, wanted), wanted) == faults(catalogue, wanted)
 
 
-def test_a_sentence_that_no_catalogue_has_is_said_in_english() -> None:
-    """And the answer then calls itself English."""
+def test_a_sentence_without_a_translation_is_in_english() -> None:
+    """The response then names English as its language."""
     assert translate("da", "referral/unheard-of", "This is new.") == ("This is new.", "en")
     assert translate("en", context_of(NotAllowed), NotAllowed.title()) == (NotAllowed.title(), "en")
     assert translate("da", context_of(NotAllowed), NotAllowed.title()) == (
@@ -147,8 +147,8 @@ def test_a_sentence_that_no_catalogue_has_is_said_in_english() -> None:
         (";;,,q=1", "da"),
     ],
 )
-def test_the_language_that_is_liked_best_is_spoken(header: str, language: Language) -> None:
-    """A browser's wish is followed where we can; else we speak the language of the house."""
+def test_the_preferred_supported_language_is_chosen(header: str, language: Language) -> None:
+    """Accept-Language is followed where it is supported; else the default language is chosen."""
     assert preferred_language(header, "da") == language
 
 
@@ -165,7 +165,7 @@ def houses() -> Iterator[tuple[str, tuple[tuple[str, str], ...], str | None, str
 @pytest.mark.parametrize(
     ("models", "tenant", "language"), [pytest.param(*rest, id=name) for name, *rest in houses()]
 )
-def test_who_asks_for_no_language_is_spoken_to_in_that_of_the_house(
+def test_without_a_preference_the_default_language_is_chosen(
     models: tuple[tuple[str, Language], ...], tenant: str | None, language: str
 ) -> None:
     """The first language of a municipality's model is its usual one."""
@@ -177,8 +177,8 @@ def test_who_asks_for_no_language_is_spoken_to_in_that_of_the_house(
     assert house.language(tenant) == language
 
 
-def test_the_newest_model_says_what_is_usual() -> None:
-    """A municipality that changes its mind writes a new version."""
+def test_the_newest_model_sets_the_default_language() -> None:
+    """A municipality changes its default language by a new version."""
     versions = [
         MODEL.model_copy(update={"version": number, "languages": (cast("Any", first),)})
         for number, first in ((2, "nb"), (1, "da"))
