@@ -9,8 +9,7 @@ from msgspec import structs
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.outbox.event_timelines import with_timeline
-from services.kernel.streams.envelopes import mark_of
-from services.kernel.streams.handler import BatchResult, StreamHandler
+from services.kernel.streams.handler import BatchResult, StreamHandler, mark_of
 from services.kernel.streams.stream import new_stream
 from tests.tally import TALLY, TENANT, a_message, a_record, case_id, seen
 

@@ -13,8 +13,8 @@ from services.kernel.errors import NotFound, ProblemError
 from services.kernel.ids import access_stream, new_id
 from services.kernel.kafka.cloudevents import decode_headers
 from services.kernel.postgres.connections import Tx
-from services.kernel.streams.envelopes import AppendEvent, Envelope, mark_of
-from services.kernel.streams.handler import BatchResult
+from services.kernel.streams.envelopes import AppendEvent, Envelope
+from services.kernel.streams.handler import BatchResult, mark_of
 from services.kernel.streams.parked import event_name, source_of_topic, unpark
 from services.kernel.streams.processor import RETRIES, BatchProcessor
 

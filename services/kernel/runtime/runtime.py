@@ -1,7 +1,7 @@
 """Runtime of one service: its connections, its supervised loops, and its readiness."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import asyncpg
@@ -14,7 +14,6 @@ from services.kernel.crash_points import arm_crash
 from services.kernel.decider.service import Service
 from services.kernel.effects.worker import EffectWorker
 from services.kernel.kafka.clients import broker_responds, is_open
-from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.kafka.signals import NO_SIGNALS, Signals
 from services.kernel.logging import log
 from services.kernel.outbox.log_retention import LogRetention
@@ -89,9 +88,10 @@ class Runtime:
         keyring = Keyring(self.service.name, self._kms)
         await self._verify_key_store(keyring)
         dependencies = Dependencies(keyring, self.models, horizon, self.clock.now)
-        self.processor = BatchProcessor(self.service, dependencies, self._on_committed, recent)
+        self.processor = BatchProcessor(self.service, dependencies, self.relay.enqueue, recent)
         self.timers = Timers(self.processor, self.pool, self.clock)
         self.effects = EffectWorker(self.processor, self.pool, self.clock, self.settings)
+        self.processor.on_effects = self.effects.wake
         self.gauges = DatabaseGauges(
             self.service, self.pool, ticking=self.settings.partitions if needed else 0
         )
@@ -111,10 +111,6 @@ class Runtime:
         except BaseException:
             self.pool.terminate()
             raise
-
-    def _on_committed(self, committed: Sequence[tuple[int, OutgoingEvent]]) -> None:
-        self.relay.enqueue(committed)
-        self.effects.wake()
 
     async def start_loops(self) -> None:
         """Start the loops: relay, consumer, timers, effects, gauges."""

@@ -4,7 +4,6 @@ The driver looks at each element of an array twice, at a text once. The separato
 escapes and that no code contains; `split_column()` in the schema is the other half.
 """
 
-from datetime import datetime
 from typing import Final
 
 SEPARATOR: Final = "\x1e"
@@ -13,11 +12,6 @@ NULL_MARK: Final = "\x1d"
 """The value that `split_column()` turns into null."""
 
 join_column = SEPARATOR.join
-
-
-def time_text(time: datetime | None) -> str:
-    """Return a time as the value of a separator column."""
-    return NULL_MARK if time is None else time.isoformat()
 
 
 def bytes_text(value: bytes) -> str:

@@ -11,6 +11,7 @@ from services.kernel.kafka.partitioner import partition_of
 from services.kernel.postgres.connections import Tx
 
 _SOURCE: Final = "consent"
+_TOPIC: Final = topic_of(_SOURCE)
 
 
 class ConsentWatermark:
@@ -31,7 +32,7 @@ class ConsentWatermark:
             return None
         now = wall()
         oldest, latest = now - self._max_age, now + self._max_age
-        found = await tx.fetch(_READ, _SOURCE, topic_of(_SOURCE))
+        found = await tx.fetch(_READ, _SOURCE, _TOPIC)
         fresh = {partition for partition, at in found if oldest <= at <= latest}
         count = self._partitions
         return {stream_id for stream_id in ids if partition_of(str(stream_id).encode(), count) in fresh}

@@ -67,8 +67,3 @@ def rebuild_record(event: IncomingEvent) -> Record:
         event.value,
     )
     return record_of(position, message.key, message)
-
-
-def mark_of(event_id: str, timeline: int) -> str:
-    """Return the id that a mark keeps of an event: after a fork of its source with its timeline."""
-    return f"{event_id} {timeline}" if timeline else event_id

@@ -24,7 +24,7 @@ from services.kernel.errors import (
 )
 from services.kernel.ids import new_id
 from services.kernel.kafka.cloudevents import OutgoingEvent
-from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent, mark_of, rebuild_record
+from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent, rebuild_record
 from services.kernel.streams.parked import park
 from services.kernel.streams.store import WriteSet
 from services.kernel.streams.stream import LoadedStream, ParkedEvent, new_stream
@@ -91,7 +91,8 @@ class StreamHandler:
         if envelope.actor.role != _SYSTEM.role:
             if not self._service.authorize(stream.state, envelope.body, context):
                 raise NotAllowed
-            _check_version(stream, envelope)
+            if stream.version and not envelope.any_version and envelope.expected_version != stream.version:
+                raise _version_refusal(stream, envelope)
         decision = self._service.decide(stream.state, envelope.body, context)
         if decision != Decision(stream.state):
             self._apply(stream, envelope, envelope.actor, decision, result)
@@ -244,6 +245,11 @@ def _loaded(envelope: Envelope, result: BatchResult) -> LoadedStream:
     return stream
 
 
+def mark_of(event_id: str, timeline: int) -> str:
+    """Return the id that a mark keeps of an event: after a fork of its source with its timeline."""
+    return f"{event_id} {timeline}" if timeline else event_id
+
+
 def _classify(event: IncomingEvent, last_seq: int, mark: str) -> str:
     """Return whether an event is a `duplicate` or a `divergence`; nothing where it is new.
 
@@ -288,10 +294,6 @@ def _park(stream: LoadedStream, event: IncomingEvent, result: BatchResult, reaso
         stream.halted = stream.changed = True
 
 
-def _check_version(stream: LoadedStream, envelope: Envelope) -> None:
-    if stream.version == 0 or envelope.any_version:
-        return
-    if envelope.expected_version is None:
-        raise PreconditionRequired(f"it stands at {stream.version}")
-    if envelope.expected_version != stream.version:
-        raise VersionConflict(f"it stands at {stream.version}")
+def _version_refusal(stream: LoadedStream, envelope: Envelope) -> PreconditionRequired | VersionConflict:
+    refusal = PreconditionRequired if envelope.expected_version is None else VersionConflict
+    return refusal(f"it stands at {stream.version}")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import filterfalse
 from random import random
 from time import perf_counter
 from typing import Any, Final
@@ -22,7 +23,7 @@ from services.kernel.streams.cache import StreamCache
 from services.kernel.streams.consent_watermark import ConsentWatermark
 from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent
 from services.kernel.streams.handler import BatchResult, StreamAlreadySerialized, StreamHandler
-from services.kernel.streams.store import decode_stream, load_streams, read_stored, save
+from services.kernel.streams.store import load_streams, read_stored, save, take_loaded
 from services.kernel.streams.stream import IdempotencyRecord, LoadedStream, StoredStream
 
 RETRIES: Final = 12
@@ -56,6 +57,8 @@ class BatchProcessor:
         self._cache = cache or StreamCache(0)
         self.dependencies = dependencies
         self._on_committed = on_committed
+        self.on_effects: Callable[[], None] | None = None
+        """Callback after a commit with side effects that are to be performed."""
         self._handler = StreamHandler(service, dependencies.models, dependencies.clock)
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(service.state)
         self._decide_seconds, self._save_seconds = (
@@ -128,7 +131,8 @@ class BatchProcessor:
         started_at = perf_counter()
         await self._serialize(result, result.streams.values())
         if result.write_set.stored or result.parked or idempotency is not None:
-            sealed, new_keys = await self._seal(tx, result)
+            private = result.write_set.private_values
+            sealed, new_keys = await self._seal(tx, result) if private else ((), ())
             result.outgoing = await save(
                 tx,
                 result.write_set,
@@ -148,6 +152,8 @@ class BatchProcessor:
             self.dependencies.keyring.remember(result.new_keys)
         if result.outgoing:
             self._on_committed(result.outgoing)
+        if result.write_set.effects and self.on_effects is not None:
+            self.on_effects()
 
     async def read_authorized(self, tx: Tx, envelope: Envelope) -> LoadedStream:
         """Return the stream that a `ReadRequest` names; raise `NotFound` or `NotAllowed`."""
@@ -159,32 +165,35 @@ class BatchProcessor:
     async def with_fresh_consents(self, tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
         """Return those of the streams whose consents are fresh and whole."""
         fresh = await self.dependencies.watermark.fresh_streams(tx, ids)
-        return {
-            stored.stream_id
-            for stored in await read_stored(tx, ids)
-            if fresh is None or (stored.stream_id in fresh and not stored.halted)
-        }
+        stored = await read_stored(tx, ids)
+        if fresh is None:
+            return set(stored)
+        return {stream_id for stream_id, one in stored.items() if stream_id in fresh and not one.halted}
 
     async def _decide_in_chunks(self, tx: Tx, batch: Sequence[Envelope], chunk_size: int) -> BatchResult:
-        result = BatchResult({}, cache_generation=self._cache.generation)
+        generation = self._cache.generation
         ids = list(dict.fromkeys([envelope.stream_id for envelope in batch]))
-        if any(map(_must_read_current, batch)):
-            result.fresh = await self.dependencies.watermark.fresh_streams(tx, ids)
         private = self.service.reads_private_for
         readers = [envelope.stream_id for envelope in batch if type(envelope.body) in private]
-        if readers:
-            result.private = await self.dependencies.keyring.open_streams(tx, readers)
         # A command is decided on what is current; a stale stream of an event fails at the version guard.
         stored = {} if _must_read_current(batch[0]) else self._cache.pop(ids)
-        unknown = [stream_id for stream_id in ids if stream_id not in stored] if stored else ids
+        fresh: set[UUID] | None = None
+        if any(map(_must_read_current, batch)):
+            fresh = await self.dependencies.watermark.fresh_streams(tx, ids)
+        result = BatchResult({}, fresh=fresh, cache_generation=generation)
+        if readers:
+            result.private = await self.dependencies.keyring.open_streams(tx, readers)
+        unknown = ids if not stored else [stream_id for stream_id in ids if stream_id not in stored]
         if unknown:
-            stored.update([(one.stream_id, one) for one in await read_stored(tx, unknown)])
+            stored.update(await read_stored(tx, unknown))
         if len(batch) <= chunk_size:
+            result.streams = take_loaded(stored, ids, self._decoder)
             await self._decide_chunk(tx, batch, stored, result)
             return result
         repeated = _in_several_chunks(batch, chunk_size)
         for start in range(0, len(batch), chunk_size):
             chunk = batch[start : start + chunk_size]
+            result.streams.update(take_loaded(stored, [one.stream_id for one in chunk], self._decoder))
             await self._decide_chunk(tx, chunk, stored, result)
             done = dict.fromkeys([one.stream_id for one in chunk if one.stream_id not in repeated])
             await self._serialize(result, [result.streams.pop(stream_id) for stream_id in done])
@@ -194,11 +203,7 @@ class BatchProcessor:
     async def _decide_chunk(
         self, tx: Tx, batch: Sequence[Envelope], stored: dict[UUID, StoredStream], result: BatchResult
     ) -> None:
-        streams, decoder = result.streams, self._decoder
-        for envelope in batch:
-            one = stored.pop(envelope.stream_id, None)
-            if one is not None:
-                streams[envelope.stream_id] = decode_stream(one, decoder)
+        """Decide the inputs of a chunk, whose streams are loaded."""
         if self.service.related_streams is not None:
             await self._read_related(tx, batch, stored, result)
         handle_event, handle_command = self._handler.handle_event, self._handler.handle_command
@@ -233,20 +238,19 @@ class BatchProcessor:
             state = None if stream is None else stream.state
             ids = related_streams(state, envelope.body)
             related.setdefault(envelope.stream_id, (envelope.body, state, ids))
-            wanted.update([(other, None) for other in ids if other not in streams])
+            for other in ids:
+                if other not in streams:
+                    wanted[other] = None
         if not result.serialized.isdisjoint(wanted):
             raise StreamAlreadySerialized
-        for other in [other for other in wanted if other in stored]:
-            del wanted[other]
-            streams[other] = decode_stream(stored.pop(other), self._decoder)
-        if wanted:
-            streams.update(await load_streams(tx, list(wanted), self._decoder))
+        streams.update(take_loaded(stored, list(wanted), self._decoder))
+        unknown = list(filterfalse(streams.__contains__, wanted))
+        if unknown:
+            streams.update(await load_streams(tx, unknown, self._decoder))
 
     async def _seal(self, tx: Tx, result: BatchResult) -> tuple[list[SealedRow], list[NewKey]]:
         """Encrypt the private values of a batch; return them with the data keys that are new."""
         values = result.write_set.private_values
-        if not values:
-            return [], []
         keyring = self.dependencies.keyring
         tenants = {value.subject: tenant for _, tenant, value in values}
         keys = await keyring.fetch(tx, tenants)

@@ -15,32 +15,12 @@ Write = tuple[str, Sequence[Any]]
 """A statement with numbered parameters, and its columns, each with one value a row."""
 
 
-class Statement:
-    """Builder: parts with named values become one statement with numbered parameters."""
-
-    __slots__ = ("_parts", "_projection", "_values")
-
-    def __init__(self, projection: Write | None = None) -> None:
-        """Begin with a projection's statement, if one is part of it; its parameters keep their numbers."""
-        self._projection = projection
-        self._parts: list[str] = []
-        self._values: dict[str, Any] = {}
-
-    def add(self, part: str, values: Mapping[str, Any]) -> None:
-        """Add a part and the values of its placeholders."""
-        self._parts.append(part)
-        self._values.update(values)
-
-    def build(self) -> tuple[str, list[Any]]:
-        """Return the statement and its parameters in order."""
-        own, columns = self._projection or ("", ())
-        text, names = render(tuple(self._parts), own, len(columns))
-        return text, [*columns, *map(self._values.__getitem__, names)]
-
-
 @lru_cache(maxsize=1024)
 def render(parts: Sequence[str], projection: str, own_parameters: int) -> tuple[str, tuple[str, ...]]:
-    """Return the text of a statement, and the names of its placeholders in the order of their numbers."""
+    """Return the statement with numbered parameters, and the names of its placeholders in that order.
+
+    A projection's statement may be part of it; its own parameters come first and keep their numbers.
+    """
     written = [_CHECKS[part] for part in parts if part in _CHECKS]
     ids = "(select ids from queued_events)" if APPEND_EVENTS in parts else "null::bigint[]"
     select = f"select case when {' and '.join(written)} then {ids} else array[conflict()] end"
@@ -145,7 +125,8 @@ INSERT_PARKED: Final = """inserted_parked as (
 
 INSERT_IDEMPOTENCY_KEY: Final = """inserted_idempotency_key as (
   insert into idempotency_keys (tenant, actor, key, request_digest, answer)
-  values ({idempotency_tenant}, {idempotency_actor}, {idempotency_key}, {request_digest}, {answer})
+  values ({idempotency_tenant}, {idempotency_actor}, {idempotency_key}, {idempotency_request_digest},
+          {idempotency_answer})
 )"""
 
 _CHECKS: Final[Mapping[str, str]] = {

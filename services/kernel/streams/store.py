@@ -14,8 +14,7 @@ from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.encryption import NewKey, SealedRow
 from services.kernel.streams import statement as sql
-from services.kernel.streams.columns import NULL_MARK, bytes_text, join_column, time_text
-from services.kernel.streams.statement import Statement, Write
+from services.kernel.streams.columns import NULL_MARK, bytes_text, join_column
 from services.kernel.streams.stream import IdempotencyRecord, LoadedStream, Marks, ParkedEvent, StoredStream
 
 _decode_marks = msgspec.json.Decoder(Marks).decode
@@ -26,17 +25,18 @@ _by_key = attrgetter("key")
 async def load_streams(
     tx: Tx, ids: Sequence[UUID], decoder: msgspec.json.Decoder[Any]
 ) -> dict[UUID, LoadedStream]:
-    """Return those of the streams that exist."""
-    return {one.stream_id: decode_stream(one, decoder) for one in await read_stored(tx, ids)}
+    """Read those of the streams that exist, and decode them."""
+    return take_loaded(await read_stored(tx, ids), ids, decoder)
 
 
-async def read_stored(tx: Tx, ids: Sequence[UUID]) -> list[StoredStream]:
-    """Return the rows of those streams that exist."""
+async def read_stored(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, StoredStream]:
+    """Read the rows of those streams that exist."""
     keys = list(map(str, ids))
-    found = await tx.fetch(sql.READ_STREAMS, join_column(keys))
-    return [
-        StoredStream(
-            ids[n - 1],
+    found: dict[UUID, StoredStream] = {}
+    for n, tenant, version, seq, halted, marks, state in await tx.fetch(sql.READ_STREAMS, join_column(keys)):
+        stream_id = ids[n - 1]
+        found[stream_id] = StoredStream(
+            stream_id,
             keys[n - 1],
             tenant,
             version,
@@ -46,24 +46,24 @@ async def read_stored(tx: Tx, ids: Sequence[UUID]) -> list[StoredStream]:
             NULL_MARK if state is None else state,
             halted,
         )
-        for n, tenant, version, seq, halted, marks, state in found
-    ]
+    return found
 
 
-def decode_stream(stored: StoredStream, decoder: msgspec.json.Decoder[Any]) -> LoadedStream:
-    """Return a stream as it was stored."""
-    state = None if stored.state == NULL_MARK else decoder.decode(stored.state)
-    return LoadedStream(
-        stored.stream_id,
-        stored.key,
-        stored.tenant,
-        stored.version,
-        stored.seq,
-        stored.halted,
-        _decode_marks(stored.marks),
-        state,
-        state,
-    )
+def take_loaded(
+    stored: dict[UUID, StoredStream], ids: Iterable[UUID], decoder: msgspec.json.Decoder[Any]
+) -> dict[UUID, LoadedStream]:
+    """Take those of the streams that are among the stored ones, and decode them."""
+    loaded: dict[UUID, LoadedStream] = {}
+    for stream_id in ids:
+        one = stored.pop(stream_id, None)
+        if one is None:
+            continue
+        state = None if one.state == NULL_MARK else decoder.decode(one.state)
+        marks = _decode_marks(one.marks)
+        loaded[stream_id] = LoadedStream(
+            one.stream_id, one.key, one.tenant, one.version, one.seq, one.halted, marks, state, state
+        )
+    return loaded
 
 
 class WriteSet:
@@ -108,7 +108,13 @@ class WriteSet:
             if stream.timers:  # of the same kind and ref only the last
                 last_timers = {(timer.kind, timer.ref): timer for timer in stream.timers}
                 self.timers += [
-                    (key, timer.kind, str(timer.ref), tenant, time_text(timer.due_at))
+                    (
+                        key,
+                        timer.kind,
+                        str(timer.ref),
+                        tenant,
+                        NULL_MARK if timer.due_at is None else timer.due_at.isoformat(),
+                    )
                     for timer in last_timers.values()
                 ]
             if stream.effects:
@@ -164,46 +170,57 @@ async def save(
     Raises `asyncpg.SerializationError` (40001), with nothing saved, where any stream has changed since it was
     read, and `asyncpg.UniqueViolationError` where the idempotency key was stored meanwhile.
     """
-    writes: Sequence[Write] = write_set.projection_writes
-    statement = Statement(writes[0] if len(writes) == 1 else None)
-    statement.add(sql.UPSERT_STREAMS, _stream_columns(write_set.stored))
-    _add_events_and_timers(statement, write_set)
-    _add_private(statement, sealed, new_keys)
+    writes = write_set.projection_writes
+    projection, columns = writes[0] if len(writes) == 1 else ("", [])
+    parts, values = [sql.UPSERT_STREAMS], _stream_columns(write_set.stored)
+    _add_events_and_timers(parts, values, write_set)
+    if sealed or new_keys:
+        _add_private(parts, values, sealed, new_keys)
     if parked:
-        statement.add(sql.INSERT_PARKED, _parked_columns(parked))
+        parts.append(sql.INSERT_PARKED)
+        values |= {f"parked_{name}": [getattr(one, name) for one in parked] for name in _PARKED_COLUMNS}
     if idempotency is not None:
-        statement.add(sql.INSERT_IDEMPOTENCY_KEY, _idempotency_values(idempotency))
-    text, parameters = statement.build()
+        parts.append(sql.INSERT_IDEMPOTENCY_KEY)
+        values |= {f"idempotency_{name}": getattr(idempotency, name) for name in _IDEMPOTENCY_COLUMNS}
+    text, names = sql.render(tuple(parts), projection, len(columns))
+    parameters = [*columns, *map(values.__getitem__, names)]
     further = writes if len(writes) > 1 else ()
     async with tx.transaction() if further else nullcontext():
         crash_point("save.before")
         ids = await tx.fetchval(text, *parameters)
         crash_point("save.after")
-        for projection, columns in further:
-            await tx.execute(projection, *columns)
+        for further_statement, further_columns in further:
+            await tx.execute(further_statement, *further_columns)
         crash_point("commit.before")
     crash_point("commit.after")
     return list(zip(ids or (), write_set.outgoing, strict=True))
 
 
-def _add_events_and_timers(statement: Statement, write_set: WriteSet) -> None:
+def _add_events_and_timers(parts: list[str], values: dict[str, Any], write_set: WriteSet) -> None:
     if write_set.outgoing:
-        statement.add(sql.APPEND_EVENTS, _event_columns(write_set))
+        parts.append(sql.APPEND_EVENTS)
+        values |= _event_columns(write_set)
     if write_set.timers:
-        statement.add(sql.UPSERT_TIMERS, _named(_TIMER_COLUMNS, write_set.timers))
+        parts.append(sql.UPSERT_TIMERS)
+        values |= _named(_TIMER_COLUMNS, write_set.timers)
     if write_set.effects:
-        statement.add(sql.INSERT_EFFECTS, _named(_EFFECT_COLUMNS, write_set.effects))
+        parts.append(sql.INSERT_EFFECTS)
+        values |= _named(_EFFECT_COLUMNS, write_set.effects)
 
 
-def _add_private(statement: Statement, sealed: Sequence[SealedRow], new_keys: Sequence[NewKey]) -> None:
+def _add_private(
+    parts: list[str], values: dict[str, Any], sealed: Sequence[SealedRow], new_keys: Sequence[NewKey]
+) -> None:
     if new_keys:
         keys = sorted((str(key.subject), key.tenant, bytes_text(key.wrapped)) for key in new_keys)
-        statement.add(sql.INSERT_DATA_KEYS, _named(_KEY_COLUMNS, keys))
+        parts.append(sql.INSERT_DATA_KEYS)
+        values |= _named(_KEY_COLUMNS, keys)
     if sealed:
-        values = [
+        rows = [
             (one.stream_id, one.subject, one.name, one.tenant, bytes_text(one.ciphertext)) for one in sealed
         ]
-        statement.add(sql.UPSERT_SEALED, _named(_SEALED_COLUMNS, values))
+        parts.append(sql.UPSERT_SEALED)
+        values |= _named(_SEALED_COLUMNS, rows)
 
 
 def _stored(stream: LoadedStream) -> StoredStream:
@@ -223,7 +240,7 @@ def _stored(stream: LoadedStream) -> StoredStream:
     )
 
 
-def _stream_columns(stored: Sequence[StoredStream]) -> dict[str, str]:
+def _stream_columns(stored: Sequence[StoredStream]) -> dict[str, Any]:
     streams = sorted(stored, key=_by_key)  # every writer locks in one order
     return {
         "stream_ids": join_column([one.key for one in streams]),
@@ -250,26 +267,12 @@ def _event_columns(write_set: WriteSet) -> dict[str, str]:
     }
 
 
-def _parked_columns(parked: Sequence[ParkedEvent]) -> dict[str, Any]:
-    return {
-        f"parked_{name}": [getattr(one, name) for one in parked] for name in ParkedEvent.__struct_fields__
-    }
-
-
-def _idempotency_values(record: IdempotencyRecord) -> dict[str, Any]:
-    return {
-        "idempotency_tenant": record.tenant,
-        "idempotency_actor": record.actor,
-        "idempotency_key": record.key,
-        "request_digest": record.request_digest,
-        "answer": record.answer,
-    }
-
-
 def _named(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> dict[str, str]:
     return dict(zip(names, map(join_column, zip(*rows, strict=True)), strict=True))
 
 
+_PARKED_COLUMNS: Final = ParkedEvent.__struct_fields__
+_IDEMPOTENCY_COLUMNS: Final = IdempotencyRecord.__struct_fields__
 _TIMER_COLUMNS: Final = ("timer_stream_ids", "timer_kinds", "timer_refs", "timer_tenants", "timer_due")
 _EFFECT_COLUMNS: Final = (
     "effect_keys", "effect_stream_ids", "effect_tenants", "effect_kinds", "effect_about",
