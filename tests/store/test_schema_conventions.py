@@ -1,0 +1,242 @@
+"""Conventions of the live schema, each as an exact list: an exception that is mended must leave its list."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import msgspec.inspect
+import pytest
+
+from services.kernel.decider.service import Service
+from services.kernel.postgres.migrations import KERNEL_SCHEMA, migrate
+from services.registry import SERVICES_BY_NAME
+
+FOR_EVER: Final = "for ever: ids, dates and codes only"
+PROJECTION: Final = "as long as its stream: written anew by `samspil rebuild`"
+KEY: Final = "until the key of its person is destroyed"
+
+KERNEL_RETENTION: Final[Mapping[str, str]] = {
+    "streams": FOR_EVER,
+    "event_log": "as many days as the settings keep the log",
+    "pending": "until its events are acknowledged by Kafka",
+    "idempotency_keys": "30 days",
+    "parked_events": "until redelivered or discarded",
+    "timers": "until fired",
+    "effects": FOR_EVER,
+    "data_keys": KEY,
+    "sealed": KEY,
+    "consent_watermarks": "one row a partition, overwritten",
+    "timelines": FOR_EVER,
+    "migrations": FOR_EVER,
+}
+OWN_RETENTION: Final[Mapping[str, Mapping[str, str]]] = {
+    "directory": {"organisations": PROJECTION, "offers": PROJECTION},
+    "referral": {"cases": PROJECTION, "referrals": PROJECTION},
+    "consent": {"persons": PROJECTION},
+    "agreement": {"agreements": PROJECTION, "goals": PROJECTION, "work": PROJECTION},
+    "evaluation": {"outcomes": PROJECTION, "work": PROJECTION},
+    "notify": {"notices": FOR_EVER},
+    "audit": {"entries": "for ever: the audit trail"},
+}
+
+DERIVED: Final[Mapping[tuple[str, str], frozenset[str]]] = {
+    ("referral", "cases"): frozenset({"opened", "views_noted", "eligible", "not_eligible", "closed"}),
+}
+"""Statuses of a list that are no states: the projection derives them from what the one state holds."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The schemas of all services, as PostgreSQL has them after every migration."""
+
+    connection: "asyncpg.Connection[Any]"
+
+    async def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query over the services' schemas ($1) in order."""
+        return [tuple(row) for row in await self.connection.fetch(query, list(SERVICES_BY_NAME))]
+
+
+@pytest.fixture
+async def schema(postgres_dsn: str) -> Any:
+    """Migrate every service into one database."""
+    for service in SERVICES_BY_NAME.values():
+        await migrate(postgres_dsn, service)
+    connection = await asyncpg.connect(postgres_dsn)
+    yield Schema(connection)
+    await connection.close()
+
+
+async def test_every_table_says_how_its_rows_end(schema: Schema) -> None:
+    """A table is kept for ever, for so many days, or goes with a person's key; none is forgotten."""
+    tables = await schema.rows(_TABLES)
+
+    expected = [
+        (name, table) for name in SERVICES_BY_NAME for table in {**KERNEL_RETENTION, **OWN_RETENTION[name]}
+    ]
+    assert sorted(tables) == sorted(expected)
+
+
+async def test_every_table_has_a_primary_key(schema: Schema) -> None:
+    """Each row can be named."""
+    assert await schema.rows(_WITHOUT_PRIMARY_KEY) == []
+
+
+async def test_times_have_a_zone(schema: Schema) -> None:
+    """A moment is a `timestamptz`, a day is a `date`; nothing else holds a time."""
+    assert await schema.rows(_TIMES_WITHOUT_ZONE) == []
+
+
+async def test_constraints_are_named_by_hand(schema: Schema) -> None:
+    """A violated constraint says what was wrong; PostgreSQL's own names say only where."""
+    assert await schema.rows(_UNNAMED_CONSTRAINTS) == []
+
+
+async def test_there_are_no_foreign_keys(schema: Schema) -> None:
+    """Projections follow their streams, and each write locks streams alone; a key would lock further rows."""
+    assert await schema.rows(_FOREIGN_KEYS) == []
+
+
+@pytest.mark.parametrize(
+    "folder", [KERNEL_SCHEMA, *(service.schema for service in SERVICES_BY_NAME.values())]
+)
+def test_every_index_says_what_it_serves(folder: Path) -> None:
+    """A comment stands above each index, or above the index before it."""
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.sql")))
+    blocks = [block.strip().splitlines() for block in text.split("\n\n")]
+
+    assert [
+        block[0]
+        for block in blocks
+        if any(re.match("create (unique )?index", line) for line in block) and not block[0].startswith("--")
+    ] == []
+
+
+@pytest.mark.parametrize("name", SERVICES_BY_NAME)
+async def test_stream_kinds_are_those_of_the_state(schema: Schema, name: str) -> None:
+    """A state that is added without its migration fails here by name."""
+    checks = [
+        set(codes)
+        for service, table, codes in await code_checks(schema, "kind")
+        if (service, table) == (name, "streams")
+    ]
+
+    assert checks == [tags_of(SERVICES_BY_NAME[name])]
+
+
+async def test_statuses_are_those_of_a_union(schema: Schema) -> None:
+    """Each `status` column allows exactly the tags of one union of states of its service."""
+    found = await code_checks(schema, "status")
+
+    assert [(service, table) for service, table, _ in found] == [
+        ("agreement", "agreements"),
+        ("directory", "organisations"),
+        ("referral", "cases"),
+        ("referral", "referrals"),
+    ]
+    assert {
+        (service, table): frozenset(codes)
+        for service, table, codes in found
+        if frozenset(codes) not in unions_of(SERVICES_BY_NAME[service])
+    } == DERIVED
+
+
+def tags_of(service: Service) -> set[str]:
+    """Return the tags of the documents that a service's streams hold."""
+    return {str(struct.tag) for struct in _structs(msgspec.inspect.type_info(service.state))}
+
+
+def unions_of(service: Service) -> set[frozenset[str]]:
+    """Return the tags of each union of structs anywhere in a service's state."""
+    found: set[frozenset[str]] = set()
+    seen: set[Any] = set()
+
+    def visit(info: Any) -> None:
+        structs = _structs(info)
+        if len(structs) > 1:
+            found.add(frozenset(str(struct.tag) for struct in structs))
+        for struct in structs:
+            if struct.cls not in seen:
+                seen.add(struct.cls)
+                for field in struct.fields:
+                    visit(field.type)
+        for inner in _inner(info):
+            visit(inner)
+
+    visit(msgspec.inspect.type_info(service.state))
+    return found
+
+
+def _structs(info: Any) -> list[msgspec.inspect.StructType]:
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    return [kind for kind in kinds if isinstance(kind, msgspec.inspect.StructType)]
+
+
+def _inner(info: Any) -> list[Any]:
+    match info:
+        case msgspec.inspect.UnionType(types=types):
+            return [kind for kind in types if not isinstance(kind, msgspec.inspect.StructType)]
+        case msgspec.inspect.DictType(value_type=value):
+            return [value]
+        case msgspec.inspect.TupleType(item_types=items):
+            return list(items)
+        case (
+            msgspec.inspect.VarTupleType(item_type=item)
+            | msgspec.inspect.ListType(item_type=item)
+            | msgspec.inspect.SetType(item_type=item)
+            | msgspec.inspect.FrozenSetType(item_type=item)
+        ):
+            return [item]
+    return []
+
+
+async def code_checks(schema: Schema, column: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return service, table and allowed codes of every check that lists the codes of one column."""
+    found = []
+    for service, table, definition in await schema.rows(_CHECKS):
+        listed = re.fullmatch(
+            rf"CHECK \(\(?{column} = (ANY \(ARRAY\[)?(?P<codes>['a-z_:, ]+)[\]\)]*", definition
+        )
+        if listed is not None:
+            found.append((service, table, tuple(re.findall(r"'([a-z_]+)'", listed["codes"]))))
+    return found
+
+
+_TABLES = """
+select relnamespace::regnamespace::text, relname from pg_class
+where relnamespace::regnamespace::text = any($1) and relkind in ('r', 'p') and not relispartition
+order by 1, 2
+"""
+
+_WITHOUT_PRIMARY_KEY = """
+select relnamespace::regnamespace::text, relname from pg_class c
+where relnamespace::regnamespace::text = any($1) and relkind in ('r', 'p')
+  and not exists (select from pg_constraint where conrelid = c.oid and contype = 'p') order by 1, 2
+"""
+
+_TIMES_WITHOUT_ZONE = """
+select table_schema, table_name, column_name from information_schema.columns
+where table_schema = any($1) and data_type in ('timestamp without time zone', 'time without time zone',
+                                               'time with time zone', 'interval')
+order by 1, 2, 3
+"""
+
+_UNNAMED_CONSTRAINTS = """
+select n.conrelid::regclass::text, n.conname from pg_constraint n join pg_class c on c.oid = n.conrelid
+where n.connamespace::regnamespace::text = any($1) and n.contype <> 't' and not c.relispartition
+  and n.contype <> 'n' and n.conname ~ '_(pkey|key|check|fkey|excl)[0-9]*$' order by 1, 2
+"""
+
+_FOREIGN_KEYS = """
+select conrelid::regclass::text, conname from pg_constraint
+where connamespace::regnamespace::text = any($1) and contype = 'f' order by 1, 2
+"""
+
+_CHECKS = """
+select connamespace::regnamespace::text, c.relname, pg_get_constraintdef(n.oid)
+from pg_constraint n join pg_class c on c.oid = n.conrelid
+where connamespace::regnamespace::text = any($1) and contype = 'c' and not c.relispartition
+order by 1, 2, n.conname
+"""
