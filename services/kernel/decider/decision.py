@@ -1,4 +1,4 @@
-"""What a rule is given and what it answers: the frozen values between the kernel and a domain."""
+"""Decision types: what a service's rules get and return, as frozen values."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,7 +14,7 @@ SYSTEM: Final = UUID(int=0)
 
 
 class Actor(Struct, frozen=True):
-    """Who acts: a person by a random id, in one role; or the system itself."""
+    """Actor: a person by a random id, in one role; or the system itself."""
 
     id: UUID = SYSTEM
     role: str = "system"
@@ -25,12 +25,12 @@ class Actor(Struct, frozen=True):
 
 
 class Context(Struct, frozen=True):
-    """What a rule may know besides the state and the input.
+    """Context of a decision: what a rule depends on besides the state and the input.
 
     `now` is the clock's time for a command or a timer, and the event's own time for an event, so that a
     decision does not depend on when an event happened to arrive. `others` holds the states of the further
-    streams that the service asked for; `private` the opened texts of this stream, for inputs that need them.
-    `consents_fresh` is false when what this service remembers of consents is too old to be trusted.
+    streams that `related_streams` names; `private` the decrypted texts of this stream, for inputs that need
+    them. `consents_fresh` is false when this service's copy of the consents is too old to be trusted.
     """
 
     now: datetime
@@ -44,7 +44,7 @@ class Context(Struct, frozen=True):
 
 
 class TimerFired(Struct, frozen=True):
-    """A time that this stream asked to be woken at has come."""
+    """Input of a stream whose timer is due."""
 
     kind: str
     ref: UUID
@@ -52,13 +52,13 @@ class TimerFired(Struct, frozen=True):
 
 
 class ReadRequest(Struct, frozen=True):
-    """Somebody wants to see what a stream holds; `what` names the parts."""
+    """Request to read a stream; `what` names the parts."""
 
     what: tuple[str, ...]
 
 
 class Timer(Struct, frozen=True):
-    """Wake this stream at a time; the same (kind, ref) again replaces it, and no time takes it back."""
+    """Timer of a stream; the same (kind, ref) again replaces it, and one without a time cancels it."""
 
     kind: str
     ref: UUID
@@ -66,7 +66,7 @@ class Timer(Struct, frozen=True):
 
 
 class PrivateValue(Struct, frozen=True):
-    """Keep a private value under the key of the person whom it is about; the same name again replaces it."""
+    """Value to be encrypted under the key of the person it is about; the same name again replaces it."""
 
     subject: UUID
     name: str
@@ -74,7 +74,7 @@ class PrivateValue(Struct, frozen=True):
 
 
 class Effect(Struct, frozen=True):
-    """Do something in the world after the commit; the key makes a repetition recognisable."""
+    """Side effect to perform after the commit, such as a mail; its key makes a repetition recognisable."""
 
     key: UUID
     kind: str
@@ -82,7 +82,7 @@ class Effect(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """The state after the input, what others must hear, and what is to be kept, woken and done."""
+    """Decision of a rule: the state after the input, with events, timers, private values and effects."""
 
     state: Any
     events: tuple[Event, ...] = ()
@@ -93,4 +93,4 @@ class Decision(Struct, frozen=True):
 
 
 Decide = Callable[[Any, Any, Context], Decision]
-"""`(state or None, command or event or TimerFired, given) -> Decision`; pure."""
+"""Rule of a service: `(state or None, command or event or TimerFired, context) -> Decision`; pure."""

@@ -1,4 +1,4 @@
-"""A service is a value: its rules, what it hears, what it answers, what it keeps."""
+"""Service definition: rules, subscriptions, routes, projections and effects of one service, as a value."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class EventMetadata(Struct, frozen=True, array_like=True, gc=False):
 
 
 class StreamChange(Struct, frozen=True, gc=False):
-    """One stream as it was just saved, for a service's own tables; who hears all learns what was heard."""
+    """Change of one stream, for the projection; `consumed` is for services that subscribe to all."""
 
     stream_id: UUID
     tenant: str
@@ -64,7 +64,7 @@ class StreamChange(Struct, frozen=True, gc=False):
 
 
 class RecordedEvent(Struct, frozen=True, gc=False):
-    """One event with its place, time and actor, as it stands in the log or was heard."""
+    """Recorded event: an event with its position, time and actor, from the log or from a topic."""
 
     event_id: UUID
     source: str
@@ -75,35 +75,35 @@ class RecordedEvent(Struct, frozen=True, gc=False):
 
     @property
     def time(self) -> datetime:
-        """When it happened."""
+        """Time at which it happened."""
         return self.metadata.time
 
     @property
     def actor(self) -> UUID:
-        """Who did it."""
+        """Id of the actor."""
         return as_uuid(self.metadata.actor)
 
     @property
     def role(self) -> str:
-        """In which role."""
+        """Role in which the actor did it."""
         return self.metadata.role
 
     @property
     def correlation(self) -> UUID:
-        """The command that all of this began with."""
+        """Id of the command that started the chain of events."""
         return as_uuid(self.metadata.correlation)
 
     @property
     def causation(self) -> UUID:
-        """The command or event that this follows from."""
+        """Id of the command or event that caused this one."""
         return as_uuid(self.metadata.causation)
 
 
 Projection = Callable[[ProjectionWriter, Sequence[StreamChange]], Awaitable[None]]
-"""Write what queries need, in the transaction that saves the streams, by `execute` alone.
+"""Projection of a service: writes the tables for its queries, in the transaction that saves the streams.
 
-Each argument of a statement is a column with one value a row. Of a large batch some streams come at a time:
-what the same statement writes for all of them is written at once, in the order of the statements.
+It is called once a chunk of a large batch; what the same statement writes for several chunks is written at
+once, in the order of the statements.
 """
 
 
@@ -112,38 +112,39 @@ EffectSettings: TypeAlias = Settings
 
 
 class EffectContext(Protocol):
-    """What a side effect may reach for while it is performed, outside every transaction."""
+    """Context of a side effect while it is performed, outside every transaction."""
 
     settings: EffectSettings
 
     async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
-        """Return a stream's state (None where there is none) and its opened private values by name."""
+        """Return a stream's state (None where there is none) and its decrypted private values by name."""
         ...
 
     async def consents_fresh(self, stream_id: UUID) -> bool:
-        """Return whether what this service remembers of a stream's consents is fresh and whole."""
+        """Return whether this service's copy of a stream's consents is fresh and whole."""
         ...
 
 
 EffectHandler = Callable[[Effect, EffectContext], Awaitable[Any]]
-"""Do one thing in the world; return the input that tells the stream how it went, or None.
+"""Effect handler: performs one side effect, and returns the input for its stream with the outcome, or None.
 
-Raises whatever went wrong: it is tried again with a growing pause, under the same key.
+An error it raises is retried with a growing pause, under the same key.
 """
 
 
 @dataclass(frozen=True)
 class Service:
-    """One stage of the collaboration.
+    """Definition of one service, a stage of the collaboration.
 
-    `state` is the type of a stream's document, a msgspec struct or a tagged union of them. `allows` says
-    whether `given.actor` may take a step or a `Look`; refused is the default. `also` names the further
-    streams of this service that a decision needs. `opens` lists the inputs for which private texts are
-    unsealed. `project` writes the service's own tables. `perform` does side effects by their kind. `dropped`
-    tells of an event that was given up; whoever hears anything has it. `rebuild` writes the own tables anew
-    from whole streams, each with its state and all its events; `tables` names them in the order in which
-    `project` writes them, each with the column that holds the stream. `hearers` names the services that hear
-    this one, where whoever runs it knows them all.
+    `state` is the type of a stream's document, a msgspec struct or a tagged union of them. `authorize` says
+    whether `context.actor` may issue a command or a `ReadRequest`; the default is refusal. `related_streams`
+    names the further streams of this service that a decision needs. `reads_private_for` lists the inputs for
+    which private values are decrypted. `projection` writes the service's own tables. `effect_handlers`
+    perform side effects by kind. `discarded_event` records an event that was given up; each service with
+    subscriptions has it. `rebuild` writes the own tables anew from whole streams, each with its state and all
+    its events; `tables` names them in the order in which `projection` writes them, each with the column of
+    the stream id. `subscribers` names the services that subscribe to this one, where the process knows all
+    services.
     """
 
     name: str

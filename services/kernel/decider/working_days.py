@@ -1,4 +1,4 @@
-"""Working days of a country, the local day of a moment, and the day some months later; pure."""
+"""Working days of a country, the local day of a time, and the day some months later; pure."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +19,7 @@ Day = TypeVar("Day", date, datetime)
 
 
 class Calendar(Struct, frozen=True):
-    """Which days are worked: the country's holidays and further closed days as `MM-DD`."""
+    """Calendar of working days: a country's holidays, and further closed days as `MM-DD`."""
 
     country: str
     closed: tuple[str, ...]
@@ -38,16 +38,16 @@ class Calendar(Struct, frozen=True):
         return _after(self, day, days)
 
     def today(self, now: datetime) -> date:
-        """Return the local day of a moment."""
+        """Return the local day of a time."""
         return _day(self.timezone, now)
 
     def morning(self, day: date) -> datetime:
-        """Return the moment, in UTC, at which a day's work falls due: six o'clock local time."""
+        """Return the time, in UTC, at which a day's work falls due: six o'clock local time."""
         return _morning(self.timezone, day)
 
 
 def calendar_of(model: CollaborationModel) -> Calendar:
-    """Return the working days by which a collaboration model counts."""
+    """Return the calendar of a collaboration model."""
     return Calendar(model.calendar.holidays, model.calendar.closed_days, model.calendar.timezone)
 
 
@@ -70,7 +70,7 @@ def _after(calendar: Calendar, day: date, days: int) -> date:
 
 @lru_cache(maxsize=64)
 def _day(timezone: str, now: datetime) -> date:
-    """Return the local day; what a batch decides shares few moments."""
+    """Return the local day of a time; the inputs of a batch share few times."""
     return now.astimezone(ZoneInfo(timezone)).date()
 
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and which of its errors pass by themselves."""
+"""Connections to PostgreSQL: the pool, and which errors are transient."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,7 +28,7 @@ CONNECTION_FAULTS: Final = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # such as: of several servers none can be written just now
 )
-"""What asking a database may raise, whether it passes by itself or not."""
+"""Errors of a connection or a statement, transient or not."""
 
 _LIMITS: Final = Limits()
 _TRANSIENT_CLASSES: Final = ("08", "53", "58")
@@ -40,11 +40,11 @@ _MISSING_OBJECT: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883",
 
 
 class PooledConnection(asyncpg.Connection):
-    """A connection whose return to the pool costs no round trip: nothing here sets session state.
+    """Connection whose return to the pool costs no round trip: nothing here sets session state.
 
-    A statement that is not waited for any longer is never cancelled, its connection is dropped: a commit that
-    waits for a standby would be carried out by a cancel, and be seen and sent though the standby does not
-    have it.
+    When the caller stops waiting for a statement, the statement is not cancelled but its connection is
+    closed: a cancel would let a commit that waits for a standby take effect, and be read and sent though the
+    standby does not have it.
     """
 
     def _cancel_current_command(self, *_waiters: Any) -> None:
@@ -56,10 +56,10 @@ class PooledConnection(asyncpg.Connection):
 
 
 class _CancelSafeAcquire(_Lending):
-    """A connection while it is lent. Who is told to end while it is asked something does end.
+    """Acquired connection under which a cancellation always wins over connection errors.
 
-    Once the connection is dropped the driver can neither roll back nor return it, says so by a fault of its
-    own, and that would take the place of the order to end: whoever goes on after faults would go on.
+    Once a connection is closed the driver can neither roll back nor release it, and raises an error that
+    would replace the cancellation: a loop that continues after errors would never stop.
     """
 
     async def __aenter__(self) -> Any:
@@ -72,14 +72,14 @@ class _CancelSafeAcquire(_Lending):
     async def __aexit__(self, *exc: object) -> None:
         try:
             await super().__aexit__(*exc)
-        except CONNECTION_FAULTS as late:  # it was dropped already; what it has answered stands
+        except CONNECTION_FAULTS as late:  # it was closed already; its responses stand
             _raise_pending_cancellation(late)
         if isinstance(exc[1], CONNECTION_FAULTS):
             _raise_pending_cancellation(exc[1])
 
 
 class _BoundedPool(Pool):
-    """A pool whose connections nobody waits for without end."""
+    """Pool with a bounded wait for a connection."""
 
     wait_seconds = Limits().statement_seconds
 
@@ -103,7 +103,7 @@ def _session(schema: str, statement_seconds: float) -> dict[str, str]:
         "enable_seqscan": "off",
         "jit": "off",
         "statement_timeout": f"{round(statement_seconds * 1000)}ms",
-        # Whoever vanishes without a word, or sleeps, must not keep locks for as long as TCP is patient.
+        # A client that vanished or hangs must not keep its locks until TCP times out.
         "idle_in_transaction_session_timeout": "20s",
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
@@ -115,7 +115,7 @@ def _session(schema: str, statement_seconds: float) -> dict[str, str]:
 async def connect(dsn: str, *, schema: str, command_timeout: float | None = None, **more: str) -> Session:
     """Open one connection outside the pool, for work that must not share its session.
 
-    An answer is waited for as many seconds as `patience` says, and for ever without it.
+    `command_timeout` limits the wait for a response in seconds; without it there is no limit.
     """
     return await asyncpg.connect(
         dsn,
@@ -128,13 +128,13 @@ async def connect(dsn: str, *, schema: str, command_timeout: float | None = None
 async def open_pool(
     dsn: str, *, schema: str, size: int, on_connect: Callable[[], None], limits: Limits = _LIMITS
 ) -> Pool:
-    """Open a pool whose unqualified names are those of one service; `on_connect` learns of each session."""
+    """Open a pool with one service's schema as search path; `on_connect` is called for each new session."""
 
     async def begin(session: Any) -> None:
         try:
             await register_timeline(session)
         except BaseException:
-            session.terminate()  # else the pool takes its leave, which on a dead wire lasts
+            session.terminate()  # a graceful close would wait on a dead connection
             raise
         on_connect()
 
@@ -149,7 +149,7 @@ async def open_pool(
         connection_class=PooledConnection,
         record_class=asyncpg.Record,
         server_settings=_session(schema, limits.longest_statement_seconds),
-        command_timeout=limits.statement_seconds,  # a wire may swallow an answer
+        command_timeout=limits.statement_seconds,  # a response may be lost
         timeout=10,
     )
     pool.wait_seconds = limits.statement_seconds
@@ -157,9 +157,9 @@ async def open_pool(
 
 
 def is_transient(fault: BaseException) -> bool:
-    """Return whether the same statement may succeed later.
+    """Return whether an error is transient: the same statement may succeed later.
 
-    The wire, a restart, a conflict, a full or broken disk, and a time that was up behind a stranger's lock.
+    Network errors, restarts, conflicts, a full or broken disk, and timeouts behind another session's lock.
     """
     if isinstance(fault, asyncpg.PostgresError):
         state = fault.sqlstate or ""
@@ -168,8 +168,8 @@ def is_transient(fault: BaseException) -> bool:
 
 
 def is_missing_object(fault: BaseException) -> bool:
-    """Return whether the database has no such table, column, function or right, whatever it was asked about.
+    """Return whether an error is about a missing table, column, function or right.
 
-    An installation that is not ready says nothing about the event that met it first.
+    It is the fault of an installation that is not ready, not of the event that met it first.
     """
     return isinstance(fault, asyncpg.PostgresError) and fault.sqlstate in _MISSING_OBJECT

@@ -1,4 +1,4 @@
-"""Bring a service's schema up to date: numbered SQL files, forward only, one runner at a time."""
+"""Migrations of a service's schema: numbered SQL files, forward only, one runner at a time."""
 
 import hashlib
 from collections.abc import Mapping
@@ -27,8 +27,7 @@ class UnknownMigration(ProblemError):
 async def migrate(dsn: str, service: Service) -> list[str]:
     """Run the files that have not run yet, each in its own transaction, and return their names.
 
-    Those of the kernel and of the service run in one order, by their numbers: the kernel's first ones below
-    100 lay the ground, and those from 900 on change what stands on it.
+    The files of the kernel and of the service run in one order, by their numbers: the kernel's are below 100.
     """
     files = _files(service)
     texts = {file.name: file.read_text(encoding="utf-8") for file in files}
@@ -39,13 +38,13 @@ async def migrate(dsn: str, service: Service) -> list[str]:
         await connection.execute(_REGISTER)
         done = {row["name"]: row["sha256"] for row in await connection.fetch("select * from migrations")}
         _refuse_edited_or_unknown(service.name, texts, done)
-        fresh = [file for file in files if file.name not in done]
-        for file in fresh:
+        new = [file for file in files if file.name not in done]
+        for file in new:
             await _run(connection, file.name, texts[file.name])
         await make_partitions(connection)
     finally:
         await connection.close()
-    return [file.name for file in fresh]
+    return [file.name for file in new]
 
 
 def _files(service: Service) -> list[Path]:
@@ -74,11 +73,11 @@ async def _run(connection: Tx, name: str, text: str) -> None:
 
 
 def _refuse_edited_or_unknown(schema: str, texts: Mapping[str, str], done: Mapping[str, str]) -> None:
-    known = {name: _sha256(text) for name, text in texts.items()}
+    digests = {name: _sha256(text) for name, text in texts.items()}
     for name, sha256 in done.items():
-        if name not in known:
+        if name not in digests:
             raise UnknownMigration(f"{schema}/{name} has run here, and this program does not have it")
-        if known[name] != sha256:
+        if digests[name] != sha256:
             raise EditedMigration(f"{schema}/{name}")
 
 

@@ -1,4 +1,4 @@
-"""Private values lie sealed with AES-256-GCM under a key per person, bound to the place they lie in."""
+"""Encryption of private values: AES-256-GCM under a data key per person, bound to stream and name."""
 
 import asyncio
 from collections import OrderedDict
@@ -20,7 +20,7 @@ from services.kernel.privacy.key_store import KeyStore, KeyStoreMismatch, KeySto
 _NONCE: Final = 12
 _CACHE_SIZE: Final = 10_000
 _CONCURRENT_UNWRAPS: Final = 16
-"""How many keys are asked of the key store at once."""
+"""Limit of concurrent requests to the key store."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -31,7 +31,7 @@ class DecryptionFailed(ProblemError):
 
 
 class SealedRow(Struct, frozen=True, gc=False):
-    """One sealed value and the place it belongs to; ids as they are spelt."""
+    """Row of `sealed`: one encrypted value, with the stream, person and name it is bound to; ids as text."""
 
     stream_id: str
     subject: str
@@ -41,7 +41,7 @@ class SealedRow(Struct, frozen=True, gc=False):
 
 
 class NewKey(Struct, frozen=True):
-    """A data key that must be stored by the transaction that first uses it."""
+    """New data key, to be stored by the transaction that first uses it."""
 
     subject: UUID
     tenant: str
@@ -49,32 +49,32 @@ class NewKey(Struct, frozen=True):
 
 
 class Keyring:
-    """Data keys of persons, opened; a key counts as known only once its transaction has committed."""
+    """Keyring: unwrapped data keys of persons; a key is cached only once its transaction has committed."""
 
     def __init__(self, service: str, key_store: KeyStore) -> None:
-        """Seal for one service with keys that the key store guards."""
+        """Encrypt for one service, with data keys that the key store wraps."""
         self._service = service
-        self._kms = key_store
+        self._key_store = key_store
         self._cached: OrderedDict[UUID, AESGCM] = OrderedDict()
 
     async def fetch(self, tx: Tx, subjects: Iterable[UUID]) -> dict[UUID, AESGCM]:
-        """Return the keys that exist, reading those not yet known."""
-        known = self._cached.get
+        """Return the keys that exist, reading those not yet cached."""
+        cached = self._cached.get
         keys: dict[UUID, AESGCM] = {}
-        unknown: list[UUID] = []
+        missing: list[UUID] = []
         for subject in subjects:
-            key = known(subject)
+            key = cached(subject)
             if key is None:
-                unknown.append(subject)
+                missing.append(subject)
             else:
                 keys[subject] = key
-        if unknown:
-            rows = await tx.fetch(_READ_KEYS, unknown)
+        if missing:
+            wrapped = await tx.fetch(_READ_KEYS, missing)
             opened: dict[UUID, AESGCM] = {}
             await asyncio.gather(
                 *(
-                    self._unwrap(rows[lane::_CONCURRENT_UNWRAPS], opened)
-                    for lane in range(_CONCURRENT_UNWRAPS)
+                    self._unwrap(wrapped[first::_CONCURRENT_UNWRAPS], opened)
+                    for first in range(_CONCURRENT_UNWRAPS)
                 )
             )
             keys.update(opened)
@@ -83,18 +83,18 @@ class Keyring:
         return keys
 
     async def verify_key_store(self, tx: Tx) -> None:
-        """Open one of the keys that lie here; raise `KeyStoreBroken` where another key store wrapped them.
+        """Unwrap one of the stored keys; raise `KeyStoreMismatch` where another key store wrapped them.
 
-        Whoever went on would wrap further keys by a store that opens none of the others. Of each municipality
-        one is tried, until one opens: the store may have let go of a municipality for good.
+        Otherwise further keys would be wrapped by a store that opens none of the others. One key of each
+        municipality is tried, until one opens: the store may have deleted a municipality's key for good.
         """
         broken = None
         for subject, tenant, wrapped in await tx.fetch(_ONE_KEY_EACH):
             try:
-                await self._kms.unwrap(tenant, wrapped, about=str(subject))
+                await self._key_store.unwrap(tenant, wrapped, about=str(subject))
             except KeyStoreMismatch as fault:
                 broken = fault
-            except KeyStoreUnavailable:  # it is asked again when a key is needed
+            except KeyStoreUnavailable:  # tried again when a key is needed
                 return
             else:
                 return
@@ -102,32 +102,32 @@ class Keyring:
             raise broken
 
     async def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
-        """Return a fresh key, and what must be stored for it."""
+        """Return a new key, and the row that must be stored for it."""
         key = AESGCM.generate_key(256)
-        wrapped = await self._kms.wrap(tenant, key, about=str(subject))
+        wrapped = await self._key_store.wrap(tenant, key, about=str(subject))
         return AESGCM(key), NewKey(subject, tenant, wrapped)
 
     def remember(self, keys: Mapping[UUID, AESGCM]) -> None:
-        """Remember keys whose transaction has committed."""
+        """Cache keys whose transaction has committed."""
         self._cached.update(keys)
         while len(self._cached) > _CACHE_SIZE:
             self._cached.popitem(last=False)
 
     def forget(self, subject: UUID) -> None:
-        """Drop a key that was destroyed."""
+        """Remove a destroyed key from the cache."""
         self._cached.pop(subject, None)
 
-    def seal(self, key: AESGCM, tenant: str, stream_id: str, seal: PrivateValue) -> SealedRow:
-        """Return the value sealed for exactly this place; `stream_id` as it is spelt."""
-        nonce, subject = urandom(_NONCE), str(seal.subject)
-        place = self._associated_data(tenant, subject, seal.name, stream_id)
-        box = nonce + key.encrypt(nonce, _encode(seal.value), place)
-        return SealedRow(stream_id, subject, seal.name, tenant, box)
+    def seal(self, key: AESGCM, tenant: str, stream_id: str, private: PrivateValue) -> SealedRow:
+        """Return a value encrypted for exactly this stream, person and name; `stream_id` as text."""
+        nonce, subject = urandom(_NONCE), str(private.subject)
+        associated = self._associated_data(tenant, subject, private.name, stream_id)
+        ciphertext = nonce + key.encrypt(nonce, _encode(private.value), associated)
+        return SealedRow(stream_id, subject, private.name, tenant, ciphertext)
 
     async def open_streams(self, tx: Tx, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-        """Return the private values of streams by name; values whose key was destroyed are left out.
+        """Return the decrypted private values of streams by name, without those whose key was destroyed.
 
-        Raises `SealBroken` where a value does not lie in the place that it was sealed for.
+        Raises `DecryptionFailed` where a value is not in the row that it was encrypted for.
         """
         rows = await tx.fetch(_READ_SEALED, list(ids))
         keys = await self.fetch(tx, {row["subject_id"] for row in rows})
@@ -136,11 +136,13 @@ class Keyring:
             key = keys.get(row["subject_id"])
             if key is None:
                 continue
-            place = self._associated_data(
+            associated = self._associated_data(
                 row["tenant"], str(row["subject_id"]), row["name"], str(row["stream_id"])
             )
             try:
-                value = _decode(key.decrypt(row["ciphertext"][:_NONCE], row["ciphertext"][_NONCE:], place))
+                value = _decode(
+                    key.decrypt(row["ciphertext"][:_NONCE], row["ciphertext"][_NONCE:], associated)
+                )
             except InvalidTag:
                 raise DecryptionFailed(f"{self._service} {row['stream_id']} {row['name']}") from None
             opened.setdefault(row["stream_id"], {})[row["name"]] = value
@@ -148,7 +150,7 @@ class Keyring:
 
     async def _unwrap(self, rows: Sequence[Sequence[Any]], opened: dict[UUID, AESGCM]) -> None:
         for subject, tenant, wrapped in rows:
-            opened[subject] = AESGCM(await self._kms.unwrap(tenant, wrapped, about=str(subject)))
+            opened[subject] = AESGCM(await self._key_store.unwrap(tenant, wrapped, about=str(subject)))
 
     def _associated_data(self, tenant: str, subject: str, name: str, stream_id: str) -> bytes:
         return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()

@@ -1,4 +1,4 @@
-"""The key-encryption key behind a port: whoever holds it can open the keys of persons."""
+"""Key store: the port to the key-encryption keys that wrap the data keys of persons."""
 
 import contextlib
 import os
@@ -37,15 +37,15 @@ class KeyStore(Protocol):
         ...
 
     async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
-        """Return the key; raise `KeyStoreBroken` where tenant, `about` or store are others."""
+        """Return the key; raise `KeyStoreMismatch` where tenant, `about` or store are others."""
         ...
 
 
 class FileKeyStore:
-    """A root key in a file, and a key for each municipality derived from it (RFC 5869)."""
+    """Key store of a file: a root key, and a key for each municipality derived from it (RFC 5869)."""
 
     def __init__(self, file: Path, *, mode: str) -> None:
-        """Read the root key, or make it; raise `KeyStoreUnfit` in production."""
+        """Read the root key, or make it; raise `KeyStoreMisconfigured` in production."""
         if mode == "production":
             raise KeyStoreMisconfigured("SAMSPIL_KEK names a file, which is for development and tests")
         if not file.exists():
@@ -61,7 +61,7 @@ class FileKeyStore:
         return nonce + self._key(tenant).encrypt(nonce, key, associated_data(tenant, about))
 
     async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
-        """Return the key; raise `KeyStoreBroken` where tenant, `about` or store are others."""
+        """Return the key; raise `KeyStoreMismatch` where tenant, `about` or store are others."""
         try:
             return self._key(tenant).decrypt(
                 wrapped[:_NONCE], wrapped[_NONCE:], associated_data(tenant, about)
@@ -78,12 +78,12 @@ class FileKeyStore:
 
 
 def associated_data(tenant: str, about: str) -> bytes:
-    """Return what a wrapped key is bound to."""
+    """Return the associated data that a wrapped key is bound to."""
     return f"{tenant}|{about}|data_keys".encode()
 
 
 def _create_key_file(file: Path) -> None:
-    """Make the file whole or not at all; of several that do so at once the first one's key stays."""
+    """Create the file whole or not at all; of several concurrent calls the first one's key stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(f".{secrets.token_hex(8)}.new")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""The key store of production: the transit engine of HashiCorp Vault or OpenBao, over HTTP."""
+"""Vault key store: the transit engine of HashiCorp Vault or OpenBao, over HTTP, for production."""
 
 import ssl
 from base64 import b64decode, b64encode
@@ -44,12 +44,13 @@ class _Answer(msgspec.Struct):
 class VaultKeyStore:
     """Wraps data keys under one transit key a municipality, `samspil-<code>`, which never leaves the store.
 
-    Needed are `update` on encrypt/samspil-* and decrypt/samspil-* of the engine, and `create` on the first
-    where keys shall be made with their first use. Associated data binds a wrapped key to its person.
+    Its token needs `update` on encrypt/samspil-* and decrypt/samspil-* of the engine, and `create` on the
+    first where keys are to be created with their first use. Associated data binds a wrapped key to its
+    person.
     """
 
     def __init__(self, session: aiohttp.ClientSession, mount: str) -> None:
-        """Ask through a session that knows address and token."""
+        """Send requests through a session that has address and token."""
         self._session = session
         self._mount = mount.strip("/")
 
@@ -61,19 +62,19 @@ class VaultKeyStore:
         return data.ciphertext.encode()
 
     async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
-        """Return the key; raise `KeyStoreBroken` where tenant, `about` or store are others."""
+        """Return the key; raise `KeyStoreMismatch` where tenant, `about` or store are others."""
         try:
             data = await self._request("decrypt", tenant, about, ciphertext=wrapped.decode())
             key = b64decode(data.plaintext, validate=True)
         except (UnicodeDecodeError, NotBase64):
             raise KeyStoreMismatch("this key was not wrapped by a transit engine") from None
         if len(key) != KEY_BYTES:
-            raise KeyStoreMismatch(f"decrypt answered with {len(key)} bytes in place of {KEY_BYTES}")
+            raise KeyStoreMismatch(f"decrypt answered with {len(key)} bytes instead of {KEY_BYTES}")
         return key
 
-    async def _request(self, what: str, tenant: str, about: str, **given: str) -> _Data:
-        """Ask the engine; raise `KeyStoreSilent`, or `KeyStoreBroken` where it will not open a key."""
-        body = {**given, "associated_data": b64encode(associated_data(tenant, about)).decode()}
+    async def _request(self, what: str, tenant: str, about: str, **fields: str) -> _Data:
+        """Call the engine; raise `KeyStoreUnavailable`, or `KeyStoreMismatch` if it will not open a key."""
+        body = {**fields, "associated_data": b64encode(associated_data(tenant, about)).decode()}
         path = f"v1/{self._mount}/{what}/samspil-{tenant}"
         try:
             async with self._session.post(path, json=body, allow_redirects=False) as answer:
@@ -95,7 +96,7 @@ class VaultKeyStore:
 async def vault(
     settings: Settings, *, request_seconds: float = REQUEST_TIMEOUT_SECONDS
 ) -> AsyncIterator[VaultKeyStore]:
-    """Open the key store that the settings name; raise `KeyStoreUnfit` where keys would travel in the clear.
+    """Open the key store of the settings; raise `KeyStoreMisconfigured` if keys would travel in the clear.
 
     Without a token none is sent, as an agent of the store on the loopback address wants it.
     """

@@ -1,4 +1,4 @@
-"""Set an event aside, with its reason and all that is needed to take it up again."""
+"""Parked events (dead letters of one stream): each with its reason and all that redelivery needs."""
 
 import base64
 import re
@@ -13,7 +13,7 @@ from services.kernel.kafka.cloudevents import Record
 from services.kernel.streams.stream import ParkedEvent
 
 WAITING_ORDER: Final = ("gap", "behind")
-"""Reasons that heal by themselves when the missing events arrive."""
+"""Reasons that resolve by themselves when the missing events arrive."""
 
 _VERSION: Final = re.compile(r"\.v[1-9][0-9]{0,5}$")
 _NAMES: Final = frozenset(_VERSION.sub("", event_type) for event_type in EVENTS)
@@ -30,7 +30,7 @@ def park(
     event_id: UUID | None = None,
     type: str | None = None,  # noqa: A002  the event's attribute
 ) -> ParkedEvent:
-    """Return the row of an event that waits; one that could not be read blocks no stream."""
+    """Return the parked event of a record; one that could not be decoded blocks no stream."""
     return ParkedEvent(
         tenant=tenant,
         stream_id=stream_id,
@@ -57,7 +57,7 @@ def _as_text(record: Record) -> str:
 
 
 def unpark(row: Any) -> Record:
-    """Return the record of an event that waited."""
+    """Return the Kafka record of a parked event."""
     headers = msgspec.json.decode(row["headers"], type=list[tuple[str, str | None]])
     key, value = row["key"], row["value"]
     return ConsumerRecord(
@@ -76,15 +76,15 @@ def unpark(row: Any) -> Record:
 
 
 def known_type(event_type: str | None) -> str | None:
-    """Return a type as an operator may see it: one that we know, in any version, or `unknown`.
+    """Return a type as an operator may see it: a registered one, in any version, or `unknown`.
 
-    A type is what its sender wrote, and whoever has gone wrong may have written anything there.
+    A type is free text of its sender, and a faulty sender may have written anything there.
     """
     return event_type if event_type is None or _name_of(event_type) in _NAMES else "unknown"
 
 
 def event_name(event_type: str | None) -> str | None:
-    """Return what a type that we know says has happened: `seen` of `referral.seen.v1`."""
+    """Return the name of a registered type without its service and version: `seen` of `referral.seen.v1`."""
     name = _name_of(event_type or "")
     return name.partition(".")[2] if name in _NAMES else None
 
