@@ -1,4 +1,4 @@
-"""A large batch is decided a few events at a time, and comes to the same as one event after the other."""
+"""Chunks: a large batch is decided a few events at a time, with the same result as one after the other."""
 
 import random
 from collections import Counter
@@ -22,7 +22,7 @@ from tests.tally import TALLY, Tally, a_message, a_record, case_id, running, see
 from tests.tally import decide as decide_alone
 
 COUNTER = case_id(0)
-"""The stream that every `ReferralReady` counts in too, beside its own."""
+"""The stream that every `ReferralReady` counts in too, besides its own."""
 
 
 def decide(tally: Tally | None, trigger: Any, context: Context) -> Decision:
@@ -56,14 +56,14 @@ async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
         )
 
 
-BESIDE = replace(TALLY, decide=decide, related_streams=also, projection=project)
-HEARING = EventDecoder(BESIDE)
+COUNTING_TWICE = replace(TALLY, decide=decide, related_streams=also, projection=project)
+DECODER = EventDecoder(COUNTING_TWICE)
 
 
 @pytest.fixture
 async def runtime(postgres_dsn: str) -> AsyncIterator[Runtime]:
-    """Run the tally that counts beside itself, without a broker."""
-    async with running(postgres_dsn, "", "none", BESIDE) as runtime:
+    """Run the tally that counts in a second stream, without a broker."""
+    async with running(postgres_dsn, "", "none", COUNTING_TWICE) as runtime:
         await runtime.pool.execute(
             "create table lengths (stream_id uuid primary key, length integer, first boolean default false)"
         )
@@ -75,36 +75,36 @@ def ready(n: int) -> ReferralReady:
     return ReferralReady(referral_id=seen(n).referral_id, send_by=seen(n).seen_at.date())
 
 
-def records_of(streams: Sequence[int], *, beside: frozenset[int] = frozenset()) -> list[Record]:
-    """Return one event for each number of a stream, in its order; at some places one that counts beside."""
+def records_of(streams: Sequence[int], *, twice: frozenset[int] = frozenset()) -> list[Record]:
+    """Return one event for each number of a stream, in its order; at some positions one that counts twice."""
     seqs: Counter[int] = Counter()
     made = []
-    for place, stream in enumerate(streams):
+    for position, stream in enumerate(streams):
         seqs[stream] += 1
-        body = ready(place) if place in beside else seen(place)
+        body = ready(position) if position in twice else seen(position)
         made.append(a_record(a_message(case_id(stream), seqs[stream], body)))
     return made
 
 
-def expected(streams: Sequence[int], *, beside: frozenset[int] = frozenset()) -> dict[UUID, list[str]]:
+def expected(streams: Sequence[int], *, twice: frozenset[int] = frozenset()) -> dict[UUID, list[str]]:
     """Return what each stream has counted in the end."""
     counted: dict[UUID, list[str]] = {}
-    for place, stream in enumerate(streams):
-        counted.setdefault(case_id(stream), []).append(str(seen(place).referral_id))
-        if place in beside:
-            counted.setdefault(COUNTER, []).append(str(seen(place).referral_id))
+    for position, stream in enumerate(streams):
+        counted.setdefault(case_id(stream), []).append(str(seen(position).referral_id))
+        if position in twice:
+            counted.setdefault(COUNTER, []).append(str(seen(position).referral_id))
     return counted
 
 
-async def hear(runtime: Runtime, records: Sequence[Record]) -> BatchResult:
-    """Hear records in one batch."""
+async def consume(runtime: Runtime, records: Sequence[Record]) -> BatchResult:
+    """Consume records in one batch."""
     async with runtime.pool.acquire() as tx:
-        return await runtime.processor.process(tx, HEARING.read(records).events)
+        return await runtime.processor.process(tx, DECODER.read(records).events)
 
 
-async def assert_sound(runtime: Runtime, streams: Sequence[int], beside: frozenset[int]) -> None:
+async def assert_sound(runtime: Runtime, streams: Sequence[int], twice: frozenset[int]) -> None:
     """Assert that every stream, its log and the service's own table say the same."""
-    wanted = expected(streams, beside=beside)
+    wanted = expected(streams, twice=twice)
     lengths = await runtime.pool.fetch("select stream_id, length, first from lengths")
     versions = await runtime.pool.fetch("select stream_id, version from streams")
     logged = await runtime.pool.fetch(
@@ -120,45 +120,47 @@ async def assert_sound(runtime: Runtime, streams: Sequence[int], beside: frozens
 
 @pytest.mark.parametrize("count", [64, 65, 128, 500])
 async def test_streams_that_come_back_are_written_once(runtime: Runtime, count: int) -> None:
-    """Some occur in one turn, some in several; each is saved by one version, and all its events are told."""
+    """Some occur in one chunk, some in several; each is saved by one version, with all its events."""
     chance = random.Random(count)
-    streams = [chance.randrange(1, 2 * count) if place % 3 else place % 7 + 1 for place in range(count)]
+    streams = [
+        chance.randrange(1, 2 * count) if position % 3 else position % 7 + 1 for position in range(count)
+    ]
 
-    outcome = await hear(runtime, records_of(streams))
+    outcome = await consume(runtime, records_of(streams))
 
     assert outcome.applied == count
     await assert_sound(runtime, streams, frozenset())
 
 
 @pytest.mark.parametrize("first", [0, 10, 100, 199])
-async def test_a_stream_beside_counts_whatever_turn_it_is_in(runtime: Runtime, first: int) -> None:
+async def test_a_related_stream_is_decided_in_any_chunk(runtime: Runtime, first: int) -> None:
     """Events that need a further stream find it as the events before them have left it.
 
     The further stream has an event of its own too: before them, between them, or behind them.
     """
     streams = list(range(1, 200))
     streams.insert(first, 0)
-    beside = frozenset(place for place in range(5, 200, 31) if place != first)
+    twice = frozenset(position for position in range(5, 200, 31) if position != first)
 
-    outcome = await hear(runtime, records_of(streams, beside=beside))
+    outcome = await consume(runtime, records_of(streams, twice=twice))
 
     assert outcome.applied == len(streams)
-    await assert_sound(runtime, streams, beside)
+    await assert_sound(runtime, streams, twice)
 
 
 async def test_a_batch_that_writes_one_thing_more_is_still_one_statement(runtime: Runtime) -> None:
     """Statements that may build on one another share a transaction; one alone goes with the save."""
     streams = [3, 1, 2, 1, 2]
     records = records_of(streams)
-    await hear(runtime, records[:1])  # the driver learns of types only once
-    asked: list[list[str]] = []
-    for heard in (HEARING.read(records[1:3]).events, HEARING.read(records[3:]).events):
-        asked.append([])
+    await consume(runtime, records[:1])  # the driver learns of types only once
+    queries: list[list[str]] = []
+    for events in (DECODER.read(records[1:3]).events, DECODER.read(records[3:]).events):
+        queries.append([])
         async with runtime.pool.acquire() as tx:
-            with tx.query_logger(lambda query: asked[-1].append(query.query)):
-                await runtime.processor.process(tx, heard)
+            with tx.query_logger(lambda query: queries[-1].append(query.query)):
+                await runtime.processor.process(tx, events)
 
-    first, second = ([query for query in of if "join streams" not in query] for of in asked)
+    first, second = ([query for query in of if "join streams" not in query] for of in queries)
     assert [first[0], first[-1], len(first)] == ["BEGIN;", "COMMIT;", 5]
     (one,) = second
     assert "insert into streams" in one
@@ -167,12 +169,12 @@ async def test_a_batch_that_writes_one_thing_more_is_still_one_statement(runtime
     assert await runtime.pool.fetchval("select sum(length) from lengths") == 5
 
 
-async def test_what_must_wait_is_set_aside_as_it_came(runtime: Runtime) -> None:
-    """A hole in one stream of a large batch halts that stream alone; what waits is kept to the byte."""
+async def test_an_event_is_parked_as_it_came(runtime: Runtime) -> None:
+    """A hole in one stream of a large batch halts that stream alone; the parked event is kept to the byte."""
     records = records_of([*range(1, 150), 7, 7, *range(150, 200)])
     lacking = [record for record in records if dict(record.headers)["ce_sequence"] != b"0000000002"]
 
-    outcome = await hear(runtime, lacking)
+    outcome = await consume(runtime, lacking)
     rows = await runtime.pool.fetch(
         "select topic, kafka_partition, kafka_offset, key, headers, value, reason from parked_events"
     )
@@ -184,6 +186,6 @@ async def test_what_must_wait_is_set_aside_as_it_came(runtime: Runtime) -> None:
     assert (row["topic"], row["kafka_partition"], row["kafka_offset"], row["key"], row["value"]) == (
         came.topic, came.partition, came.offset, came.key, came.value,
     )  # fmt: skip
-    heard: IncomingEvent = HEARING.read([came]).events[0]
-    assert heard.record is None
+    event: IncomingEvent = DECODER.read([came]).events[0]
+    assert event.record is None
     assert sorted(unpark(row).headers) == sorted(came.headers)

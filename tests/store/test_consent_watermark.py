@@ -19,7 +19,7 @@ from tests.examples_poison import a_parked
 from tests.tally import ACTOR, TALLY, TENANT, case_id, running
 
 PARTITIONS = 4
-HORIZON = ConsentWatermark(needed=True, partitions=PARTITIONS, seconds=60)
+WATERMARK = ConsentWatermark(needed=True, partitions=PARTITIONS, seconds=60)
 STREAM = case_id(1)
 PART = partition_of(str(STREAM).encode(), PARTITIONS)
 EVERYWHERE = range(PARTITIONS)
@@ -27,18 +27,18 @@ EVERYWHERE = range(PARTITIONS)
 
 @pytest.fixture
 async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
-    """Lend a connection to a service that has heard nothing."""
+    """Lend a connection to a service without any watermark."""
     await migrate(postgres_dsn, TALLY)
     connection = await connect(postgres_dsn, schema="consent")
     yield connection
     await connection.close()
 
 
-def a_row(*, parked: bool = False) -> LoadedStream:
+def a_stream(*, halted: bool = False) -> LoadedStream:
     """Return a stream."""
-    row = new_stream(STREAM, TENANT)
-    row.halted = parked
-    return row
+    stream = new_stream(STREAM, TENANT)
+    stream.halted = halted
+    return stream
 
 
 def ago(seconds: float) -> datetime:
@@ -46,82 +46,82 @@ def ago(seconds: float) -> datetime:
     return wall() - timedelta(seconds=seconds)
 
 
-async def known(tx: Any, row: LoadedStream | None = None, horizon: ConsentWatermark = HORIZON) -> bool:
-    """Return whether the consents of a stream are known."""
-    stream = row or a_row()
-    fresh = await horizon.fresh_streams(tx, [stream.stream_id])
-    return fresh is None or (stream.stream_id in fresh and not stream.halted)
+async def fresh(tx: Any, stream: LoadedStream | None = None, watermark: ConsentWatermark = WATERMARK) -> bool:
+    """Return whether the consents of a stream are fresh."""
+    one = stream or a_stream()
+    found = await watermark.fresh_streams(tx, [one.stream_id])
+    return found is None or (one.stream_id in found and not one.halted)
 
 
 async def test_nothing_is_known_before_the_first_tick(tx: Session) -> None:
     """A service that has just begun trusts nothing."""
-    assert not await known(tx)
+    assert not await fresh(tx)
 
 
 @pytest.mark.parametrize(("seconds", "trusted"), [(0, True), (55, True), (65, False)])
 async def test_a_tick_is_trusted_for_a_while(tx: Session, seconds: float, *, trusted: bool) -> None:
-    """As long as the horizon reaches."""
-    await HORIZON.advance(tx, dict.fromkeys(EVERYWHERE, ago(seconds)))
+    """As long as its greatest age."""
+    await WATERMARK.advance(tx, dict.fromkeys(EVERYWHERE, ago(seconds)))
 
-    assert await known(tx) is trusted
+    assert await fresh(tx) is trusted
 
 
 async def test_each_partition_stands_for_its_streams(tx: Session) -> None:
     """A tick of another partition says nothing of this stream."""
-    await HORIZON.advance(tx, {part: ago(1) for part in EVERYWHERE if part != PART})
-    before = await known(tx)
-    await HORIZON.advance(tx, {PART: ago(1)})
+    await WATERMARK.advance(tx, {part: ago(1) for part in EVERYWHERE if part != PART})
+    before = await fresh(tx)
+    await WATERMARK.advance(tx, {PART: ago(1)})
 
-    assert (before, await known(tx)) == (False, True)
+    assert (before, await fresh(tx)) == (False, True)
 
 
 async def test_a_tick_that_comes_again_does_not_set_back(tx: Session) -> None:
     """After a replay of the topic the newest tick counts, whatever came last."""
-    await HORIZON.advance(tx, {PART: ago(1)})
-    await HORIZON.advance(tx, {PART: ago(600)})
+    await WATERMARK.advance(tx, {PART: ago(1)})
+    await WATERMARK.advance(tx, {PART: ago(600)})
 
-    assert await known(tx)
+    assert await fresh(tx)
 
 
 async def test_a_tick_from_the_future_opens_no_gate(tx: Session) -> None:
-    """A clock that was wrong for a while vouches for nothing, and the next tick takes its place."""
-    await HORIZON.advance(tx, {PART: ago(1)})
-    await HORIZON.advance(tx, {PART: ago(-3600)})
-    ahead = await known(tx)
-    await HORIZON.advance(tx, {PART: ago(1)})
+    """A clock that was wrong for a while makes nothing fresh, and the next watermark replaces it."""
+    await WATERMARK.advance(tx, {PART: ago(1)})
+    await WATERMARK.advance(tx, {PART: ago(-3600)})
+    ahead = await fresh(tx)
+    await WATERMARK.advance(tx, {PART: ago(1)})
 
-    assert (ahead, await known(tx)) == (False, True)
+    assert (ahead, await fresh(tx)) == (False, True)
 
 
 async def test_a_stream_with_events_that_wait_is_not_known(tx: Session) -> None:
     """What waits may be the loss of a consent."""
-    await HORIZON.advance(tx, {PART: ago(1)})
+    await WATERMARK.advance(tx, {PART: ago(1)})
 
-    assert not await known(tx, a_row(parked=True))
+    assert not await fresh(tx, a_stream(halted=True))
 
 
 async def test_an_unreadable_message_shuts_its_partition(tx: Session, postgres_dsn: str) -> None:
-    """Nobody knows whose consent it was about; once somebody has looked and dropped it the gate opens."""
-    await HORIZON.advance(tx, dict.fromkeys(EVERYWHERE, ago(1)))
+    """It may have withdrawn any consent; once an operator has discarded it the gate opens."""
+    await WATERMARK.advance(tx, dict.fromkeys(EVERYWHERE, ago(1)))
     unreadable = [
         a_parked(7, topic="samspil.consent.v1", part=PART),
         a_parked(8, topic="samspil.directory.v1", part=PART),
     ]
     await save(tx, WriteSet(), parked=unreadable[1:])
-    other_topic = await known(tx)
+    other_topic = await fresh(tx)
     await save(tx, WriteSet(), parked=unreadable[:1])
-    shut = await known(tx)
+    shut = await fresh(tx)
     async with running(postgres_dsn, "", "none") as runtime, runtime.pool.acquire() as own:
         for row in await own.fetch("select id from parked_events where topic = 'samspil.consent.v1'"):
             await Discarding(runtime.processor, runtime.clock).discard(
                 own, row["id"], why=WhyDropped.NOT_OURS, by=ACTOR, tenant=TENANT
             )
 
-    assert (other_topic, shut, await known(tx)) == (True, False, True)
+    assert (other_topic, shut, await fresh(tx)) == (True, False, True)
 
 
 async def test_who_hears_no_consents_needs_none(tx: Session) -> None:
     """The directory goes on without ticks."""
     unconcerned = ConsentWatermark(needed=False, partitions=PARTITIONS, seconds=60)
 
-    assert await known(tx, a_row(parked=True), unconcerned)
+    assert await fresh(tx, a_stream(halted=True), unconcerned)

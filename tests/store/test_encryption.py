@@ -64,10 +64,10 @@ async def opened(runtime: Runtime, key_store: Any, stream: int = 1, service: str
     return found.get(case_id(stream), {})
 
 
-async def execute(runtime: Runtime, statement: str, *given: object) -> None:
+async def execute(runtime: Runtime, statement: str, *parameters: object) -> None:
     """Change the database behind the service's back."""
     async with runtime.pool.acquire() as tx:
-        await tx.execute(statement, *given)
+        await tx.execute(statement, *parameters)
 
 
 async def test_a_sealed_value_is_opened_again(runtime: Runtime, key_store: FileKeyStore) -> None:
@@ -77,20 +77,20 @@ async def test_a_sealed_value_is_opened_again(runtime: Runtime, key_store: FileK
     assert await opened(runtime, key_store) == {"word": WORD}
     async with runtime.pool.acquire() as tx:
         rows = await tx.fetch("select ciphertext, wrapped from sealed join data_keys using (subject_id)")
-    ((box, wrapped),) = [tuple(row) for row in rows]
-    assert b"Kerteminde" not in box
+    ((ciphertext, wrapped),) = [tuple(row) for row in rows]
+    assert b"Kerteminde" not in ciphertext
     assert len(wrapped) > 32
 
 
 async def test_the_same_value_is_never_sealed_the_same(runtime: Runtime, key_store: FileKeyStore) -> None:
-    """Nobody can tell from the boxes that two say the same; the same name replaces."""
-    boxes = set()
+    """The ciphertexts of two equal values differ; the same name replaces."""
+    ciphertexts = set()
     for _ in range(3):
         await apply(runtime, keep("the same"))
         async with runtime.pool.acquire() as tx:
-            boxes.add(await tx.fetchval("select ciphertext from sealed"))
+            ciphertexts.add(await tx.fetchval("select ciphertext from sealed"))
 
-    assert len(boxes) == 3
+    assert len(ciphertexts) == 3
     assert await opened(runtime, key_store) == {"word": "the same"}
 
 
@@ -148,10 +148,10 @@ async def test_what_a_destroyed_key_sealed_is_left_out(runtime: Runtime, key_sto
     async with runtime.pool.acquire() as tx:
         _, other = await runtime.processor.dependencies.keyring.make(TENANT, PERSON)
         key = (await keys_of(runtime, tx, other))[PERSON]
-        box = runtime.processor.dependencies.keyring.seal(
+        row = runtime.processor.dependencies.keyring.seal(
             key, TENANT, str(case_id(1)), PrivateValue(PERSON, "view", "stays")
         )
-        await tx.execute("insert into sealed values ($1, $2, $3, $4, $5)", *box_columns(box))
+        await tx.execute("insert into sealed values ($1, $2, $3, $4, $5)", *columns_of(row))
         keyring = runtime.processor.dependencies.keyring
         before = await keyring.open_streams(tx, [case_id(1)])
         await tx.execute("update data_keys set destroyed_at = now() where subject_id = $1", ACTOR)
@@ -173,9 +173,9 @@ async def keys_of(runtime: Runtime, tx: Tx, new_key: Any) -> Any:
     return await runtime.processor.dependencies.keyring.fetch(tx, [new_key.subject])
 
 
-def box_columns(box: Any) -> tuple[Any, ...]:
-    """Return a box as a row."""
-    return box.stream_id, box.subject, box.name, box.tenant, box.ciphertext
+def columns_of(row: Any) -> tuple[Any, ...]:
+    """Return the columns of an encrypted value."""
+    return row.stream_id, row.subject, row.name, row.tenant, row.ciphertext
 
 
 async def test_a_value_without_a_key_at_all_is_left_out(runtime: Runtime, key_store: FileKeyStore) -> None:
@@ -222,11 +222,11 @@ async def test_a_key_of_an_open_transaction_is_not_remembered(
 
 async def test_a_rule_gets_what_it_asked_to_have_opened(postgres_dsn: str, key_store: FileKeyStore) -> None:
     """For the inputs that a service names the texts of the stream are opened; for others not."""
-    given: list[Any] = []
+    contexts: list[Any] = []
 
-    def decide(state: Any, trigger: Any, known: Any) -> Decision:
-        given.append(dict(known.private))
-        return TALLY.decide(state, trigger, known)
+    def decide(state: Any, trigger: Any, context: Any) -> Decision:
+        contexts.append(dict(context.private))
+        return TALLY.decide(state, trigger, context)
 
     async with running(
         postgres_dsn, "", "none", replace(TALLY, decide=decide), key_store=key_store
@@ -237,7 +237,7 @@ async def test_a_rule_gets_what_it_asked_to_have_opened(postgres_dsn: str, key_s
     async with running(postgres_dsn, "", "none", opening, key_store=key_store) as open_:
         await apply(open_, keep(""))
 
-    assert given == [{}, {}, {"word": WORD}]
+    assert contexts == [{}, {}, {"word": WORD}]
 
 
 async def test_the_file_store_refuses_production(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ async def test_the_file_store_refuses_production(tmp_path: Path) -> None:
 
 
 async def test_the_file_store_is_its_owner_s_alone(tmp_path: Path) -> None:
-    """The root key is made once, 32 bytes, readable by nobody else."""
+    """The root key is made once, 32 bytes, readable by no other account."""
     file = tmp_path / "keys" / "kek"
     first = FileKeyStore(file, mode="embedded")
     wrapped = await first.wrap(TENANT, b"k" * 32, about="x")
@@ -279,7 +279,7 @@ async def test_the_wrong_store_is_said(runtime: Runtime, tmp_path: Path) -> None
 async def test_nobody_begins_with_the_wrong_store(
     postgres_dsn: str, key_store: FileKeyStore, tmp_path: Path
 ) -> None:
-    """A key store that was lost and made anew opens nothing: it must not wrap further keys beside the old."""
+    """A key store that was lost and made anew opens nothing: it must not wrap further keys."""
     async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
         await apply(runtime, keep(WORD))
 
@@ -332,7 +332,7 @@ async def test_a_sealed_vault_changes_nothing(postgres_dsn: str) -> None:
 
 
 async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
-    """A failed answer is asked for again; a good one is remembered, and the vault is left in peace."""
+    """A failed request is repeated; a good response is cached, and the vault gets no further request."""
     async with (
         transit() as engine,
         key_store_of(engine.settings()) as key_store,
@@ -353,7 +353,7 @@ async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
 
 
 async def test_the_state_holds_nothing_private(runtime: Runtime) -> None:
-    """Beside the box no table of the service has the word."""
+    """No table of the service has the word outside the ciphertext."""
     await apply(runtime, keep("Kerteminde-word"))
     async with runtime.pool.acquire() as tx:
         tables = [

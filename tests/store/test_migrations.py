@@ -145,16 +145,16 @@ async def test_the_log_has_partitions_ahead(postgres_dsn: str, tx: Session, serv
 
     assert await tx.fetchval(PARTITIONS) == DAYS_AHEAD + 2
     await tx.execute(AN_EVENT, 0, case_id(1))
-    place, today = await tx.fetchrow(
+    partition, today = await tx.fetchrow(
         "select tableoid::regclass::text, to_char(created_on, 'YYYYMMDD') from event_log"
     ) or (None, None)
-    assert place == f"event_log_{today}"
+    assert partition == f"event_log_{today}"
 
 
 async def test_a_day_without_a_partition_is_not_lost(
     postgres_dsn: str, tx: Session, service: Service
 ) -> None:
-    """Events of a day that nobody made a partition for are kept, and do not stop those that follow."""
+    """Events of a day without a partition are kept, and do not stop those that follow."""
     await migrate(postgres_dsn, service)
     await tx.execute(AN_EVENT, DAYS_AHEAD + 3, case_id(1))
 
@@ -166,7 +166,7 @@ async def test_a_day_without_a_partition_is_not_lost(
 
 
 async def test_two_processes_keep_house_at_once(postgres_dsn: str, tx: Session, service: Service) -> None:
-    """Whoever comes second finds the partitions made, and nobody fails."""
+    """The second call finds the partitions made, and neither fails."""
     await migrate(postgres_dsn, service)
     others = [await connect(postgres_dsn, schema="consent") for _ in range(2)]
     try:
@@ -193,7 +193,7 @@ async def test_two_processes_keep_house_at_once(postgres_dsn: str, tx: Session, 
 
 
 async def test_a_service_that_owns_nothing_has_partitions_made(postgres_dsn: str, service: Service) -> None:
-    """The role that writes the log cannot change it; it asks the owner's function for the next days."""
+    """The role that writes the log cannot change it; it calls the owner's function for the next days."""
     passwords = {role: f"pass-{role}" for role in logins_of("consent")}
     await lay_roles(postgres_dsn, passwords, services=("consent",))
     await migrate(as_role(postgres_dsn, "samspil_consent_migrator"), service)

@@ -1,4 +1,4 @@
-"""A repeated request is recognised by a digest that nobody can make without the key store."""
+"""A repeated request is recognised by a digest that needs the key store."""
 
 import asyncio
 import hashlib
@@ -22,17 +22,17 @@ def a_kms(folder: Path) -> FileKeyStore:
     return FileKeyStore(folder / "kek", mode="test")
 
 
-async def fingerprint(runtime: Runtime, prints: RequestDigests, tenant: str = TENANT) -> bytes:
-    """Return the fingerprint of the request."""
+async def digest_of(runtime: Runtime, digests: RequestDigests, tenant: str = TENANT) -> bytes:
+    """Return the digest of the request."""
     async with runtime.pool.acquire() as tx:
-        return await prints.digest(tx, tenant, REQUEST)
+        return await digests.digest(tx, tenant, REQUEST)
 
 
-async def test_who_knows_the_request_cannot_make_its_fingerprint(postgres_dsn: str, tmp_path: Path) -> None:
-    """Whoever reads the table cannot try birth dates until one fits: the key lies wrapped."""
+async def test_a_digest_cannot_be_made_from_the_request_alone(postgres_dsn: str, tmp_path: Path) -> None:
+    """A reader of the table cannot try birth dates until one fits: the key lies wrapped."""
     key_store = a_kms(tmp_path)
     async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
-        made = await fingerprint(runtime, runtime.request_digests)
+        made = await digest_of(runtime, runtime.request_digests)
         wrapped = await runtime.pool.fetchval(
             "select wrapped from data_keys where subject_id = $1", key_id(TENANT)
         )
@@ -46,10 +46,8 @@ async def test_who_knows_the_request_cannot_make_its_fingerprint(postgres_dsn: s
 async def test_every_process_of_a_service_makes_the_same(postgres_dsn: str, tmp_path: Path) -> None:
     """Also after a restart, and where two begin at once; another municipality has a key of its own."""
     async with running(postgres_dsn, "", "none", key_store=a_kms(tmp_path)) as runtime:
-        made = await asyncio.gather(
-            *(fingerprint(runtime, RequestDigests(a_kms(tmp_path))) for _ in range(4))
-        )
-        other = await fingerprint(runtime, runtime.request_digests, "0461")
+        made = await asyncio.gather(*(digest_of(runtime, RequestDigests(a_kms(tmp_path))) for _ in range(4)))
+        other = await digest_of(runtime, runtime.request_digests, "0461")
 
     assert len(set(made)) == 1
     assert other not in made
@@ -62,14 +60,14 @@ async def test_a_vault_guards_the_key_and_is_asked_once(postgres_dsn: str) -> No
         key_store_of(engine.settings()) as key_store,
         running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
-        made = [await fingerprint(runtime, runtime.request_digests) for _ in range(3)]
-        again = await fingerprint(runtime, RequestDigests(key_store))
+        made = [await digest_of(runtime, runtime.request_digests) for _ in range(3)]
+        again = await digest_of(runtime, RequestDigests(key_store))
 
     assert len({*made, again}) == 1
     assert engine.asked == ["encrypt samspil-0440", *["decrypt samspil-0440"] * 2]
 
 
-async def test_a_silent_key_store_gives_no_fingerprint(postgres_dsn: str) -> None:
+async def test_a_silent_key_store_gives_no_digest(postgres_dsn: str) -> None:
     """Without the key nothing is compared, rather than by something weaker; what was opened stays open."""
     async with (
         transit() as engine,
@@ -78,9 +76,9 @@ async def test_a_silent_key_store_gives_no_fingerprint(postgres_dsn: str) -> Non
     ):
         engine.sealed = True
         with pytest.raises(KeyStoreUnavailable):
-            await fingerprint(runtime, runtime.request_digests)
+            await digest_of(runtime, runtime.request_digests)
         engine.sealed = False
-        made = await fingerprint(runtime, runtime.request_digests)
+        made = await digest_of(runtime, runtime.request_digests)
         engine.sealed = True
 
-        assert await fingerprint(runtime, runtime.request_digests) == made
+        assert await digest_of(runtime, runtime.request_digests) == made

@@ -36,8 +36,8 @@ OWN_RETENTION: Final[Mapping[str, Mapping[str, str]]] = {
     "directory": {"organisations": PROJECTION, "offers": PROJECTION},
     "referral": {"cases": PROJECTION, "referrals": PROJECTION},
     "consent": {"persons": PROJECTION},
-    "agreement": {"agreements": PROJECTION, "goals": PROJECTION, "work": PROJECTION},
-    "evaluation": {"outcomes": PROJECTION, "work": PROJECTION},
+    "agreement": {"agreements": PROJECTION, "goals": PROJECTION, "work_items": PROJECTION},
+    "evaluation": {"outcomes": PROJECTION, "work_items": PROJECTION},
     "notify": {"notices": FOR_EVER},
     "audit": {"entries": "for ever: the audit trail"},
 }

@@ -1,4 +1,4 @@
-"""What a process has just saved it need not read again, and is never deceived by."""
+"""Stream cache: streams that were just saved are not read again, and a stale one does no harm."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -31,8 +31,8 @@ from tests.tally import (
 )
 
 STREAM = case_id(1)
-LOOKS = case_id(9)
-HEARING = EventDecoder(TALLY)
+ACCESSES = case_id(9)
+DECODER = EventDecoder(TALLY)
 
 
 @pytest.fixture
@@ -49,17 +49,17 @@ async def two(postgres_dsn: str, one: Runtime) -> AsyncIterator[Runtime]:  # noq
         yield runtime
 
 
-def heard(seq: int) -> IncomingEvent:
-    """Return an event as it is heard."""
-    batch = HEARING.read([a_record(a_message(STREAM, seq, seen(seq)))])
-    (event,) = batch.events
-    return event
+def event(seq: int) -> IncomingEvent:
+    """Return a consumed event."""
+    batch = DECODER.read([a_record(a_message(STREAM, seq, seen(seq)))])
+    (one,) = batch.events
+    return one
 
 
-async def hear(runtime: Runtime, *seqs: int) -> BatchResult:
-    """Hear events in one batch."""
+async def consume(runtime: Runtime, *seqs: int) -> BatchResult:
+    """Consume events in one batch."""
     async with runtime.pool.acquire() as tx:
-        return await runtime.processor.process(tx, [heard(seq) for seq in seqs])
+        return await runtime.processor.process(tx, [event(seq) for seq in seqs])
 
 
 async def reads(runtime: Runtime, batch: Sequence[Envelope]) -> int:
@@ -77,57 +77,57 @@ async def counted(runtime: Runtime) -> list[str]:
 
 
 async def test_what_was_just_saved_is_not_read_again(one: Runtime) -> None:
-    """The second event of a case finds it in mind, and comes behind the first."""
-    assert await reads(one, [heard(1)]) == 1
-    assert await reads(one, [heard(2)]) == 0
+    """The second event of a case finds it in the cache, and is applied after the first."""
+    assert await reads(one, [event(1)]) == 1
+    assert await reads(one, [event(2)]) == 0
     assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2)]
 
 
-async def test_whoever_asks_is_answered_by_what_is_so_now(one: Runtime) -> None:
+async def test_a_command_is_decided_on_the_current_state(one: Runtime) -> None:
     """A command reads, and the event after it finds what the command has left."""
-    await hear(one, 1)
-    asked = Envelope(STREAM, TENANT, Count(ACTOR), Actor(ACTOR, "caseworker", TENANT), START, "a", "a")
+    await consume(one, 1)
+    command = Envelope(STREAM, TENANT, Count(ACTOR), Actor(ACTOR, "caseworker", TENANT), START, "a", "a")
 
-    assert await reads(one, [asked]) == 1
-    assert await reads(one, [heard(2)]) == 0
+    assert await reads(one, [command]) == 1
+    assert await reads(one, [event(2)]) == 0
     assert len(await counted(one)) == 3
 
 
 async def test_what_another_process_did_meanwhile_is_noticed(one: Runtime, two: Runtime) -> None:
-    """An event that another has taken is known for what it is, though it is next by what was in mind."""
-    await hear(one, 1)
-    await hear(two, 2)
-    outcome = await hear(one, 2)
-    await hear(one, 3)
+    """An event that another process applied is a duplicate, though it would be next by the cached mark."""
+    await consume(one, 1)
+    await consume(two, 2)
+    outcome = await consume(one, 2)
+    await consume(one, 3)
 
     assert (outcome.applied, outcome.duplicates) == (0, 1)
     assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2, 3)]
 
 
 async def test_a_stream_that_halts_is_read_each_time(one: Runtime, two: Runtime) -> None:
-    """Who keeps it in mind would not learn that an operator has let it go on."""
-    await hear(one, 1, 3)
+    """A cached one would not show that an operator has released it."""
+    await consume(one, 1, 3)
     async with two.pool.acquire() as tx:
-        await two.processor.process(tx, [heard(2)])
+        await two.processor.process(tx, [event(2)])
         await Redelivery(two.processor).drain(tx, STREAM)
-    await hear(one, 4)
+    await consume(one, 4)
 
     assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2, 3, 4)]
 
 
 async def test_an_event_is_not_set_aside_behind_nothing(one: Runtime, two: Runtime) -> None:
-    """While one sees a stream halt the other lets it go on: the first must look again."""
-    await hear(one, 2)
+    """While one process reads a halted stream the other releases it: the first must read again."""
+    await consume(one, 2)
     async with one.pool.acquire() as tx:
-        seen_halting = await one.processor.decide_batch(tx, [heard(3)])
+        seen_halting = await one.processor.decide_batch(tx, [event(3)])
         async with two.pool.acquire() as other:
-            await two.processor.process(other, [heard(1)])
+            await two.processor.process(other, [event(1)])
             await Redelivery(two.processor).drain(other, STREAM)
         rows = [row for row in seen_halting.streams.values() if row.changed]
 
         with pytest.raises(asyncpg.SerializationError):
             await save(tx, WriteSet(rows), parked=seen_halting.parked)
-    await hear(one, 3)
+    await consume(one, 3)
 
     assert [at.reason for at in seen_halting.parked] == ["behind"]
     assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2, 3)]
@@ -135,20 +135,20 @@ async def test_an_event_is_not_set_aside_behind_nothing(one: Runtime, two: Runti
 
 def test_only_the_last_are_kept() -> None:
     """However many streams there are, the memory for them has its bound."""
-    recent = StreamCache(2)
-    recent.put([a_stream(n) for n in range(3)], recent.generation)
+    cache = StreamCache(2)
+    cache.put([a_stream(n) for n in range(3)], cache.generation)
 
-    assert recent.pop([case_id(n) for n in range(3)]).keys() == {case_id(1), case_id(2)}
+    assert cache.pop([case_id(n) for n in range(3)]).keys() == {case_id(1), case_id(2)}
 
 
-def test_what_began_before_everything_was_forgotten_is_not_kept() -> None:
+def test_a_batch_from_before_a_clear_is_not_cached() -> None:
     """A batch of the old database says nothing about the new one."""
-    recent = StreamCache(2)
-    began = recent.generation
-    recent.clear()
-    recent.put([a_stream(1)], began)
+    cache = StreamCache(2)
+    generation = cache.generation
+    cache.clear()
+    cache.put([a_stream(1)], generation)
 
-    assert recent.pop([case_id(1)]) == {}
+    assert cache.pop([case_id(1)]) == {}
 
 
 def a_stream(n: int) -> StoredStream:
@@ -156,39 +156,39 @@ def a_stream(n: int) -> StoredStream:
     return StoredStream(case_id(n), str(case_id(n)), TENANT, 1, 0, "{}", "tally", '{"kind":"tally"}')
 
 
-def looked(n: int) -> Envelope:
-    """Return the note of a look, which goes into the stream of whoever looked."""
+def access(n: int) -> Envelope:
+    """Return the record of an access, which is appended to the stream of the person who read."""
     cause = str(new_id())
     event = ConsentLooked(case_id=case_id(n), what=("status",), purpose="test")
     return Envelope(
-        LOOKS, TENANT, AppendEvent(event), Actor(ACTOR, "caseworker", TENANT), START, cause, cause
+        ACCESSES, TENANT, AppendEvent(event), Actor(ACTOR, "caseworker", TENANT), START, cause, cause
     )
 
 
-async def told_of(runtime: Runtime) -> list[tuple[int, str]]:
-    """Return the looks in the log by number, with the cases that were looked at."""
+async def accesses_in(runtime: Runtime) -> list[tuple[int, str]]:
+    """Return the accesses in the log by number, with the cases that were read."""
     rows = await runtime.pool.fetch(
-        "select seq, data ->> 'case_id' as seen from event_log where stream_id = $1 order by seq", LOOKS
+        "select seq, data ->> 'case_id' as seen from event_log where stream_id = $1 order by seq", ACCESSES
     )
     return [(row["seq"], row["seen"]) for row in rows]
 
 
-async def test_a_look_that_is_noted_waits_for_no_reading(one: Runtime) -> None:
-    """It changes nothing and is decided by nothing: its stream is in mind, and consents are not asked for."""
+async def test_an_access_is_appended_without_a_read(one: Runtime) -> None:
+    """No rule decides it: its stream is in the cache, and no watermark is read."""
     statements: list[str] = []
     async with one.pool.acquire() as tx:
-        await one.processor.process(tx, [looked(1)])
+        await one.processor.process(tx, [access(1)])
         with tx.query_logger(lambda said: statements.append(said.query)):
-            await one.processor.process(tx, [looked(2)])
+            await one.processor.process(tx, [access(2)])
 
     assert len(statements) == 1
-    assert await told_of(one) == [(1, str(case_id(1))), (2, str(case_id(2)))]
+    assert await accesses_in(one) == [(1, str(case_id(1))), (2, str(case_id(2)))]
 
 
-async def test_looks_at_two_processes_count_on(one: Runtime, two: Runtime) -> None:
-    """What one has in mind of a stream the other has moved on: it is read, and the look counts behind."""
+async def test_accesses_at_two_processes_have_one_sequence(one: Runtime, two: Runtime) -> None:
+    """Where another process has changed the cached stream it is read again, and the access follows."""
     for n, process in enumerate((one, two, one, one, two)):
         async with process.pool.acquire() as tx:
-            await process.processor.process(tx, [looked(n)])
+            await process.processor.process(tx, [access(n)])
 
-    assert await told_of(one) == [(n + 1, str(case_id(n))) for n in range(5)]
+    assert await accesses_in(one) == [(n + 1, str(case_id(n))) for n in range(5)]

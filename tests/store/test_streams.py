@@ -1,4 +1,4 @@
-"""A batch of any size is saved whole or not at all, in order, and beside another writer nothing is lost."""
+"""A batch of any size is saved whole or not at all, in order, and with concurrent writers nothing is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -65,16 +65,16 @@ def body_of(n: int) -> ConsentGiven:
     )
 
 
-def tell(stream: LoadedStream, count: int, *, trace: str = "") -> LoadedStream:
-    """Let a stream go on with so many events."""
+def append(stream: LoadedStream, count: int, *, trace: str = "") -> LoadedStream:
+    """Append so many events to a stream."""
     meta = EventMetadata(START, str(ACTOR), "caseworker", str(new_id()), str(new_id()), trace)
-    told = []
+    events = []
     for _ in range(count):
         stream.seq += 1
-        told.append(
+        events.append(
             RecordedEvent(new_id(), "consent", stream.seq, ConsentGiven.type, body_of(stream.seq), meta)
         )
-    change(stream, Decision(Sheet(stream.seq)), told)
+    change(stream, Decision(Sheet(stream.seq)), events)
     return stream
 
 
@@ -89,7 +89,7 @@ def change(stream: LoadedStream, decision: Decision, events: Sequence[RecordedEv
 
 def streams(count: int, *, events: int = 1, first: int = 0) -> list[LoadedStream]:
     """Return new streams, each with so many events."""
-    return [tell(new_stream(case_id(n), TENANT), events) for n in range(first, first + count)]
+    return [append(new_stream(case_id(n), TENANT), events) for n in range(first, first + count)]
 
 
 def written(streams: Sequence[LoadedStream], projection: Write) -> WriteSet:
@@ -157,22 +157,22 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
     rows = streams(3)
     await save(tx, WriteSet(rows))
     mine, others = await again(tx, rows), await again(tx, rows)
-    await save(tx, WriteSet([tell(others[1], 1)]))
+    await save(tx, WriteSet([append(others[1], 1)]))
     before = await counts(tx)
     for row in mine:
-        tell(row, 2)
+        append(row, 2)
     timers = (Timer("wake", case_id(1), LATER),)
     effects = (Effect(new_id(), "mail", {"to": "x"}),)
     change(mine[0], Decision(mine[0].state, timers=timers, effects=effects), ())
     keyring = Keyring("consent", FileKeyStore(tmp_path / "kek", mode="test"))
     key, new_key = await keyring.make(TENANT, ACTOR)
-    box = keyring.seal(key, TENANT, str(case_id(0)), PrivateValue(ACTOR, "word", "private"))
+    sealed = keyring.seal(key, TENANT, str(case_id(0)), PrivateValue(ACTOR, "word", "private"))
 
     with pytest.raises(asyncpg.SerializationError):
         await save(
             tx,
             WriteSet(mine),
-            sealed=[box],
+            sealed=[sealed],
             new_keys=[new_key],
             parked=[a_parked(1)],
             idempotency=IdempotencyRecord(TENANT, ACTOR, "once", b"print", "{}"),
@@ -190,7 +190,7 @@ async def test_a_stream_of_another_municipality_is_not_overwritten(tx: Session) 
     mine.tenant = "0461"
 
     with pytest.raises(asyncpg.SerializationError):
-        await save(tx, WriteSet([tell(mine, 1)]))
+        await save(tx, WriteSet([append(mine, 1)]))
 
     (found,) = await again(tx, [row])
     assert (found.tenant, found.version) == (TENANT, 1)
@@ -205,10 +205,10 @@ async def test_a_new_stream_that_another_made_meanwhile_is_not_overwritten(tx: S
 
 
 async def test_the_log_counts_up_in_the_order_of_the_events(tx: Session) -> None:
-    """Ids of the log ascend as the events were told, and each stream's sequence has no hole."""
+    """Ids of the log ascend as the events were appended, and each stream's sequence has no hole."""
     rows = streams(50, events=20)
     first = await save(tx, WriteSet(rows))
-    second = await save(tx, WriteSet([tell(row, 20) for row in await again(tx, rows)]))
+    second = await save(tx, WriteSet([append(row, 20) for row in await again(tx, rows)]))
 
     logged = await tx.fetch("select id, stream_id, seq, event_id from event_log order by id")
     by_stream: dict[UUID, list[int]] = {}
@@ -217,7 +217,7 @@ async def test_the_log_counts_up_in_the_order_of_the_events(tx: Session) -> None
     ids = [log_id for log_id, _ in (*first, *second)]
     assert ids == sorted(ids) == [row["id"] for row in logged]
     assert by_stream == {row.stream_id: list(range(1, 41)) for row in rows}
-    assert [told.event_id for _, told in first] == [str(row["event_id"]) for row in logged[:1000]]
+    assert [event.event_id for _, event in first] == [str(row["event_id"]) for row in logged[:1000]]
 
 
 def header(event: OutgoingEvent, name: str) -> bytes:
@@ -235,10 +235,10 @@ async def test_each_batch_is_one_row_to_send(tx: Session) -> None:
 
 
 async def test_the_message_from_the_log_is_the_message_from_memory(tx: Session) -> None:
-    """To the byte: whoever sends an event again sends the same event."""
+    """To the byte: an event that is sent again is the same event."""
     rows = [
-        tell(new_stream(case_id(1), TENANT), 3),
-        tell(new_stream(case_id(2), "0461"), 2, trace=TRACE),
+        append(new_stream(case_id(1), TENANT), 3),
+        append(new_stream(case_id(2), "0461"), 2, trace=TRACE),
         *streams(100, first=10),
     ]
     from_memory = await save(tx, WriteSet(rows))
@@ -247,7 +247,7 @@ async def test_the_message_from_the_log_is_the_message_from_memory(tx: Session) 
         "select id, event_id, stream_id, seq, tenant, type, meta, data from event_log order by id"
     )
     assert [(row["id"], from_log(row).message()) for row in logged] == [
-        (log_id, told.message()) for log_id, told in from_memory
+        (log_id, event.message()) for log_id, event in from_memory
     ]
     assert header(from_memory[4][1], "traceparent") == TRACE.encode()
     assert header(from_memory[1][1], "ce_sequence") == b"0000000002"
@@ -302,9 +302,9 @@ async def test_an_effect_is_asked_for_once_a_key(tx: Session) -> None:
 
 
 async def test_an_event_is_parked_once(tx: Session) -> None:
-    """However often it comes: by its place in its stream, or where it cannot be read, on its topic."""
-    for place in (5, 6):
-        await save(tx, WriteSet(), parked=[a_parked(place, stream_id=case_id(1)), a_parked(9)])
+    """However often it comes: by its sequence in its stream, or where it cannot be decoded, by its offset."""
+    for offset in (5, 6):
+        await save(tx, WriteSet(), parked=[a_parked(offset, stream_id=case_id(1)), a_parked(9)])
     await save(tx, WriteSet(), parked=[a_parked(10), a_parked(7, stream_id=case_id(1), seq=2)])
 
     rows = await tx.fetch("select kafka_offset, seq from parked_events order by kafka_offset")
@@ -338,9 +338,9 @@ async def test_what_goes_beside_is_saved_with_the_streams_or_not_at_all(tx: Sess
         assert await tx.fetchval("select count(*) from lengths where length = 1") == saved
     rows = streams(2)
     mine, others = await again(tx, rows), await again(tx, rows)
-    await save(tx, WriteSet([tell(others[1], 1)]))
+    await save(tx, WriteSet([append(others[1], 1)]))
     for row in mine:
-        tell(row, 4)
+        append(row, 4)
 
     with pytest.raises(asyncpg.SerializationError):
         await save(tx, written(mine, lengths(mine)))
@@ -354,7 +354,7 @@ async def test_what_goes_beside_is_saved_with_the_streams_or_not_at_all(tx: Sess
     assert await load_streams(tx, [case_id(saved)], DECODER) == {}
 
 
-async def test_streams_are_locked_before_what_goes_beside(tx: Session, postgres_dsn: str) -> None:
+async def test_streams_are_locked_before_the_rows_of_a_projection(tx: Session, postgres_dsn: str) -> None:
     """Who waits for a stream holds no row of the service's own tables, however these are written."""
     await tx.execute("create table lengths (stream_id uuid primary key, length integer)")
     rows = streams(1)
@@ -363,8 +363,8 @@ async def test_streams_are_locked_before_what_goes_beside(tx: Session, postgres_
     async with other_connection(postgres_dsn) as holder, other_connection(postgres_dsn) as waiting:
         async with holder.transaction():
             await holder.execute("select from streams where stream_id = $1 for update", mine.stream_id)
-            beside = lengths([tell(mine, 1)])
-            task = asyncio.create_task(save(waiting, written([mine], beside)))
+            projection = lengths([append(mine, 1)])
+            task = asyncio.create_task(save(waiting, written([mine], projection)))
             await until(lambda: so_many_wait(tx, 1))
             await tx.execute("select from lengths for update nowait")
         await task
@@ -396,9 +396,9 @@ async def test_batches_in_opposite_order_do_not_block_each_other(tx: Session, po
         held = holder.transaction()
         await held.start()
         await holder.execute("select from streams where stream_id = $1 for update", one[0].stream_id)
-        forth = asyncio.create_task(save(first, WriteSet([tell(row, 1) for row in one])))
+        forth = asyncio.create_task(save(first, WriteSet([append(row, 1) for row in one])))
         await until(lambda: so_many_wait(tx, 1))
-        back = asyncio.create_task(save(second, WriteSet([tell(row, 1) for row in reversed(two)])))
+        back = asyncio.create_task(save(second, WriteSet([append(row, 1) for row in reversed(two)])))
         await until(lambda: so_many_wait(tx, 2))
         await held.rollback()
         outcomes = await asyncio.gather(forth, back, return_exceptions=True)
@@ -508,7 +508,7 @@ async def test_a_foreign_data_key_undoes_the_batch(tx: Session) -> None:
     with pytest.raises(asyncpg.SerializationError):
         await save(
             tx,
-            WriteSet([tell(row, 1)]),
+            WriteSet([append(row, 1)]),
             sealed=[SealedRow(row.key, str(ACTOR), "word", TENANT, b"ours")],
             new_keys=[NewKey(ACTOR, TENANT, b"ours")],
         )

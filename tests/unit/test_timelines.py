@@ -1,4 +1,4 @@
-"""What a source tells after it has lost something is told apart from what it had told before."""
+"""Timelines: events of a source that has lost some of its log are told apart from those it sent before."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ from tests.tally import TALLY, TENANT, a_message, a_record, case_id, seen
 STREAM = case_id(1)
 OTHER = str(UUID(int=7))
 FORK, LATER = 1_772_438_400_000, 1_772_438_500_000
-HEARING = EventDecoder(TALLY)
+DECODER = EventDecoder(TALLY)
 
 
 def own_id(seq: int) -> str:
@@ -24,24 +24,24 @@ def own_id(seq: int) -> str:
     return dict(a_message(STREAM, seq, seen(seq)).headers)["ce_id"].decode()
 
 
-def taken(seq: int, history: int, last: int, marked: str) -> str:
-    """Hear one event in a stream with a mark; return what has become of it."""
+def outcome_of(seq: int, timeline: int, last: int, marked: str) -> str:
+    """Apply one event to a stream with a mark; return the outcome."""
     message = a_message(STREAM, seq, seen(seq))
-    if history:
-        message.headers.append(("ce_timeline", str(history).encode()))
-    batch = HEARING.read([a_record(message)])
-    (heard,) = batch.events
+    if timeline:
+        message.headers.append(("ce_timeline", str(timeline).encode()))
+    batch = DECODER.read([a_record(message)])
+    (event,) = batch.events
     row = new_stream(STREAM, TENANT)
     row.marks["referral"] = (last, marked)
     outcome = BatchResult({STREAM: row})
-    StreamHandler(TALLY, {}, lambda: datetime.now(UTC)).handle_event(heard, outcome)
+    StreamHandler(TALLY, {}, lambda: datetime.now(UTC)).handle_event(event, outcome)
     if outcome.parked:
         return outcome.parked[0].reason
     return "applied" if outcome.applied else "duplicate"
 
 
 @pytest.mark.parametrize(
-    ("seq", "history", "marked", "becomes"),
+    ("seq", "timeline", "marked", "becomes"),
     [
         (3, 0, OTHER, "duplicate"),
         (5, 0, own_id(5), "duplicate"),
@@ -63,38 +63,39 @@ def taken(seq: int, history: int, last: int, marked: str) -> str:
         (6, FORK, "", "applied"),
     ],
 )
-def test_a_later_history_is_never_taken_for_a_repetition(
-    seq: int, history: int, marked: str, becomes: str
+def test_a_later_timeline_is_never_taken_for_a_repetition(
+    seq: int, timeline: int, marked: str, becomes: str
 ) -> None:
-    """Five were taken: what comes is known, new, or another event under a number that was taken."""
-    assert taken(seq, history, 5, marked) == becomes
+    """Five were applied: an event is a duplicate, new, or another one under a sequence that was applied."""
+    assert outcome_of(seq, timeline, 5, marked) == becomes
 
 
-def test_a_history_that_is_no_number_cannot_be_read() -> None:
-    """It is set aside like any other header that is not what it must be."""
+def test_a_timeline_that_is_no_number_cannot_be_read() -> None:
+    """It is unreadable like any other header that is malformed."""
     message = a_message(STREAM, 1, seen(1))
     message.headers.append(("ce_timeline", b"long ago"))
 
-    batch = HEARING.read([a_record(message)])
-    heard, unreadable = batch.events, batch.unreadable
-
-    assert heard == []
-    assert [reason for _, reason in unreadable] == ["header"]
+    batch = DECODER.read([a_record(message)])
+    assert batch.events == []
+    assert [reason for _, reason in batch.unreadable] == ["header"]
 
 
-def test_an_event_goes_out_with_the_history_it_was_logged_in() -> None:
-    """However late it is sent again, it says the same; one of before any fork says nothing."""
-    batch = HEARING.read([a_record(a_message(STREAM, 1, seen(1)))])
-    (heard,) = batch.events
-    told = OutgoingEvent(own_id(1), str(STREAM), 1, TENANT, "referral.seen.v1", heard.metadata, b"{}")
+def test_an_event_goes_out_with_the_timeline_it_was_logged_in() -> None:
+    """However late it is sent again, its header is the same; without a fork there is none."""
+    batch = DECODER.read([a_record(a_message(STREAM, 1, seen(1)))])
+    (event,) = batch.events
+    outgoing = OutgoingEvent(own_id(1), str(STREAM), 1, TENANT, "referral.seen.v1", event.metadata, b"{}")
     later = [(40, LATER), (20, FORK)]
 
-    assert [with_timeline(told, at, later).timeline for at in (19, 20, 21, 40, 41)] == [
+    assert [with_timeline(outgoing, at, later).timeline for at in (19, 20, 21, 40, 41)] == [
         0,
         0,
         FORK,
         FORK,
         LATER,
     ]
-    assert structs.replace(told, timeline=FORK).message().headers[-1] == ("ce_timeline", str(FORK).encode())
-    assert "ce_timeline" not in dict(told.message().headers)
+    assert structs.replace(outgoing, timeline=FORK).message().headers[-1] == (
+        "ce_timeline",
+        str(FORK).encode(),
+    )
+    assert "ce_timeline" not in dict(outgoing.message().headers)

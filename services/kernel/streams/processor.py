@@ -175,11 +175,10 @@ class BatchProcessor:
         ids = list(dict.fromkeys([envelope.stream_id for envelope in batch]))
         private = self.service.reads_private_for
         readers = [envelope.stream_id for envelope in batch if type(envelope.body) in private]
+        current = any(map(_must_read_current, batch))
         # A command is decided on what is current; a stale stream of an event fails at the version guard.
-        stored = {} if _must_read_current(batch[0]) else self._cache.pop(ids)
-        fresh: set[UUID] | None = None
-        if any(map(_must_read_current, batch)):
-            fresh = await self.dependencies.watermark.fresh_streams(tx, ids)
+        stored = {} if current else self._cache.pop(ids)
+        fresh = await self.dependencies.watermark.fresh_streams(tx, ids) if current else None
         result = BatchResult({}, fresh=fresh, cache_generation=generation)
         if readers:
             result.private = await self.dependencies.keyring.open_streams(tx, readers)
@@ -241,6 +240,8 @@ class BatchProcessor:
             for other in ids:
                 if other not in streams:
                     wanted[other] = None
+        if not wanted:
+            return
         if not result.serialized.isdisjoint(wanted):
             raise StreamAlreadySerialized
         streams.update(take_loaded(stored, list(wanted), self._decoder))
