@@ -143,7 +143,7 @@ async def test_a_stopped_consumer_stays_stopped() -> None:
         red = await listener.unready_reasons()
         found = await tallies(listener)
 
-    assert red["intake"] == "stopped: too-many-parked"
+    assert red["consumer"] == "stopped: too-many-parked"
     assert found == {}
 
 
