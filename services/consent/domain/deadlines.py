@@ -52,12 +52,14 @@ def timers_of(thing_id: UUID, thing: Consent | Permission | None, calendar: Cale
 
     A wait for answers ends on the morning of its last day, a yes at the minute in which its time is over.
     """
+    if thing is None:
+        return ()
     match thing:
         case Awaited():
             return (Timer(LAPSE, thing_id, calendar.morning(thing.scope.lapse_on)),)
         case Given():
             return (Timer(EXPIRY, thing_id, thing.expires_at),)
-        case None | Requested() | Refused() | Withdrawn() | Expired() | Invalidated():
+        case Requested() | Refused() | Withdrawn() | Expired() | Invalidated():
             return ()
         case Granted() | Lost() | Over():
             return ()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from uuid import UUID
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.consent import (
@@ -145,28 +146,40 @@ def decide(case: Case | None, trigger: Any, context: Context) -> Decision:
 
 def _put(decision: Decision, trigger: Any, context: Context) -> Decision:
     """Put a trigger to the machines that it concerns, and each event that a step makes to the others."""
-    key = trigger.kind if isinstance(trigger, TimerFired) else type(trigger)
+    key = trigger.kind if type(trigger) is TimerFired else type(trigger)
     concerned = _CONCERNED.get(key, _the_case)
     for machine, thing_id in concerned(decision.state or Case(), trigger, context):
-        step = _step(decision.state, machine, thing_id, trigger, context)
-        decision = replace(
-            step,
-            events=decision.events + step.events,
-            timers=decision.timers + step.timers,
-            private_values=decision.private_values + step.private_values,
-        )
-        for event in step.events:
-            decision = _put(decision, event, context)
+        case = decision.state
+        before = _before(case, machine, thing_id)
+        step = machine.step(before, trigger)
+        if step is None:
+            _refuse_command(machine, before, trigger)
+            continue
+        made = step(Transition(case or Case(), thing_id, context), before, trigger)
+        if made.state is case and not made.events and not made.timers:
+            continue
+        decision = _joined(decision, made)
+        for event in made.events:
+            if type(event) in _CONCERNED:
+                decision = _put(decision, event, context)
     return decision
 
 
-def _step(case: Case | None, machine: Lifecycle, thing_id: UUID, trigger: Any, context: Context) -> Decision:
-    before = _before(case, machine, thing_id)
-    step = machine.step(before, trigger)
-    if step is not None:
-        return step(Transition(case or Case(), thing_id, context), before, trigger)
-    if isinstance(trigger, TimerFired | Event):
-        return Decision(case)
+def _joined(earlier: Decision, later: Decision) -> Decision:
+    if not (earlier.events or earlier.timers or earlier.private_values):
+        return later
+    return replace(
+        later,
+        events=earlier.events + later.events,
+        timers=earlier.timers + later.timers,
+        private_values=earlier.private_values + later.private_values,
+    )
+
+
+def _refuse_command(machine: Lifecycle, before: Any, trigger: Any) -> None:
+    """Raise where a command fits no line; an event or a timer that fits none changes nothing."""
+    if type(trigger) is TimerFired or not isinstance(trigger, Struct):
+        return
     if machine is CONSENT:
         raise NotFound if before is None else InvalidTransition(before.status)
     raise InvalidTransition(type(trigger).__name__)

@@ -37,6 +37,8 @@ class Transition(Struct, frozen=True):
     def permission(self, after: Permission, *events: Event) -> Decision:
         """Return that a referral's permission moves to a state; its timers follow from the two states."""
         before = self.case.permissions.get(self.id)
+        if before is after:
+            return Decision(self.case, events)
         calendar = calendar_for(self.context.models.get(after.scope.model))
         timers = timer_changes(timers_of(self.id, before, calendar), timers_of(self.id, after, calendar))
         case = replace(self.case, permissions={**self.case.permissions, self.id: after})
