@@ -165,7 +165,7 @@ async def publish(bootstrap: str, messages: Sequence[Message], *, topic: str = "
 
 
 def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
-    """Return the settings of a process under test; `limits` and any other setting may be given."""
+    """Return the settings of a process under test; `limits` and any other setting may be passed."""
     return Settings(
         mode=more.pop("mode", "test"),
         database=SecretStr(dsn),

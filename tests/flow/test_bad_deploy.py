@@ -63,7 +63,7 @@ async def said(url: str) -> tuple[int, str]:
 async def test_a_bad_version_stops_says_so_and_loses_nothing(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Readiness is red, the metric is up, doctor tells what to do; the mended version takes all, in order."""
+    """Readiness, metric and doctor show it; the repaired version applies everything, in order."""
     load = [a_message(case_id(n), k, seen(k)) for k in range(1, EACH + 1) for n in range(STREAMS)]
     async with deployed(BAD_VERSION, postgres_dsn, bootstrap, broker_kind, parked_limit=LIMIT) as (bad, url):
         await publish(bootstrap, load[:10])
@@ -83,7 +83,7 @@ async def test_a_bad_version_stops_says_so_and_loses_nothing(
         before_replay = await tallies(good)
         done = await operating.replay_parked(good)
         found = await tallies(good)
-        await until(lambda: _ready(url))  # its relay may join later than its intake
+        await until(lambda: _ready(url))  # its relay may join later than its consumer
         _, reset = await said(f"{url}/metrics")
 
     assert status == 503
@@ -132,7 +132,7 @@ async def test_occasional_failures_do_not_open_the_breaker(
             )
             await until(lambda n=n: _settled(runtime, n // 2 + 1))  # type: ignore[misc]
         await until(lambda: _parked(runtime, 6))
-        await until(lambda: _well(runtime))  # its relay may join later than its intake
+        await until(lambda: _well(runtime))  # its relay may join later than its consumer
 
         assert runtime.consumer is not None
         assert runtime.consumer.stopped_by is None
@@ -161,10 +161,10 @@ async def test_a_batch_that_is_tried_again_does_not_count_again(
     assert stopped is None
 
 
-def _breaks_now_and_then(state: Any, trigger: Any, given: Any) -> Any:
+def _breaks_now_and_then(state: Any, trigger: Any, context: Any) -> Any:
     if trigger == seen(0):
         raise ZeroDivisionError
-    return TALLY.decide(state, trigger, given)
+    return TALLY.decide(state, trigger, context)
 
 
 async def _ready(url: str) -> bool:

@@ -53,7 +53,7 @@ async def parked(runtime: Runtime, count: int) -> list[dict[str, Any]]:
 
 
 async def drops(runtime: Runtime) -> list[dict[str, Any]]:
-    """Return what the log tells of events that were given up."""
+    """Return the records of discarded events in the log."""
     rows = await runtime.pool.fetch(
         "select stream_id, tenant, meta ->> 1 as actor, meta ->> 2 as role, data from event_log "
         "where type = 'consent.event_dropped.v1' order by id"
@@ -80,7 +80,11 @@ async def test_a_discard_is_recorded_in_its_stream(
         first = (await operating.list_parked(runtime, reason="bug"))[0]
         shown = await operating.show_parked(runtime, first["id"])
         done = await operating.discard_parked(runtime, first["id"], why=SENT_AGAIN, by=OPERATOR)
-        left, told, found = await operating.list_parked(runtime), await drops(runtime), await tallies(runtime)
+        left, recorded, found = (
+            await operating.list_parked(runtime),
+            await drops(runtime),
+            await tallies(runtime),
+        )
 
     assert shown["tenant"] == TENANT
     assert "value" not in shown
@@ -93,10 +97,10 @@ async def test_a_discard_is_recorded_in_its_stream(
     }
     assert left == []
     assert found == {case_id(0): [str(seen(k).referral_id) for k in (2, 3)]}
-    assert [(one["stream_id"], one["tenant"], one["actor"], one["role"]) for one in told] == [
+    assert [(one["stream_id"], one["tenant"], one["actor"], one["role"]) for one in recorded] == [
         (case_id(0), TENANT, str(OPERATOR), "operator")
     ]
-    said = told[0]["data"].model_dump()
+    said = recorded[0]["data"].model_dump()
     assert (said["source"], said["sequence"], said["what"]) == ("referral", 1, "ready")
     assert (said["parked_as"], said["why"]) == ("bug", "sent_again")
 
@@ -111,10 +115,10 @@ async def test_the_audit_trail_holds_a_discard(postgres_dsn: str, bootstrap: str
         first = (await operating.list_parked(runtime, reason="bug"))[0]
         await operating.discard_parked(runtime, first["id"], why=UNTRUE, by=OPERATOR)
 
-        async def told() -> bool:
+        async def recorded() -> bool:
             return bool(await audit.pool.fetchval("select count(*) from entries where type like '%dropped%'"))
 
-        await until(told)
+        await until(recorded)
         entry = dict(await audit.pool.fetchrow("select * from entries where type like '%dropped%'") or {})
 
     assert (entry["type"], entry["case_id"]) == ("consent.event_dropped.v1", case_id(0))
@@ -150,7 +154,7 @@ async def halt(runtime: Runtime, stream: UUID) -> tuple[bool, str]:
 async def test_a_discarded_event_counts_as_not_consumed(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """A number of a stream of which nothing was ever heard; the true events come later, and all are taken."""
+    """A sequence of an unknown stream; its true events come later, and all are applied."""
     forged = a_message(case_id(0), 5, seen(99), event_id=UUID(int=99))
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [forged])
@@ -160,12 +164,12 @@ async def test_a_discarded_event_counts_as_not_consumed(
         after, left = await halt(runtime, case_id(0)), await operating.list_parked(runtime)
         await publish(bootstrap, [a_message(case_id(0), k, seen(k)) for k in range(1, 7)])
         await until(lambda: _counted(runtime, 6))
-        told, found = await drops(runtime), await tallies(runtime)
+        recorded, found = await drops(runtime), await tallies(runtime)
 
     assert alone["reason"] == "gap"
     assert (before, after) == ((True, "{}"), (False, "{}"))
     assert (left, done["left_in_stream"]) == ([], 0)
-    assert [(one["stream_id"], one["data"].sequence, one["data"].parked_as) for one in told] == [
+    assert [(one["stream_id"], one["data"].sequence, one["data"].parked_as) for one in recorded] == [
         (case_id(0), 5, "gap")
     ]
     assert found == {case_id(0): [str(seen(k).referral_id) for k in range(1, 7)]}
@@ -202,7 +206,7 @@ async def test_the_halt_ends_when_nothing_of_the_stream_waits_any_more(
 async def test_a_discard_of_an_early_event_leaves_a_gap_that_can_be_repaired(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """The late ones are taken, what follows waits again, and the one given up is taken when sent again."""
+    """Late events are applied, the following wait again, and the discarded one is applied when republished."""
     early = a_message(case_id(0), 3, seen(3))
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [early])
@@ -229,23 +233,23 @@ async def test_a_discard_without_a_stream_is_recorded_with_the_municipality(
         await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
         await until(lambda: _counted(runtime, 1))
         await publish(bootstrap, [unreadable(case_id(0), 2)])
-        known = (await parked(runtime, 1))[0]
+        parked_row = (await parked(runtime, 1))[0]
         await publish(bootstrap, [unreadable(case_id(9), 1)])
         unknown = (await parked(runtime, 2))[1]
-        await operating.discard_parked(runtime, known["id"], why=SENT_AGAIN, by=OPERATOR)
+        await operating.discard_parked(runtime, parked_row["id"], why=SENT_AGAIN, by=OPERATOR)
         with pytest.raises(TenantRequired):
             await operating.discard_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR)
         await operating.discard_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR, tenant="0461")
         await publish(bootstrap, [a_message(case_id(0), 2, seen(2))])
         await until(lambda: _counted(runtime, 2))
-        told, found = await drops(runtime), await tallies(runtime)
+        recorded, found = await drops(runtime), await tallies(runtime)
 
     assert found == {case_id(0): [str(seen(k).referral_id) for k in (1, 2)]}
-    assert [(one["stream_id"], one["tenant"]) for one in told] == [
+    assert [(one["stream_id"], one["tenant"]) for one in recorded] == [
         (case_id(0), TENANT),
         (access_stream("0461", OPERATOR), "0461"),
     ]
-    assert [(one["data"].sequence, one["data"].what, one["data"].parked_as) for one in told] == [
+    assert [(one["data"].sequence, one["data"].what, one["data"].parked_as) for one in recorded] == [
         (None, None, "header")
     ] * 2
 
@@ -253,7 +257,7 @@ async def test_a_discard_without_a_stream_is_recorded_with_the_municipality(
 async def test_a_discard_is_recorded_for_the_streams_own_municipality(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Whoever owns the stream reads that somebody else's event was set aside and given up."""
+    """The stream's own municipality reads that another's event was parked and discarded."""
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(
             bootstrap, [a_message(case_id(0), 1, seen(1)), a_message(case_id(0), 2, seen(2), tenant="0461")]
@@ -262,9 +266,9 @@ async def test_a_discard_is_recorded_for_the_streams_own_municipality(
         await operating.discard_parked(runtime, foreign["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
         await publish(bootstrap, [a_message(case_id(0), 2, seen(2))])
         await until(lambda: _counted(runtime, 2))
-        told = await drops(runtime)
+        recorded = await drops(runtime)
 
-    assert [(one["stream_id"], one["tenant"], one["data"].parked_as) for one in told] == [
+    assert [(one["stream_id"], one["tenant"], one["data"].parked_as) for one in recorded] == [
         (case_id(0), TENANT, "tenant")
     ]
 
@@ -272,7 +276,7 @@ async def test_a_discard_is_recorded_for_the_streams_own_municipality(
 async def test_what_is_parked_is_found_by_stream_reason_and_age(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Each filter narrows the list; a type that nobody knows is not repeated, for its sender wrote it."""
+    """Each filter narrows the list; an unknown type is not repeated, for its sender wrote it."""
     strange = a_message(case_id(1), 2, seen(2), event_type="referral.karen_hansen.v1")
     async with parked_by_a_bug(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [strange])

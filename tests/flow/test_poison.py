@@ -37,7 +37,7 @@ from tests.waiting import until
 BROKEN = case_id(1)
 
 
-async def heard(runtime: Runtime, count: int) -> bool:
+async def consumed(runtime: Runtime, count: int) -> bool:
     """Return whether the tally has counted so many events."""
     return sum(map(len, (await tallies(runtime)).values())) >= count
 
@@ -60,7 +60,7 @@ async def test_what_cannot_be_an_event_is_quarantined(
     good = [a_message(case_id(10 + n), 1, seen(1)) for n in range(5)]
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [*good, *poison, a_message(BROKEN, 1, seen(1))])
-        await until(lambda: heard(runtime, 6))
+        await until(lambda: consumed(runtime, 6))
         await until(lambda: waiting(runtime, len(poison)))  # what has no key may lie in another partition
         found, why = await tallies(runtime), await reasons(runtime)
 
@@ -77,7 +77,7 @@ async def test_a_broken_trace_costs_nothing(
     traced = Message(good.type, good.key, good.value, [*good.headers, ("ce_traceparent", trace.encode())])
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [traced, a_message(BROKEN, 2, seen(2))])
-        await until(lambda: heard(runtime, 2))
+        await until(lambda: consumed(runtime, 2))
 
         assert await reasons(runtime) == []
 
@@ -85,7 +85,7 @@ async def test_a_broken_trace_costs_nothing(
 async def test_what_cannot_be_an_event_is_not_counted_as_lost(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Who asks what a topic holds and the log does not is told of the event that stands beside it."""
+    """A search for events that the topic holds and the log does not reports the neighbouring event."""
     poison = [change(a_message(BROKEN, 1, seen(1))) for change in QUARANTINED.values()]
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [*poison, a_message(BROKEN, 2, seen(2))], topic="samspil.consent.v1")
@@ -120,7 +120,7 @@ async def test_an_event_that_breaks_the_own_tables_is_parked_alone(
     load = [a_message(case_id(n), k, seen(k)) for k in (1, 2) for n in range(10)]
     async with running(postgres_dsn, bootstrap, broker_kind, service) as runtime:
         await publish(bootstrap, load)
-        await until(lambda: heard(runtime, 18))
+        await until(lambda: consumed(runtime, 18))
         await until(lambda: waiting(runtime, 2))
         found, why = await tallies(runtime), await reasons(runtime)
 
@@ -138,9 +138,9 @@ async def test_a_waiting_event_that_breaks_its_tables_blocks_no_other_stream(
 
         await until(lambda: waiting(runtime, 1))
         await publish(bootstrap, [a_message(BROKEN, 2, seen(2)), a_message(BROKEN, 4, seen(4))])
-        await until(lambda: heard(runtime, 2))
+        await until(lambda: consumed(runtime, 2))
         await publish(bootstrap, [a_message(case_id(n), 1, seen(1)) for n in range(10, 15)])
-        await until(lambda: heard(runtime, 7))
+        await until(lambda: consumed(runtime, 7))
         await until(lambda: waiting(runtime, 2))
         found, why = await tallies(runtime), await reasons(runtime)
 
@@ -156,7 +156,7 @@ async def _breaks_on_the_third(_tx: ProjectionWriter, saved: Sequence[StreamChan
 async def test_a_seal_that_was_broken_holds_up_its_own_stream(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Where one stream's private text was changed in the table, the other streams are heard."""
+    """Where one stream's private text was changed in the table, the other streams are consumed."""
     service = replace(TALLY, reads_private_for=frozenset({ReferralSeen}))
     async with running(postgres_dsn, bootstrap, broker_kind, service) as runtime:
         cause = str(new_id())
@@ -167,7 +167,7 @@ async def test_a_seal_that_was_broken_holds_up_its_own_stream(
             await runtime.processor.process(tx, [command])
             await tx.execute("update sealed set name = 'moved'")
         await publish(bootstrap, [a_message(case_id(n), 1, seen(1)) for n in range(10)])
-        await until(lambda: heard(runtime, 10))
+        await until(lambda: consumed(runtime, 10))
         await until(lambda: waiting(runtime, 1))
         found, why = await tallies(runtime), await reasons(runtime)
 
@@ -178,7 +178,7 @@ async def test_a_seal_that_was_broken_holds_up_its_own_stream(
 async def test_many_unreadable_records_stop_the_consumer(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """A sender who has gone wrong altogether does not fill the parking lot."""
+    """A sender of nothing but poison does not fill the parking lot."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     async with running(postgres_dsn, bootstrap, broker_kind, parked_limit=20) as runtime:
         await producer.start()
