@@ -158,7 +158,7 @@ async def test_a_slow_consumer_is_waited_for_while_it_makes_progress() -> None:
         sender, listener = both(there)
         await apply(sender, *(count(n, k) for k in range(200) for n in range(5)))
         await until(lambda: all_sent(sender))
-        drained = await drain_consumers(there.runtimes, patience=1.0)
+        drained = await drain_consumers(there.runtimes, patience=3.0)
         found = await total(listener)
 
     assert (drained, found) == (True, 1_000)
