@@ -156,7 +156,7 @@ class Ours:
         self._injected.update(dict.fromkeys(ids, now))
         consent = self._runtimes["consent"]
         await consent.pool.execute(_QUEUE, ids)
-        consent.relay.enqueue(())
+        consent.relay.buffer.enqueue(())
 
     async def _finish(self) -> None:
         """Wait for the last hop, and until all that follows from it is sent."""

@@ -56,6 +56,7 @@ LEAVES: Final = frozenset(
         "contracts/event.py",  # names of topics, ids of municipalities
         "services/kernel/clock.py",
         "services/kernel/consumer/circuit_breaker.py",  # counts what is parked
+        "services/kernel/consumer/offsets.py",  # remembers the offsets to commit
         "services/kernel/crash_points.py",
         "services/kernel/decider/escalation.py",  # working days of a ladder
         "services/kernel/decider/lifecycle.py",  # looks a pair up in a table

@@ -372,7 +372,7 @@ async def again(runtime: Runtime, **part: int) -> None:
     """Queue the log again, or a part of it."""
     async with runtime.pool.acquire() as tx:
         await republish(tx, **part)  # type: ignore[arg-type]
-    runtime.relay.enqueue(())
+    runtime.relay.buffer.enqueue(())
 
 
 async def taken(runtime: Runtime) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -16,7 +15,7 @@ from services.kernel.logging import log
 from services.kernel.outbox.leadership import become_leader, leader_session, wait_for
 from services.kernel.outbox.pending import NO_BATCH, PendingBatch, PendingEvents
 from services.kernel.outbox.publisher import Publisher
-from services.kernel.outbox.send_buffer import Committed, SendBuffer
+from services.kernel.outbox.send_buffer import SendBuffer
 from services.kernel.postgres.connections import CONNECTION_FAULTS, Session, is_transient
 from services.kernel.postgres.timelines import later_timelines, register_timeline
 from services.kernel.settings import Settings
@@ -31,8 +30,8 @@ class Relay:
         self._settings = settings
         self._limits = settings.limits
         self._publisher = Publisher(service, settings, signals)
-        self._buffer = SendBuffer()
-        self._wakeup = asyncio.Event()
+        self.buffer = SendBuffer()
+        self._wakeup = self.buffer.wakeup
         self._stopping = asyncio.Event()
         self._alive_at = 0.0
         self.is_leader = False
@@ -52,15 +51,6 @@ class Relay:
     def is_idle(self) -> bool:
         """Whether this relay leads, and waits for the next commit."""
         return self.is_leader and not self._wakeup.is_set()
-
-    def enqueue(self, committed: Sequence[Committed]) -> None:
-        """Buffer the events of one transaction that was committed just now, and wake the relay.
-
-        A relay that does not lead buffers nothing: another process sends them.
-        """
-        if self.is_leader:
-            self._buffer.add(committed)
-        self._wakeup.set()
 
     def forget_broker(self) -> None:
         """Forget the progress on the topic: another, empty broker replaces the last one."""
@@ -95,7 +85,7 @@ class Relay:
 
     def _step_down(self) -> None:
         self.is_leader, self.producer = False, None
-        self._buffer.clear()
+        self.buffer.close()
         metrics.LEADER.labels(self._name).set(0)
 
     async def _run_as_leader(self) -> None:
@@ -116,7 +106,8 @@ class Relay:
 
     async def _lead(self, session: Session, sender: AIOKafkaProducer) -> None:
         await register_timeline(session)
-        pending = PendingEvents(session, self._buffer, await later_timelines(session), self._limits)
+        pending = PendingEvents(session, self.buffer, await later_timelines(session), self._limits)
+        self.buffer.open()
         self.is_leader, self.producer = True, sender
         metrics.LEADER.labels(self._name).set(1)
         metrics.BROKER_UP.labels(self._name).set(1)

@@ -57,7 +57,7 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.models = models
-        self._kms = key_store
+        self._key_store = key_store
         self._signals = signals
         self.request_digests = RequestDigests(key_store)
         self._stopping = asyncio.Event()
@@ -70,25 +70,25 @@ class Runtime:
         Raises `KeyStoreMismatch`, with nothing left open, where the key store is not that of this database.
         """
         dsn = self.settings.database.get_secret_value()
-        recent = StreamCache(_CACHED_STREAMS)
+        cache = StreamCache(_CACHED_STREAMS)
         self.relay = Relay(self.service, self.settings, self._signals)
         self.pool = await open_pool(
             dsn,
             schema=self.service.name,
             size=self.settings.pool,
-            on_connect=recent.clear,
+            on_connect=cache.clear,
             limits=self.settings.limits,
         )
         needed = "consent" in self.service.sources and not self.service.subscribes_to_all
-        horizon = ConsentWatermark(
+        watermark = ConsentWatermark(
             needed=needed,
             partitions=self.settings.partitions,
             seconds=self.settings.horizon_seconds,
         )
-        keyring = Keyring(self.service.name, self._kms)
+        keyring = Keyring(self.service.name, self._key_store)
         await self._verify_key_store(keyring)
-        dependencies = Dependencies(keyring, self.models, horizon, self.clock.now)
-        self.processor = BatchProcessor(self.service, dependencies, self.relay.enqueue, recent)
+        dependencies = Dependencies(keyring, self.models, watermark, self.clock.now)
+        self.processor = BatchProcessor(self.service, dependencies, self.relay.buffer.enqueue, cache)
         self.timers = Timers(self.processor, self.pool, self.clock)
         self.effects = EffectWorker(self.processor, self.pool, self.clock, self.settings)
         self.processor.on_effects = self.effects.wake

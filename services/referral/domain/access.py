@@ -1,5 +1,6 @@
 """Access rules: which actor may see and do what in a case, and the consent gate; refusal is the default."""
 
+from datetime import date
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -19,12 +20,13 @@ from services.referral.domain.commands import (
     RecallReferral,
     SendReferral,
 )
-from services.referral.domain.refusals import ConsentMissing
+from services.referral.domain.refusals import ConsentMissing, DeclarationExpired, OrganisationNotJoined
 from services.referral.domain.states import (
     Accepted,
     AwaitingConsent,
     Case,
     Granted,
+    Organisation,
     Ready,
     Referral,
     Shared,
@@ -94,6 +96,14 @@ def require_consent(case: Case, referral_id: UUID, referral: _Gated, context: Co
         raise ConsentUnknown
     if not consent_covers(case, referral_id, referral, context):
         raise ConsentMissing
+
+
+def require_standing(organisation: object, today: date) -> None:
+    """Raise `OrganisationNotJoined` or `DeclarationExpired` where an organisation may get no referral."""
+    if not isinstance(organisation, Organisation) or not organisation.joined:
+        raise OrganisationNotJoined
+    if organisation.declaration_until < today:
+        raise DeclarationExpired
 
 
 def visible(case: Case, context: Context) -> frozenset[str]:

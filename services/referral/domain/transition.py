@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from contracts.event import Event
 from contracts.model import CollaborationModel
+from contracts.referral import PlaceReleased, PlaceTaken
 from services.kernel.decider.decision import Context, Decision
 from services.kernel.decider.working_days import Calendar, calendar_of
 from services.referral.domain.deadlines import schedule
-from services.referral.domain.states import Case, Referral
+from services.referral.domain.refusals import NoPlaceFree, OfferUnknown
+from services.referral.domain.states import Case, Offer, Placed, Referral
 
 _NO_OTHERS: Final[Mapping[UUID, Decision]] = {}
 
@@ -53,6 +55,28 @@ class Transition(DocumentTransition, frozen=True):
         referrals = {**self.case.referrals, self.referral_id: after}
         timer = schedule(self.referral_id, after, self.model, self.calendar, self.context.now)
         return Decision(replace(self.case, referrals=referrals), (event,), (timer,), others=others)
+
+    def place_taken(self, offer_id: UUID) -> Mapping[UUID, Decision]:
+        """Return the offer with one more place taken, in the same decision that moves the referral.
+
+        Raises `OfferUnknown` where the offer is not on record, and `NoPlaceFree` where no place is left.
+        """
+        offer = self.context.others.get(offer_id)
+        if not isinstance(offer, Offer):
+            raise OfferUnknown
+        if offer.taken >= offer.places:
+            raise NoPlaceFree(f"{offer.places}")
+        event = PlaceTaken(referral_id=self.referral_id, taken=offer.taken + 1)
+        return {offer_id: Decision(replace(offer, taken=event.taken), (event,))}
+
+    def place_released(self, before: Referral) -> Mapping[UUID, Decision]:
+        """Return the offer with the referral's place free again; nothing where it had none."""
+        offer_id = before.plan.offer_id
+        offer = self.context.others.get(offer_id)
+        if not isinstance(before, Placed) or not isinstance(offer, Offer):
+            return _NO_OTHERS
+        event = PlaceReleased(referral_id=self.referral_id, taken=offer.taken - 1)
+        return {offer_id: Decision(replace(offer, taken=event.taken), (event,))}
 
 
 def transition_of(case: Case, referral_id: UUID, context: Context) -> Transition:

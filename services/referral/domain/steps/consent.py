@@ -28,7 +28,6 @@ from services.referral.domain.states import (
     Shared,
     Withdrawn,
 )
-from services.referral.domain.steps.capacity import release_place
 from services.referral.domain.steps.escalation import expire
 from services.referral.domain.transition import DocumentTransition, Transition
 
@@ -144,7 +143,7 @@ def _withdrawn(
         reason=reason,
         delete_by=delete_by,
     )
-    return transition.moved(after, event, release_place(transition.referral_id, before, transition.context))
+    return transition.moved(after, event, transition.place_released(before))
 
 
 def _scope(plan: Plan, command: AwaitConsent, model: CollaborationModel) -> Scope:

@@ -15,7 +15,7 @@ from contracts.referral import (
 )
 from services.kernel.decider.decision import Decision
 from services.kernel.errors import InvalidTransition
-from services.referral.domain.access import require_consent
+from services.referral.domain.access import require_consent, require_standing
 from services.referral.domain.commands import (
     AcceptReferral,
     ConfirmDeletion,
@@ -43,7 +43,6 @@ from services.referral.domain.states import (
     Stopped,
     UnderWay,
 )
-from services.referral.domain.steps.capacity import release_place, require_standing, take_place
 from services.referral.domain.transition import Transition
 
 
@@ -96,7 +95,7 @@ def accept(transition: Transition, before: Asking, _command: AcceptReferral) -> 
     """
     require_consent(transition.case, transition.referral_id, before, transition.context)
     plan, now = before.plan, transition.context.now
-    places = take_place(transition.referral_id, plan.offer_id, transition.context)
+    places = transition.place_taken(plan.offer_id)
     require_standing(transition.context.others.get(plan.organisation_id), transition.today)
     meeting_by = transition.day_after(transition.model.deadlines.meeting)
     accepted = Accepted(
@@ -151,7 +150,7 @@ def recall(transition: Transition, before: Open, command: RecallReferral) -> Dec
         reason=command.reason,
         delete_by=delete_by,
     )
-    return transition.moved(stopped, event, release_place(transition.referral_id, before, transition.context))
+    return transition.moved(stopped, event, transition.place_released(before))
 
 
 def confirm_deletion(transition: Transition, before: Stopped, _command: ConfirmDeletion) -> Decision:
@@ -180,6 +179,4 @@ def end(transition: Transition, before: Placed, event: AgreementEnded) -> Decisi
         in_time=before.in_time,
     )
     closed = ReferralClosed(referral_id=transition.referral_id, reason=event.reason)
-    return transition.changed(
-        after, closed, release_place(transition.referral_id, before, transition.context)
-    )
+    return transition.changed(after, closed, transition.place_released(before))
