@@ -206,7 +206,7 @@ async def test_the_halt_ends_when_nothing_of_the_stream_waits_any_more(
 async def test_a_discard_of_an_early_event_leaves_a_gap_that_can_be_repaired(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Late events are applied, the following wait again, and the discarded one is applied once republished."""
+    """Late events are applied, later ones wait again, and the discarded one is applied once republished."""
     early = a_message(case_id(0), 3, seen(3))
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [early])
