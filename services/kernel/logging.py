@@ -32,8 +32,9 @@ class OncePerCause(logging.Filter):
     informational lines always pass.
     """
 
-    def __init__(self) -> None:
-        """Begin without a line."""
+    def __init__(self, seconds: float = _SECONDS) -> None:
+        """Write the same cause again only after so many seconds."""
+        self._seconds = seconds
         super().__init__()
         self._last: dict[Hashable, float] = {}
 
@@ -42,7 +43,7 @@ class OncePerCause(logging.Filter):
         if isinstance(record.msg, dict) and record.levelno != logging.WARNING:
             return True
         cause, now = _cause(record), time.monotonic()
-        if now - self._last.get(cause, -_SECONDS) < _SECONDS:
+        if now - self._last.get(cause, -self._seconds) < self._seconds:
             metrics.LOG_LINES_DROPPED.labels(record.name.partition(".")[0]).inc()
             return False
         self._last[cause] = now

@@ -51,10 +51,9 @@ def test_a_library_writes_once_per_position_in_its_code() -> None:
     assert sum(quiet.filter(of_a_library(n % 3)) for n in range(300)) == 3
 
 
-def test_after_a_while_it_is_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_while_it_is_written_again() -> None:
     """A lasting cause is written again after the interval."""
-    quiet = OncePerCause()
-    monkeypatch.setattr(logs, "_SECONDS", 0.0)
+    quiet = OncePerCause(seconds=0.0)
 
     assert all(quiet.filter(of_a_library(1)) for _ in range(3))
 
