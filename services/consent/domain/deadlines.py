@@ -39,6 +39,9 @@ CASEWORKER: Final = "caseworker"
 HOLDER: Final = "guardian"
 YOUNG_PERSON: Final = "young_person"
 
+TIMED: Final = (Awaited, Given)
+"""The states that end by themselves; every other state has no timer."""
+
 WITHOUT_MODEL: Final = Calendar(country="", closed=(), timezone="UTC")
 
 

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from contracts.event import Event
 from contracts.model import CollaborationModel
-from services.consent.domain.deadlines import calendar_for, timers_of
+from services.consent.domain.deadlines import TIMED, calendar_for, timers_of
 from services.consent.domain.refusals import ModelMissing
 from services.consent.domain.states import Case, Consent, Permission
-from services.kernel.decider.decision import Context, Decision
+from services.kernel.decider.decision import Context, Decision, Timer
 from services.kernel.decider.escalation import timer_changes
 from services.kernel.decider.working_days import Calendar
 
@@ -29,8 +29,8 @@ class Transition(Struct, frozen=True):
     def record(self, after: Consent, *events: Event) -> Decision:
         """Return that one person's record moves to a state; its timers follow from the two states."""
         before = self.case.consents.get(self.id)
-        calendar = self.calendar(after.question.referral_id)
-        timers = timer_changes(timers_of(self.id, before, calendar), timers_of(self.id, after, calendar))
+        ref = self.case.permissions[after.question.referral_id].scope.model
+        timers = self._timer_changes(before, after, ref)
         case = replace(self.case, consents={**self.case.consents, self.id: after})
         return Decision(case, events, timers)
 
@@ -39,10 +39,17 @@ class Transition(Struct, frozen=True):
         before = self.case.permissions.get(self.id)
         if before is after:
             return Decision(self.case, events)
-        calendar = calendar_for(self.context.models.get(after.scope.model))
-        timers = timer_changes(timers_of(self.id, before, calendar), timers_of(self.id, after, calendar))
+        timers = self._timer_changes(before, after, after.scope.model)
         case = replace(self.case, permissions={**self.case.permissions, self.id: after})
         return Decision(case, events, timers)
+
+    def _timer_changes(
+        self, before: Consent | Permission | None, after: Consent | Permission, model: str
+    ) -> tuple[Timer, ...]:
+        if not isinstance(before, TIMED) and not isinstance(after, TIMED):
+            return ()
+        calendar = calendar_for(self.context.models.get(model))
+        return timer_changes(timers_of(self.id, before, calendar), timers_of(self.id, after, calendar))
 
     def model_of(self, referral_id: UUID) -> CollaborationModel:
         """Return the model under which a referral asks; raise `ModelMissing` where it is not installed."""
