@@ -28,16 +28,9 @@ def documents() -> dict[Path, str]:
 
 def lifecycles_of(service: str) -> tuple[Lifecycle, ...]:
     """Return the lifecycles of a service's module `domain.lifecycle`, in their order there."""
-    package = f"services.{service}.domain"
-    if importlib.util.find_spec(package) is None:
-        return ()
-    if getattr(importlib.import_module(package), "__path__", None) is None:
-        return ()
-    if importlib.util.find_spec(f"{package}.lifecycle") is None:
-        return ()
-    module = importlib.import_module(f"{package}.lifecycle")
-    found = {id(value): value for value in vars(module).values() if isinstance(value, Lifecycle)}
-    return tuple(found.values())
+    module = importlib.import_module(f"services.{service}.domain.lifecycle")
+    lifecycles: tuple[Lifecycle, ...] = module.LIFECYCLES
+    return lifecycles
 
 
 def page(service: str, lifecycles: tuple[Lifecycle, ...]) -> str:

@@ -72,6 +72,8 @@ AGREEMENT: Final = Lifecycle(
     ),
 )
 
+LIFECYCLES: Final = (AGREEMENT,)
+
 
 def decide(state: Case | None, trigger: Any, context: Context) -> Decision:
     """Return the case after a command, an event or a fired timer, and the events for other services.

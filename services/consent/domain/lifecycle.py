@@ -131,7 +131,7 @@ CONSENT: Final = Lifecycle(
     ),
 )
 
-MACHINES: Final = (CASE, PERMISSION, CONSENT)
+LIFECYCLES: Final = (CASE, PERMISSION, CONSENT)
 
 Concerned = Iterable[tuple[Lifecycle, UUID]]
 """The machines that a trigger is put to, in order, each with the id of its thing."""

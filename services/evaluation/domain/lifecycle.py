@@ -74,6 +74,8 @@ EVALUATION: Final = Lifecycle(
     ),
 )
 
+LIFECYCLES: Final = (COLLABORATION, EVALUATION)
+
 
 def decide(state: Case | None, trigger: Any, context: Context) -> Decision:
     """Return the case after a command, an event or a fired timer, and the events for other services.
