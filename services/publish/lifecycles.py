@@ -1,7 +1,6 @@
 """Draw every state machine in `docs/lifecycles/`: `python -m services.publish.lifecycles [--check]`."""
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
