@@ -81,14 +81,14 @@ def _laid(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Lay the panels of each row beside and below each other."""
     top = 0
     for row in rows:
-        place = {"x": 0, "y": top, "w": _WIDTH, "h": 1}
-        yield {"type": "row", "title": row["title"], "collapsed": False, "panels": [], "gridPos": place}
+        position = {"x": 0, "y": top, "w": _WIDTH, "h": 1}
+        yield {"type": "row", "title": row["title"], "collapsed": False, "panels": [], "gridPos": position}
         beside = min(_BESIDE, len(row["panel"]))
         width = _WIDTH // beside
         for n, panel in enumerate(row["panel"]):
             down, across = divmod(n, beside)
-            place = {"x": across * width, "y": top + 1 + down * _HEIGHT, "w": width, "h": _HEIGHT}
-            yield _drawn(panel) | {"gridPos": place}
+            position = {"x": across * width, "y": top + 1 + down * _HEIGHT, "w": width, "h": _HEIGHT}
+            yield _drawn(panel) | {"gridPos": position}
         top += 1 + -(-len(row["panel"]) // beside) * _HEIGHT
 
 

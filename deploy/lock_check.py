@@ -22,11 +22,11 @@ def faults(pyproject: str, lock: str) -> list[str]:
 
 def _wanted(pyproject: str) -> set[str]:
     project = tomllib.loads(pyproject)["project"]
-    asked = [
+    required = [
         *project["dependencies"],
         *(name for extra in project["optional-dependencies"].values() for name in extra),
     ]
-    return {_plain(re.split(r"[\[<>=!~; ]", name, maxsplit=1)[0]) for name in asked}
+    return {_plain(re.split(r"[\[<>=!~; ]", name, maxsplit=1)[0]) for name in required}
 
 
 def _plain(name: str) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from contracts.event import SERVICES
 from deploy.kafka_access import KafkaAccess, NoAccess
-from deploy.principals import grant, service_named, what_services_hear
+from deploy.principals import consumed_services, grant, service_named
 from deploy.roles import lay_roles, logins_of
 from deploy.topics import PartitionsAreFixed, TopicRefused, lay_topics
 from services.kernel.errors import ProblemError
@@ -32,7 +32,7 @@ async def prepare(secrets: Path, kafka: KafkaAccess, *, partitions: int, replica
     await lay_roles(superuser, passwords)
     for topic in await lay_topics(kafka, partitions=partitions, replication=replication):
         typer.echo(f"created {topic}")
-    grant(kafka, what_services_hear(), {name: _secret(secrets, f"kafka_{name}") for name in SERVICES})
+    grant(kafka, consumed_services(), {name: _secret(secrets, f"kafka_{name}") for name in SERVICES})
 
 
 def _secret(folder: Path, name: str) -> str:

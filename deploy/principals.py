@@ -44,16 +44,16 @@ def service_named(name: str) -> Service:
     return service
 
 
-def what_services_hear() -> dict[str, frozenset[str]]:
-    """Return for each service the services that it hears, by the rule that its intake goes by."""
+def consumed_services() -> dict[str, frozenset[str]]:
+    """Return for each service the services whose topics it consumes, by the rule of its event decoder."""
     return {name: EventDecoder(service_named(name)).sources for name in SERVICES}
 
 
-def rights_of(service: str, hears: Collection[str], heard_by: Collection[str] = ()) -> set[AclBinding]:
+def rights_of(service: str, sources: Collection[str], consumers: Collection[str] = ()) -> set[AclBinding]:
     """Return all that a service may do.
 
-    It writes and reads its own topic, reads what it hears, commits in its own group, and may see how far
-    those who hear it have come, since it keeps its log for them.
+    It writes and reads its own topic, reads the topics that it consumes, commits in its own group, and
+    may read the offsets of its consumers, since it keeps its log for them.
     """
     own, group = topic_of(service), user_of(service)
     return {
@@ -62,13 +62,13 @@ def rights_of(service: str, hears: Collection[str], heard_by: Collection[str] = 
         _right(service, ResourceType.TOPIC, own, AclOperation.DESCRIBE),
         _right(service, ResourceType.GROUP, group, AclOperation.READ),
         _right(service, ResourceType.BROKER, "kafka-cluster", AclOperation.IDEMPOTENT_WRITE),
-        *(_right(service, ResourceType.GROUP, user_of(other), AclOperation.DESCRIBE) for other in heard_by),
-        *(_right(service, ResourceType.TOPIC, topic_of(other), AclOperation.READ) for other in hears),
-        *(_right(service, ResourceType.TOPIC, topic_of(other), AclOperation.DESCRIBE) for other in hears),
+        *(_right(service, ResourceType.GROUP, user_of(other), AclOperation.DESCRIBE) for other in consumers),
+        *(_right(service, ResourceType.TOPIC, topic_of(other), AclOperation.READ) for other in sources),
+        *(_right(service, ResourceType.TOPIC, topic_of(other), AclOperation.DESCRIBE) for other in sources),
     }
 
 
-def grant(access: KafkaAccess, hears: Mapping[str, Collection[str]], passwords: Mapping[str, str]) -> None:
+def grant(access: KafkaAccess, sources: Mapping[str, Collection[str]], passwords: Mapping[str, str]) -> None:
     """Make users and rights what they should be, whatever they were; raises `NoAccess` without a way in.
 
     Passwords are set anew each time, so that a changed file is a changed password. Rights that a service no
@@ -82,15 +82,15 @@ def grant(access: KafkaAccess, hears: Mapping[str, Collection[str]], passwords: 
             ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS),
             passwords[service].encode(),
         )
-        for service in hears
+        for service in sources
     ]
     _done(admin.alter_user_scram_credentials(users).values())
     wanted = {
         right
-        for service, others in hears.items()
-        for right in rights_of(service, others, [other for other in hears if service in hears[other]])
+        for service, others in sources.items()
+        for right in rights_of(service, others, [other for other in sources if service in sources[other]])
     }
-    there = {right for service in hears for right in _rights_held(admin, service)}
+    there = {right for service in sources for right in _rights_held(admin, service)}
     if wanted - there:
         _done(admin.create_acls(list(wanted - there)).values())
     if there - wanted:
@@ -175,7 +175,7 @@ def main(
     access = KafkaAccess(bootstrap, authority=authority, certificate=certificate)
     read = {service: (passwords / f"kafka_{service}").read_text().strip() for service in SERVICES}
     try:
-        grant(access, what_services_hear(), read)
+        grant(access, consumed_services(), read)
     except NoAccess as refused:
         typer.echo(refused, err=True)
         raise typer.Exit(1) from refused

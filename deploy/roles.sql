@@ -27,13 +27,13 @@ begin
   execute format('alter role %I login', works);
   execute format('grant %I to %I', owner, migrator);
   execute format('alter role %I set role = %L', migrator, owner);
-  -- So that the owner's function can tell how long anybody's transaction has been open; who works gets the number only.
+  -- So that the owner's function can return how long anybody's transaction has been open; who works gets the number only.
   execute format('grant pg_read_all_stats to %I', owner);
 
   -- The database is for our roles only, and only owners make anything new in it.
   execute format('revoke all on database %I from public', current_database());
   execute format('grant connect on database %I to %I, %I, %I', current_database(), migrator, works, reader);
-  -- "create schema if not exists" asks for this right even where the schema exists.
+  -- "create schema if not exists" needs this right even where the schema exists.
   execute format('grant create on database %I to %I', current_database(), owner);
   revoke all on schema public from public;
 

@@ -15,7 +15,7 @@ _DAY_MS = 24 * 60 * 60 * 1000
 
 
 class PartitionsAreFixed(RuntimeError):
-    """A topic has another number of partitions than asked for, and that number never changes in place."""
+    """A topic has another number of partitions than is set, and that number never changes in place."""
 
 
 class TopicRefused(RuntimeError):
@@ -57,7 +57,7 @@ async def _refuse_other_counts(admin: AIOKafkaAdminClient, topics: list[str], pa
         has = len(found["partitions"])
         if has != partitions:
             raise PartitionsAreFixed(
-                f"{found['topic']} has {has} partitions, and {partitions} are asked for."
+                f"{found['topic']} has {has} partitions, and {partitions} are set."
                 " The number is never changed in place: the events of a case would move to another partition"
                 f" and overtake each other. Ask for {has} again; or give the topic a new version, let every"
                 " consumer drain the old one, and move all services at once."

@@ -16,7 +16,7 @@ from joserfc.jwk import KeySet, OKPKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.kernel.clock import wall
-from services.kernel.decider.service import Service, Tx
+from services.kernel.decider.service import QueryConnection, Service
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
@@ -103,7 +103,7 @@ async def bug(word: str) -> None:
     raise RuntimeError(word)
 
 
-async def _number(tx: Tx, *, tenant: str) -> int:
+async def _number(tx: QueryConnection, *, tenant: str) -> int:
     found: int = await tx.fetchval(
         "select count(*) from streams where tenant = $1 and state is not null", tenant
     )

@@ -147,23 +147,23 @@ def consume(tally: Tally | None, trigger: Any, _context: Any) -> Decision:
     return Decision(Tally((*now.seen, trigger.consent_id), now.woken))
 
 
-LISTENER = replace(
+SUBSCRIBER = replace(
     TALLY, name="agreement", decide=consume, subscribes_to=(ConsentGiven, ConsentTicked), watermark_event=None
 )
 
 
 async def total(runtime: Runtime) -> int:
-    """Return how many events a listener has consumed."""
+    """Return how many events a subscriber has consumed."""
     return sum(map(len, (await tallies(runtime)).values()))
 
 
 async def counted(runtime: Runtime, number: int) -> bool:
-    """Return whether a listener has consumed so many events."""
+    """Return whether a subscriber has consumed so many events."""
     return await total(runtime) >= number
 
 
 def all_counted(streams: int, each: int) -> dict[UUID, list[str]]:
-    """Return the tallies of a listener that has consumed everything once and in order."""
+    """Return the tallies of a subscriber that has consumed everything once and in order."""
     return {case_id(n): [str(count_of(n, k)) for k in range(1, each + 1)] for n in range(streams)}
 
 

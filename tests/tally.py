@@ -171,7 +171,7 @@ def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
         database=SecretStr(dsn),
         bootstrap=bootstrap,
         broker="kafka" if kind == "kafka" else "embedded",
-        tick_seconds=0.2,
+        watermark_seconds=0.2,
         **more,
     )
 

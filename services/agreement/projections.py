@@ -16,7 +16,7 @@ from services.kernel.decider.projection_rows import (
     columns,
     work_item_row,
 )
-from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
 
 LEAST_SHOWN: Final = 5
 """How many cases a group must hold before its outcome is shown: with fewer a child could be known."""
@@ -39,7 +39,13 @@ async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
 
 
 async def work_list(
-    tx: Tx, *, tenant: str, role: str, owner_id: UUID, now: datetime, days: tuple[list[str], list[date]]
+    tx: QueryConnection,
+    *,
+    tenant: str,
+    role: str,
+    owner_id: UUID,
+    now: datetime,
+    days: tuple[list[str], list[date]],
 ) -> list[dict[str, Any]]:
     """Return the most urgent work items of a department, an organisation or a person: ids and codes.
 
@@ -49,7 +55,7 @@ async def work_list(
     return [{name: row[name] for name in ("case_id", "agreement_id", "what", "due_on")} for row in rows]
 
 
-async def figures(tx: Tx, *, tenant: str) -> dict[str, Any]:
+async def figures(tx: QueryConnection, *, tenant: str) -> dict[str, Any]:
     """Return a municipality's agreements in numbers; days are calendar days."""
     pace = await tx.fetchrow(_PACE, tenant)
     return {

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.event import AccessRefused, EventDropped, Looked
-from services.kernel.decider.service import ProjectionWriter, RecordedEvent, StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, QueryConnection, RecordedEvent, StreamChange
 
 Position = tuple[datetime, UUID]
 """The start of a page of results: after this time and event id."""
@@ -59,14 +59,14 @@ def _details(stream_id: UUID, event: RecordedEvent) -> tuple[UUID, tuple[str, ..
 
 
 async def trail_of(
-    tx: Tx, *, tenant: str, case_id: UUID, after: Position, limit: int
+    tx: QueryConnection, *, tenant: str, case_id: UUID, after: Position, limit: int
 ) -> list[dict[str, Any]]:
     """Return a page of what happened in a case, oldest first."""
     return [dict(row) for row in await tx.fetch(_OF_CASE, tenant, case_id, *after, limit)]
 
 
 async def search(
-    tx: Tx,
+    tx: QueryConnection,
     *,
     tenant: str,
     actor: UUID | None,
@@ -85,7 +85,7 @@ async def search(
     return [dict(row) for row in rows]
 
 
-async def figures(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
+async def figures(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
     """Return how many entries each source has, in how many streams, and how many of these have holes."""
     return [dict(row) for row in await tx.fetch(_FIGURES, tenant)]
 

@@ -8,7 +8,7 @@ import msgspec
 
 from contracts.consent import CustodyRecorded
 from services.consent.domain.states import Case
-from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
 
 _case_of: Final = msgspec.json.Decoder(Case).decode
 
@@ -27,7 +27,7 @@ async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
         await tx.execute(_INSERT_PERSONS, *(list(column) for column in zip(*persons, strict=True)))
 
 
-async def cases_of(tx: Tx, *, tenant: str, person_id: UUID) -> list[dict[str, Any]]:
+async def cases_of(tx: QueryConnection, *, tenant: str, person_id: UUID) -> list[dict[str, Any]]:
     """Return the cases in which a person may be asked, with the version of each."""
     rows = await tx.fetch(_CASES_OF, tenant, person_id)
     return [

@@ -15,7 +15,7 @@ from services.directory.domain.states import (
     Organisation,
     State,
 )
-from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
 
 _LAST_LETTERS: Final = str.maketrans({"æ": "{", "ä": "{", "ø": "|", "ö": "|", "å": "}"})
 
@@ -95,13 +95,13 @@ def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-async def organisations(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
+async def organisations(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
     """Return who takes part or did, by name."""
     return [dict(row) for row in await tx.fetch(_ORGANISATIONS, tenant)]
 
 
 async def offers(
-    tx: Tx,
+    tx: QueryConnection,
     *,
     tenant: str,
     theme: str | None = None,

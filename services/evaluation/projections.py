@@ -17,7 +17,7 @@ from services.kernel.decider.projection_rows import (
     columns,
     work_item_row,
 )
-from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
 
 
 async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
@@ -33,7 +33,13 @@ async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
 
 
 async def work_list(
-    tx: Tx, *, tenant: str, role: str, owner_id: UUID, now: datetime, days: tuple[list[str], list[date]]
+    tx: QueryConnection,
+    *,
+    tenant: str,
+    role: str,
+    owner_id: UUID,
+    now: datetime,
+    days: tuple[list[str], list[date]],
 ) -> list[dict[str, Any]]:
     """Return the most urgent work items of a department, an organisation or a person: ids and codes.
 
@@ -52,7 +58,12 @@ async def work_list(
 
 
 async def tallies(
-    tx: Tx, *, tenant: str, moment: Moment, now: datetime, days: tuple[list[str], list[date]]
+    tx: QueryConnection,
+    *,
+    tenant: str,
+    moment: Moment,
+    now: datetime,
+    days: tuple[list[str], list[date]],
 ) -> list[Tally]:
     """Return how the children of a municipality moved on each dimension, in exact counts.
 

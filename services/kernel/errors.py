@@ -7,7 +7,7 @@ _HUMPS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class ProblemError(Exception):
-    """What was asked cannot be done."""
+    """The request cannot be carried out."""
 
     slug: ClassVar[str] = ""
     detail: str

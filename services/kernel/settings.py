@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     broker: Literal["kafka", "embedded"] = "kafka"
     """Broker behind `bootstrap`: Apache Kafka, or the embedded one of `samspil up`."""
     kafka_user: str = ""
-    """User name at Kafka (SASL SCRAM-SHA-512); empty where Kafka asks for none."""
+    """User name at Kafka (SASL SCRAM-SHA-512); empty where Kafka needs none."""
     kafka_password: SecretStr = SecretStr("")
     """Password of that user."""
     kafka_ca: Path | None = None
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     smtp_port: int = Field(default=25, ge=0, le=65535)
     """Port of the mail server."""
     smtp_user: str = ""
-    """User name at the mail server; empty where it asks for none."""
+    """User name at the mail server; empty where it needs none."""
     smtp_password: SecretStr = SecretStr("")
     """Password of that user."""
     smtp_tls: bool = True
@@ -107,10 +107,10 @@ class Settings(BaseSettings):
     """Number of parked events above which the circuit breaker stops the consumer."""
     parked_seconds: float = Field(default=60.0, gt=0)
     """Seconds within which the circuit breaker counts parked events."""
-    horizon_seconds: float = Field(default=60.0, gt=0)
+    consent_max_age_seconds: float = Field(default=60.0, gt=0)
     """Age in seconds at which the consent watermark is too old, and commands that rest on a consent are
     refused."""
-    tick_seconds: float = Field(default=5.0, gt=0)
+    watermark_seconds: float = Field(default=5.0, gt=0)
     """Seconds between two consent watermarks."""
     session_seconds: float = Field(default=10.0, ge=1.0)
     """Seconds without a sign of life after which Kafka gives the partitions of a consumer to another."""

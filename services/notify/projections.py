@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.kernel.decider.service import ProjectionWriter, StreamChange, Tx
+from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
 from services.notify.domain.states import (
     Case,
     Delivered,
@@ -98,7 +98,7 @@ def _read_at(reading: Reading) -> datetime | None:
 
 
 async def inbox(
-    tx: Tx,
+    tx: QueryConnection,
     *,
     tenant: str,
     recipient_id: UUID,
@@ -112,18 +112,18 @@ async def inbox(
     return [{**row, "codes": msgspec.json.decode(row["codes"], type=dict[str, str])} for row in rows]
 
 
-async def unread(tx: Tx, *, tenant: str, recipient_id: UUID, role: str) -> int:
+async def unread(tx: QueryConnection, *, tenant: str, recipient_id: UUID, role: str) -> int:
     """Return how many notices somebody has not read."""
     return int(await tx.fetchval(_UNREAD, tenant, recipient_id, role))
 
 
-async def case_of(tx: Tx, *, tenant: str, notice_id: UUID) -> UUID | None:
+async def case_of(tx: QueryConnection, *, tenant: str, notice_id: UUID) -> UUID | None:
     """Return the case that a notice is about, or None where there is no such notice."""
     found: UUID | None = await tx.fetchval(_CASE, tenant, notice_id)
     return found
 
 
-async def figures(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
+async def figures(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
     """Return how many notices there are of each kind, by the outcome of their mail."""
     return [dict(row) for row in await tx.fetch(_FIGURES, tenant)]
 

@@ -213,7 +213,7 @@ def _environment(made: Stage, mail_port: int) -> dict[str, str]:
         "SAMSPIL_SMTP_PORT": str(mail_port),
         "SAMSPIL_SMTP_TLS": "false",
         "SAMSPIL_SESSION_SECONDS": "3",
-        "SAMSPIL_TICK_SECONDS": "1",
+        "SAMSPIL_WATERMARK_SECONDS": "1",
         "SAMSPIL_POOL": "4",
         "CHAIN_CLOCK": str(made.clock),
     }

@@ -193,20 +193,20 @@ async def test_two_histories_call_at_once(at: Installation) -> None:
     true = a_message(stream, 1, seen(1), event_type=STRANGE)
     false = a_message(stream, 1, seen(1), event_type=STRANGE, event_id=uuid4())
     await at.publish(DIRECTORY, [true, false])
-    await at.until_rings("HistoriesDiverge", service="referral")
+    await at.until_rings("TimelinesDiverge", service="referral")
     async with at.stranger() as stranger:
         await stranger.execute("delete from parked_events where reason = 'divergence'")
-    await at.until_silent("HistoriesDiverge")
+    await at.until_silent("TimelinesDiverge")
 
 
 async def test_an_unacknowledged_timeline_fires_an_alert(at: Installation) -> None:
     """The log goes on after a restore: an operator is called, and asks what the topic holds beyond it."""
     async with at.stranger() as stranger:
         await stranger.execute(A_LATER_HISTORY)
-        begun = await at.until_rings("HistoryBegun", service="referral")
+        begun = await at.until_rings("TimelineBegun", service="referral")
     async with operating.open_service(REFERRAL, at.settings()) as runtime:
         await losing.find_missing_events(runtime)
-    await at.until_silent("HistoryBegun")
+    await at.until_silent("TimelineBegun")
 
     assert begun["labels"]["severity"] == "page"
 
@@ -292,11 +292,11 @@ async def test_a_stopped_consumer_fires_an_alert(at: Installation) -> None:
     """A sender who has gone wrong altogether stops the reader; a mended version goes on."""
     rubbish = a_message(CASEWORKER, 1, seen(1), event_type=STRANGE)
     await at.publish(DIRECTORY, [type(rubbish)(rubbish.type, rubbish.key, b"rubbish", [])] * 5_000)
-    stopped = await at.until_rings("IntakeStopped", service="referral")
+    stopped = await at.until_rings("ConsumerStopped", service="referral")
     await at.until_rings("ServiceNotReady", service="referral")
     await at.stop("referral")
     await at.start("referral", parked_limit="9999")
-    await at.until_silent("IntakeStopped")
+    await at.until_silent("ConsumerStopped")
 
     assert stopped["labels"]["severity"] == "page"
     await at.until_rings("EventsParked", service="referral", reason="header")

@@ -13,7 +13,7 @@ from services.kernel.embedded.servers import Broker
 from services.kernel.limits import Limits
 from services.kernel.runtime.runtime import Runtime
 from tests.relay_load import (
-    LISTENER,
+    SUBSCRIBER,
     Fallible,
     Load,
     all_counted,
@@ -48,20 +48,20 @@ async def test_a_broker_that_is_killed_under_load_costs_nothing(
     """Killed and started in the middle of a load: the consumer ends with everything, once and in order."""
     async with (
         running(postgres_dsn, fallible.bootstrap, broker_kind) as sender,
-        running(postgres_dsn, fallible.bootstrap, broker_kind, LISTENER) as listener,
+        running(postgres_dsn, fallible.bootstrap, broker_kind, SUBSCRIBER) as subscriber,
         under_way(Load(sender, 10)) as load,
     ):
-        await until(lambda: counted(listener, 100))
+        await until(lambda: counted(subscriber, 100))
         await fallible.kill()
         await until(lambda: pending_at_least(sender, 30))
-        await come_back(fallible, [sender, listener])
-        before = await total(listener)
-        await until(lambda: counted(listener, before + 100), seconds=120)
+        await come_back(fallible, [sender, subscriber])
+        before = await total(subscriber)
+        await until(lambda: counted(subscriber, before + 100), seconds=120)
         each = await load.end()
-        await until(lambda: counted(listener, 10 * each), seconds=120)
+        await until(lambda: counted(subscriber, 10 * each), seconds=120)
         await until(lambda: all_sent(sender))
-        found = await tallies(listener)
-        parked = await listener.pool.fetchval("select count(*) from parked_events")
+        found = await tallies(subscriber)
+        parked = await subscriber.pool.fetchval("select count(*) from parked_events")
 
     assert found == all_counted(10, each)
     assert parked == 0

@@ -20,7 +20,7 @@ from services.kernel.embedded.up import Installation, run_embedded
 from services.kernel.limits import EMBEDDED
 from services.kernel.runtime.runtime import Runtime
 from tests.relay_load import (
-    LISTENER,
+    SUBSCRIBER,
     Load,
     Reader,
     all_counted,
@@ -43,11 +43,13 @@ EVERY = {case_id(n) for n in range(5)}
 
 
 @asynccontextmanager
-async def tally_and_listener(listener: Service = LISTENER, **limits: float) -> AsyncIterator[Installation]:
+async def tally_and_subscriber(
+    subscriber: Service = SUBSCRIBER, **limits: float
+) -> AsyncIterator[Installation]:
     """Run both as `samspil up` does."""
     with scratch_folder() as folder:
         async with run_embedded(
-            (TALLY, listener),
+            (TALLY, subscriber),
             folder,
             port=free_port(),
             virtual=False,
@@ -57,7 +59,7 @@ async def tally_and_listener(listener: Service = LISTENER, **limits: float) -> A
 
 
 def both(there: Installation) -> tuple[Runtime, Runtime]:
-    """Return the tally and its listener."""
+    """Return the tally and its subscriber."""
     return there.runtimes["consent"], there.runtimes["agreement"]
 
 
@@ -72,21 +74,21 @@ async def all_there(bootstrap: str, each: int) -> Reader:
 
 async def test_a_broker_is_recycled_once_it_holds_much() -> None:
     """Under load everything is consumed once and in order; the latest of it is there again."""
-    async with tally_and_listener(
+    async with tally_and_subscriber(
         embedded_watch_seconds=0.05, embedded_batches=20, embedded_latest=50
     ) as there:
-        sender, listener = both(there)
+        sender, subscriber = both(there)
         async with under_way(Load(sender, 5)) as load:
             for _ in range(3):
                 await until(lambda: is_full(there.broker))
                 await until(lambda: is_recycled(there))
             each = await load.end()
-        await until(lambda: counted(listener, 5 * each))
+        await until(lambda: counted(subscriber, 5 * each))
         await until(lambda: all_sent(sender))
         await until(lambda: is_recycled(there))
-        found = await tallies(listener)
+        found = await tallies(subscriber)
         reader = await all_there(there.settings.bootstrap, each)
-        parked = await listener.pool.fetchval("select count(*) from parked_events")
+        parked = await subscriber.pool.fetchval("select count(*) from parked_events")
 
     assert found == all_counted(5, each)
     assert parked == 0
@@ -113,15 +115,15 @@ async def held_up(runtime: Runtime) -> AsyncIterator[None]:
 
 async def test_a_broker_that_is_not_drained_is_filled_with_everything() -> None:
     """What a consumer has not consumed is there again when it can."""
-    async with tally_and_listener(embedded_drain_seconds=0.2, embedded_latest=50) as there:
-        sender, listener = both(there)
-        await until(lambda: listens(listener))
-        async with held_up(listener):
+    async with tally_and_subscriber(embedded_drain_seconds=0.2, embedded_latest=50) as there:
+        sender, subscriber = both(there)
+        await until(lambda: listens(subscriber))
+        async with held_up(subscriber):
             await load(sender, 5, 60)
             await until(lambda: all_sent(sender))
             await there.broker.recycle(there.settings)
-        await until(lambda: counted(listener, 300))
-        found = await tallies(listener)
+        await until(lambda: counted(subscriber, 300))
+        found = await tallies(subscriber)
         reader = await all_there(there.settings.bootstrap, 60)
 
     assert found == all_counted(5, 60)
@@ -130,18 +132,18 @@ async def test_a_broker_that_is_not_drained_is_filled_with_everything() -> None:
 
 async def test_a_stopped_consumer_stays_stopped() -> None:
     """A consumer whose circuit breaker is open is not started again by another broker."""
-    async with tally_and_listener(embedded_drain_seconds=0.2) as there:
-        sender, listener = both(there)
-        await until(lambda: listens(listener))
-        assert listener.consumer is not None
-        listener.consumer.stopped_by = "too-many-parked"
+    async with tally_and_subscriber(embedded_drain_seconds=0.2) as there:
+        sender, subscriber = both(there)
+        await until(lambda: listens(subscriber))
+        assert subscriber.consumer is not None
+        subscriber.consumer.stopped_by = "too-many-parked"
         await load(sender, 5, 60)
         await until(lambda: all_sent(sender))
-        before = listener.consumer
+        before = subscriber.consumer
         await there.broker.recycle(there.settings)
-        await until(lambda: listens_anew(listener, before))
-        red = await listener.unready_reasons()
-        found = await tallies(listener)
+        await until(lambda: listens_anew(subscriber, before))
+        red = await subscriber.unready_reasons()
+        found = await tallies(subscriber)
 
     assert red["consumer"] == "stopped: too-many-parked"
     assert found == {}
@@ -154,27 +156,27 @@ async def test_a_slow_consumer_is_waited_for_while_it_makes_progress() -> None:
         time.sleep(0.005)
         return consume(tally, trigger, context)
 
-    async with tally_and_listener(replace(LISTENER, decide=slowly), consumer_batch=64) as there:
-        sender, listener = both(there)
+    async with tally_and_subscriber(replace(SUBSCRIBER, decide=slowly), consumer_batch=64) as there:
+        sender, subscriber = both(there)
         await apply(sender, *(count(n, k) for k in range(200) for n in range(5)))
         await until(lambda: all_sent(sender))
         drained = await drain_consumers(there.runtimes, patience=3.0)
-        found = await total(listener)
+        found = await total(subscriber)
 
     assert (drained, found) == (True, 1_000)
 
 
 async def test_the_services_are_not_idle_while_a_broker_is_recycled() -> None:
     """What was sent and not consumed is still to be consumed: no clock may move on before."""
-    async with tally_and_listener(embedded_drain_seconds=0.2) as there:
-        sender, listener = both(there)
+    async with tally_and_subscriber(embedded_drain_seconds=0.2) as there:
+        sender, subscriber = both(there)
 
         async def idle() -> tuple[bool, dict[UUID, list[str]]]:
             rest = await wait_until_idle(there.runtimes)
-            return rest, await tallies(listener)
+            return rest, await tallies(subscriber)
 
-        await until(lambda: listens(listener))
-        async with held_up(listener):
+        await until(lambda: listens(subscriber))
+        async with held_up(subscriber):
             await load(sender, 5, 60)
             await until(lambda: all_sent(sender))
             waiting = asyncio.create_task(idle())

@@ -21,7 +21,7 @@ from services.kernel.outbox.republish import republish
 from services.kernel.runtime.runtime import Runtime
 from tests.apache_kafka import ApacheKafka
 from tests.relay_load import (
-    LISTENER,
+    SUBSCRIBER,
     Fallible,
     Reader,
     all_counted,
@@ -128,19 +128,19 @@ async def test_events_of_a_later_timeline_wait_for_a_new_session(
     limits = Limits(relay_poll_seconds=1e9)
     async with (
         running(postgres_dsn, bootstrap, broker_kind, service, limits=limits) as runtime,
-        running(postgres_dsn, bootstrap, broker_kind, LISTENER) as listener,
+        running(postgres_dsn, bootstrap, broker_kind, SUBSCRIBER) as subscriber,
     ):
         await load(runtime, 1, 3)
-        await until(lambda: counted(listener, 3))
+        await until(lambda: counted(subscriber, 3))
         await until(lambda: all_sent(runtime))
         with standing_still(pid := await at_rest(runtime)):
             await runtime.pool.execute(ANOTHER_HISTORY)
             await runtime.pool.expire_connections()
             await load(runtime, 1, 1, first=4)
             await runtime.pool.execute("select pg_terminate_backend($1)", pid)
-        settled = await wait_until_idle({"consent": runtime, "agreement": listener})
-        found = await tallies(listener)
-        parked = await listener.pool.fetchval("select array_agg(reason) from parked_events")
+        settled = await wait_until_idle({"consent": runtime, "agreement": subscriber})
+        found = await tallies(subscriber)
+        parked = await subscriber.pool.fetchval("select array_agg(reason) from parked_events")
 
     assert settled
     assert parked is None
@@ -305,7 +305,7 @@ async def test_a_consumer_leaves_no_connection_to_a_dead_broker(
     """Also where a fetch waits to be tried again."""
     async with (
         running(postgres_dsn, fallible.bootstrap, broker_kind),
-        running(postgres_dsn, fallible.bootstrap, broker_kind, LISTENER) as runtime,
+        running(postgres_dsn, fallible.bootstrap, broker_kind, SUBSCRIBER) as runtime,
     ):
         await until(lambda: green(runtime))
         assert runtime.consumer is not None
@@ -416,14 +416,14 @@ async def test_a_resend_is_the_same_to_the_byte(postgres_dsn: str, bootstrap: st
     """A consumer recognises a duplicate: it has the id, the sequence and the body that it had."""
     async with (
         running(postgres_dsn, bootstrap, broker_kind) as sender,
-        running(postgres_dsn, bootstrap, broker_kind, LISTENER) as listener,
+        running(postgres_dsn, bootstrap, broker_kind, SUBSCRIBER) as subscriber,
         reading(bootstrap) as reader,
     ):
         await load(sender, 5, 10)
-        await until(lambda: counted(listener, 50))
+        await until(lambda: counted(subscriber, 50))
         await again(sender)
         await reader.read_until(lambda: len(reader.lines) == 100)
-        found = await tallies(listener)
+        found = await tallies(subscriber)
 
     assert found == all_counted(5, 10)
     assert Counter(Counter(reader.lines).values()) == {2: 50}

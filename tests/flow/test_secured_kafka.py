@@ -13,7 +13,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuth
 
 from contracts.event import SERVICES, topic_of
 from deploy.kafka_access import KafkaAccess, NoAccess, administrator
-from deploy.principals import grant, user_of, what_services_hear
+from deploy.principals import consumed_services, grant, user_of
 from deploy.topics import PartitionsAreFixed, lay_topics
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
@@ -21,7 +21,7 @@ from tests.servers import running, scratch_folder
 
 pytestmark = pytest.mark.kafka
 
-HEARS = what_services_hear()
+HEARS = consumed_services()
 ROOT = Path(__file__).parents[2]
 
 

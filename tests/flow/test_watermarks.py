@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from services.kernel.runtime.runtime import Runtime
-from tests.relay_load import LISTENER, Load, all_counted, apply, count, counted, reading
+from tests.relay_load import SUBSCRIBER, Load, all_counted, apply, count, counted, reading
 from tests.tally import case_id, running, tallies
 from tests.waiting import under_way, until
 
@@ -16,14 +16,14 @@ async def test_watermarks_reach_every_partition(postgres_dsn: str, bootstrap: st
     """The consents of every stream are fresh, and stay so."""
     async with (
         running(postgres_dsn, bootstrap, broker_kind),
-        running(postgres_dsn, bootstrap, broker_kind, LISTENER) as listener,
+        running(postgres_dsn, bootstrap, broker_kind, SUBSCRIBER) as subscriber,
         reading(bootstrap) as reader,
     ):
-        await until(lambda: fresh(listener, range(50)))
-        before = await watermarks(listener)
-        await until(lambda: moved(listener, before))
+        await until(lambda: fresh(subscriber, range(50)))
+        before = await watermarks(subscriber)
+        await until(lambda: moved(subscriber, before))
         await reader.read_until(lambda: {0, 1, 2, 3} <= set(reader.ticked))
-        numbered = await listener.pool.fetchval("select count(*) from streams")
+        numbered = await subscriber.pool.fetchval("select count(*) from streams")
 
     assert set(before) == set(range(4))
     assert (reader.lines, numbered) == ([], 0)
@@ -52,14 +52,16 @@ async def moved(runtime: Runtime, before: dict[int, Any]) -> bool:
 async def test_without_watermarks_no_consent_is_fresh(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Consents without a watermark for longer than the horizon are stale, until the next one comes."""
-    async with running(postgres_dsn, bootstrap, broker_kind, LISTENER, horizon_seconds=2.0) as listener:
-        never = await fresh(listener, [1])
+    """Consents without a watermark for longer than the maximum age are stale, until the next one comes."""
+    async with running(
+        postgres_dsn, bootstrap, broker_kind, SUBSCRIBER, consent_max_age_seconds=2.0
+    ) as subscriber:
+        never = await fresh(subscriber, [1])
         async with running(postgres_dsn, bootstrap, broker_kind):
-            await until(lambda: fresh(listener, range(20)))
-        await until(lambda: stale(listener, range(20)))
+            await until(lambda: fresh(subscriber, range(20)))
+        await until(lambda: stale(subscriber, range(20)))
         async with running(postgres_dsn, bootstrap, broker_kind):
-            await until(lambda: fresh(listener, range(20)))
+            await until(lambda: fresh(subscriber, range(20)))
 
     assert never is False
 
@@ -72,16 +74,16 @@ async def stale(runtime: Runtime, streams: Sequence[int]) -> bool:
 async def test_a_watermark_follows_what_was_committed_before_it(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """A listener that has consumed a watermark has every event that was committed before it."""
+    """A subscriber that has consumed a watermark has every event that was committed before it."""
     async with (
         running(postgres_dsn, bootstrap, broker_kind) as sender,
-        running(postgres_dsn, bootstrap, broker_kind, LISTENER) as listener,
+        running(postgres_dsn, bootstrap, broker_kind, SUBSCRIBER) as subscriber,
     ):
         for k in range(1, 16):
             await apply(sender, *(count(n, k) for n in range(20)))
             committed = await sender.pool.fetchval("select clock_timestamp()")
-            await until(lambda at=committed: past(listener, at))  # type: ignore[misc]
-            assert await tallies(listener) == all_counted(20, k)
+            await until(lambda at=committed: past(subscriber, at))  # type: ignore[misc]
+            assert await tallies(subscriber) == all_counted(20, k)
 
 
 async def past(runtime: Runtime, at: Any) -> bool:
@@ -94,16 +96,16 @@ async def test_watermarks_come_also_under_load(postgres_dsn: str, bootstrap: str
     """A load without a pause does not make the consents stale."""
     async with (
         running(postgres_dsn, bootstrap, broker_kind) as sender,
-        running(postgres_dsn, bootstrap, broker_kind, LISTENER, horizon_seconds=3.0) as listener,
+        running(postgres_dsn, bootstrap, broker_kind, SUBSCRIBER, consent_max_age_seconds=3.0) as subscriber,
     ):
-        await until(lambda: fresh(listener, range(20)))
+        await until(lambda: fresh(subscriber, range(20)))
         async with under_way(Load(sender, 90)) as load:
-            before = await watermarks(listener)
+            before = await watermarks(subscriber)
             for _ in range(8):
-                await until(lambda at=before: moved(listener, at), seconds=20)  # type: ignore[misc]
-                before = await watermarks(listener)
+                await until(lambda at=before: moved(subscriber, at), seconds=20)  # type: ignore[misc]
+                before = await watermarks(subscriber)
             each = await load.end()
-        await until(lambda: counted(listener, 90 * each), seconds=120)
+        await until(lambda: counted(subscriber, 90 * each), seconds=120)
 
 
 async def test_watermarks_come_also_where_every_read_finds_something(
@@ -112,15 +114,15 @@ async def test_watermarks_come_also_where_every_read_finds_something(
     """Several writers leave the relay no round without events: it never waits."""
     async with (
         running(postgres_dsn, bootstrap, broker_kind) as sender,
-        running(postgres_dsn, bootstrap, broker_kind, LISTENER, horizon_seconds=3.0) as listener,
+        running(postgres_dsn, bootstrap, broker_kind, SUBSCRIBER, consent_max_age_seconds=3.0) as subscriber,
         AsyncExitStack() as writing,
     ):
-        await until(lambda: fresh(listener, range(20)))
+        await until(lambda: fresh(subscriber, range(20)))
         loads = [
             await writing.enter_async_context(under_way(Load(sender, 1, first=n))) for n in range(WRITERS)
         ]
         for _ in range(3):
-            before = await watermarks(listener)
-            await until(lambda at=before: moved(listener, at), seconds=20)  # type: ignore[misc]
+            before = await watermarks(subscriber)
+            await until(lambda at=before: moved(subscriber, at), seconds=20)  # type: ignore[misc]
         counts = sum([await load.end() for load in loads])
-        await until(lambda: counted(listener, counts), seconds=60)
+        await until(lambda: counted(subscriber, counts), seconds=60)

@@ -1,4 +1,4 @@
-"""The numbers an operator looks at are what the database holds, and counting them stays cheap."""
+"""Gauges of the database: they match its rows, and counting them stays cheap."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,14 +27,14 @@ ROWS = {
     "select gen_random_uuid(), 'wake', gen_random_uuid(), '0440', $2::timestamptz "
     "from generate_series(1, $1::bigint)",
     "effects": "insert into effects (key, stream_id, tenant, kind, about, attempts, created_at) "
-    "select gen_random_uuid(), gen_random_uuid(), '0440', 'bell', '{}', n % 2 + 1, now() - interval '90 s' "
+    "select gen_random_uuid(), gen_random_uuid(), '0440', 'mail', '{}', n % 2 + 1, now() - interval '90 s' "
     "from generate_series(1, $1::bigint) n",
 }
 
-A_LATER_HISTORY = "insert into timelines values (7, $1, nextval('event_log_id'), 1772438400000)"
+LATER_TIMELINE = "insert into timelines values (7, $1, nextval('event_log_id'), 1772438400000)"
 
 
-async def ring(_effect: Effect, _hands: EffectContext) -> None:
+async def do_nothing(_effect: Effect, _context: EffectContext) -> None:
     """Do nothing."""
 
 
@@ -48,7 +48,7 @@ def value(name: str, **labels: str) -> float:
 @asynccontextmanager
 async def holding(dsn: str, count: int) -> AsyncIterator[Runtime]:
     """Run a service, its loops at rest, over so many rows of everything that waits."""
-    service = replace(TALLY, effect_handlers={"bell": ring})
+    service = replace(TALLY, effect_handlers={"mail": do_nothing})
     async with running(dsn, "", "embedded", service) as runtime:
         for name, statement in ROWS.items():
             due = (START,) if name == "timers" else ()
@@ -57,43 +57,43 @@ async def holding(dsn: str, count: int) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-async def test_a_later_history_is_counted_until_somebody_has_asked(postgres_dsn: str) -> None:
-    """The first history follows none; each later one counts, and one that begins meanwhile still does."""
+async def test_a_later_timeline_is_counted_until_it_is_acknowledged(postgres_dsn: str) -> None:
+    """The first timeline follows none; each later one counts, and one that begins meanwhile still does."""
     counted: list[float] = []
     said: list[str] = []
     async with running(postgres_dsn, "", "embedded", TALLY) as runtime:
         for timeline in ("00000002", "00000003", ""):
             await runtime.gauges.refresh(START)
-            counted.append(value("histories_unasked"))
-            known = await latest(runtime.pool)
+            counted.append(value("timelines_unacknowledged"))
+            current = await latest(runtime.pool)
             if timeline:
-                await runtime.pool.execute(A_LATER_HISTORY, timeline)
-        for first_id in (known - 1, known):
+                await runtime.pool.execute(LATER_TIMELINE, timeline)
+        for first_id in (current - 1, current):
             await acknowledge(runtime.pool, first_id)
             await runtime.gauges.refresh(START)
-            counted.append(value("histories_unasked"))
+            counted.append(value("timelines_unacknowledged"))
             said.append(await examining._database(TALLY, runtime.settings))
 
     assert counted == [0, 1, 2, 1, 0]
-    assert said == ["it was restored or replaced: ask `samspil lost consent`", ""]
+    assert said == ["it was restored or replaced: run `samspil lost consent`", ""]
 
 
 async def test_what_waits_is_counted_with_its_age(postgres_dsn: str) -> None:
-    """Each thing that waits is told by number, by reason or kind, and by the age of the oldest."""
+    """Each gauge counts by reason or kind, and has the age of the oldest beside it."""
     async with holding(postgres_dsn, 10):
         counted = {
             "pending": value("pending"),
-            "parked": value("parked_now", reason="body"),
-            "parked otherwise": value("parked_now", reason="gap"),
+            "parked": value("events_parked", reason="body"),
+            "parked otherwise": value("events_parked", reason="gap"),
             "timers": value("timers_due"),
-            "effects": value("effects_waiting", kind="bell"),
-            "tried": value("effects_tried", kind="bell"),
+            "effects": value("effects_waiting", kind="mail"),
+            "tried": value("effects_tried", kind="mail"),
         }
         ages = [
             value("pending_age_seconds"),
             value("parked_age_seconds"),
             value("timers_late_seconds"),
-            value("effects_age_seconds", kind="bell"),
+            value("effects_age_seconds", kind="mail"),
         ]
 
     assert counted == {
@@ -108,30 +108,30 @@ async def test_what_waits_is_counted_with_its_age(postgres_dsn: str) -> None:
 
 
 async def test_a_flood_is_counted_up_to_a_bound(postgres_dsn: str) -> None:
-    """However much waits, no more than ten thousand rows of each are looked at."""
+    """However much waits, no more than ten thousand rows of each are read."""
     async with holding(postgres_dsn, 12_000):
         found = [
-            value("parked_now", reason="body"),
+            value("events_parked", reason="body"),
             value("timers_due"),
-            value("effects_waiting", kind="bell"),
+            value("effects_waiting", kind="mail"),
         ]
 
     assert found == [10_000, 10_000, 10_000]
 
 
-async def test_what_is_gone_is_told_as_nothing(postgres_dsn: str) -> None:
-    """A reason for which nothing waits any more goes back to nought, and its alarm ends."""
+async def test_gauges_of_what_is_gone_are_zero(postgres_dsn: str) -> None:
+    """A reason for which nothing waits any more goes back to nought, and its alert is resolved."""
     async with holding(postgres_dsn, 10) as runtime:
         await runtime.pool.execute("delete from parked_events")
         await runtime.pool.execute("update effects set done_at = now(), outcome = 'none'")
         await runtime.gauges.refresh(START)
 
-        assert value("parked_now", reason="body") == value("parked_age_seconds") == 0
-        assert value("effects_waiting", kind="bell") == value("effects_age_seconds", kind="bell") == 0
+        assert value("events_parked", reason="body") == value("parked_age_seconds") == 0
+        assert value("effects_waiting", kind="mail") == value("effects_age_seconds", kind="mail") == 0
 
 
 async def test_a_transaction_that_is_left_open_is_seen(postgres_dsn: str) -> None:
-    """Whoever holds a transaction open, the service tells for how long, and no longer once it is closed."""
+    """The age of an open transaction is exposed, and no longer once it is closed."""
     stranger = await asyncpg.connect(postgres_dsn)
     async with running(postgres_dsn, "", "embedded") as runtime:
 
@@ -148,19 +148,19 @@ async def test_a_transaction_that_is_left_open_is_seen(postgres_dsn: str) -> Non
     assert after < 0.2
 
 
-async def test_a_partition_without_a_tick_ages_from_the_start(postgres_dsn: str) -> None:
-    """What was never heard of is not fresh, however fresh the others are."""
+async def test_a_partition_without_a_watermark_ages_from_the_start(postgres_dsn: str) -> None:
+    """A partition without a watermark is not fresh, however fresh the others are."""
     async with running(postgres_dsn, "", "embedded") as runtime:
-        runtime.gauges._ticking = 2
+        runtime.gauges._watermark_partitions = 2
         runtime.gauges._began = wall() - timedelta(seconds=300)
         await runtime.pool.execute("insert into consent_watermarks values ('consent', 0, now())")
         await runtime.gauges.refresh(START)
-        one = value("horizon_age_seconds")
+        one = value("consent_watermark_age_seconds")
         await runtime.pool.execute(
             "insert into consent_watermarks values ('consent', 1, now() - interval '30 s')"
         )
         await runtime.gauges.refresh(START)
-        both = value("horizon_age_seconds")
+        both = value("consent_watermark_age_seconds")
 
     assert one == pytest.approx(300, abs=20)
     assert both == pytest.approx(30, abs=20)

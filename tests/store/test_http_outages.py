@@ -75,7 +75,7 @@ async def test_without_fresh_consents_a_command_is_answered_503(postgres_dsn: st
         return True
 
     service = replace(SERVICE, subscribes_to=(ConsentLost,), authorize=authorize)
-    async with open_site(postgres_dsn, service, horizon_seconds=60) as site:
+    async with open_site(postgres_dsn, service, consent_max_age_seconds=60) as site:
         shut = await site.begin("key-1")
         await advance_watermark(site.runtime, 61.0)
         old = await site.begin("key-1")

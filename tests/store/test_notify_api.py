@@ -81,7 +81,7 @@ async def reach(site: Site, recipient_id: UUID, body: dict[str, str] | None, **c
 @pytest.mark.req("K3")
 async def test_an_organisations_inbox_waits_for_fresh_consents(postgres_dsn: str) -> None:
     """No notice is shown that a withdrawal on its way may have closed; the family's inbox does not wait."""
-    async with open_site(postgres_dsn, SERVICE, horizon_seconds=60) as site:
+    async with open_site(postgres_dsn, SERVICE, consent_max_age_seconds=60) as site:
         await keep(site.runtime, a_case(sent(), accepted()))
         never = await kinds(site, **AS_COORDINATOR)
         await advance_watermark(site.runtime, 90.0)
@@ -100,7 +100,7 @@ async def test_an_organisations_inbox_waits_for_fresh_consents(postgres_dsn: str
 @pytest.mark.req("K3")
 async def test_the_notice_to_stop_is_shown_also_then(postgres_dsn: str) -> None:
     """An organisation that must stop reads so, fresh consents or not."""
-    async with open_site(postgres_dsn, SERVICE, horizon_seconds=60) as site:
+    async with open_site(postgres_dsn, SERVICE, consent_max_age_seconds=60) as site:
         await keep(site.runtime, a_case(sent(), accepted(), lost(), withdrawn()))
         shown = await kinds(site, **AS_COORDINATOR)
 

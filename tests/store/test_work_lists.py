@@ -72,7 +72,7 @@ async def test_an_organisations_lists_wait_for_fresh_consents(
 ) -> None:
     """An organisation may not learn of a case once a withdrawal is on its way."""
     clock = VirtualClock(tmp_path / "clock", SOON)
-    async with open_site(postgres_dsn, service, horizon_seconds=60, clock=clock) as site:
+    async with open_site(postgres_dsn, service, consent_max_age_seconds=60, clock=clock) as site:
         await keep(site, case)
         never = await listed(site, path, COORDINATOR)
         await advance_watermark(site.runtime, 90.0)
@@ -99,7 +99,7 @@ async def test_lists_that_need_no_consent_are_not_held_up(
 ) -> None:
     """The department's work, and an organisation's duty to delete, need no fresh consents."""
     clock = VirtualClock(tmp_path / "clock", SOON)
-    async with open_site(postgres_dsn, service, horizon_seconds=60, clock=clock) as site:
+    async with open_site(postgres_dsn, service, consent_max_age_seconds=60, clock=clock) as site:
         await keep(site, case)
         status, _ = await listed(site, path, claims)
 

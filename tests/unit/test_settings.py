@@ -33,9 +33,9 @@ def test_the_default_mode_is_production() -> None:
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting is called SAMSPIL_ and its name."""
     monkeypatch.setenv("SAMSPIL_PARTITIONS", "12")
-    monkeypatch.setenv("SAMSPIL_HORIZON_SECONDS", "30.5")
+    monkeypatch.setenv("SAMSPIL_CONSENT_MAX_AGE_SECONDS", "30.5")
 
-    assert (read_settings().partitions, read_settings().horizon_seconds) == (12, 30.5)
+    assert (read_settings().partitions, read_settings().consent_max_age_seconds) == (12, 30.5)
 
 
 def test_a_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_a_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("PORT", "65536"),
         ("POOL", "1"),
         ("TRACED_SHARE", "1.5"),
-        ("HORIZON_SECONDS", "0"),
-        ("TICK_SECONDS", "often"),
+        ("CONSENT_MAX_AGE_SECONDS", "0"),
+        ("WATERMARK_SECONDS", "often"),
         ("LOG_LEVEL", "loud"),
         ("DATABASE", "hunter2"),
         ("DATABASE", "postgresql://samspil@one:many/samspil"),

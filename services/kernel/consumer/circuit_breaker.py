@@ -13,7 +13,7 @@ _SHARE: Final = 0.1
 
 
 class TooManyParked(ProblemError):
-    """So many events cannot be taken that the fault is ours: intake has stopped."""
+    """So many events cannot be applied that the fault is ours: the consumer has stopped."""
 
 
 class _Entry(NamedTuple):

@@ -113,12 +113,12 @@ class EventDecoder:
         """Return the binding of a type; raise `Poison` where a topic carries what its owner does not send."""
         binding = self._bindings.get((topic, source, event_type))
         if binding is None:
-            binding = self._look_up(topic, source.decode(), event_type.decode())
+            binding = self._binding_of(topic, source.decode(), event_type.decode())
             if len(self._bindings) < _MOST_BINDINGS:
                 self._bindings[topic, source, event_type] = binding
         return binding
 
-    def _look_up(self, topic: str, source: str, event_type: str) -> EventBinding:
+    def _binding_of(self, topic: str, source: str, event_type: str) -> EventBinding:
         if "\0" in event_type:
             raise Poison("header")
         owner = self._owner.get(topic, "")

@@ -1,4 +1,4 @@
-"""Polling: fetch records in small portions, decode each at once, and rest while nothing more is there."""
+"""Polling: fetch records in small batches, decode each at once, and rest while nothing more is there."""
 
 import asyncio
 import contextlib

@@ -53,8 +53,8 @@ class Lifecycle:
         self.on_event: Final = tuple(on_event)
         self.on_timer: Final = tuple(on_timer)
         self._steps = _index((*self.on_command, *self.on_event, *self.on_timer))
-        known = {*self.states, ABSENT}
-        strangers = {s for row in self.rows for s in (row.state, *row.to)} - known
+        declared = {*self.states, ABSENT}
+        strangers = {s for row in self.rows for s in (row.state, *row.to)} - declared
         if strangers:
             raise ValueError(f"{name}: not among its states: {sorted(s.__name__ for s in strangers)}")
 

@@ -24,7 +24,7 @@ class ProjectionWriter(Protocol):
         ...
 
 
-class Tx(ProjectionWriter, Protocol):
+class QueryConnection(ProjectionWriter, Protocol):
     """A connection as a service's queries see it; every statement is part of the transaction of its owner."""
 
     async def fetch(self, query: str, /, *parameters: Any) -> list[Any]:

@@ -123,7 +123,7 @@ def development_routes(
         return Token(token=issuer.token(bearer))
 
     @router.get("/clock")
-    async def tell_time() -> Time:
+    async def current_time() -> Time:
         return Time(now=clock.now(), virtual=isinstance(clock, VirtualClock))
 
     @router.post("/clock")

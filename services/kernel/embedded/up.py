@@ -41,7 +41,7 @@ _PARTITIONS: Final = 1
 """One process shares no work with another: more partitions would only cost more fetches."""
 
 _WATERMARK_SECONDS: Final = 20.0
-"""Three watermarks within the horizon of 60 s; more would only fill the broker and wake its consumers."""
+"""Three watermarks within the maximum age of 60 s; more would only fill the broker and wake its consumers."""
 
 _FAILURES: Final = (ProblemError, KafkaError, *CONNECTION_FAULTS)
 _LOOPBACK: Final = "127.0.0.1"
@@ -86,7 +86,7 @@ async def run_embedded(
             smtp_port=mail_port,
             smtp_tls=False,
             public_url=f"http://127.0.0.1:{port}",
-            tick_seconds=_WATERMARK_SECONDS,
+            watermark_seconds=_WATERMARK_SECONDS,
             limits=limits,
         )
         for service in services:

@@ -89,14 +89,14 @@ async def _database(service: Service, settings: Settings) -> str:
     try:
         missing = await missing_migrations(connection, service)
         parked = 0 if missing else await connection.fetchval("select count(*) from parked_events")
-        unasked = 0 if missing else await connection.fetchval("select unacknowledged_timelines()")
+        unacknowledged = 0 if missing else await connection.fetchval("select unacknowledged_timelines()")
     finally:
         await connection.close()
     if missing:
         return f"run `samspil migrate`: {', '.join(missing)}"
     found = [
         f"{parked} events are parked: see `samspil parked list {service.name}`" if parked else "",
-        f"it was restored or replaced: run `samspil lost {service.name}`" if unasked else "",
+        f"it was restored or replaced: run `samspil lost {service.name}`" if unacknowledged else "",
     ]
     return "; ".join(filter(None, found))
 

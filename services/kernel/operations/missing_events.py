@@ -14,7 +14,7 @@ from services.kernel.kafka.clients import BrokerUnreachable, consumer, start_cli
 from services.kernel.kafka.cloudevents import Record, decode_headers
 from services.kernel.postgres.timelines import acknowledge, latest
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.parked import known_type
+from services.kernel.streams.parked import visible_type
 
 _BATCH: Final = 500
 _POLL_MS: Final = 500
@@ -26,7 +26,7 @@ async def find_missing_events(runtime: Runtime) -> list[dict[str, Any]]:
     """Return the events of a service's topic that its log lacks: offset, stream, number, type, time.
 
     Reads the whole topic and joins no group. What an older log no longer holds is not lost: a stream whose
-    log begins later is compared from there on. The timeline counts as acknowledged (`HistoryBegun` ends).
+    log begins later is compared from there on. The timeline counts as acknowledged (`TimelineBegun` ends).
     Raises `BrokerUnreachable`.
     """
     settings = runtime.settings
@@ -77,7 +77,7 @@ def _described(record: Record) -> dict[str, Any] | None:
             "stream_id": as_uuid(stream),
             "seq": seq,
             "event_id": as_uuid(event_id),
-            "type": known_type(found["ce_type"].decode()),
+            "type": visible_type(found["ce_type"].decode()),
             "time": _time(found["ce_time"]),
         }
     except (Poison, KeyError, ValueError):

@@ -16,7 +16,7 @@ from services.kernel.operations.discard import Discarding
 from services.kernel.runtime.assembly import key_store_of, models_of
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.kernel.streams.parked import known_type
+from services.kernel.streams.parked import visible_type
 
 
 class NoDatabase(ProblemError):
@@ -125,7 +125,7 @@ async def accept_source(runtime: Runtime, parked_id: int, *, by: UUID) -> dict[s
 
 
 def _shown(runtime: Runtime, row: Any) -> dict[str, Any]:
-    return {"service": runtime.service.name, **dict(row), "type": known_type(row["type"])}
+    return {"service": runtime.service.name, **dict(row), "type": visible_type(row["type"])}
 
 
 _LIST: Final = """

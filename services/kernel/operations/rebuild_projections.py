@@ -22,7 +22,7 @@ class HasEffects(ProblemError):
 
 
 class NotRebuildable(ProblemError):
-    """This service's tables hold what it heard, which it does not keep besides: send that again instead."""
+    """This service's tables hold what it consumed and keeps nowhere else: send those events again instead."""
 
 
 class LogIncomplete(ProblemError):
@@ -55,7 +55,7 @@ def _refuse(service: Service) -> None:
     if service.effect_handlers:
         raise HasEffects
     if service.rebuild is None:
-        raise NotRebuildable(f"`samspil resend` of the services that {service.name} hears")
+        raise NotRebuildable(f"`samspil resend` of the services that {service.name} consumes")
 
 
 async def _rebuild_all(tx: Tx, service: Service) -> int:

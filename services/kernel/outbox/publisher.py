@@ -60,7 +60,7 @@ class Publisher:
     async def publish_watermarks(self, producer: AIOKafkaProducer, at: datetime) -> None:
         """Send a watermark to each partition, once an interval: all committed before `at` precedes it."""
         kind = self._service.watermark_event
-        if kind is None or time.monotonic() - self._watermark_sent_at < self._settings.tick_seconds:
+        if kind is None or time.monotonic() - self._watermark_sent_at < self._settings.watermark_seconds:
             return
         self._watermark_sent_at = time.monotonic()
         count = self._settings.partitions

@@ -23,14 +23,14 @@ _OUTCOMES: Final = ("done", "retried")
 class DatabaseGauges:
     """Gauges that are read from one service's database."""
 
-    def __init__(self, service: Service, pool: Pool, *, ticking: int) -> None:
+    def __init__(self, service: Service, pool: Pool, *, watermark_partitions: int) -> None:
         """Initialise every series: one that is absent cannot raise an alarm.
 
-        `ticking` is the number of partitions from which this service needs consent watermarks.
+        `watermark_partitions` is the number of partitions from which this service needs consent watermarks.
         """
         self._name = service.name
         self._pool = pool
-        self._ticking = ticking
+        self._watermark_partitions = watermark_partitions
         self._began = wall()
         self._reasons = {*Poison.reasons, *WAITING_ORDER} - {"refused"}
         self._kinds = set(service.effect_handlers)
@@ -57,8 +57,8 @@ class DatabaseGauges:
         metrics.OLDEST_TRANSACTION.labels(name).set(row["oldest_transaction"])
         self._by_reason(msgspec.json.decode(row["parked"], type=dict[str, int]))
         self._by_kind(msgspec.json.decode(row["effects"], type=dict[str, tuple[int, int, float]]))
-        if self._ticking:
-            self._watermark(row["parts"], row["tick"])
+        if self._watermark_partitions:
+            self._watermark(row["parts"], row["watermark_at"])
         metrics.GAUGES_REFRESHED.labels(name).set_to_current_time()
 
     def _by_reason(self, parked: dict[str, int]) -> None:
@@ -74,8 +74,8 @@ class DatabaseGauges:
             metrics.EFFECTS_TRIED.labels(self._name, kind).set(tried)
             metrics.EFFECTS_AGE.labels(self._name, kind).set(age)
 
-    def _watermark(self, parts: int, tick: datetime | None) -> None:
-        oldest = self._began if tick is None or parts < self._ticking else tick
+    def _watermark(self, parts: int, watermark_at: datetime | None) -> None:
+        oldest = self._began if watermark_at is None or parts < self._watermark_partitions else watermark_at
         metrics.WATERMARK_AGE.labels(self._name).set((wall() - oldest).total_seconds())
 
 
@@ -98,6 +98,6 @@ select
          from undone group by kind) as k) as effects,
   unacknowledged_timelines() as unasked,
   (select count(*) from consent_watermarks) as parts,
-  (select min(watermark_at) from consent_watermarks) as tick,
+  (select min(watermark_at) from consent_watermarks) as watermark_at,
   oldest_transaction_seconds() as oldest_transaction
 """

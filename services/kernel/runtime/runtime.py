@@ -83,7 +83,7 @@ class Runtime:
         watermark = ConsentWatermark(
             needed=needed,
             partitions=self.settings.partitions,
-            seconds=self.settings.horizon_seconds,
+            seconds=self.settings.consent_max_age_seconds,
         )
         keyring = Keyring(self.service.name, self._key_store)
         await self._verify_key_store(keyring)
@@ -93,7 +93,7 @@ class Runtime:
         self.effects = EffectWorker(self.processor, self.pool, self.clock, self.settings)
         self.processor.on_effects = self.effects.wake
         self.gauges = DatabaseGauges(
-            self.service, self.pool, ticking=self.settings.partitions if needed else 0
+            self.service, self.pool, watermark_partitions=self.settings.partitions if needed else 0
         )
         self.log_retention = LogRetention(
             self.service, self.settings, self.pool, lambda: self.relay.is_leader

@@ -1,6 +1,6 @@
 """Separator columns: the values of one column of many rows, sent to PostgreSQL as a single text.
 
-The driver looks at each element of an array twice, at a text once. The separator is a character that JSON
+The driver reads each element of an array twice, a text once. The separator is a character that JSON
 escapes and that no code contains; `split_column()` in the schema is the other half.
 """
 

@@ -290,7 +290,7 @@ def _park(stream: LoadedStream, event: IncomingEvent, result: BatchResult, reaso
         )
     )
     if reason != "tenant":
-        # Also where it is halted already: it may have been released since, which the version guard tells.
+        # Also where it is halted already: it may have been released since, which the version guard shows.
         stream.halted = stream.changed = True
 
 

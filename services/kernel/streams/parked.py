@@ -75,7 +75,7 @@ def unpark(row: Any) -> Record:
     )
 
 
-def known_type(event_type: str | None) -> str | None:
+def visible_type(event_type: str | None) -> str | None:
     """Return a type as an operator may see it: a registered one, in any version, or `unknown`.
 
     A type is free text of its sender, and a faulty sender may have written anything there.

@@ -1,4 +1,4 @@
-"""Batch processor: read many streams, decide each input, save all in one transaction, hand on the events."""
+"""Batch processor: read many streams, decide each input, save all in one transaction, publish the events."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -126,7 +126,7 @@ class BatchProcessor:
     ) -> None:
         """Save a decided batch, with a command's idempotency key where it has one.
 
-        Outside a transaction of the caller this commits, and hands on the events.
+        Outside a transaction of the caller this commits, and publishes the events.
         """
         started_at = perf_counter()
         await self._serialize(result, result.streams.values())

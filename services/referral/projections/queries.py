@@ -4,11 +4,17 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from services.kernel.decider.service import Tx
+from services.kernel.decider.service import QueryConnection
 
 
 async def cases_of(
-    tx: Tx, *, tenant: str, department_id: UUID | None, status: str | None, before: UUID | None, limit: int
+    tx: QueryConnection,
+    *,
+    tenant: str,
+    department_id: UUID | None,
+    status: str | None,
+    before: UUID | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Return some of a department's cases, newest first, each with its referrals in order."""
     rows = await tx.fetch(_CASES_OF, tenant, department_id, status, before, limit)
@@ -16,24 +22,30 @@ async def cases_of(
 
 
 async def inbox(
-    tx: Tx, *, tenant: str, organisation_id: UUID | None, now: datetime, after: UUID | None, limit: int
+    tx: QueryConnection,
+    *,
+    tenant: str,
+    organisation_id: UUID | None,
+    now: datetime,
+    after: UUID | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Return some of what an organisation was sent and may still read, or must still delete."""
     rows = await tx.fetch(_INBOX, tenant, organisation_id, now, after, limit)
     return [dict(row) for row in rows]
 
 
-async def case_counts(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
+async def case_counts(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
     """Return how many cases of a municipality have which status, and why they were closed."""
     return [dict(row) for row in await tx.fetch(_CASE_COUNTS, tenant)]
 
 
-async def referral_counts(tx: Tx, *, tenant: str) -> list[dict[str, Any]]:
+async def referral_counts(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
     """Return how many referrals of a municipality have which status, and why they ended."""
     return [dict(row) for row in await tx.fetch(_REFERRAL_COUNTS, tenant)]
 
 
-async def pace(tx: Tx, *, tenant: str) -> dict[str, Any]:
+async def pace(tx: QueryConnection, *, tenant: str) -> dict[str, Any]:
     """Return the median duration of each step, and how many answers came, how many of them in time."""
     row = await tx.fetchrow(_PACE, tenant)
     return dict(row or {})
