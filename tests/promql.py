@@ -1,4 +1,4 @@
-"""What a PromQL query asks for: the metrics with their labels, and the labels that it groups by."""
+"""PromQL queries: the metrics of a query with their labels, and the labels that it groups by."""
 
 import re
 from collections.abc import Iterator
@@ -27,18 +27,18 @@ _WORDS: Final = frozenset(
 )
 
 
-class Asked(NamedTuple):
+class MetricReference(NamedTuple):
     """One metric in a query, with the labels that it is chosen by."""
 
     metric: str
     labels: frozenset[str]
 
 
-def asked_for(query: str) -> list[Asked]:
+def metrics_of(query: str) -> list[MetricReference]:
     """Return the metrics of a query; functions and operators are none."""
     bare = _RANGE.sub(" ", _GROUPING.sub(" ", _STRING.sub('""', query)))
     return [
-        Asked(name, frozenset(_MATCHER.findall(matchers)))
+        MetricReference(name, frozenset(_MATCHER.findall(matchers)))
         for name, matchers, call in _SELECTOR.findall(bare)
         if name.lower() not in _WORDS and not call and not name.startswith("$")
     ]

@@ -88,7 +88,7 @@ class Reader:
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
         self.lines: list[Line] = []
-        self.ticked: list[int] = []
+        self.watermark_partitions: list[int] = []
 
     async def read(self) -> None:
         """Read the records that have come."""
@@ -96,7 +96,7 @@ class Reader:
             for record in records:
                 headers = dict(record.headers)
                 if headers["ce_type"] == ConsentTicked.type.encode():
-                    self.ticked.append(record.partition)
+                    self.watermark_partitions.append(record.partition)
                     continue
                 seq = int(headers["ce_sequence"])
                 self.lines.append((UUID(record.key.decode()), seq, headers["ce_id"].decode()))

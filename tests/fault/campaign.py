@@ -23,9 +23,9 @@ from uuid import UUID
 import asyncpg
 
 from tests.fault.brokers import KINDS, Kind
-from tests.fault.faults import FAULTS, full_disk, full_log, mended
+from tests.fault.faults import FAULTS, full_disk, full_log, repaired
 from tests.fault.ledger import (
-    HEARS,
+    SOURCES,
     SPOKEN,
     Evidence,
     Finding,
@@ -104,12 +104,12 @@ async def campaign(
     promised: dict[UUID, tuple[UUID, bool]] = {}
     async with stage(broker, folder) as made:
         while result.faults.total() < faults and not result.findings:
-            portion = min(ROUND, faults - result.faults.total())
+            count = min(ROUND, faults - result.faults.total())
             urls = [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
             load = Load(urls, made.token, seed * 1000 + len(result.drains))
             async with under_way(load):
-                await _strike(made, load, random, _kinds(made, only, portion, random), result, say)
-                await mended(made)
+                await _strike(made, load, random, _kinds(made, only, count, random), result, say)
+                await repaired(made)
                 healed = time.monotonic()
                 await load.end()
             promised.update(load.promised)
@@ -130,8 +130,8 @@ async def campaign(
 
 
 def _kinds(made: Stage, only: Sequence[str], count: int, random: Random) -> list[str]:
-    """Draw that many kinds of faults from those that this broker and machine know."""
-    known = {
+    """Draw that many kinds of faults from those that this broker and machine allow."""
+    weights = {
         name: one.weight
         for name, one in FAULTS.items()
         if made.broker.kind in one.brokers
@@ -139,7 +139,7 @@ def _kinds(made: Stage, only: Sequence[str], count: int, random: Random) -> list
         and (made.small_disk or one.strike is not full_disk)
         and (made.small_log or one.strike is not full_log)
     }
-    return random.choices(list(known), list(known.values()), k=count)
+    return random.choices(list(weights), list(weights.values()), k=count)
 
 
 async def _strike(
@@ -151,14 +151,14 @@ async def _strike(
     say: Callable[[str], None],
 ) -> None:
     """Inject one fault after the other, some at once, never two of the same target, and all under load."""
-    turn = asyncio.Semaphore(_AT_ONCE)
-    places = {place: asyncio.Lock() for name in names for place in FAULTS[name].holds}
+    at_once = asyncio.Semaphore(_AT_ONCE)
+    locks = {target: asyncio.Lock() for name in names for target in FAULTS[name].holds}
 
     async def strike(name: str, seed: float) -> None:
         async with AsyncExitStack() as held:
-            for place in FAULTS[name].holds:
-                await held.enter_async_context(places[place])
-            await held.enter_async_context(turn)
+            for target in FAULTS[name].holds:
+                await held.enter_async_context(locks[target])
+            await held.enter_async_context(at_once)
             await _amid(load)
             say(f"    {name}")
             await FAULTS[name].strike(made, Random(seed))
@@ -200,7 +200,7 @@ async def evidence_of(made: Stage, promised: Mapping[UUID, tuple[UUID, bool]]) -
     """Read all that there is on a stage."""
     connection = await asyncpg.connect(made.dsn)
     try:
-        books = {name: await read_book(connection, name) for name in HEARS}
+        books = {name: await read_book(connection, name) for name in SOURCES}
     finally:
         await connection.close()
     topics = {name: await read_topic(made.broker.bootstrap, name, PARTITIONS) for name in SPOKEN}

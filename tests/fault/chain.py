@@ -39,7 +39,7 @@ class Count(Struct, frozen=True):
 
 
 class Mailed(Struct, frozen=True):
-    """The mail about one was taken."""
+    """The mail about one was accepted."""
 
     ref: UUID
 
@@ -50,11 +50,11 @@ def woken(ref: UUID) -> UUID:
 
 
 def _seen(book: Book, ref: UUID, context: Context, timers: tuple[Timer, ...] = ()) -> Decision:
-    told = ReferralSeen(referral_id=ref, organisation_id=ORGANISATION, seen_at=context.now)
-    return Decision(structs.replace(book, seen=(*book.seen, ref)), (told,), timers)
+    event = ReferralSeen(referral_id=ref, organisation_id=ORGANISATION, seen_at=context.now)
+    return Decision(structs.replace(book, seen=(*book.seen, ref)), (event,), timers)
 
 
-def ask(book: Book | None, trigger: Any, context: Context) -> Decision:
+def decide_referral(book: Book | None, trigger: Any, context: Context) -> Decision:
     """Count commands, and later timers."""
     now = book or Book()
     match trigger:
@@ -66,27 +66,27 @@ def ask(book: Book | None, trigger: Any, context: Context) -> Decision:
     return Decision(book)
 
 
-def tell(book: Book | None, trigger: Any, context: Context) -> Decision:
-    """Count what was seen, and say so; a `ReferralReady` breaks the rule on purpose."""
+def decide_consent(book: Book | None, trigger: Any, context: Context) -> Decision:
+    """Count what was seen, and publish it; a `ReferralReady` breaks the rule on purpose."""
     now = book or Book()
     match trigger:
         case ReferralSeen():
             ref = trigger.referral_id
-            told = ConsentGiven(
+            event = ConsentGiven(
                 consent_id=ref,
                 referral_id=ref,
                 holder_id=ORGANISATION,
                 given_at=context.now,
                 expires_at=context.now + timedelta(days=1),
             )
-            return Decision(structs.replace(now, seen=(*now.seen, ref)), (told,))
+            return Decision(structs.replace(now, seen=(*now.seen, ref)), (event,))
         case ReferralReady():
             raise ZeroDivisionError
     return Decision(book)
 
 
-def hear(book: Book | None, trigger: Any, _given: Context) -> Decision:
-    """Count what two others say."""
+def decide_agreement(book: Book | None, trigger: Any, _context: Context) -> Decision:
+    """Count the events of two other services."""
     now = book or Book()
     match trigger:
         case ReferralSeen():
@@ -96,8 +96,8 @@ def hear(book: Book | None, trigger: Any, _given: Context) -> Decision:
     return Decision(book)
 
 
-def send(book: Book | None, trigger: Any, _given: Context) -> Decision:
-    """Send one mail for each that was given, and note that it was taken."""
+def decide_notify(book: Book | None, trigger: Any, _context: Context) -> Decision:
+    """Send one mail for each consent, and record that it was accepted."""
     now = book or Book()
     match trigger:
         case ConsentGiven():
@@ -105,13 +105,13 @@ def send(book: Book | None, trigger: Any, _given: Context) -> Decision:
             effect = Effect(ref, "mail", {"ref": str(ref)})
             return Decision(structs.replace(now, given=(*now.given, ref)), effects=(effect,))
         case Mailed():
-            told = MailDelivered(notice_id=trigger.ref, recipient_id=ORGANISATION)
-            return Decision(structs.replace(now, mailed=(*now.mailed, trigger.ref)), (told,))
+            event = MailDelivered(notice_id=trigger.ref, recipient_id=ORGANISATION)
+            return Decision(structs.replace(now, mailed=(*now.mailed, trigger.ref)), (event,))
     return Decision(book)
 
 
 async def mail(effect: Effect, context: EffectContext) -> Mailed:
-    """Hand one mail over, marked with the effect's key."""
+    """Deliver one mail, marked with the effect's key."""
     letter = EmailMessage()
     letter["From"] = letter["To"] = "somebody@localhost.test"
     letter["Message-ID"] = f"<{effect.key}@localhost.test>"
@@ -150,9 +150,9 @@ CHAIN: Final = {
         Service(
             name="referral",
             state=Book,
-            decide=ask,
+            decide=decide_referral,
             subscribes_to=(),
-            authorize=lambda _state, _asked, given: given.actor.role == "caseworker",
+            authorize=lambda _state, _trigger, context: context.actor.role == "caseworker",
             access_event=CaseLooked,
             denied_event=CaseAccessRefused,
             routes=router,
@@ -161,7 +161,7 @@ CHAIN: Final = {
         Service(
             name="consent",
             state=Book,
-            decide=tell,
+            decide=decide_consent,
             subscribes_to=(ReferralSeen, ReferralReady),
             authorize=lambda *_: False,
             access_event=ConsentLooked,
@@ -173,7 +173,7 @@ CHAIN: Final = {
         Service(
             name="agreement",
             state=Book,
-            decide=hear,
+            decide=decide_agreement,
             subscribes_to=(ReferralSeen, ConsentGiven, ConsentTicked),
             authorize=lambda *_: False,
             access_event=AgreementLooked,
@@ -184,7 +184,7 @@ CHAIN: Final = {
         Service(
             name="notify",
             state=Book,
-            decide=send,
+            decide=decide_notify,
             subscribes_to=(ConsentGiven,),
             authorize=lambda *_: False,
             access_event=ContactLooked,
@@ -202,7 +202,7 @@ class JumpingClock:
     """The machine's clock, moved by as many seconds as a file says."""
 
     def __init__(self, file: Path) -> None:
-        """Read the file at every look."""
+        """Read the file at every call."""
         self._file = file
 
     def now(self) -> datetime:

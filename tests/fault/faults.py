@@ -1,4 +1,4 @@
-"""What goes wrong in a campaign: each does its harm, waits, and mends what would not mend itself."""
+"""What goes wrong in a campaign: each does its harm, waits, and repairs what would not recover by itself."""
 
 import asyncio
 import signal
@@ -32,7 +32,7 @@ POINTS: Final = {
 _ARMED_SECONDS: Final = 5.0
 _FROZEN_SECONDS: Final = (3.5, 5.0)
 _SEGMENTS: Final = 12
-_NEXT_SEGMENT: Final = "select pg_logical_emit_message(true, 'room', 'gone'), pg_switch_wal()"
+_NEXT_SEGMENT: Final = "select pg_logical_emit_message(true, 'space', 'gone'), pg_switch_wal()"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ async def database_down(stage: Stage, random: Random) -> None:
 async def connections_ended(stage: Stage, random: Random) -> None:
     """End all connections of one service, or of all, from the database's side."""
     whose = random.choice(("samspil %", *(f"samspil {name}" for name in CHAIN)))
-    await stage.ask(
+    await stage.query_value(
         "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name like $1", whose
     )
 
@@ -166,11 +166,11 @@ async def full_disk(stage: Stage, random: Random) -> None:
 
 
 async def full_log(stage: Stage, random: Random) -> None:
-    """Fill the disk under the database's log until the server ends itself; then make room, and start it."""
+    """Fill the disk under the database's log until the server ends itself; then free it, and start it."""
     with filled(stage.log_disk):
         for _ in range(_SEGMENTS):
             try:
-                await stage.ask(_NEXT_SEGMENT)
+                await stage.query_value(_NEXT_SEGMENT)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 break
         await pause(random.uniform(0.5, 2))
@@ -211,7 +211,7 @@ FAULTS: Final = {
 }
 
 
-async def mended(stage: Stage) -> None:
+async def repaired(stage: Stage) -> None:
     """Undo what would outlast the faults, such as second members and moved clocks, and wait until all run."""
     for member in stage.members.values():
         if member.slot > 1:

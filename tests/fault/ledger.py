@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-HEARS: Final = {
+SOURCES: Final = {
     "referral": (),
     "consent": ("referral",),
     "agreement": ("referral", "consent"),
@@ -30,7 +30,8 @@ FOLDS: Final = {  # what a service's own log says of its state: list, type of ev
     "notify": (("mailed", "notify.mail_delivered.v1", "notice_id"),),
 }
 COUNTS: Final = {"referral.seen.v1": ("seen", "referral_id"), "consent.given.v1": ("given", "consent_id")}
-NAMES: Final = {"consent": "seen"}  # `consent` counts what it hears under the name under which it says it
+NAMES: Final = {"consent": "seen"}
+# `consent` counts what it consumes under the name of what it publishes
 
 
 class Finding(NamedTuple):
@@ -105,7 +106,7 @@ async def read_book(connection: "asyncpg.Connection[Any]", service: str) -> Book
 
 
 async def read_topic(bootstrap: str, service: str, partitions: int) -> list[Line]:
-    """Read what stands on the topic of one service, without ticks and what cannot be read."""
+    """Read what stands on the topic of one service, without watermarks and unreadable records."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -115,10 +116,10 @@ async def read_topic(bootstrap: str, service: str, partitions: int) -> list[Line
     await consumer.start()
     lines: list[Line] = []
     try:
-        places = [TopicPartition(f"samspil.{service}.v1", n) for n in range(partitions)]
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        while any([await consumer.position(place) < ends[place] for place in places]):
+        assigned = [TopicPartition(f"samspil.{service}.v1", n) for n in range(partitions)]
+        consumer.assign(assigned)
+        ends = await consumer.end_offsets(assigned)
+        while any([await consumer.position(one) < ends[one] for one in assigned]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
                 lines.extend(line for record in records if (line := _line(record)))
     finally:
@@ -155,8 +156,8 @@ def examine(evidence: Evidence) -> list[Finding]:
     for name, book in evidence.books.items():
         found.extend(_log(name, book))
         found.extend(_rest(name, book, evidence.poisoned))
-        for source in HEARS[name]:
-            found.extend(_heard(name, book, source, evidence))
+        for source in SOURCES[name]:
+            found.extend(_consumed(name, book, source, evidence))
         if name in SPOKEN:
             found.extend(_topic(name, book, evidence))
     found.extend(_mails(evidence))
@@ -172,18 +173,18 @@ def _promises(evidence: Evidence) -> Iterator[Finding]:
             if times != 1:
                 yield Finding("lost" if times == 0 else "doubled", "referral", f"{wanted} {times} times")
     for ref in refs:
-        yield Finding("doubled", "referral", f"{ref} was never asked for")
+        yield Finding("doubled", "referral", f"{ref} was never commanded")
 
 
 def _log(name: str, book: Book) -> Iterator[Finding]:
     """Each stream's own events count 1, 2, 3 to its number, and say what its state says."""
-    told: dict[UUID, list[Line]] = defaultdict(list)
+    logged: dict[UUID, list[Line]] = defaultdict(list)
     for line in book.log:
-        told[line.stream].append(line)
+        logged[line.stream].append(line)
     ids = Counter(line.event_id for line in book.log)
     yield from (Finding("doubled", name, f"id {one}") for one, times in ids.items() if times > 1)
-    for stream_id in told.keys() | book.streams.keys():
-        lines, row = told[stream_id], book.streams.get(stream_id)
+    for stream_id in logged.keys() | book.streams.keys():
+        lines, row = logged[stream_id], book.streams.get(stream_id)
         if row is None:
             yield Finding("lost", name, f"stream {stream_id}")
             continue
@@ -197,7 +198,7 @@ def _log(name: str, book: Book) -> Iterator[Finding]:
 
 
 def _differ(name: str, stream_id: UUID, wanted: Sequence[str], found: Sequence[str]) -> Iterator[Finding]:
-    """Tell in which way a list is not as it should be."""
+    """Yield in which way a list is not as it should be."""
     if list(found) == list(wanted):
         return
     missing, surplus = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
@@ -207,8 +208,8 @@ def _differ(name: str, stream_id: UUID, wanted: Sequence[str], found: Sequence[s
         yield Finding("disordered", name, f"state of {stream_id}")
 
 
-def _heard(name: str, book: Book, source: str, evidence: Evidence) -> Iterator[Finding]:
-    """What one service said, another has taken once and in order, to the last."""
+def _consumed(name: str, book: Book, source: str, evidence: Evidence) -> Iterator[Finding]:
+    """The events of one service are applied at another once and in order, to the last."""
     said: dict[UUID, list[Line]] = defaultdict(list)
     for line in evidence.books[source].log:
         said[line.stream].append(line)
@@ -231,12 +232,12 @@ def _rest(name: str, book: Book, poisoned: Iterable[UUID]) -> Iterator[Finding]:
         yield Finding("pending", name, f"{len(book.pending)} events")
     if book.timers:
         yield Finding("pending", name, f"{book.timers} timers")
-    known = set(poisoned)
+    poison = set(poisoned)
     for row in book.parked:
-        if _stream(row) not in {*known, None}:
+        if _stream(row) not in {*poison, None}:
             yield Finding("parked_not_poison", name, f"{row['stream_id']} {row['seq']} {row['reason']}")
     for stream_id, stream in book.streams.items():
-        if stream["halted"] and stream_id not in known:
+        if stream["halted"] and stream_id not in poison:
             yield Finding("parked_not_poison", name, f"{stream_id} halts")
 
 
@@ -260,14 +261,14 @@ def _topic(name: str, book: Book, evidence: Evidence) -> Iterator[Finding]:
     for line in evidence.topics[name]:
         if line.stream in evidence.poisoned:
             continue
-        place = (line.stream, line.seq)
-        if place not in log:
-            yield Finding("doubled", f"topic {name}", f"{place} was never committed")
-        elif line != log[place]:
-            yield Finding("disordered", f"topic {name}", f"{place} is another event than in the log")
-        if place not in seen:
+        position = (line.stream, line.seq)
+        if position not in log:
+            yield Finding("doubled", f"topic {name}", f"{position} was never committed")
+        elif line != log[position]:
+            yield Finding("disordered", f"topic {name}", f"{position} is another event than in the log")
+        if position not in seen:
             firsts[line.stream].append(line.seq)
-        seen.add(place)
+        seen.add(position)
     yield from (
         Finding("lost", f"topic {name}", f"{at}")
         for at in log.keys() - seen

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
-Mood = Literal["well", "slow", "deaf", "mute", "black"]
+Mood = Literal["well", "slow", "upstream_lost", "downstream_lost", "black"]
 _CHUNK: Final = 65_536
 
 
 class Proxy:
     """Passes bytes on to a port, in the mood that it is in.
 
-    `slow` delays each chunk, `deaf` swallows what clients say, `mute` what the server answers (both are
+    `slow` delays each chunk, `upstream_lost` swallows what clients say, `downstream_lost` what the server answers (both are
     half-open wires), `black` both; what was swallowed never comes.
     """
 
@@ -70,8 +70,8 @@ class Proxy:
         to_reader: asyncio.StreamReader,
         to_writer: asyncio.StreamWriter,
     ) -> None:
-        up = asyncio.create_task(self._pass(reader, to_writer, "deaf"))
-        down = asyncio.create_task(self._pass(to_reader, writer, "mute"))
+        up = asyncio.create_task(self._pass(reader, to_writer, "upstream_lost"))
+        down = asyncio.create_task(self._pass(to_reader, writer, "downstream_lost"))
         try:
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
         finally:

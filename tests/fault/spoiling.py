@@ -14,7 +14,7 @@ from services.kernel.kafka.cloudevents import Message
 from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import connect
 from tests.examples_poison import QUARANTINED, instead
-from tests.fault.ledger import HEARS, SPOKEN
+from tests.fault.ledger import SOURCES, SPOKEN
 from tests.fault.stage import PARTITIONS, Stage
 from tests.tally import a_message, publish, seen
 from tests.waiting import until
@@ -48,24 +48,24 @@ async def echoed(stage: Stage, random: Random) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=stage.broker.bootstrap, enable_auto_commit=False)
     producer = AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap)
     async with consumer, producer:
-        place = TopicPartition(topic, random.randrange(PARTITIONS))
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        consumer.seek(place, max(0, end - _ECHOED))
-        for record in (await consumer.getmany(place, timeout_ms=500)).get(place, ()):
+        partition = TopicPartition(topic, random.randrange(PARTITIONS))
+        consumer.assign([partition])
+        end = (await consumer.end_offsets([partition]))[partition]
+        consumer.seek(partition, max(0, end - _ECHOED))
+        for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, ()):
             await producer.send(
-                topic, record.value, record.key, place.partition, headers=list(record.headers)
+                topic, record.value, record.key, partition.partition, headers=list(record.headers)
             )
         await producer.flush()
 
 
 async def rewound(stage: Stage, random: Random) -> None:
     """Let a whole group begin at the beginning again."""
-    service = random.choice([name for name, sources in HEARS.items() if sources])
+    service = random.choice([name for name, sources in SOURCES.items() if sources])
     first = stage.members[f"{service}-1"]
     first.kept = False
     await asyncio.gather(first.stop(), stage.members[f"{service}-2"].stop())
-    topics = [topic_of(source) for source in HEARS[service]]
+    topics = [topic_of(source) for source in SOURCES[service]]
     try:
         await _rewind(stage.broker.bootstrap, f"samspil.{service}", topics)
     finally:
@@ -75,9 +75,9 @@ async def rewound(stage: Stage, random: Random) -> None:
 async def _rewind(bootstrap: str, group: str, topics: Sequence[str]) -> None:
     """Join a group as its only member, and leave it at the beginning of its topics.
 
-    Raises `TimeoutError` where the broker lets nobody in any more.
+    Raises `TimeoutError` where the broker accepts no member any more.
     """
-    places = {TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS)}
+    partitions = {TopicPartition(topic, n) for topic in topics for n in range(PARTITIONS)}
     consumer = AIOKafkaConsumer(
         *topics,
         bootstrap_servers=bootstrap,
@@ -87,13 +87,13 @@ async def _rewind(bootstrap: str, group: str, topics: Sequence[str]) -> None:
     )
 
     async def alone() -> bool:
-        return bool(consumer.assignment() == places)
+        return bool(consumer.assignment() == partitions)
 
     try:
         async with asyncio.timeout(_REWIND_SECONDS):
             await consumer.start()
             await until(alone, what=f"{group} to be left")
-            await consumer.commit(dict.fromkeys(places, 0))
+            await consumer.commit(dict.fromkeys(partitions, 0))
     finally:
         await consumer.stop()
 
@@ -166,5 +166,5 @@ async def poison_again(stage: Stage) -> None:
 
 
 async def _waits(stage: Stage, stream: UUID, kind: str) -> bool:
-    found: bool = await stage.ask(_PASSED if kind == NEW else _WAITS, stream, reason_of(kind))
+    found: bool = await stage.query_value(_PASSED if kind == NEW else _WAITS, stream, reason_of(kind))
     return found

@@ -23,7 +23,7 @@ from services.kernel.postgres.migrations import migrate
 from tests.fault.brokers import Brokers, Kind, brokers
 from tests.fault.chain import CHAIN
 from tests.fault.disk import move_log_to, move_to, small_disk
-from tests.fault.ledger import HEARS
+from tests.fault.ledger import SOURCES
 from tests.fault.members import Member
 from tests.fault.proxy import Proxy, proxy
 from tests.fault.standby import Standby, standby
@@ -89,7 +89,7 @@ class Stage:
     async def prepare_broker(self) -> None:
         """Make the topics that are missing, and fill those from the log that were made.
 
-        The embedded broker is empty after every start, and makes a topic for whoever asks: one that is there
+        The embedded broker is empty after every start, and makes a topic for any client: one that is there
         may have been made by a service a moment ago, so all are filled.
         """
         settings = settings_for(self.dsn, self.broker.bootstrap, "kafka")
@@ -114,22 +114,22 @@ class Stage:
             finally:
                 await session.close()
 
-    async def ask(self, statement: str, *given: Any) -> Any:
-        """Ask the database for one value."""
+    async def query_value(self, statement: str, *parameters: Any) -> Any:
+        """Query the database for one value."""
         session = await asyncpg.connect(self.dsn)
         try:
-            return await session.fetchval(statement, *given)
+            return await session.fetchval(statement, *parameters)
         finally:
             await session.close()
 
     async def left(self, cases: list[UUID]) -> str:
         """Return what is still under way in the chain; nothing once all has come to rest."""
-        for name, sources in HEARS.items():
+        for name, sources in SOURCES.items():
             for what in ("pending", "timers", "effects where done_at is null"):
-                if count := await self.ask(f"select count(*) from {name}.{what}"):  # noqa: S608  names of ours
+                if count := await self.query_value(f"select count(*) from {name}.{what}"):  # noqa: S608  names of ours
                     return f"{count} {what} of {name}"
             for source in sources:
-                if count := await self.ask(_BEHIND.format(name=name, source=source), cases):
+                if count := await self.query_value(_BEHIND.format(name=name, source=source), cases):
                     return f"{name} is behind {source} in {count} streams"
         return ""
 
@@ -167,10 +167,10 @@ async def stage(kind: Kind, folder: Path, *, followed: bool = False) -> AsyncIte
             stack.push_async_callback(database.stop)
             await move_log_to(made.log_disk, database, data)
         made.token = issuer.token(Bearer(sub=ACTOR, role="caseworker", tenant=TENANT))
-        await made.ask("create role chain login superuser password 'chain'")
+        await made.query_value("create role chain login superuser password 'chain'")
         for service in CHAIN.values():
             await migrate(made.service_dsn(port), service)
-        await made.ask("alter role chain nosuperuser")
+        await made.query_value("alter role chain nosuperuser")
         small = folder / "small"
         if followed:
             made.standby = await stack.enter_async_context(standby(database, port, folder / "standby"))

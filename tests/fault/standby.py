@@ -26,36 +26,36 @@ class Standby:
 
     async def be_waited_for(self) -> None:
         """Let no commit of the first be answered before it is here too."""
-        await ask(self.first.dsn, "alter system set synchronous_standby_names = '*'")
-        await ask(self.first.dsn, "select pg_reload_conf()")
+        await query_value(self.first.dsn, "alter system set synchronous_standby_names = '*'")
+        await query_value(self.first.dsn, "select pg_reload_conf()")
 
         async def agreed() -> bool:
-            state = await ask(self.first.dsn, "select sync_state from pg_stat_replication")
-            names = await ask(self.first.dsn, "show synchronous_standby_names")
+            state = await query_value(self.first.dsn, "select sync_state from pg_stat_replication")
+            names = await query_value(self.first.dsn, "show synchronous_standby_names")
             return bool(state == "sync" and names == "*")
 
         await until(agreed, what="the standby to be waited for")
 
     async def catch_up(self) -> None:
         """Wait until all that is on the first is here."""
-        end = await ask(self.first.dsn, "select pg_current_wal_lsn()::text")
+        end = await query_value(self.first.dsn, "select pg_current_wal_lsn()::text")
         reached = "select pg_last_wal_replay_lsn() >= $1::text::pg_lsn"
 
         async def here() -> bool:
-            return bool(await ask(self.server.dsn, reached, end))
+            return bool(await query_value(self.server.dsn, reached, end))
 
         await until(here, what="the standby to catch up")
 
     async def promote(self) -> None:
         """Promote the standby."""
-        assert await ask(self.server.dsn, "select pg_promote()")
+        assert await query_value(self.server.dsn, "select pg_promote()")
 
 
-async def ask(dsn: str, statement: str, *given: Any) -> Any:
-    """Ask a server for one value."""
+async def query_value(dsn: str, statement: str, *parameters: Any) -> Any:
+    """Query a server for one value."""
     session = await asyncpg.connect(dsn)
     try:
-        return await session.fetchval(statement, *given)
+        return await session.fetchval(statement, *parameters)
     finally:
         await session.close()
 

@@ -29,7 +29,7 @@ from tests.fault.chain import CHAIN, Count
 from tests.fault.ledger import examine
 from tests.fault.load import Load
 from tests.fault.stage import Stage, stage
-from tests.fault.standby import Standby, ask, standby
+from tests.fault.standby import Standby, query_value, standby
 from tests.relay_load import reading
 from tests.servers import scratch_folder
 from tests.tally import ACTOR, START, TALLY, TENANT, case_id, running, tallies
@@ -56,8 +56,8 @@ async def count(runtime: Runtime, times: int) -> None:
         cause = str(new_id())
         actor = Actor(ACTOR, "caseworker", TENANT)
         async with runtime.pool.acquire(timeout=20) as tx:
-            asked = Envelope(CASE, TENANT, Count(new_id()), actor, START, cause, cause)
-            await runtime.processor.process(tx, [asked])
+            envelope = Envelope(CASE, TENANT, Count(new_id()), actor, START, cause, cause)
+            await runtime.processor.process(tx, [envelope])
 
 
 async def come_to_rest(made: Stage, cases: list[UUID]) -> None:
@@ -115,18 +115,18 @@ async def test_what_its_standby_does_not_have_is_neither_answered_nor_seen() -> 
             for _ in range(2):
                 with pytest.raises(TimeoutError):
                     await count(runtime, 1)
-            waited_for = await ask(two.first.dsn, SEQ)
+            waited_for = await query_value(two.first.dsn, SEQ)
             await two.first.kill()
             await two.first.start()
-            after_a_crash = await ask(two.first.dsn, SEQ)
+            after_a_crash = await query_value(two.first.dsn, SEQ)
             with pytest.raises(TimeoutError):
                 await count(runtime, 1)
             with pytest.raises(TimeoutError):
                 await begin_to_relay(dsn)
-            unchanged = await ask(two.first.dsn, SEQ)
+            unchanged = await query_value(two.first.dsn, SEQ)
             await two.server.start()
             await until(lambda: works(runtime))
-            together = await ask(two.first.dsn, SEQ), await ask(two.server.dsn, SEQ)
+            together = await query_value(two.first.dsn, SEQ), await query_value(two.server.dsn, SEQ)
 
     assert (waited_for, after_a_crash, unchanged) == (2, 3, 3)
     assert together[0] == together[1]
@@ -161,11 +161,11 @@ async def test_events_that_a_standby_lacks_are_reported_and_never_skipped(
         source = await stack.enter_async_context(running(dsn, bootstrap, broker_kind, CHAIN["referral"]))
         reader = await stack.enter_async_context(running(postgres_dsn, bootstrap, broker_kind))
         await count(source, 3)
-        await until(lambda: heard(reader, 3))
+        await until(lambda: consumed(reader, 3))
         await two.catch_up()
         two.wire.mood = "black"
         await count(source, lost)
-        await until(lambda: heard(reader, 3 + lost))
+        await until(lambda: consumed(reader, 3 + lost))
         before = await tallies(reader)
         await two.first.kill()
         await two.promote()
@@ -186,12 +186,12 @@ async def test_events_that_a_standby_lacks_are_reported_and_never_skipped(
                 await operating.accept_source(reader, rows[1]["id"], by=ACTOR)
         done = await operating.accept_source(reader, rows[0]["id"], by=ACTOR)
         followed = await tallies(reader)
-        told = await log_of(source)
+        logged = await log_of(source)
         async with source.pool.acquire() as tx:
             await republish(tx)
         await until(lambda: sent(source))
         await count(source, 1)
-        await until(lambda: heard(reader, 3 + lost + lost + 2))
+        await until(lambda: consumed(reader, 3 + lost + lost + 2))
         left = await operating.list_parked(reader)
 
     assert unasked == [1, 0]
@@ -199,13 +199,11 @@ async def test_events_that_a_standby_lacks_are_reported_and_never_skipped(
     assert reasons == {"divergence": lost, "behind": 1}
     assert after == before
     assert done == {"stream": CASE, "applied": lost + 1, "left_in_stream": 0}
-    assert followed[CASE] == before[CASE] + told[3:]
+    assert followed[CASE] == before[CASE] + logged[3:]
     assert left == []
 
 
-async def test_what_was_lost_is_not_sent_in_the_place_of_what_has_its_number_now(
-    bootstrap: str, broker_kind: str
-) -> None:
+async def test_a_lost_event_is_not_sent_under_a_reused_sequence(bootstrap: str, broker_kind: str) -> None:
     """A relay that stood by committed events that the standby lacks; later it leads, and sends by the log."""
     async with AsyncExitStack() as stack:
         two, dsn = await stack.enter_async_context(a_pair(stack.enter_context(scratch_folder())))
@@ -261,7 +259,7 @@ async def log_of(source: Runtime) -> list[str]:
     return [row["ref"] for row in rows]
 
 
-async def heard(runtime: Runtime, number: int) -> bool:
+async def consumed(runtime: Runtime, number: int) -> bool:
     """Return whether the reader has counted so many."""
     return len((await tallies(runtime)).get(CASE, [])) == number
 

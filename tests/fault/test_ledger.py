@@ -1,4 +1,4 @@
-"""The ledger finds every kind of damage: each is done by hand to a copy of what a sound run has left."""
+"""The ledger finds every kind of damage: each is done to a copy of what a sound run has left."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,14 +12,14 @@ import asyncpg
 import pytest
 
 from tests.fault.campaign import evidence_of
-from tests.fault.ledger import HEARS, Evidence, examine, read_book
+from tests.fault.ledger import SOURCES, Evidence, examine, read_book
 from tests.fault.load import Load
 from tests.fault.stage import stage
 from tests.servers import scratch_folder
 from tests.waiting import under_way, until
 
 pytestmark = pytest.mark.xdist_group("ledger")
-NOBODYS = uuid5(NAMESPACE_URL, "nobody asked for this")
+UNCOMMANDED = uuid5(NAMESPACE_URL, "never commanded")
 
 
 @dataclass
@@ -69,7 +69,7 @@ async def promised(load: Load, count: int) -> bool:
 
 
 def test_a_sound_run_leaves_nothing_to_find(sound: Sound) -> None:
-    """Where nothing went wrong nothing is found, and there was something to look at."""
+    """Where nothing went wrong nothing is found, and there was something to examine."""
     found = examine(sound.evidence)
 
     assert found == []
@@ -117,7 +117,7 @@ IN_TABLES = {
         "update agreement.streams set marks = jsonb_set(marks, '{consent,1}', '\"another\"')",
         "lost",
     ),
-    "a consumer never heard of a stream": (
+    "a consumer never consumed a stream": (
         "delete from agreement.streams",
         "lost",
     ),
@@ -196,18 +196,18 @@ IN_TABLES = {
 
 @pytest.mark.parametrize("damage", IN_TABLES)
 async def test_damage_in_the_tables_is_found(damage: str, sound: Sound) -> None:
-    """What is changed in a table by hand, in a transaction that is then undone, is named for what it is."""
+    """A change of a table, in a transaction that is then rolled back, is named for what it is."""
     statement, kind = IN_TABLES[damage]
     connection = await asyncpg.connect(sound.dsn)
     try:
         await connection.execute("begin")
         await connection.execute(statement)
-        books = {name: await read_book(connection, name) for name in HEARS}
+        books = {name: await read_book(connection, name) for name in SOURCES}
         await connection.execute("rollback")
     finally:
         await connection.close()
-    known = sound.evidence
-    found = examine(Evidence(books, known.topics, known.mails, known.promised))
+    evidence = sound.evidence
+    found = examine(Evidence(books, evidence.topics, evidence.mails, evidence.promised))
 
     assert kind in {finding.kind for finding in found}
 
@@ -228,13 +228,13 @@ def disorder_a_stream(evidence: Evidence) -> None:
 def change_a_record(evidence: Evidence) -> None:
     """Let an event on a topic say something else than in the log."""
     lines = evidence.topics["consent"]
-    lines[0] = lines[0]._replace(body=lines[0].body | {"consent_id": str(NOBODYS)})
+    lines[0] = lines[0]._replace(body=lines[0].body | {"consent_id": str(UNCOMMANDED)})
 
 
 def say_what_was_not_committed(evidence: Evidence) -> None:
     """Put an event on a topic that no log has."""
     lines = evidence.topics["referral"]
-    lines.append(lines[0]._replace(seq=9999, event_id=NOBODYS))
+    lines.append(lines[0]._replace(seq=9999, event_id=UNCOMMANDED))
 
 
 def lose_a_mail(evidence: Evidence) -> None:
@@ -249,12 +249,12 @@ def send_a_mail_thrice(evidence: Evidence) -> None:
 
 def send_nobodys_mail(evidence: Evidence) -> None:
     """Send a mail without an effect."""
-    evidence.mails.append(NOBODYS)
+    evidence.mails.append(UNCOMMANDED)
 
 
 def promise_more(evidence: Evidence) -> None:
     """Answer a command that was never carried out."""
-    evidence.promised = dict(evidence.promised) | {NOBODYS: (NOBODYS, False)}
+    evidence.promised = dict(evidence.promised) | {UNCOMMANDED: (UNCOMMANDED, False)}
 
 
 def promise_less(evidence: Evidence) -> None:

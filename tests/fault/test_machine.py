@@ -1,4 +1,4 @@
-"""A machine of steps, shuffled without end: whatever comes in whatever order, a small model foretells it."""
+"""A machine of steps, shuffled without end: whatever comes in whatever order, a small model predicts it."""
 
 import asyncio
 import tempfile
@@ -41,39 +41,39 @@ class Crashed(BaseException):
 
 @dataclass
 class Expected:
-    """What one stream is foretold to hold."""
+    """What one stream is predicted to hold."""
 
     seen: list[str] = field(default_factory=list)
     said: list[bool] = field(
         default_factory=list
-    )  # whether each event in turn can be taken before the mending
+    )  # whether each event in order can be taken before the repair
     applied: int = 0
     waiting: dict[int, bool] = field(default_factory=dict)  # by number, whether it was found to be poison
 
-    def hear(self, number: int, *, mended: bool) -> None:
+    def consume(self, number: int, *, repaired: bool) -> None:
         """Take one event, or let it wait."""
         if number <= self.applied:
             return
-        if not self.waiting and number == self.applied + 1 and self._fit(number, mended=mended):
+        if not self.waiting and number == self.applied + 1 and self._fit(number, repaired=repaired):
             self._apply(number)
             return
         first = not self.waiting and number == self.applied + 1
         self.waiting.setdefault(number, first)
-        self.go_on(mended=mended, poison=False)
+        self.go_on(repaired=repaired, poison=False)
 
-    def go_on(self, *, mended: bool, poison: bool) -> None:
+    def go_on(self, *, repaired: bool, poison: bool) -> None:
         """Take up what waits, in order, as far as it can be taken."""
         while (number := self.applied + 1) in self.waiting:
             if self.waiting[number] and not poison:
                 return
-            if not self._fit(number, mended=mended):
+            if not self._fit(number, repaired=repaired):
                 self.waiting[number] = True
                 return
             del self.waiting[number]
             self._apply(number)
 
-    def _fit(self, number: int, *, mended: bool) -> bool:
-        return mended or self.said[number - 1]
+    def _fit(self, number: int, *, repaired: bool) -> bool:
+        return repaired or self.said[number - 1]
 
     def _apply(self, number: int) -> None:
         self.applied = number
@@ -93,17 +93,17 @@ class Machine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.dsn = self.runner.run(fresh_database(self.server))
         self.topic: list[ConsumerRecord[bytes, bytes]] = []
-        self.place = 0
-        self.mended = False
+        self.offset = 0
+        self.repaired = False
         self.expected: defaultdict[UUID, Expected] = defaultdict(Expected)
         self.counted = 0
         self._open()
 
     def _open(self) -> None:
-        def rule_of(state: Any, trigger: Any, given: Any) -> Decision:
-            if self.mended and isinstance(trigger, ReferralReady):
+        def rule_of(state: Any, trigger: Any, context: Any) -> Decision:
+            if self.repaired and isinstance(trigger, ReferralReady):
                 return Decision(state)
-            return decide(state, trigger, given)
+            return decide(state, trigger, context)
 
         self.stack = AsyncExitStack()
         key_store = FileKeyStore(Path(self.folder.name) / "kek", mode="test")
@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(n=st.sampled_from(STREAMS), good=st.booleans() | st.just(value=True))
     def say(self, n: int, *, good: bool) -> None:
-        """Let the sender say one more."""
+        """Let the sender publish one more."""
         stream = case_id(n)
         said = self.expected[stream].said
         said.append(good)
@@ -137,7 +137,7 @@ class Machine(RuleBasedStateMachine):
     def take(self, count: int) -> None:
         """Take the next few."""
         self._take(count)
-        self._foretell(count)
+        self._predict(count)
 
     @rule(count=st.integers(1, 5), point=st.sampled_from(POINTS), times=st.integers(1, 3))
     def take_and_crash(self, count: int, point: str, times: int) -> None:
@@ -151,40 +151,40 @@ class Machine(RuleBasedStateMachine):
             finally:
                 crash._armed.clear()
         self._take(count)
-        self._foretell(count)
+        self._predict(count)
 
     @rule()
     def overlook(self) -> None:
         """Pass one event by, as if it had been lost on the way."""
-        self.place = min(self.place + 1, len(self.topic))
+        self.offset = min(self.offset + 1, len(self.topic))
 
     @rule(share=st.floats(0, 1))
     def rewind(self, share: float) -> None:
         """Go back on the topic."""
-        self.place = int(self.place * share)
+        self.offset = int(self.offset * share)
 
     @rule(n=st.sampled_from(STREAMS))
     def submit(self, n: int) -> None:
         """Give a command, once."""
         self.counted += 1
         cause, ref = str(new_id()), UUID(int=self.counted)
-        asked = Envelope(
+        envelope = Envelope(
             case_id(n), TENANT, Count(ref), Actor(ACTOR, "caseworker", TENANT), START, cause, cause
         )
-        self.runner.run(self._submit(asked))
+        self.runner.run(self._submit(envelope))
         self.expected[case_id(n)].seen.append(str(ref))
 
     @rule()
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Install a rule that can take what broke the old one."""
-        self.mended = True
+        self.repaired = True
 
     @rule()
     def replay(self) -> None:
         """Take up all that waits, as an operator does."""
         self.runner.run(operating.replay_parked(self.runtime))
         for one in self.expected.values():
-            one.go_on(mended=self.mended, poison=True)
+            one.go_on(repaired=self.repaired, poison=True)
 
     @rule()
     def restart(self) -> None:
@@ -193,7 +193,7 @@ class Machine(RuleBasedStateMachine):
         self._open()
 
     @invariant()
-    def all_is_as_foretold(self) -> None:
+    def all_is_as_predicted(self) -> None:
         """What each stream has seen, what waits, and the log that follows from it."""
         if not hasattr(self, "runner"):
             return
@@ -205,17 +205,17 @@ class Machine(RuleBasedStateMachine):
         assert holes == 0
 
     def _take(self, count: int) -> None:
-        records = self.topic[self.place : self.place + count]
+        records = self.topic[self.offset : self.offset + count]
         if records:
-            self.runner.run(self._hand_over(records))
+            self.runner.run(self._store(records))
 
-    def _foretell(self, count: int) -> None:
-        for record in self.topic[self.place : self.place + count]:
+    def _predict(self, count: int) -> None:
+        for record in self.topic[self.offset : self.offset + count]:
             number = int(dict(record.headers)["ce_sequence"])
-            self.expected[UUID((record.key or b"").decode())].hear(number, mended=self.mended)
-        self.place = min(self.place + count, len(self.topic))
+            self.expected[UUID((record.key or b"").decode())].consume(number, repaired=self.repaired)
+        self.offset = min(self.offset + count, len(self.topic))
 
-    async def _hand_over(self, records: list[Any]) -> None:
+    async def _store(self, records: list[Any]) -> None:
         async with self.runtime.pool.acquire() as tx:
             await self.store.store(tx, self.decoder.read(records))
 
@@ -256,8 +256,8 @@ select count(*) from (
 """
 
 
-def test_a_model_foretells_every_shuffle(postgres_server: Postgres) -> None:
-    """Submit, crash, repeat, go back, overlook, park, mend, replay, restart: the model is never wrong."""
+def test_a_model_predicts_every_interleaving(postgres_server: Postgres) -> None:
+    """Submit, crash, repeat, go back, overlook, park, repair, replay, restart: the model is never wrong."""
     machine = type("OnThisServer", (Machine,), {"server": postgres_server})
     run_state_machine_as_test(
         machine,

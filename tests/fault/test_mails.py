@@ -71,12 +71,12 @@ async def test_a_mail_comes_once_more_for_each_death(
     await until(lambda: stranger.fetchval("select bool_and(done_at is not null) from notify.effects"))
     await member.stop()
     attempts = await stranger.fetchval("select attempts from notify.effects")
-    told = await stranger.fetch("select stream_id from notify.event_log")
+    logged = await stranger.fetch("select stream_id from notify.event_log")
     await stranger.close()
 
     assert Counter(read_mails(tmp_path / "mail")) == {key: deaths + 1}
     assert attempts == deaths + 1
-    assert [UUID(str(row["stream_id"])) for row in told] == [key]
+    assert [UUID(str(row["stream_id"])) for row in logged] == [key]
 
 
 async def gone(member: Member) -> bool:

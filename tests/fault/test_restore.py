@@ -15,8 +15,8 @@ from services.kernel.operations import parked_events as operating
 from services.kernel.outbox.republish import republish
 from services.kernel.settings import Settings
 from tests.fault.chain import CHAIN
-from tests.fault.standby import ask, copy
-from tests.fault.test_failover import CASE, count, heard, parked, sent
+from tests.fault.standby import copy, query_value
+from tests.fault.test_failover import CASE, consumed, count, parked, sent
 from tests.servers import remove_topics, scratch_folder
 from tests.tally import TALLY, running, settings_for, tallies
 from tests.waiting import until
@@ -24,7 +24,7 @@ from tests.waiting import until
 SERVICES = (CHAIN["referral"], TALLY)
 
 
-class Place:
+class Site:
     """Where one installation keeps its database, its archive of the write-ahead log, and its topics."""
 
     def __init__(self, folder: Path, bootstrap: str, broker_kind: str) -> None:
@@ -71,38 +71,36 @@ class Place:
 
 async def archived(dsn: str) -> None:
     """Let all that was written come into the archive."""
-    last = await ask(dsn, "select pg_walfile_name(pg_switch_wal())")
+    last = await query_value(dsn, "select pg_walfile_name(pg_switch_wal())")
 
     async def there() -> bool:
-        return bool(await ask(dsn, "select last_archived_wal >= $1 from pg_stat_archiver", last))
+        return bool(await query_value(dsn, "select last_archived_wal >= $1 from pg_stat_archiver", last))
 
     await until(there, what="the archive")
 
 
-async def test_a_backup_is_brought_back_to_a_moment_and_what_came_later_is_said_again(
-    bootstrap: str, broker_kind: str
-) -> None:
+async def test_a_point_in_time_recovery_is_followed_by_a_resend(bootstrap: str, broker_kind: str) -> None:
     """The manual's steps, in order: nothing halts, nothing diverges, and what was lost is listed by name."""
     with scratch_folder() as folder:
-        place = Place(folder, bootstrap, broker_kind)
-        moment, before = await _live_on(place)
+        site = Site(folder, bootstrap, broker_kind)
+        moment, before = await _live_on(site)
         restored = folder / "restored"
         (restored / "data" / "recovery.signal").touch()
         give(restored / "data" / "recovery.signal", unprivileged())
-        server = postgres(restored, port=place.port, settings=place.restoring(moment))
+        server = postgres(restored, port=site.port, settings=site.restoring(moment))
         async with server as database:
             dsn = database.dsn
             await until(lambda: may_be_written(dsn), what="the end of the recovery")
-            lost = {service.name: await place.lost(service, dsn) for service in SERVICES}
-            await remove_topics(place.bootstrap)
-            async with place.working(dsn) as (source, reader):
+            lost = {service.name: await site.lost(service, dsn) for service in SERVICES}
+            await remove_topics(site.bootstrap)
+            async with site.working(dsn) as (source, reader):
                 for runtime in (source, reader):
                     async with runtime.pool.acquire() as tx:
                         await republish(tx)
                 await until(lambda: sent(source))
                 came_back = await tallies(reader)
                 await count(source, 2)
-                await until(lambda: heard(reader, 5))
+                await until(lambda: consumed(reader, 5))
                 nothing_waits = await parked(reader, 0)
                 still_lost = await losing.find_missing_events(source)
 
@@ -117,23 +115,23 @@ async def test_a_backup_is_brought_back_to_a_moment_and_what_came_later_is_said_
 
 async def may_be_written(dsn: str) -> bool:
     """Return whether a server has ended its recovery."""
-    return not await ask(dsn, "select pg_is_in_recovery()")
+    return not await query_value(dsn, "select pg_is_in_recovery()")
 
 
-async def _live_on(place: Place) -> tuple[str, dict[Any, list[str]]]:
+async def _live_on(site: Site) -> tuple[str, dict[Any, list[str]]]:
     """Work, back up, and work on; return the moment to go back to, and what the reader had in the end."""
-    first = postgres(place.folder / "postgres", port=place.port, settings=place.archiving)
+    first = postgres(site.folder / "postgres", port=site.port, settings=site.archiving)
     async with first as database:
         dsn = database.dsn
-        async with place.working(dsn) as (source, reader):
+        async with site.working(dsn) as (source, reader):
             await count(source, 2)
-            await asyncio.to_thread(copy, dsn, place.folder / "restored")
+            await asyncio.to_thread(copy, dsn, site.folder / "restored")
             await count(source, 1)
-            await until(lambda: heard(reader, 3))
+            await until(lambda: consumed(reader, 3))
             await until(lambda: sent(reader))
-            moment = str(await ask(dsn, "select clock_timestamp()"))
+            moment = str(await query_value(dsn, "select clock_timestamp()"))
             await count(source, 2)
-            await until(lambda: heard(reader, 5))
+            await until(lambda: consumed(reader, 5))
             await until(lambda: sent(reader))
             before = await tallies(reader)
         await archived(dsn)

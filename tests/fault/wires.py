@@ -9,16 +9,16 @@ from tests.fault.timing import pause
 
 async def _spoil(wire: Proxy, random: Random) -> None:
     """Delay, cut, half-open or swallow for a while; what was swallowed never comes."""
-    match random.choice(("slow", "cut", "deaf", "mute", "black")):
+    match random.choice(("slow", "cut", "upstream_lost", "downstream_lost", "black")):
         case "cut":
             wire.cut()
             return
         case "slow":
             wire.delay, wire.mood = random.uniform(0.05, 0.3), "slow"
-        case "deaf":
-            wire.mood = "deaf"
-        case "mute":
-            wire.mood = "mute"
+        case "upstream_lost":
+            wire.mood = "upstream_lost"
+        case "downstream_lost":
+            wire.mood = "downstream_lost"
         case _:
             wire.mood = "black"
     await pause(random.uniform(0.5, 4))

@@ -25,7 +25,7 @@ STREAMS, EACH, LIMIT = 60, 5, 20
 EXPECTED = {case_id(n): [str(seen(k).referral_id) for k in range(1, EACH + 1)] for n in range(STREAMS)}
 
 
-def _breaks(_state: Any, _trigger: Any, _given: Any) -> Any:
+def _breaks(_state: Any, _trigger: Any, _context: Any) -> Any:
     raise ZeroDivisionError
 
 
@@ -37,15 +37,15 @@ async def deployed(
     service: Service, dsn: str, bootstrap: str, kind: str, **more: Any
 ) -> AsyncIterator[tuple[Runtime, str]]:
     """Run a version of the tally behind a port, as `samspil run` does, and yield its address."""
-    stopping, door = asyncio.Event(), listening_socket("127.0.0.1", 0)
+    stopping, socket = asyncio.Event(), listening_socket("127.0.0.1", 0)
     async with running(dsn, bootstrap, kind, service, **more) as runtime:
         app = app_of([service])
         mount(
             app, {service.name: runtime}, TokenVerifier(KeySet([OKPKey.generate_key("Ed25519")]), "samspil")
         )
-        serving = asyncio.create_task(serve(app, door, stopping=stopping))
+        serving = asyncio.create_task(serve(app, socket, stopping=stopping))
         try:
-            yield runtime, f"http://127.0.0.1:{door.getsockname()[1]}"
+            yield runtime, f"http://127.0.0.1:{socket.getsockname()[1]}"
         finally:
             stopping.set()
             await serving

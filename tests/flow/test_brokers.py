@@ -1,4 +1,4 @@
-"""The brokers of the tests carry messages, come back after a crash, and are heard on the loopback only."""
+"""Brokers of the tests: they carry messages, restart after a crash, and serve the loopback only."""
 
 import asyncio
 import os
@@ -89,7 +89,7 @@ async def test_a_taken_port_is_said(folder: Path) -> None:
 
 
 async def test_one_owner_a_folder(folder: Path, embedded: Broker) -> None:
-    """A second broker on the same folder is told so."""
+    """A second broker on the same folder is refused."""
     with pytest.raises(FolderInUse):
         async with broker(folder):
             pass

@@ -44,7 +44,7 @@ class Wires:
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-async def test_a_client_that_is_given_up_is_closed(
+async def test_a_client_that_is_abandoned_is_closed(
     kind: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has reached the broker, and not received the cluster's metadata yet."""
@@ -53,7 +53,7 @@ async def test_a_client_that_is_given_up_is_closed(
     assert await Wires(monkeypatch).cut(start_client(CLIENTS[kind](settings), settings)) == [False]
 
 
-async def test_a_consumer_that_is_given_up_is_closed(
+async def test_a_consumer_that_is_abandoned_is_closed(
     postgres_dsn: str, bootstrap: str, broker_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was cancelled before it had joined its group."""

@@ -97,7 +97,7 @@ def test_a_doctor_prefers_settings_to_the_folder_beside_it(
     (tmp_path / ".samspil" / "server.json").write_text("broken")
     monkeypatch.chdir(tmp_path)
     alone = samspil("doctor")
-    monkeypatch.setenv("SAMSPIL_DATABASE", "postgresql://nobody@127.0.0.1:1/samspil")
+    monkeypatch.setenv("SAMSPIL_DATABASE", "postgresql://user@127.0.0.1:1/samspil")
 
     named = samspil("doctor")
 

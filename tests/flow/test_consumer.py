@@ -246,19 +246,19 @@ async def test_a_hole_waits_and_heals(postgres_dsn: str, bootstrap: str, broker_
     assert found == expected(1, 5)
 
 
-async def test_another_event_under_the_same_number_is_an_alarm(
+async def test_another_event_under_the_same_sequence_is_a_divergence(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """The same sequence with another id means that histories have parted: never skipped."""
+    """The same sequence with another id means that timelines have diverged: never skipped."""
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
         await until(lambda: consumed(runtime, 1))
         await publish(bootstrap, [a_message(case_id(0), 1, seen(7), event_id=case_id(77))])
 
-        async def alarmed() -> bool:
+        async def diverged() -> bool:
             return await parked_reasons(runtime) == ["divergence"]
 
-        await until(alarmed)
+        await until(diverged)
         found = await tallies(runtime)
 
     assert found == expected(1, 1)
@@ -311,7 +311,7 @@ async def test_a_bad_deploy_stops_instead_of_parking_everything(
 async def test_replay_after_mending_applies_in_order_and_twice_is_harmless(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """What was parked by a bug goes on in order once the rule is mended."""
+    """What was parked by a bug goes on in order once the rule is repaired."""
     from dataclasses import replace  # noqa: PLC0415
 
     from services.kernel.decider.decision import Decision  # noqa: PLC0415
@@ -325,13 +325,13 @@ async def test_replay_after_mending_applies_in_order_and_twice_is_harmless(
 
         await until(three_wait)
         in_vain = await operating.replay_parked(runtime)
-    mended = replace(
+    repaired = replace(
         TALLY,
         decide=lambda state, trigger, context: (
             Decision(state) if isinstance(trigger, ReferralReady) else decide(state, trigger, context)
         ),
     )
-    async with running(postgres_dsn, "", "none", mended) as runtime:  # no consumer redelivers them
+    async with running(postgres_dsn, "", "none", repaired) as runtime:  # no consumer redelivers them
         done = await operating.replay_parked(runtime)
         again = await operating.replay_parked(runtime)
         found = await tallies(runtime)

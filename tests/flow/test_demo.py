@@ -77,7 +77,7 @@ def undisturbed() -> Report:
 
 
 def test_a_year_is_played_and_accounted_for(undisturbed: Report) -> None:
-    """Every case stands in every service as its people were told, and nothing lies open."""
+    """Every service holds each case as its commands were answered, and no sealed value is readable."""
     assert failed(undisturbed) == []
     assert undisturbed.holds
 

@@ -1,4 +1,4 @@
-"""Made-up requests against the running server: each answer is one that the OpenAPI document tells."""
+"""Made-up requests against the running server: each response is in the OpenAPI document."""
 
 import asyncio
 import json

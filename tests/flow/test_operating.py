@@ -69,7 +69,7 @@ class Year:
         return not any(each["pending"] for each in pending)
 
     def sql(self, statement: str) -> None:
-        """Do something to the database behind everybody's back."""
+        """Change the database beside the services."""
         asyncio.run(self._sql(statement))
 
     async def _sql(self, statement: str) -> None:
@@ -78,7 +78,7 @@ class Year:
         await connection.close()
 
     def duplicates(self) -> dict[str, int]:
-        """Return how many events each service has recognised as known."""
+        """Return how many events each service has recognised as duplicates."""
         with urllib.request.urlopen(f"{self.server.url}/metrics", timeout=60) as answer:  # noqa: S310  our own address
             text = answer.read().decode()
         found = re.findall(
@@ -87,7 +87,7 @@ class Year:
         return {service: int(float(count)) for service, count in found}
 
     def wait_for_duplicates(self, service: str, count: int) -> None:
-        """Wait until a service has recognised so many events as known."""
+        """Wait until a service has recognised so many events as duplicates."""
 
         async def so_many() -> bool:
             return (await asyncio.to_thread(self.duplicates)).get(service, 0) >= count
@@ -95,23 +95,23 @@ class Year:
         asyncio.run(until(so_many))
 
     def recognising(self) -> set[str]:
-        """Return who has recognised events as known."""
+        """Return the services that have recognised duplicates."""
         return {service for service, count in self.duplicates().items() if count}
 
-    def wait_for_all_but(self, *deaf: str) -> None:
-        """Wait until all services but these have recognised events as known."""
+    def wait_for_all_but(self, *without: str) -> None:
+        """Wait until all services but these have recognised duplicates."""
 
         async def all_have() -> bool:
-            return await asyncio.to_thread(self.recognising) >= set(SERVICES) - set(deaf)
+            return await asyncio.to_thread(self.recognising) >= set(SERVICES) - set(without)
 
         asyncio.run(until(all_have))
 
     def resend(self, *words: object) -> int:
-        """Send a part of what the referral service has said again, wait until it is heard, say how much."""
-        known = self.duplicates().get("audit", 0)
+        """Resend a part of the referral service's events, wait until it is consumed, and return how much."""
+        before = self.duplicates().get("audit", 0)
         said = samspil("resend", "referral", *words, "--data", self.server.folder, "--json")
         queued = int(said.json["queued"])
-        self.wait_for_duplicates("audit", known + queued)
+        self.wait_for_duplicates("audit", before + queued)
         return queued
 
 
@@ -163,7 +163,7 @@ def test_what_is_written_anew_is_what_was_there(service: str, year: Year) -> Non
 
 @pytest.mark.parametrize("service", REBUILT)
 def test_damaged_lists_are_made_whole(service: str, year: Year) -> None:
-    """What was lost comes back, what belongs to nobody goes, and what strayed to another returns."""
+    """Lost rows come back, rows without an owner go, and rows of another stream return to their own."""
     before = in_order(year.tables()[service])
     for table, column in SERVICES_BY_NAME[service].tables.items():
         name = f"{service}.{table}"
@@ -207,19 +207,19 @@ def test_a_log_with_a_hole_is_not_rebuilt_from(year: Year) -> None:
 def test_the_whole_log_sent_twice_changes_nothing_anywhere(year: Year) -> None:
     """Each event reaches everybody again under its own id and number, and no row of any service moves."""
     before = year.tables()
-    known = year.duplicates().get("audit", 0)
+    counted = year.duplicates().get("audit", 0)
     queued = 0
     for _ in range(2):
         for service in SERVICES:
             said = samspil("resend", service, "--data", year.server.folder, "--json")
             assert said.code == 0, said.err
             queued += said.json["queued"]
-        year.wait_for_duplicates("audit", known + queued)
-    year.wait_for_all_but("directory")  # which hears nobody
+        year.wait_for_duplicates("audit", counted + queued)
+    year.wait_for_all_but("directory")  # which consumes nothing
     after = year.tables()
 
     assert queued == 2 * sum(len(before[service]["event_log"]) for service in SERVICES)
-    assert year.duplicates()["audit"] == known + queued
+    assert year.duplicates()["audit"] == counted + queued
     assert year.recognising() == set(SERVICES) - {"directory"}
     assert after == before
 

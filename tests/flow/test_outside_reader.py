@@ -28,7 +28,7 @@ from tests.servers import an_admin
 
 TOPIC = "samspil.referral.v1"
 SENT = "referral.sent.v1"
-TICK = "consent.ticked.v1"
+WATERMARK = "consent.ticked.v1"
 
 STREAM = "01890000-0000-7000-8000-000000000001"
 META = EventMetadata(
@@ -49,7 +49,7 @@ def a_message(name: str, *, meta: EventMetadata = META, seq: int = 1, **body: ob
     event = kind.model_validate_json(json.dumps(sample_of(schema_of(kind), name)))
     data = msgspec.json.encode({**event.model_dump(mode="json"), **body})
     event_id = f"01890000-0000-7000-8000-{seq:012d}"
-    return message_of(event_id, STREAM, 0 if name == TICK else seq, "0440", name, meta, data)
+    return message_of(event_id, STREAM, 0 if name == WATERMARK else seq, "0440", name, meta, data)
 
 
 async def sent(bootstrap: str, messages: Sequence[Message], *, topics: Sequence[str] = (TOPIC,)) -> None:
@@ -118,7 +118,7 @@ async def test_an_empty_topic_is_read_at_once(bootstrap: str) -> None:
 
 
 async def test_a_deviation_from_the_schema_is_reported_with_its_path(bootstrap: str) -> None:
-    """Each departure is found, told by rule and never by value."""
+    """Each deviation is reported by its rule and never by its value."""
     good = a_message(SENT)
     spoilt = {
         "body must have required property 'offer_id'": msgspec.structs.replace(
@@ -164,14 +164,14 @@ async def test_a_missing_topic_is_reported(bootstrap: str) -> None:
 
 @pytest.mark.kafka
 async def test_a_secured_kafka_is_read_with_a_password_in_a_file(tmp_path: Path) -> None:
-    """An outsider with a user of its own reads what it may hear, and is told where it may not."""
+    """An outsider with a user of its own reads what it has a right to, and gets an error otherwise."""
     security = made_security(tmp_path / "secrets")
-    hears = {"audit": {"referral"}, "referral": set[str]()}
+    sources = {"audit": {"referral"}, "referral": set[str]()}
     message = a_message(SENT)
     async with apache_kafka(tmp_path / "kafka", security=security) as kafka:
         operator = security.operator(kafka.inner_bootstrap)
         await lay_topics(operator, partitions=2, replication=1)
-        await asyncio.to_thread(grant, operator, hears, {name: security.password(name) for name in hears})
+        await asyncio.to_thread(grant, operator, sources, {name: security.password(name) for name in sources})
         access = security.service(kafka.bootstrap, user_of("referral"), security.password("referral"))
         async with AIOKafkaProducer(**access.for_aiokafka()) as producer:
             await producer.send_and_wait(TOPIC, message.value, key=message.key, headers=message.headers)

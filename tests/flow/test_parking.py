@@ -1,4 +1,4 @@
-"""An operator looks at what is parked, takes it up again in order, or gives it up on the record."""
+"""Parked events: an operator lists them, replays them in order, or discards them on the record."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -126,7 +126,7 @@ async def test_the_audit_trail_holds_a_discard(postgres_dsn: str, bootstrap: str
     assert (entry["what"], entry["purpose"]) == (["bug"], "untrue")
 
 
-async def test_only_the_first_of_a_stream_can_be_given_up(
+async def test_only_the_first_of_a_stream_can_be_discarded(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
     """Giving up what stands behind another would hide a hole; it is refused, and nothing has changed."""

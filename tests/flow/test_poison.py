@@ -131,7 +131,7 @@ async def test_an_event_that_breaks_the_own_tables_is_parked_alone(
 async def test_a_waiting_event_that_breaks_its_tables_blocks_no_other_stream(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """When the missing event comes, what waited turns out to be a bug: it is parked, and the topic flows."""
+    """When the missing event comes, what waited runs into a bug: it is parked, and the topic flows."""
     service = replace(TALLY, projection=_breaks_on_the_third)
     async with running(postgres_dsn, bootstrap, broker_kind, service) as runtime:
         await publish(bootstrap, [a_message(BROKEN, k, seen(k)) for k in (1, 3)])

@@ -39,8 +39,8 @@ from services.kernel.settings import Settings
 from services.registry import SERVICES_BY_NAME
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
-from tests.long_ago import hear_all, relayed, say_long_ago
 from tests.node_tools import run_node
+from tests.old_events import append_old_event, commit_all_offsets, relayed
 from tests.servers import running, scratch_folder
 from tests.waiting import until
 
@@ -117,31 +117,31 @@ async def test_a_service_may_write_its_lists_anew(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_lets_go_of_its_log_by_its_own_rights(
+async def test_a_service_drops_its_log_by_its_own_rights(
     installation: tuple[ApacheKafka, Security], service: str
 ) -> None:
-    """It sees how far those who hear it have come, keeps its log for the last of them, then drops it."""
+    """It reads the offsets of its consumers, keeps its log for the last of them, then drops it."""
     kafka, security = installation
-    hearers = sorted(SERVICES_BY_NAME[service].subscribers or ())
-    for hearer in hearers:
-        await _hear_all(kafka, security, hearer, service)
+    consumers = sorted(SERVICES_BY_NAME[service].subscribers or ())
+    for consumer in consumers:
+        await _commit_all(kafka, security, consumer, service)
     with capture_logs() as said:
         async with (
-            _run(service, kafka, security, listen=False, log_days=90) as runtime,
+            _run(service, kafka, security, run_loops=False, log_days=90) as runtime,
             relayed(runtime),
         ):
-            await say_long_ago(runtime, _secret(security, f"database_samspil_{service}_migrator"))
+            await append_old_event(runtime, _secret(security, f"database_samspil_{service}_migrator"))
             dropped = [await runtime.log_retention.run_once()]
-            for hearer in hearers:
+            for consumer in consumers:
                 dropped.append(await runtime.log_retention.run_once())
-                await _hear_all(kafka, security, hearer, service)
+                await _commit_all(kafka, security, consumer, service)
             dropped.append(await runtime.log_retention.run_once())
             left = await runtime.pool.fetchval(
                 "select count(*) from event_log where created_on < '2025-02-01'"
             )
 
     assert [line for line in said if line["log_level"] != "info"] == []
-    assert dropped == [0] * (len(hearers) + 1) + [1]
+    assert dropped == [0] * (len(consumers) + 1) + [1]
     assert left == 0
 
 
@@ -174,8 +174,10 @@ async def test_the_demo_plays_with_each_service_as_itself(
     assert [topic for topic in found if found[topic]["invalid"]] == []
 
 
-async def _hear_all(kafka: ApacheKafka, security: Security, hearer: str, service: str) -> None:
-    await hear_all(hearer, service, PARTITIONS, **_access(kafka, security, hearer).for_aiokafka())
+async def _commit_all(kafka: ApacheKafka, security: Security, consumer: str, service: str) -> None:
+    await commit_all_offsets(
+        consumer, service, PARTITIONS, **_access(kafka, security, consumer).for_aiokafka()
+    )
 
 
 def _access(kafka: ApacheKafka, security: Security, service: str) -> KafkaAccess:
@@ -200,22 +202,22 @@ def _read_from_outside(kafka: ApacheKafka, security: Security) -> subprocess.Com
 @asynccontextmanager
 async def _served(runtimes: Mapping[str, Runtime], clock: VirtualClock, folder: Path) -> AsyncIterator[str]:
     """Serve all services on a loopback port, with the calls that move time."""
-    reader, door = runtimes["audit"].settings, listening_socket("127.0.0.1", 0)
+    reader, socket = runtimes["audit"].settings, listening_socket("127.0.0.1", 0)
     issuer = Issuer(folder / "issuer.json", reader.audience)
     app = app_of([runtime.service for runtime in runtimes.values()])
     mount(app, runtimes, TokenVerifier(issuer.public, reader.audience))
     app.include_router(development_routes(reader, runtimes, clock, issuer, folder))
     stopping = asyncio.Event()
-    serving = asyncio.create_task(serve(app, door, stopping=stopping))
+    serving = asyncio.create_task(serve(app, socket, stopping=stopping))
     try:
-        yield f"http://127.0.0.1:{door.getsockname()[1]}"
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     finally:
         stopping.set()
         await serving
 
 
 async def _all_ready(kafka: ApacheKafka, security: Security) -> None:
-    """Start every service and wait until each says that it may be used."""
+    """Start every service and wait until each is ready."""
     async with AsyncExitStack() as running_services:
         await _until_ready(
             {
@@ -244,7 +246,7 @@ async def _run(
     clock: Clock | None = None,
     mail_port: int = 0,
     log_days: int = 0,
-    listen: bool = True,
+    run_loops: bool = True,
 ) -> AsyncIterator[Runtime]:
     key_store = security.secrets / "kek_of_the_test"
     if not key_store.exists():
@@ -268,7 +270,7 @@ async def _run(
         models=load_models(model_folder()),
         key_store=FileKeyStore(key_store, mode="test"),
     )
-    await runtime.start(run_loops=listen)
+    await runtime.start(run_loops=run_loops)
     try:
         yield runtime
     finally:

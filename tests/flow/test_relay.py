@@ -311,7 +311,7 @@ async def test_a_consumer_leaves_no_connection_to_a_dead_broker(
         assert runtime.consumer is not None
         consumer: Any = runtime.consumer.consumer
         consumer._fetcher._retry_backoff = 3_600.0
-        await until(lambda: knows_its_places(consumer))
+        await until(lambda: has_positions(consumer))
         await fallible.kill()
         await until(lambda: tries_again(consumer))
         await runtime.disconnect_broker()
@@ -322,7 +322,7 @@ async def test_a_consumer_leaves_no_connection_to_a_dead_broker(
     assert not left
 
 
-async def knows_its_places(consumer: Any) -> bool:
+async def has_positions(consumer: Any) -> bool:
     """Return whether a consumer has begun to fetch."""
     positions = [position(consumer, partition) for partition in consumer.assignment()]
     return bool(positions) and None not in positions

@@ -12,7 +12,7 @@ from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import connect
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import Envelope
-from tests.long_ago import hear_all, nothing_pending
+from tests.old_events import commit_all_offsets, nothing_pending
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until
 
@@ -67,7 +67,7 @@ async def test_days_that_all_subscribers_have_consumed_are_dropped(
     """The first run remembers the end offsets, the second finds that all have committed them."""
     async with a_log(postgres_dsn, bootstrap, broker_kind) as runtime:
         await runtime.log_retention.run_once()
-        await hear_all("agreement", "consent", 4, bootstrap_servers=bootstrap)
+        await commit_all_offsets("agreement", "consent", 4, bootstrap_servers=bootstrap)
 
         assert await runtime.log_retention.run_once() == 1
         assert await logged(runtime) == 0
@@ -77,9 +77,9 @@ async def test_days_that_all_subscribers_have_consumed_are_dropped(
 async def test_republished_days_count_as_not_consumed(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """While old events are queued again the topic's reach says nothing of them: the next look begins anew."""
+    """While old events are queued again the end offsets say nothing of them: the next run begins anew."""
     async with a_log(postgres_dsn, bootstrap, broker_kind) as runtime:
-        await hear_all("agreement", "consent", 4, bootstrap_servers=bootstrap)
+        await commit_all_offsets("agreement", "consent", 4, bootstrap_servers=bootstrap)
         await runtime.disconnect_broker()
         runtime.relay.is_leader = True
         async with runtime.pool.acquire() as tx:

@@ -1,4 +1,4 @@
-"""On a secured Kafka each service says what is its own, hears what it is meant to hear, and no more."""
+"""Secured Kafka: each service publishes on its own topic, consumes what it subscribes to, and no more."""
 
 import asyncio
 import subprocess
@@ -21,7 +21,7 @@ from tests.servers import running, scratch_folder
 
 pytestmark = pytest.mark.kafka
 
-HEARS = consumed_services()
+SOURCES = consumed_services()
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,13 +40,13 @@ def kafka(security: Security) -> Iterator[ApacheKafka]:
     with scratch_folder() as folder, running(apache_kafka(folder / "kafka", security=security)) as cluster:
         said = _topics_script(cluster, security)
         assert said.returncode == 0, said.stderr
-        passwords = {service: security.password(service) for service in HEARS}
-        grant(security.operator(cluster.inner_bootstrap), HEARS, passwords)
+        passwords = {service: security.password(service) for service in SOURCES}
+        grant(security.operator(cluster.inner_bootstrap), SOURCES, passwords)
         yield cluster
 
 
 async def test_the_topics_are_as_configured(kafka: ApacheKafka, security: Security) -> None:
-    """Each service has its one topic, with the number of partitions that was asked for."""
+    """Each service has its one topic, with the number of partitions that was set."""
     async with administrator(security.operator(kafka.inner_bootstrap)) as admin:
         found = await admin.describe_topics([topic_of(service) for service in SERVICES])
 
@@ -67,7 +67,7 @@ def test_another_partition_count_is_refused(kafka: ApacheKafka, security: Securi
     said = _topics_script(kafka, security, partitions=5)
 
     assert said.returncode == 1
-    assert "has 4 partitions, and 5 are asked for" in said.stderr
+    assert "has 4 partitions, and 5 are set" in said.stderr
     assert "Ask for 4 again" in said.stderr
     with pytest.raises(PartitionsAreFixed):
         asyncio.run(lay_topics(security.operator(kafka.inner_bootstrap), partitions=5, replication=1))
@@ -77,49 +77,51 @@ def test_another_partition_count_is_refused(kafka: ApacheKafka, security: Securi
 async def test_a_service_publishes_and_consumes_what_it_may(
     kafka: ApacheKafka, security: Security, service: str
 ) -> None:
-    """Each principal writes its own topic, reads what it hears and commits in its own group."""
+    """Each principal writes its own topic, reads what it consumes and commits in its own group."""
     access = _access(kafka, security, service)
-    await _say(access, topic_of(service))
+    await _publish(access, topic_of(service))
 
-    for other in HEARS[service]:
-        await _say(_access(kafka, security, other), topic_of(other))
-        assert await _heard(access, topic_of(other), group=user_of(service)) == b"an event"
+    for other in SOURCES[service]:
+        await _publish(_access(kafka, security, other), topic_of(other))
+        assert await _first_message(access, topic_of(other), group=user_of(service)) == b"an event"
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_cannot_speak_for_another(
+async def test_a_service_cannot_publish_for_another(
     kafka: ApacheKafka, security: Security, service: str
 ) -> None:
-    """No principal writes a foreign topic, whether it hears it or not."""
+    """No principal writes a foreign topic, whether it consumes it or not."""
     for other in set(SERVICES) - {service}:
         with pytest.raises(TopicAuthorizationFailedError):
-            await _say(_access(kafka, security, service), topic_of(other))
+            await _publish(_access(kafka, security, service), topic_of(other))
 
 
-@pytest.mark.parametrize("service", [each for each in SERVICES if set(SERVICES) - HEARS[each]])
-async def test_a_service_cannot_overhear_another(
+@pytest.mark.parametrize("service", [each for each in SERVICES if set(SERVICES) - SOURCES[each]])
+async def test_a_service_cannot_consume_another_without_a_right(
     kafka: ApacheKafka, security: Security, service: str
 ) -> None:
-    """No principal reads a topic that its service does not hear."""
-    for other in set(SERVICES) - HEARS[service] - {service}:
+    """No principal reads a topic that its service does not consume."""
+    for other in set(SERVICES) - SOURCES[service] - {service}:
         with pytest.raises(TopicAuthorizationFailedError):
-            await _heard(_access(kafka, security, service), topic_of(other), group=user_of(service))
+            await _first_message(_access(kafka, security, service), topic_of(other), group=user_of(service))
 
 
 async def test_a_service_cannot_read_in_anothers_group(kafka: ApacheKafka, security: Security) -> None:
-    """No principal can take another service's place, and with it its share of the events."""
+    """No principal can join another service's group, and so take its share of the events."""
     with pytest.raises(GroupAuthorizationFailedError):
-        await _heard(_access(kafka, security, "referral"), topic_of("consent"), group=user_of("audit"))
+        await _first_message(
+            _access(kafka, security, "referral"), topic_of("consent"), group=user_of("audit")
+        )
 
 
 async def test_a_service_makes_no_topics(kafka: ApacheKafka, security: Security) -> None:
     """Topics come from the script alone."""
     with pytest.raises(KafkaError):
-        await _say(_access(kafka, security, "referral"), "samspil.referral.v2")
+        await _publish(_access(kafka, security, "referral"), "samspil.referral.v2")
 
 
 async def test_a_wrong_password_is_refused_and_said(kafka: ApacheKafka, security: Security) -> None:
-    """Whoever has the wrong password reads so, and for which user."""
+    """A wrong password is reported, with its user."""
     wrong = security.service(kafka.bootstrap, user_of("referral"), "guess")
 
     with pytest.raises(NoAccess, match=r"for samspil\.referral: .*[Aa]uthentication"):
@@ -137,7 +139,7 @@ async def test_an_unknown_authority_is_refused(kafka: ApacheKafka) -> None:
 
 
 async def test_the_inner_listener_requires_a_certificate(kafka: ApacheKafka, security: Security) -> None:
-    """The listener of nodes and operators asks for a certificate of ours."""
+    """The listener of nodes and operators requires a certificate of ours."""
     without = KafkaAccess(kafka.inner_bootstrap, authority=security.authority)
 
     with pytest.raises(NoAccess):
@@ -146,20 +148,20 @@ async def test_the_inner_listener_requires_a_certificate(kafka: ApacheKafka, sec
 
 
 async def test_a_right_that_was_lost_is_taken_away(kafka: ApacheKafka, security: Security) -> None:
-    """A service that no longer hears another cannot read it any more; the second run changes nothing else."""
+    """A service that no longer consumes another cannot read it; the second run changes nothing else."""
     operator = security.operator(kafka.inner_bootstrap)
-    passwords = {service: security.password(service) for service in HEARS}
-    fewer = HEARS | {"evaluation": HEARS["evaluation"] - {"consent"}}
+    passwords = {service: security.password(service) for service in SOURCES}
+    fewer = SOURCES | {"evaluation": SOURCES["evaluation"] - {"consent"}}
 
     grant(operator, fewer, passwords)
     grant(operator, fewer, passwords)
     try:
         access = _access(kafka, security, "evaluation")
-        await _say(access, topic_of("evaluation"))
+        await _publish(access, topic_of("evaluation"))
         with pytest.raises(TopicAuthorizationFailedError):
-            await _heard(access, topic_of("consent"), group=user_of("evaluation"))
+            await _first_message(access, topic_of("consent"), group=user_of("evaluation"))
     finally:
-        grant(operator, HEARS, passwords)
+        grant(operator, SOURCES, passwords)
 
 
 def _topics_script(
@@ -176,7 +178,7 @@ def _access(kafka: ApacheKafka, security: Security, service: str) -> KafkaAccess
     return security.service(kafka.bootstrap, user_of(service), security.password(service))
 
 
-async def _say(access: KafkaAccess, topic: str) -> None:
+async def _publish(access: KafkaAccess, topic: str) -> None:
     """Send one message as the kernel's relay does: idempotent, acknowledged by all."""
     producer = AIOKafkaProducer(**access.for_aiokafka(), acks="all", enable_idempotence=True)
     await producer.start()
@@ -186,7 +188,7 @@ async def _say(access: KafkaAccess, topic: str) -> None:
         await producer.stop()
 
 
-async def _heard(access: KafkaAccess, topic: str, *, group: str) -> bytes | None:
+async def _first_message(access: KafkaAccess, topic: str, *, group: str) -> bytes | None:
     """Return the first message of a topic, read as a member of a group that commits."""
     async with _member(access, topic, group) as consumer:
         message = await asyncio.wait_for(consumer.getone(), 60)

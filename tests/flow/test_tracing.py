@@ -1,4 +1,4 @@
-"""A case can be followed from the request of a person through every service that hears of it."""
+"""Tracing: a case is followed from a person's request through every service that consumes its events."""
 
 import os
 import sys

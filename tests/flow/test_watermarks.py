@@ -22,7 +22,7 @@ async def test_watermarks_reach_every_partition(postgres_dsn: str, bootstrap: st
         await until(lambda: fresh(subscriber, range(50)))
         before = await watermarks(subscriber)
         await until(lambda: moved(subscriber, before))
-        await reader.read_until(lambda: {0, 1, 2, 3} <= set(reader.ticked))
+        await reader.read_until(lambda: {0, 1, 2, 3} <= set(reader.watermark_partitions))
         numbered = await subscriber.pool.fetchval("select count(*) from streams")
 
     assert set(before) == set(range(4))

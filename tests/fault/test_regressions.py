@@ -1,4 +1,4 @@
-"""Faults that the campaigns have found stay fixed."""
+"""Regressions: faults that the campaigns have found stay fixed."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ LOCK = "select pid from pg_locks where locktype = 'advisory' and granted"
 
 
 async def count(runtime: Runtime, times: int) -> None:
-    """Count by hand in the first case."""
+    """Count by commands in the first case."""
     for _ in range(times):
         cause = str(new_id())
         actor = Actor(ACTOR, "caseworker", TENANT)
@@ -92,7 +92,7 @@ def test_several_processes_make_one_key(tmp_path: Path) -> None:
 
 async def test_a_service_says_that_it_cannot_reach_its_database(tmp_path: Path) -> None:
     """The reason why a service did not start is raised, and not hidden by another one."""
-    settings = settings_for("postgresql://nobody:nothing@127.0.0.1:9/none", "127.0.0.1:9", "embedded")
+    settings = settings_for("postgresql://user:nothing@127.0.0.1:9/none", "127.0.0.1:9", "embedded")
     with pytest.raises(ConnectionRefusedError):
         async with assembly.running(
             [TALLY], settings, clock=SystemClock(), key_store=FileKeyStore(tmp_path / "kek", mode="test")

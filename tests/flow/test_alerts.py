@@ -1,4 +1,4 @@
-"""Each alarm is caused in services that run, seen by Prometheus itself, and over once the cause is mended."""
+"""Alerts: each is caused in running services, fired by Prometheus itself, and resolved with its cause."""
 
 import asyncio
 import time
@@ -13,11 +13,11 @@ from services.kernel.ids import new_id
 from services.kernel.operations import missing_events as losing
 from services.kernel.operations import parked_events as operating
 from services.referral.app import SERVICE as REFERRAL
+from tests.alerting import CASEWORKER, RUNNING, Installation, installation
 from tests.examples_notify import MOTHER, custody_recorded, requested
 from tests.servers import running, scratch_folder
 from tests.tally import a_message, seen
 from tests.waiting import until
-from tests.watched import CASEWORKER, WATCHED, Installation, installation
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.xdist_group("alarms")]
 
@@ -31,31 +31,31 @@ A_STREAM = """
 insert into streams (stream_id, tenant, version, seq, marks, state) values ($1, '0440', 1, 0, '{}', $2)
 """
 
-A_LATER_HISTORY = "insert into timelines values (7, '00000002', nextval('event_log_id'), 1772438400000)"
+LATER_TIMELINE = "insert into timelines values (7, '00000002', nextval('event_log_id'), 1772438400000)"
 
 
 @pytest.fixture(scope="module")
 def at() -> Iterator[Installation]:
-    """Run an installation for all tests of this file; each leaves it mended."""
-    with scratch_folder() as folder, running(installation(folder)) as watched:
-        yield watched
+    """Run an installation for all tests of this file; each leaves it repaired."""
+    with scratch_folder() as folder, running(installation(folder)) as installed:
+        yield installed
 
 
 @pytest.fixture(autouse=True)
 async def fresh(at: Installation) -> None:
-    """Leave nothing broken, and say ticks in place of the consent service, which does not run here."""
+    """Start what is stopped, and write the watermarks of the consent service, which does not run here."""
     if not at.database.alive():
         await at.database.start()
     if not at.broker.alive():
         await at.broker.start()
         await at.make_topics()
-    await tick(at, "now() + interval '1 hour'")
+    await set_watermarks(at, "now() + interval '1 hour'")
 
 
-async def tick(at: Installation, when: str, *services: str) -> None:
-    """Let services, both without any named, have heard the last tick of each partition at a time."""
+async def set_watermarks(at: Installation, when: str, *services: str) -> None:
+    """Set the watermark of each partition at the named services, or at both, to a time."""
     async with at.stranger() as stranger:
-        for name in services or WATCHED:
+        for name in services or RUNNING:
             await stranger.execute(
                 f"insert into {name}.consent_watermarks "  # noqa: S608  our own words
                 f"select 'consent', n, {when} from generate_series(0, 1) n"
@@ -73,9 +73,9 @@ async def locked(at: Installation, table: str) -> AsyncIterator[None]:
 
 async def test_no_alert_fires_when_all_is_well(at: Installation) -> None:
     """Two services that run leave the operator alone."""
-    await at.looked()
+    await at.evaluated()
 
-    assert [alert["labels"] for alert in await at.rung()] == []
+    assert [alert["labels"] for alert in await at.firing_alerts()] == []
 
 
 async def wait_for_a_stranger(at: Installation) -> int:
@@ -86,61 +86,61 @@ async def wait_for_a_stranger(at: Installation) -> int:
         return time.monotonic() - began > 2
 
     async with locked(at, "streams"):
-        asking = asyncio.create_task(at.ask("GET", "referral", f"cases/{uuid4()}"))
+        request = asyncio.create_task(at.request("GET", "referral", f"cases/{uuid4()}"))
         await until(long_enough)
-    return await asking
+    return await request
 
 
-async def test_slow_answers_call(at: Installation) -> None:
-    """Whoever must wait for a stranger's lock waits for more than a second, and the operator knows."""
-    answers = [await wait_for_a_stranger(at) for _ in range(2)]  # of a first answer no pace can be told
-    await at.until_rings("AnswersSlow", service="referral")
+async def test_slow_responses_fire_an_alert(at: Installation) -> None:
+    """Requests that wait for a stranger's lock take more than a second, and an alert fires."""
+    answers = [await wait_for_a_stranger(at) for _ in range(2)]  # of a first answer there is no rate
+    await at.until_firing("AnswersSlow", service="referral")
 
     assert answers == [404, 404]
 
 
-async def test_a_service_that_is_gone_calls(at: Installation) -> None:
-    """A process that was killed is missed; when all are gone, it is missed that nothing is told."""
+async def test_a_service_that_is_gone_fires_an_alert(at: Installation) -> None:
+    """A process that was killed is missed; when all are gone, their metrics are."""
     await at.stop("notify", how=9)
-    gone = await at.until_rings("ServiceNotReady")
+    gone = await at.until_firing("ServiceNotReady")
     await at.stop("referral", how=9)
-    await at.until_rings("NothingMeasured")
+    await at.until_firing("NothingMeasured")
     await asyncio.gather(at.start("notify"), at.start("referral"))
-    await at.until_silent("NothingMeasured")
-    await at.until_silent("ServiceNotReady")
+    await at.until_resolved("NothingMeasured")
+    await at.until_resolved("ServiceNotReady")
 
     assert gone["annotations"]["summary"] == f"127.0.0.1:{at.ports['notify']} cannot be used."
 
 
-async def test_a_broker_that_was_killed_calls(at: Installation) -> None:
+async def test_a_broker_that_was_killed_fires_an_alert(at: Installation) -> None:
     """Every service misses its broker, the libraries complain, and both find it again by themselves."""
     await at.broker.kill()
-    missed = await at.until_rings("BrokerUnreachable", service="notify")
-    await at.until_rings("BrokerUnreachable", service="referral")
-    await at.until_rings("LogLinesDropped", logger="aiokafka")
-    led = await at.rings("RelayWithoutLeader")
+    missed = await at.until_firing("BrokerUnreachable", service="notify")
+    await at.until_firing("BrokerUnreachable", service="referral")
+    await at.until_firing("LogLinesDropped", logger="aiokafka")
+    led = await at.firing_alert("RelayWithoutLeader")
     await at.broker.start()
     await at.make_topics()
-    await at.until_silent("BrokerUnreachable")
+    await at.until_resolved("BrokerUnreachable")
 
     assert missed["annotations"]["summary"].startswith("notify does not reach the broker")
     assert led is None
 
 
-async def test_a_database_that_was_stopped_calls(at: Installation) -> None:
-    """Services miss their database and say so; whoever asks meanwhile is told to come again."""
+async def test_a_database_that_was_stopped_fires_an_alert(at: Installation) -> None:
+    """Services miss their database and say so; requests meanwhile are answered 503."""
     await at.database.stop(immediate=True)
-    await at.until_rings("DatabaseUnreachable", service="referral")
+    await at.until_firing("DatabaseUnreachable", service="referral")
     answers = set()
 
-    async def told() -> bool:
-        answers.add(await at.ask("GET", "referral", "cases"))
-        return await at.rings("AnswersFail", service="referral") is not None
+    async def failed_often() -> bool:
+        answers.add(await at.request("GET", "referral", "cases"))
+        return await at.firing_alert("AnswersFail", service="referral") is not None
 
-    await until(told)
-    failed = await at.until_rings("AnswersFail", service="referral")
+    await until(failed_often)
+    failed = await at.until_firing("AnswersFail", service="referral")
     await at.database.start()
-    await at.until_silent("DatabaseUnreachable")
+    await at.until_resolved("DatabaseUnreachable")
 
     assert answers == {503}
     assert failed["annotations"]["summary"].startswith("referral fails to answer ")
@@ -156,74 +156,74 @@ async def test_a_relay_without_a_leader_fires_an_alert(at: Installation) -> None
             "select pg_terminate_backend(pid) from pg_locks where objid = $1 and granted", lock
         )
         await waiting
-        await at.until_rings("RelayWithoutLeader", service="notify")
-        done = await at.ask("POST", "notify", f"contacts/{uuid4()}", {"language": "da"})
+        await at.until_firing("RelayWithoutLeader", service="notify")
+        done = await at.request("POST", "notify", f"contacts/{uuid4()}", {"language": "da"})
         await other.execute("update notify.pending set queued_at = now() - interval '61 s'")
-        await at.until_rings("EventsNotSent", service="notify")
-    await at.until_silent("RelayWithoutLeader")
-    await at.until_silent("EventsNotSent")
+        await at.until_firing("EventsNotSent", service="notify")
+    await at.until_resolved("RelayWithoutLeader")
+    await at.until_resolved("EventsNotSent")
 
     assert done == 201
 
 
-async def test_silence_of_consent_calls(at: Installation) -> None:
-    """A service that has heard no tick for a minute refuses what needs consent, and the operator knows."""
-    await tick(at, "now() - interval '61 s'", "referral")
-    unknown = await at.until_rings("ConsentUnknown", service="referral")
-    await tick(at, "now()")
-    await at.until_silent("ConsentUnknown")
+async def test_missing_consent_watermarks_fire_an_alert(at: Installation) -> None:
+    """A service without a watermark for a minute refuses what needs consent, and an alert fires."""
+    await set_watermarks(at, "now() - interval '61 s'", "referral")
+    unknown = await at.until_firing("ConsentUnknown", service="referral")
+    await set_watermarks(at, "now()")
+    await at.until_resolved("ConsentUnknown")
 
-    assert await at.rings("ConsentUnknown", service="notify") is None
+    assert await at.firing_alert("ConsentUnknown", service="notify") is None
     assert unknown["annotations"]["runbook"] == "docs/runbooks/ConsentUnknown.md"
 
 
-async def test_a_hole_calls_and_heals(at: Installation) -> None:
-    """An event that waits for an earlier one is told by its reason, until that one comes."""
+async def test_a_gap_fires_an_alert_and_resolves_it(at: Installation) -> None:
+    """An event that waits for an earlier one is counted by its reason, until that one comes."""
     stream = uuid4()
     first, second, third = (a_message(stream, n, seen(n), event_type=STRANGE) for n in (1, 2, 3))
     await at.publish(DIRECTORY, [first, third])
-    await at.until_rings("EventsParked", service="referral", reason="gap")
+    await at.until_firing("EventsParked", service="referral", reason="gap")
     await at.publish(DIRECTORY, [second])
-    await at.until_silent("EventsParked")
+    await at.until_resolved("EventsParked")
 
 
-async def test_two_histories_call_at_once(at: Installation) -> None:
-    """Another event under a number that was taken calls until a person has decided."""
+async def test_two_timelines_fire_an_alert_at_once(at: Installation) -> None:
+    """Another event under a used sequence fires an alert until a person has decided."""
     stream = uuid4()
     true = a_message(stream, 1, seen(1), event_type=STRANGE)
     false = a_message(stream, 1, seen(1), event_type=STRANGE, event_id=uuid4())
     await at.publish(DIRECTORY, [true, false])
-    await at.until_rings("TimelinesDiverge", service="referral")
+    await at.until_firing("TimelinesDiverge", service="referral")
     async with at.stranger() as stranger:
         await stranger.execute("delete from parked_events where reason = 'divergence'")
-    await at.until_silent("TimelinesDiverge")
+    await at.until_resolved("TimelinesDiverge")
 
 
 async def test_an_unacknowledged_timeline_fires_an_alert(at: Installation) -> None:
-    """The log goes on after a restore: an operator is called, and asks what the topic holds beyond it."""
+    """The log goes on after a restore: an alert fires until the lost events are listed."""
     async with at.stranger() as stranger:
-        await stranger.execute(A_LATER_HISTORY)
-        begun = await at.until_rings("TimelineBegun", service="referral")
+        await stranger.execute(LATER_TIMELINE)
+        begun = await at.until_firing("TimelineBegun", service="referral")
     async with operating.open_service(REFERRAL, at.settings()) as runtime:
         await losing.find_missing_events(runtime)
-    await at.until_silent("TimelineBegun")
+    await at.until_resolved("TimelineBegun")
 
     assert begun["labels"]["severity"] == "page"
 
 
-async def test_a_reader_that_is_held_up_calls(at: Installation) -> None:
-    """Events pile up on the broker while a stranger holds the streams, and are taken once he lets go."""
+async def test_a_consumer_that_is_held_up_fires_an_alert(at: Installation) -> None:
+    """Events pile up on the broker while a stranger holds the streams, and are consumed afterwards."""
     load = [a_message(UUID(int=n), 1, seen(1), event_type=STRANGE) for n in range(1, 11_001)]
     async with locked(at, "streams"):
         await at.publish(DIRECTORY, load)
-        behind = await at.until_rings("FallingBehind", service="referral")
-    await at.until_silent("FallingBehind")
+        behind = await at.until_firing("FallingBehind", service="referral")
+    await at.until_resolved("FallingBehind")
 
     assert float(behind["value"]) > 10_000
 
 
-async def test_a_deadline_that_passes_in_silence_calls(at: Installation) -> None:
-    """While a stranger holds a case, its deadline is late; it fires once he lets go."""
+async def test_an_overdue_timer_fires_an_alert(at: Installation) -> None:
+    """While a stranger holds a case, its timer is late; it fires once the case is free."""
     stream = new_id()
     async with at.stranger() as stranger:
         await stranger.execute(A_STREAM, stream, None)
@@ -231,13 +231,15 @@ async def test_a_deadline_that_passes_in_silence_calls(at: Installation) -> None
             await stranger.execute("select 1 from streams where stream_id = $1 for update", stream)
             async with at.stranger() as other:
                 await other.execute(A_TIMER, stream)
-            await at.until_rings("TimersLate", service="referral")
-        await at.until_silent("TimersLate")
+            await at.until_firing("TimersLate", service="referral")
+        await at.until_resolved("TimersLate")
 
 
 async def test_mails_that_are_not_accepted_fire_an_alert(at: Installation) -> None:
     """With the mail server away mails are tried again and again, and after an hour they are late."""
-    await at.ask("POST", "notify", f"contacts/{MOTHER}", {"language": "da", "email": "mother@example.org"})
+    await at.request(
+        "POST", "notify", f"contacts/{MOTHER}", {"language": "da", "email": "mother@example.org"}
+    )
     cases = [new_id() for _ in range(8)]
     await at.publish(
         "samspil.consent.v1",
@@ -247,56 +249,56 @@ async def test_mails_that_are_not_accepted_fire_an_alert(at: Installation) -> No
             for n, body in enumerate((custody_recorded(MOTHER), requested()), 1)
         ],
     )
-    failing = await at.until_rings("EffectsFailing", service="notify", kind="mail")
+    failing = await at.until_firing("EffectsFailing", service="notify", kind="mail")
     async with at.stranger() as stranger:
         await stranger.execute("update notify.effects set created_at = now() - interval '61 minutes'")
-        await at.until_rings("EffectsLate", service="notify", kind="mail")
+        await at.until_firing("EffectsLate", service="notify", kind="mail")
         await stranger.execute("update notify.effects set done_at = now(), outcome = 'none'")
-    await at.until_silent("EffectsLate")
+    await at.until_resolved("EffectsLate")
 
     assert failing["annotations"]["summary"] == "notify could not deliver mail several times."
     assert "mother@example.org" not in await at.numbers("notify")
 
 
-async def test_a_rule_that_breaks_calls(at: Installation) -> None:
-    """A case that nobody thought of breaks a rule at its deadline; the others go on."""
+async def test_a_bug_in_a_rule_fires_an_alert(at: Installation) -> None:
+    """An unforeseen case breaks a rule at its deadline; the others go on."""
     stream = new_id()
     async with at.stranger() as stranger:
         await stranger.execute(A_STREAM, stream, '{"kind": "case"}')
         await stranger.execute(A_TIMER, stream)
-        broken = await at.until_rings("RulesBreak", service="referral", kind="ValidationError")
+        broken = await at.until_firing("RulesBreak", service="referral", kind="ValidationError")
         await stranger.execute("delete from timers")
 
     assert broken["labels"]["severity"] == "ticket"
 
 
-async def test_a_transaction_that_is_left_open_calls(at: Installation) -> None:
-    """Somebody who leaves a transaction open is noticed, whoever it is."""
+async def test_a_transaction_that_is_left_open_fires_an_alert(at: Installation) -> None:
+    """A transaction that is left open fires an alert, whatever client holds it."""
     async with at.stranger() as stranger, stranger.transaction():
         await stranger.execute("select 1")
-        await at.until_rings("OldTransaction", service="notify")
-    await at.until_silent("OldTransaction")
+        await at.until_firing("OldTransaction", service="notify")
+    await at.until_resolved("OldTransaction")
 
 
-async def test_numbers_that_are_not_counted_call(at: Installation) -> None:
+async def test_gauges_that_are_not_refreshed_fire_an_alert(at: Installation) -> None:
     """While a stranger holds a table that is counted, the service is up and its numbers are old."""
     async with locked(at, "parked_events"):
-        await at.until_rings("MeasuresStale", service="referral")
-        reached = await at.rings("DatabaseUnreachable")
-    await at.until_silent("MeasuresStale")
+        await at.until_firing("MeasuresStale", service="referral")
+        reached = await at.firing_alert("DatabaseUnreachable")
+    await at.until_resolved("MeasuresStale")
 
     assert reached is None
 
 
 async def test_a_stopped_consumer_fires_an_alert(at: Installation) -> None:
-    """A sender who has gone wrong altogether stops the reader; a mended version goes on."""
+    """A sender who has gone wrong altogether stops the consumer; a repaired version goes on."""
     rubbish = a_message(CASEWORKER, 1, seen(1), event_type=STRANGE)
     await at.publish(DIRECTORY, [type(rubbish)(rubbish.type, rubbish.key, b"rubbish", [])] * 5_000)
-    stopped = await at.until_rings("ConsumerStopped", service="referral")
-    await at.until_rings("ServiceNotReady", service="referral")
+    stopped = await at.until_firing("ConsumerStopped", service="referral")
+    await at.until_firing("ServiceNotReady", service="referral")
     await at.stop("referral")
     await at.start("referral", parked_limit="9999")
-    await at.until_silent("ConsumerStopped")
+    await at.until_resolved("ConsumerStopped")
 
     assert stopped["labels"]["severity"] == "page"
-    await at.until_rings("EventsParked", service="referral", reason="header")
+    await at.until_firing("EventsParked", service="referral", reason="header")

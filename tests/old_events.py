@@ -1,4 +1,4 @@
-"""What a service said long ago: put it into its log, and let others hear it."""
+"""Old events: append them to a service's log, and commit the offsets of its consumers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ values ('2025-01-01', $1, 1, $1, $2, $3, $4, $5)
 
 @asynccontextmanager
 async def relayed(runtime: Runtime) -> AsyncIterator[None]:
-    """Run the relay of a service that does not listen while the block runs."""
+    """Run the relay of a service without a consumer while the block runs."""
     relay = asyncio.create_task(runtime.relay.run())
     try:
         yield
@@ -36,7 +36,7 @@ async def relayed(runtime: Runtime) -> AsyncIterator[None]:
         await relay
 
 
-async def say_long_ago(runtime: Runtime, migrator: str) -> None:
+async def append_old_event(runtime: Runtime, migrator: str) -> None:
     """Put an event into the log, on a day whose partition this login makes, and wait until it is sent."""
     name = runtime.service.name
     connection = await asyncpg.connect(migrator, server_settings={"search_path": name})
@@ -57,11 +57,11 @@ async def nothing_pending(runtime: Runtime) -> bool:
     return not await runtime.pool.fetchval("select exists (select from pending)")
 
 
-async def hear_all(hearer: str, service: str, partitions: int, **how: object) -> None:
-    """Commit, as one service would, that all that another has said was heard."""
-    consumer = AIOKafkaConsumer(**how, group_id=f"samspil.{hearer}", enable_auto_commit=False)
+async def commit_all_offsets(consumer_name: str, service: str, partitions: int, **how: object) -> None:
+    """Commit the end offsets of a service's topic for one of its consumers."""
+    consumer = AIOKafkaConsumer(**how, group_id=f"samspil.{consumer_name}", enable_auto_commit=False)
     await consumer.start()
-    places = [TopicPartition(topic_of(service), n) for n in range(partitions)]
-    consumer.assign(places)
-    await consumer.commit(await consumer.end_offsets(places))
+    partitions_of_topic = [TopicPartition(topic_of(service), n) for n in range(partitions)]
+    consumer.assign(partitions_of_topic)
+    await consumer.commit(await consumer.end_offsets(partitions_of_topic))
     await consumer.stop()

@@ -1,4 +1,4 @@
-"""Two services in processes of their own, and a Prometheus that watches them by the alarms of `deploy/`."""
+"""Installation for alerts: two services in processes of their own, and a Prometheus with our rules."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ from tests.tally import publish
 from tests.waiting import until
 
 ALERTS: Final = ROOT / "deploy" / "alerts.yml"
-WATCHED: Final = {"referral": REFERRAL, "notify": NOTIFY}
+RUNNING: Final = {"referral": REFERRAL, "notify": NOTIFY}
 PARTITIONS: Final = 2
 TENANT: Final = "0440"
 CASEWORKER: Final = UUID("0199a000-0000-7000-8000-0000000000aa")
@@ -41,7 +41,7 @@ BOUNDS: Final = {
     "MeasuresStale": ("60", "8"),
     "LogLinesDropped": ("1", "0.02"),
 }
-"""Where a test would have to wait for minutes, the alarm's bound is made smaller, and only that."""
+"""Where a test would have to wait for minutes, the alert's bound is made smaller, and only that."""
 
 
 class Installation:
@@ -51,19 +51,19 @@ class Installation:
         """Choose ports; nothing of ours runs yet."""
         self.database = database
         self.broker = messages
-        self.ports = {name: free_port() for name in WATCHED}
+        self.ports = {name: free_port() for name in RUNNING}
         self.issuer = Issuer(folder / "issuer.json", "samspil")
         (folder / "keys.json").write_text(json.dumps(self.issuer.public.as_dict(private=False)))
         self._folder = folder
         self._prometheus = free_port()
-        self._children = {name: Child(name, folder, last_signal=SIGKILL) for name in (*WATCHED, "prometheus")}
+        self._children = {name: Child(name, folder, last_signal=SIGKILL) for name in (*RUNNING, "prometheus")}
         self._token = self.issuer.token(
             Bearer(sub=CASEWORKER, role="caseworker", tenant=TENANT, department_id=DEPARTMENT)
         )
 
     async def prepare(self) -> None:
         """Make schemas and topics."""
-        for service in WATCHED.values():
+        for service in RUNNING.values():
             await migrate(self.database.dsn, service)
         await self.make_topics()
 
@@ -109,7 +109,7 @@ class Installation:
             await self._children[name].end(SIGKILL if how == SIGKILL else SIGTERM)
 
     async def watch(self) -> None:
-        """Start Prometheus on our alarms, which here ring at once and not after a while."""
+        """Start Prometheus with our alerts, which here fire at once and not after a while."""
         rules = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))
         for rule in rules["groups"][0]["rules"]:
             rule.pop("for", None)
@@ -142,24 +142,24 @@ class Installation:
         for child in self._children.values():
             await child.end(SIGTERM)
 
-    async def looked(self) -> None:
-        """Wait until Prometheus has asked every service, and has held what it was told against the alarms."""
+    async def evaluated(self) -> None:
+        """Wait until Prometheus has scraped every service, and has evaluated the alerts since."""
 
-        async def asked() -> bool:
+        async def scraped() -> bool:
             found = (await self._api("query?query=samspil_ready"))["result"]
-            return len(found) == len(WATCHED)
+            return len(found) == len(RUNNING)
 
-        await until(asked, what="Prometheus to ask every service")
+        await until(scraped, what="Prometheus to scrape every service")
         since = datetime.now(UTC)
 
-        async def held() -> bool:
+        async def evaluated() -> bool:
             (group,) = (await self._api("rules"))["groups"]
             return datetime.fromisoformat(group["lastEvaluation"]) > since
 
-        await until(held, what="Prometheus to look at the alarms")
+        await until(evaluated, what="Prometheus to evaluate the alerts")
 
-    async def rung(self) -> list[Mapping[str, Any]]:
-        """Return the alarms that ring now, with their labels and words."""
+    async def firing_alerts(self) -> list[Mapping[str, Any]]:
+        """Return the alerts that fire now, with their labels and annotations."""
         alerts = (await self._api("alerts"))["alerts"]
         return [alert for alert in alerts if alert["state"] == "firing"]
 
@@ -168,40 +168,42 @@ class Installation:
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return (await answer.json())["data"]
 
-    async def rings(self, name: str, **labels: str) -> Mapping[str, Any] | None:
-        """Return an alarm with these labels if it rings now."""
+    async def firing_alert(self, name: str, **labels: str) -> Mapping[str, Any] | None:
+        """Return an alert with these labels if it fires now."""
         wanted = {"alertname": name, **labels}.items()
-        return next((alert for alert in await self.rung() if wanted <= alert["labels"].items()), None)
+        return next(
+            (alert for alert in await self.firing_alerts() if wanted <= alert["labels"].items()), None
+        )
 
-    async def until_rings(self, name: str, **labels: str) -> Mapping[str, Any]:
-        """Wait until an alarm rings, and return it."""
+    async def until_firing(self, name: str, **labels: str) -> Mapping[str, Any]:
+        """Wait until an alert fires, and return it."""
         found: list[Mapping[str, Any]] = []
 
         async def firing() -> bool:
-            if alert := await self.rings(name, **labels):
+            if alert := await self.firing_alert(name, **labels):
                 found.append(alert)
             return bool(found)
 
-        await until(firing, what=f"{name} to ring")
+        await until(firing, what=f"{name} to fire")
         return found[0]
 
-    async def until_silent(self, name: str, **labels: str) -> None:
-        """Wait until an alarm rings no more."""
+    async def until_resolved(self, name: str, **labels: str) -> None:
+        """Wait until an alert fires no more."""
 
-        async def silent() -> bool:
-            return await self.rings(name, **labels) is None
+        async def resolved() -> bool:
+            return await self.firing_alert(name, **labels) is None
 
-        await until(silent, what=f"{name} to fall silent")
+        await until(resolved, what=f"{name} to be resolved")
 
     async def numbers(self, name: str) -> str:
-        """Return what a service tells at /metrics."""
+        """Return the metrics of a service."""
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"http://127.0.0.1:{self.ports[name]}/metrics") as answer,
         ):
             return await answer.text()
 
-    async def ask(self, method: str, name: str, path: str, body: object = None) -> int:
+    async def request(self, method: str, name: str, path: str, body: object = None) -> int:
         """Send a request as the caseworker, and return the status of its answer."""
         headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": path}
         url = f"http://127.0.0.1:{self.ports[name]}/{name}/{path}"
@@ -247,8 +249,8 @@ async def installation(folder: Path) -> AsyncIterator[Installation]:
         running = Installation(folder, database, messages)
         stack.push_async_callback(running.end)
         await running.prepare()
-        for name in WATCHED:
+        for name in RUNNING:
             await running.start(name)
         await running.watch()
-        await running.looked()
+        await running.evaluated()
         yield running
