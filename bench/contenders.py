@@ -29,15 +29,15 @@ class Apart:
 
     async def run(self, cases: int) -> Run:
         """Work a closed batch off."""
-        run: Run = await self.ask("run", cases)
+        run: Run = await self.call("run", cases)
         return run
 
     async def open_load(self, cases_per_second: float, seconds: float) -> Latency:
         """Let cases arrive evenly spaced."""
-        latency: Latency = await self.ask("open_load", cases_per_second, seconds)
+        latency: Latency = await self.call("open_load", cases_per_second, seconds)
         return latency
 
-    async def ask(self, *what: Any) -> Any:
+    async def call(self, *what: Any) -> Any:
         """Return what the contender answers; raise `InvalidRunError` where its run meant nothing."""
         self._pipe.send(what)
         answer = await asyncio.to_thread(self._pipe.recv)
@@ -59,9 +59,9 @@ async def apart(
     there = Apart(ours)
     try:
         async with asyncio.timeout(_START_SECONDS):
-            await there.ask("start")
+            await there.call("start")
         yield there
-        await there.ask("stop")
+        await there.call("stop")
     finally:
         ours.close()
         await asyncio.to_thread(process.join, 10)

@@ -75,7 +75,7 @@ class Floor:
         """Work a closed batch off; the clock starts when the first events, made before, are sent."""
         ids = fresh_ids(cases)
         await self._begin(cases)
-        await store.admit(self._desk, ids)
+        await store.admit(self._admission, ids)
         first = self._relay.filled(opened(ids))
         meter, self._progress = Meter(), Progress()
         await self._relay.submit(first)
@@ -93,7 +93,7 @@ class Floor:
         meter = Meter()
         async for due in arrivals(cases_per_second, seconds):
             ids = fresh_ids(due)
-            await store.admit(self._desk, ids)
+            await store.admit(self._admission, ids)
             await self._relay.submit(self._relay.filled(opened(ids)))
         await self._finish()
         figures = meter.latency(cases_per_second, waits)
@@ -110,7 +110,7 @@ class Floor:
         self._resources.push_async_callback(wire.remove_topics)
         await store.make_tables(dsn)
         self._resources.push_async_callback(store.drop_tables, dsn)
-        self._desk = await self._connect(dsn, durable=True)
+        self._admission = await self._connect(dsn, durable=True)
         producer = wire.producer()
         self._resources.push_async_callback(producer.stop)
         await producer.start()
@@ -181,7 +181,7 @@ class Floor:
             self._done.set()
 
     async def _begin(self, cases: int) -> None:
-        await store.empty(self._desk)
+        await store.empty(self._admission)
         self._expected, self._moved = STEPS * cases, 0
         self._done.clear()
         for consumer in self._consumers.values():
@@ -210,7 +210,7 @@ class Floor:
     async def _end(self, cases: int) -> None:
         for consumer in self._consumers.values():
             consumer.pause(*consumer.assignment())
-        await store.check(self._desk, cases)
+        await store.check(self._admission, cases)
 
 
 async def _main(arguments: argparse.Namespace) -> None:

@@ -109,7 +109,7 @@ async def prepare(connection: Connection) -> Hop:
 
 
 async def save(hop: Hop, service: str, batch: Batch) -> tuple[int, list[int]]:
-    """Save a batch; return its number in the outbox and the places of the events that moved their case.
+    """Save a batch; return its number in the outbox and the indexes of the events that moved their case.
 
     Each column travels as one text: PostgreSQL takes it apart faster than Python puts an array together.
     """

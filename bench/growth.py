@@ -78,7 +78,7 @@ def _cpu(run: Run) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure as the command line asks."""
+    """Measure by the options of the command line."""
     wanted = command(
         "bench.growth",
         "Measure what a hop costs on long logs.",

@@ -94,7 +94,7 @@ class Outgoing(Struct, gc=False):
 
 
 class Batch:
-    """What a batch of events, of a case each, asks of the database, and the events that follow from it."""
+    """What a batch of events, of a case each, needs of the database, and the events that follow from it."""
 
     def __init__(self) -> None:
         """Begin with no event."""

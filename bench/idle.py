@@ -15,7 +15,7 @@ import psutil
 
 from bench.arguments import command
 from bench.processor import seconds_of
-from bench.start import Waiting, ask, up
+from bench.start import Waiting, response_of, up
 from tests.servers import scratch_folder
 
 _MB: Final = 1_000_000
@@ -24,7 +24,7 @@ _MB: Final = 1_000_000
 def measure(data: Path, rest: int, seconds: int) -> None:
     """Start, rest, measure, print, stop."""
     with up(data) as (url, process):
-        Waiting(process, time.monotonic()).until(lambda: ask(f"{url}/ready") != "")
+        Waiting(process, time.monotonic()).until(lambda: response_of(f"{url}/ready") != "")
         time.sleep(rest)
         server = psutil.Process(process.pid)
         before = used_by_part(server)
@@ -52,12 +52,12 @@ def part_of(process: psutil.Process, server: psutil.Process) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure as the command line asks."""
+    """Measure by the options of the command line."""
     wanted = command(
         "bench.idle",
         "Measure what rest costs.",
         rest=(10, "seconds in which it comes to rest"),
-        seconds=(60, "for how many seconds it is watched"),
+        seconds=(60, "for how many seconds it is measured"),
     )
     arguments = wanted.parse_args(argv)
     with scratch_folder() as folder:

@@ -99,17 +99,17 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-_watched: list[int] = []
+_measured: list[int] = []
 
 
 def watch_postgres(pid: int) -> None:
     """Let every meter of this process read the server with this process id too."""
-    _watched[:] = [pid]
+    _measured[:] = [pid]
 
 
 def _postgres_seconds() -> float:
     seconds = 0.0
-    for pid in _watched:
+    for pid in _measured:
         server = psutil.Process(pid)
         for process in (server, *server.children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -169,7 +169,7 @@ def stamp() -> bytes:
 
 @lru_cache(maxsize=4096)
 def seconds_of(stamped: bytes) -> float:
-    """Return the time that `ce_time` tells, in seconds since the epoch; a batch shares few of them."""
+    """Return the time of `ce_time`, in seconds since the epoch; a batch shares few of them."""
     return datetime.fromisoformat(stamped.decode()).timestamp()
 
 

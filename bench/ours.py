@@ -1,6 +1,6 @@
 """Our own path: the hops of `bench.chain` through the real services, as they run in production.
 
-A hop is one event that a service's real intake takes from the broker, decides by its real rules and commits:
+A hop is one event that a service's real consumer fetches, decides by its real rules and commits:
 state, marks, event log (who, in which role, why), timers, projections and private words under their keys, and
 the event that follows, which the relay sends. Metrics are counted, traces are on and sample by their parent.
 """

@@ -189,7 +189,7 @@ _LOGGED: Final = "select id, event_id, stream_id, seq, tenant, type, meta, data 
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure as the command line asks."""
+    """Measure by the options of the command line."""
     wanted = command(
         "bench.refill",
         "Fill an empty broker from the log, and by a bare producer.",

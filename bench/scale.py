@@ -90,7 +90,11 @@ async def _live(settings: Settings, folder: Path, ready: Semaphore, end: Event) 
     key_store = FileKeyStore(folder / "kek", mode="test")
     runtime = Runtime(AUDIT, settings, clock=SystemClock(), models={}, key_store=key_store)
     await runtime.start()
-    while await runtime.unready_reasons() or runtime.consumer is None or not _places(runtime.consumer):
+    while (
+        await runtime.unready_reasons()
+        or runtime.consumer is None
+        or not _assigned_partitions(runtime.consumer)
+    ):
         await asyncio.sleep(_LOOK_SECONDS)
     tune_garbage_collector()
     ready.release()
@@ -98,8 +102,8 @@ async def _live(settings: Settings, folder: Path, ready: Semaphore, end: Event) 
     await runtime.stop()
 
 
-def _places(intake: EventConsumer) -> int:
-    return 0 if intake.consumer is None else len(intake.consumer.assignment())
+def _assigned_partitions(consumer: EventConsumer) -> int:
+    return 0 if consumer.consumer is None else len(consumer.consumer.assignment())
 
 
 async def _main(events: int, repeats: int, crews: Sequence[int]) -> None:
@@ -190,7 +194,7 @@ async def _measured(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure as the command line asks."""
+    """Measure by the options of the command line."""
     wanted = command(
         "bench.scale",
         "Share one service out among processes.",

@@ -33,16 +33,16 @@ _LOOK_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Seen:
-    """How `pending` looks at rest."""
+    """State of `pending` at rest."""
 
     dead: int
     kilobytes: int
-    look_ms: float
+    read_ms: float
 
     def line(self, name: str) -> str:
         """Return it as a line."""
         size = f"{self.dead:>8,} dead rows, {self.kilobytes:>6,} kB"
-        return f"{name:16}{size}, a read takes {self.look_ms:.2f} ms"
+        return f"{name:16}{size}, a read takes {self.read_ms:.2f} ms"
 
 
 async def _main(rounds: int, events: int) -> None:
@@ -114,7 +114,7 @@ from pg_stat_user_tables where relid = 'pending'::regclass
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure as the command line asks."""
+    """Measure by the options of the command line."""
     wanted = command(
         "bench.snapshot",
         "Measure what an old snapshot costs.",

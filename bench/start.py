@@ -47,7 +47,7 @@ def up(data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
-def ask(url: str) -> str:
+def response_of(url: str) -> str:
     """Return what is answered, or nothing."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  our own address
@@ -83,11 +83,13 @@ def measure(data: Path, events: int = 0) -> None:
     began = time.monotonic()
     with up(data) as (url, process):
         server = Waiting(process, began)
-        answered = server.until(lambda: ask(f"{url}/live") != "")
-        ready = server.until(lambda: ask(f"{url}/ready") != "")
-        filled = server.until(lambda: is_at_rest(numbers(PENDING, ask(f"{url}/metrics")), len(SERVICES)))
-        taken = server.until(lambda: is_at_rest(numbers(LAG, ask(f"{url}/metrics"))))
-        sent = sum(numbers(SENT, ask(f"{url}/metrics")))
+        answered = server.until(lambda: response_of(f"{url}/live") != "")
+        ready = server.until(lambda: response_of(f"{url}/ready") != "")
+        filled = server.until(
+            lambda: is_at_rest(numbers(PENDING, response_of(f"{url}/metrics")), len(SERVICES))
+        )
+        taken = server.until(lambda: is_at_rest(numbers(LAG, response_of(f"{url}/metrics"))))
+        sent = sum(numbers(SENT, response_of(f"{url}/metrics")))
     if sent < events:
         raise InvalidRunError(f"{sent:.0f} of {events} events were sent")
     print(f"answers after {answered:.1f} s, ready after {ready:.1f} s")

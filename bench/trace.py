@@ -59,7 +59,7 @@ LEAVES: Final = frozenset(
         "services/kernel/consumer/offsets.py",  # remembers the offsets to commit
         "services/kernel/crash_points.py",
         "services/kernel/decider/escalation.py",  # working days of a ladder
-        "services/kernel/decider/lifecycle.py",  # looks a pair up in a table
+        "services/kernel/decider/lifecycle.py",  # finds a pair in a table
         "services/kernel/decider/working_days.py",
         "services/kernel/ids.py",
         "services/kernel/kafka/partitioner.py",

@@ -210,13 +210,13 @@ class CaseFile:
         if answer.status not in _GOOD:
             raise Unexpected(f"{answer.status} {answer.slug} at a read of {service} by a {who.role}")
         about = (f"{service}.looked.v1", who.id)
-        self.book.looks[about] += 1
+        self.book.reads[about] += 1
         self.book.perhaps[about] += answer.times - 1
-        self.world.ledger.looks += 1
+        self.world.ledger.reads += 1
         self.knows(service, answer.body["version"])
         return answer.body
 
-    async def try_to_look(self, who: Person, service: str) -> None:
+    async def try_to_read(self, who: Person, service: str) -> None:
         """Read a case without the right to; the read must be denied, and be in the audit trail."""
         answer = await self.world.wire.read_case(who, f"/{service}/cases/{self.case_id}")
         if answer.status != _FORBIDDEN:
@@ -224,4 +224,4 @@ class CaseFile:
         about = (f"{service}.access_refused.v1", who.id)
         self.book.refused[about] += 1
         self.book.perhaps[about] += answer.times - 1
-        self.world.ledger.refused_looks += 1
+        self.world.ledger.refused_reads += 1

@@ -26,7 +26,7 @@ class CaseBook(Struct):
 
     number: int
     deeds: list[Deed] = []
-    looks: Counter[tuple[str, UUID]] = field(default_factory=Counter)
+    reads: Counter[tuple[str, UUID]] = field(default_factory=Counter)
     refused: Counter[tuple[str, UUID]] = field(default_factory=Counter)
     perhaps: Counter[tuple[str, UUID]] = field(default_factory=Counter)
     referrals: list["ReferralBook"] = []
@@ -67,8 +67,8 @@ class Ledger:
         self.cases: dict[UUID, CaseBook] = {}
         self.books: list[CaseBook] = []
         self.commands = 0
-        self.looks = 0
-        self.refused_looks = 0
+        self.reads = 0
+        self.refused_reads = 0
         self.twice = 0
         self.stale = 0
         self.read_again: Counter[str] = Counter()

@@ -70,7 +70,7 @@ async def _play_days(world: World, files: Sequence[CaseFile], days: int, console
                 raise broken[0]
 
         tasks = [
-            asyncio.create_task(_tell(world, story, number, broken))
+            asyncio.create_task(_run_story(world, story, number, broken))
             for number, story in _stories(world, files)
         ]
         try:
@@ -88,7 +88,9 @@ def _stories(world: World, files: Iterable[CaseFile]) -> Iterable[tuple[int, Cor
         yield file.plan.number, live(file)
 
 
-async def _tell(world: World, story: Coroutine[Any, Any, None], number: int, broken: list[Exception]) -> None:
+async def _run_story(
+    world: World, story: Coroutine[Any, Any, None], number: int, broken: list[Exception]
+) -> None:
     world.days.began()
     try:
         await story

@@ -48,8 +48,8 @@ class Report(Struct, frozen=True):
     twice: int
     stale: int
     read_again: dict[str, int]
-    looks: int
-    refused_looks: int
+    reads: int
+    refused_reads: int
     funnel: dict[str, int]
     median_days: dict[str, float]
     answers: dict[str, Any]
@@ -90,8 +90,8 @@ def draw_up(world: World, findings: Findings, days: int, seconds: tuple[float, f
         twice=ledger.twice,
         stale=ledger.stale,
         read_again=dict(ledger.read_again),
-        looks=ledger.looks,
-        refused_looks=ledger.refused_looks,
+        reads=ledger.reads,
+        refused_reads=ledger.refused_reads,
         funnel={stage: sum(stage in book.reached for book in ledger.books) for stage in _FUNNEL},
         median_days=_medians(world),
         answers={name: findings.funnel[name] for name in ("asked", "answered", "answered_in_time")}

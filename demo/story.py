@@ -136,5 +136,5 @@ async def _be_curious(case: CaseFile) -> None:
         return
     outsiders = list(case.world.cast.coordinators.values())
     outsider = dice(case.world.seed, case.plan.number, "outsider").choice(outsiders)
-    await case.try_to_look(outsider, "referral")
-    await case.try_to_look(case.department.leader, "consent")
+    await case.try_to_read(outsider, "referral")
+    await case.try_to_read(case.department.leader, "consent")

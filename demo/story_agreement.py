@@ -126,7 +126,7 @@ def party_of(case: CaseFile, party: str) -> str:
 
 
 async def _sign_on(case: CaseFile, agreement_id: UUID, day: date, who: Person, party: str) -> bool:
-    """Read the first version and sign it, if the person's list asks for it; return whether it did."""
+    """Read the first version and sign it, if it is in the person's list; return whether it did."""
     [rows] = await case.until(max(day, case.days.today + ONE_DAY), (who, WORK))
     if waiting(rows, case, "signature") is None:
         return False
@@ -142,7 +142,7 @@ async def end(case: CaseFile, who: Person, agreement_id: UUID, reason: str) -> N
 
 
 def waiting(rows: Any, case: CaseFile, what: str) -> Any:
-    """Return the row of a work list that asks for something in this case."""
+    """Return the row of a work list that needs a step in this case."""
     return next((row for row in rows if row["case_id"] == str(case.case_id) and row["what"] == what), None)
 
 

@@ -65,7 +65,7 @@ async def _speak(case: CaseFile, person: Person, said: Said, day: date, referral
     reads = happens(dice(case.world.seed, case.plan.number, step, "reads"), _SHARE_READING)
     wants = ((person, MINE), (person, NEWS)) if reads else ((person, MINE),)
     rows, *news = await case.until(day, *wants)
-    line = _asked(rows, referral)
+    line = _question_for(rows, referral)
     if line is None:
         return False
     rest = f"/consents/{line['consent_id']}"
@@ -86,7 +86,7 @@ async def _speak(case: CaseFile, person: Person, said: Said, day: date, referral
     return True
 
 
-def _asked(rows: Any, referral: ReferralBook) -> Any:
+def _question_for(rows: Any, referral: ReferralBook) -> Any:
     return next(
         (
             row

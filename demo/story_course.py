@@ -150,6 +150,6 @@ class CourseRun:
         async def sign_it(lists: Lists) -> None:
             if waiting(lists[who, WORK], self.case, "signature") is not None:
                 await sign(self.case, who, self.agreement_id, self._version, party_of(self.case, party))
-                self._evaluations.look_again()
+                self._evaluations.read_again()
 
         self.agenda.put(day, sign_it, (who, WORK))

@@ -89,11 +89,11 @@ async def _delete_copy(case: CaseFile, referral: ReferralBook) -> None:
 
 
 async def measure_end(case: CaseFile, run: Collaboration) -> None:
-    """Take the measurement at the end, if the list asks for it and there is time."""
+    """Take the measurement at the end, if it is in the list and there is time."""
     if run.plan.last_measured is None:
         return
     [rows] = await case.until(case.days.duty(run.plan.last_measured), (case.duty, MEASURES))
-    if _asked_for(rows, run, "measurement_end"):
+    if _listed(rows, run, "measurement_end"):
         await measure(case, run, "end", run.plan.last)
 
 
@@ -102,7 +102,7 @@ async def measure_after(case: CaseFile, run: Collaboration) -> None:
     if not run.plan.afterwards:
         return
     [rows] = await case.until(case.days.today + _AFTER, (case.duty, MEASURES))
-    if _asked_for(rows, run, "measurement_after"):
+    if _listed(rows, run, "measurement_after"):
         await measure(case, run, "after", run.plan.last)
 
 
@@ -113,7 +113,7 @@ async def measure(case: CaseFile, run: Collaboration, moment: str, scores: dict[
     case.stage(f"measured_{moment}", case.book.referrals[-1])
 
 
-def _asked_for(rows: Any, run: Collaboration, what: str) -> bool:
+def _listed(rows: Any, run: Collaboration, what: str) -> bool:
     return any(row["agreement_id"] == str(run.agreement_id) and row["what"] == what for row in rows)
 
 

@@ -38,7 +38,7 @@ class Evaluations:
         self._agreement_id = agreement_id
         self._coordinator = coordinator
         self._adjust = adjust
-        self._known: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def begin(self) -> None:
         """Plan the first measurement, or without time for it, a first reading of the case."""
@@ -48,7 +48,7 @@ class Evaluations:
         else:
             self._agenda.put(days.duty(first), self._measure, (self._case.duty, WORK))
 
-    def look_again(self) -> None:
+    def read_again(self) -> None:
         """Plan to read when the next evaluation is held: a new version may have moved it."""
         self._agenda.drop("learn")
         self._agenda.put(self._case.days.duty(1), self._learn, tag="learn")
@@ -72,9 +72,9 @@ class Evaluations:
     def _plan_all(self, evaluations: Any) -> None:
         for one in evaluations:
             at, due = one["evaluation_id"], one["due_on"]
-            if one["status"] in _STANDING and self._known.get(at) != due:
+            if one["status"] in _STANDING and self._reported.get(at) != due:
                 self._agenda.drop(at)
-                self._known[at] = due
+                self._reported[at] = due
                 self._plan(at, one["number"], date.fromisoformat(due))
 
     def _plan(self, at: str, number: int, due_on: date) -> None:

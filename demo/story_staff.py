@@ -92,7 +92,7 @@ async def _correct_places(world: World, coordinator: Person) -> None:
 
 
 async def _audit(world: World) -> None:
-    """Search the trail once a month for refused looks."""
+    """Search the trail once a month for refused reads."""
     while True:
         await world.days.until(world.days.today + _MONTH * ONE_DAY, order=-1)
         path = "/audit/search?type=referral.access_refused.v1&limit=500"

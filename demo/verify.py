@@ -40,7 +40,7 @@ class Findings(Struct):
     agreements: dict[str, Any] = {}
     entries: int = 0
 
-    def note(self, name: str, faults: Sequence[str], said: str) -> None:
+    def record(self, name: str, faults: Sequence[str], said: str) -> None:
         """Add a check; it holds where nothing was found."""
         shown = "; ".join(faults[:_SHOWN]) + (f"; and {len(faults) - _SHOWN} more" if faults[_SHOWN:] else "")
         self.checks.append(Check(name, not faults, shown if faults else said))
@@ -49,7 +49,7 @@ class Findings(Struct):
 async def verify(world: World, files: Sequence[CaseFile]) -> Findings:
     """Check everything that the year must have left behind."""
     findings, ledger = Findings(), world.ledger
-    findings.note("every step was answered as it should be", ledger.faults, f"{ledger.commands} commands")
+    findings.record("every step was answered as it should be", ledger.faults, f"{ledger.commands} commands")
     await _check_sound(world, findings, "nothing is pending, parked or missing after the year")
     opened = [file for file in files if file.book.deeds]
     await _check_cases(world, findings, opened)
@@ -73,7 +73,7 @@ async def _check_sound(world: World, findings: Findings, name: str) -> dict[str,
         for part, value in _out_of_order(check)
     ]
     events = sum(check["events"] for check in found["services"].values())
-    findings.note(name, faults, f"{events} events in {len(found['services'])} services")
+    findings.record(name, faults, f"{events} events in {len(found['services'])} services")
     return dict(found["services"])
 
 
@@ -89,9 +89,9 @@ def _out_of_order(check: Mapping[str, Any]) -> list[tuple[str, Any]]:
 async def _check_cases(world: World, findings: Findings, files: Sequence[CaseFile]) -> None:
     lines = await _lines(world)
     ours = {str(file.case_id) for file in files}
-    strangers = [f"{len(lines.keys() - ours)} cases that nobody opened"] if lines.keys() - ours else []
+    strangers = [f"{len(lines.keys() - ours)} cases that no person opened"] if lines.keys() - ours else []
     lost = [f"case {file.plan.number} is in no list" for file in files if str(file.case_id) not in lines]
-    findings.note("every case is in its department's list", strangers + lost, f"{len(lines)} cases")
+    findings.record("every case is in its department's list", strangers + lost, f"{len(lines)} cases")
     views = await asyncio.gather(*(_views(file, lines.get(str(file.case_id))) for file in files))
     faults = [
         f"case {file.plan.number}: {fault}"
@@ -99,7 +99,7 @@ async def _check_cases(world: World, findings: Findings, files: Sequence[CaseFil
         if view.line is not None
         for fault in differences(file.book, view)
     ]
-    findings.note("each service holds what was acknowledged", faults, f"{4 * len(files)} views compared")
+    findings.record("each service holds what was acknowledged", faults, f"{4 * len(files)} views compared")
     for view in views:
         for collaboration in view.evaluation["collaborations"]:
             for dimension, change in collaboration["outcomes"].get("end", {}).items():
@@ -129,7 +129,7 @@ async def _views(file: CaseFile, line: Any) -> CaseViews:
 
 
 async def _check_figures(world: World, findings: Findings) -> None:
-    """Compare the trail's numbers with each service's log, and read what the report tells."""
+    """Compare the trail's numbers with each service's log, and read what it reports."""
     services = await _check_sound(world, findings, "nothing is pending before the trail is counted")
     auditor, leader = world.cast.auditors[0], world.cast.departments[0].leader
     figures = await world.wire.read(auditor, "/audit/figures")
@@ -141,11 +141,11 @@ async def _check_figures(world: World, findings: Findings) -> None:
         if kept.get(name, 0) != check["events"]
     ]
     findings.entries = sum(kept.values())
-    findings.note("the trail has every event of every service", faults, f"{findings.entries} entries")
+    findings.record("the trail has every event of every service", faults, f"{findings.entries} entries")
     mails = await world.wire.read(auditor, "/notify/figures")
     findings.notices, findings.mails = mails["notices"], mails["mails"]
     stuck = [f"{findings.mails[how]} {how}" for how in ("queued", "failed") if findings.mails.get(how)]
-    findings.note("every mail went out", stuck, f"{findings.mails.get('delivered', 0)} delivered")
+    findings.record("every mail went out", stuck, f"{findings.mails.get('delivered', 0)} delivered")
     findings.funnel = await world.wire.read(leader, "/referral/funnel")
     findings.agreements = await world.wire.read(leader, "/agreement/figures")
 
@@ -158,8 +158,8 @@ async def _check_trails(world: World, findings: Findings, files: Sequence[CaseFi
         for fault in missing_in_trail(file.book, entries)
     ]
     ledger = world.ledger
-    said = f"{ledger.commands} commands once, {ledger.looks} looks, {ledger.refused_looks} refused looks"
-    findings.note("each command is in the trail once, and each look", faults, said)
+    said = f"{ledger.commands} commands once, {ledger.reads} reads, {ledger.refused_reads} refused reads"
+    findings.record("each command is in the trail once, and each read", faults, said)
 
 
 async def _trail(world: World, file: CaseFile) -> list[Any]:
@@ -189,5 +189,5 @@ async def _check_leaks(world: World, findings: Findings, plans: Sequence[CasePla
             faults.append(f"could not be searched: {answer.status} {answer.slug}")
         else:
             faults += [f"{leak['place']} holds word {first + leak['word']}" for leak in answer.body]
-    places = "tables, topics, logs, metrics and mails"
-    findings.note("no made-up name lies open anywhere", faults, f"{len(names)} names in {places}")
+    searched = "tables, topics, logs, metrics and mails"
+    findings.record("no made-up name lies open anywhere", faults, f"{len(names)} names in {searched}")

@@ -133,30 +133,30 @@ def _in_evaluation(book: CaseBook, referral: ReferralBook, views: CaseViews) -> 
 
 
 def missing_in_trail(book: CaseBook, entries: Iterable[Any]) -> list[str]:
-    """Return in which ways a case's trail is not what its people did: each command once, each look."""
-    told = Counter((entry["type"], entry["actor"]) for entry in entries if entry["role"] != _SYSTEM)
+    """Return in which ways a case's trail is not what its people did: each command once, each read."""
+    recorded = Counter((entry["type"], entry["actor"]) for entry in entries if entry["role"] != _SYSTEM)
     done = Counter((deed.event, str(deed.actor)) for deed in book.deeds)
     found = [
-        f"audit: {told[about]} entries of {about[0]} by one person, not {done[about]}"
-        for about in done.keys() | told.keys()
-        if about[0] in _STEPS and told[about] != done[about]
+        f"audit: {recorded[about]} entries of {about[0]} by one person, not {done[about]}"
+        for about in done.keys() | recorded.keys()
+        if about[0] in _STEPS and recorded[about] != done[about]
     ]
-    looks = book.looks + book.refused
-    for event, actor in looks.keys() | book.perhaps.keys():
-        number, least = told[event, str(actor)], looks[event, actor]
+    reads = book.reads + book.refused
+    for event, actor in reads.keys() | book.perhaps.keys():
+        number, least = recorded[event, str(actor)], reads[event, actor]
         most = least + book.perhaps[event, actor]
         if not least <= number <= most:
             found.append(f"audit: {number} entries of {event} by one person, not {least} to {most}")
-    known = {(event, str(actor)) for event, actor in looks.keys() | book.perhaps.keys()}
-    found += [f"audit: {event} by somebody who did not look" for event, _ in _looks(told) - known]
+    expected = {(event, str(actor)) for event, actor in reads.keys() | book.perhaps.keys()}
+    found += [f"audit: {event} by a person who did not read" for event, _ in _reads(recorded) - expected]
     return found
 
 
-def _looks(told: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Return the looks and refusals of a trail; the auditors' own, which go on, are left out."""
+def _reads(recorded: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the reads and refusals of a trail; the auditors' own, which go on, are left out."""
     return {
         (event, actor)
-        for event, actor in told
+        for event, actor in recorded
         if event.endswith((".looked.v1", ".access_refused.v1"))
         and event not in _STEPS
         and not event.startswith("audit.")

@@ -18,8 +18,8 @@ AT_ONCE: Final = 16
 _AWAY: Final = frozenset({502, 503, 504})
 _PATIENCE_SECONDS: Final = 900.0
 _FIRST_PATIENCE_SECONDS: Final = 30.0
-_TELL_AFTER: Final = 3.0
-_TELL_EVERY: Final = 30.0
+_REPORT_AFTER: Final = 3.0
+_REPORT_EVERY: Final = 30.0
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
 _SECONDS: Final = 60.0
@@ -39,7 +39,7 @@ class Person(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What the server said, and how often it had to be asked until it did."""
+    """What the server said, and how often it was sent until it did."""
 
     status: int
     body: Any
@@ -64,18 +64,18 @@ class Unexpected(Exception):
 
 
 class Wire:
-    """Sends what people ask; `seconds` holds how long each route took, `away` how often nobody answered."""
+    """HTTP client: `seconds` holds how long each route took, `away` how often it had no response."""
 
     def __init__(
-        self, url: str, tenant: str, session: aiohttp.ClientSession, tell: Callable[[str], None]
+        self, url: str, tenant: str, session: aiohttp.ClientSession, report: Callable[[str], None]
     ) -> None:
-        """Talk to a server for the people of one municipality; `tell` hears when it stays away."""
+        """Talk to a server for the people of one municipality; `report` is called when it stays away."""
         self.url = url.rstrip("/")
         self.seconds: dict[str, array[float]] = {}
         self.answered = 0
         self.away: Counter[str] = Counter()
-        self._tell = tell
-        self._told_at = -_TELL_EVERY
+        self._report = report
+        self._reported_at = -_REPORT_EVERY
         self._tenant = tenant
         self._session = session
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -87,7 +87,7 @@ class Wire:
         return await self._send("GET", path, await self._headers(who), None, seconds)
 
     async def read_case(self, who: Person, path: str) -> Answer:
-        """Look at something that leaves a trace; nobody looks at two things at once."""
+        """Read something that leaves a record; no person reads two things at once."""
         async with self._eyes[who]:
             return await self.get(who, path)
 
@@ -155,9 +155,9 @@ class Wire:
 
     def _complain(self, since: float) -> None:
         now = time.monotonic()
-        if now - since > _TELL_AFTER and now - self._told_at > _TELL_EVERY:
-            self._told_at = now
-            self._tell(f"{self.url} does not answer; the same requests are sent again until it does")
+        if now - since > _REPORT_AFTER and now - self._reported_at > _REPORT_EVERY:
+            self._reported_at = now
+            self._report(f"{self.url} does not answer; the same requests are sent again until it does")
 
     async def _once(
         self,
@@ -168,7 +168,7 @@ class Wire:
         seconds: float,
         times: int,
     ) -> Answer | None:
-        """Send once; None where nobody answered, or the answer was to come again later."""
+        """Send once; None without a response, or where it was to come again later."""
         timeout = aiohttp.ClientTimeout(total=seconds)
         async with self._slots:
             began = time.perf_counter()
@@ -202,8 +202,8 @@ def _route(path: str) -> str:
 
 
 @asynccontextmanager
-async def wire_to(url: str, tenant: str, tell: Callable[[str], None]) -> AsyncIterator[Wire]:
+async def wire_to(url: str, tenant: str, report: Callable[[str], None]) -> AsyncIterator[Wire]:
     """Lend a wire to a server while the block runs."""
     connector = aiohttp.TCPConnector(limit=AT_ONCE)
     async with aiohttp.ClientSession(connector=connector) as session:
-        yield Wire(url, tenant, session, tell)
+        yield Wire(url, tenant, session, report)

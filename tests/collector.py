@@ -25,12 +25,12 @@ class Collector:
     """What was collected, in the order in which it came."""
 
     def __init__(self) -> None:
-        """Begin with nothing; the address is known once it listens."""
+        """Begin with nothing; the address is set once it listens."""
         self.url = ""
         self.spans: list[Span] = []
 
     async def take(self, request: web.Request) -> web.Response:
-        """Take one portion of spans."""
+        """Take one batch of spans."""
         export = ExportTraceServiceRequest.FromString(await request.read())
         for resource in export.resource_spans:
             for scope in resource.scope_spans:

@@ -1,4 +1,4 @@
-"""Records that are no events of ours, each spoilt in one place; and events that wait."""
+"""Records that are no events of ours, each spoilt at one point; and events that wait."""
 
 from collections.abc import Callable
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -44,7 +44,7 @@ QUARANTINED: dict[str, Callable[[Message], Message]] = {
     "a correlation that is none": instead("ce_correlationid", b"Karen"),
     "a causation that is none": instead("ce_causationid", b"\xff" * 36),
     "another standard": instead("ce_specversion", b"2.0"),
-    "a time without a place": instead("ce_time", b"2026-03-02T09:00:00"),
+    "a time without a zone": instead("ce_time", b"2026-03-02T09:00:00"),
     "a time that is none": instead("ce_time", b"yesterday"),
     "no type": without("ce_type"),
     "no headers": lambda good: Message(good.type, good.key, good.value, []),
@@ -75,7 +75,7 @@ QUARANTINED: dict[str, Callable[[Message], Message]] = {
 
 
 def a_parked(
-    place: int,
+    offset: int,
     *,
     stream_id: UUID | None = None,
     seq: int = 1,
@@ -92,7 +92,7 @@ def a_parked(
         type="referral.seen.v1",
         topic=topic,
         kafka_partition=part,
-        kafka_offset=place,
+        kafka_offset=offset,
         key=b"key",
         headers="[]",
         value=b"{not json",

@@ -1,4 +1,4 @@
-"""Invariants of every service's rules: checked after each step of a story, without a test asking for them."""
+"""Invariants of every service's rules: checked after each step of a story, without a call in the test."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

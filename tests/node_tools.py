@@ -17,7 +17,7 @@ _MARK: Final = "installed.sha256"
 
 
 def node_tools_folder() -> Path:
-    """Return the folder of the scripts, with the packages of its lock file in place.
+    """Return the folder of the scripts, with the packages of its lock file.
 
     Without Node the test is left out with one line; in CI, which promises Node, it fails.
     """
@@ -45,11 +45,11 @@ def run_node(
 
 
 def _install() -> None:
-    """Install once per lock file, however many test processes ask at the same time."""
+    """Install once per lock file, however many test processes start at the same time."""
     wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
     mark = FOLDER / "node_modules" / _MARK
-    with (FOLDER / "package.json").open("rb") as door:
-        fcntl.flock(door, fcntl.LOCK_EX)
+    with (FOLDER / "package.json").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if mark.exists() and mark.read_text(encoding="ascii") == wanted:
             return
         subprocess.run(

@@ -1,4 +1,4 @@
-"""What a process listens on, as the operating system tells."""
+"""Open ports: what a process listens on, by the operating system."""
 
 import psutil
 

@@ -74,7 +74,7 @@ async def fresh_database(server: Postgres) -> str:
 
 
 async def drop_database(server: Postgres, dsn: str) -> None:
-    """Drop a database of `fresh_database`, whoever is still connected to it."""
+    """Drop a database of `fresh_database`, with the connections that are left."""
     name = dsn.partition("?")[0].rpartition("/")[2]
     await _as_superuser(server, f"drop database if exists {name} with (force)")
 

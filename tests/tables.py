@@ -3,7 +3,7 @@
 import asyncpg
 
 PASSING = frozenset({"consent_watermarks", "pending"})
-"""What moves by itself: ticks, and what is on its way out."""
+"""What moves by itself: watermarks, and what is on its way out."""
 
 
 async def tables_of(dsn: str, schema: str, *, without: frozenset[str] = PASSING) -> dict[str, list[str]]:

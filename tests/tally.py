@@ -1,4 +1,4 @@
-"""The smallest service, for the tests of the kernel: it counts events, and sends one for each."""
+"""Tally: the smallest service, for the tests of the kernel; it counts events, and sends one for each."""
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -51,7 +51,7 @@ class Tally(Struct, frozen=True, tag="tally", tag_field="kind"):
 
 
 class Count(Struct, frozen=True):
-    """Count one more by hand; a private word may be kept with it."""
+    """Count one more by command; a private word may be kept with it."""
 
     referral_id: UUID
     word: str = ""

@@ -21,14 +21,14 @@ PREFIX = "vault:v1:"
 
 @dataclass
 class Transit:
-    """Holds a key for each name that was asked for, and counts what it was asked."""
+    """Transit engine: holds a key for each requested name, and records its requests."""
 
     port: int = 0
     sealed: bool = False
     silent: bool = False
     makes_keys: bool = True
     keys: dict[str, AESGCM] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     def settings(self, **more: Any) -> Settings:
         """Return the settings of a service that keeps its keys here."""
@@ -44,7 +44,7 @@ class Transit:
     async def answer(self, request: web.Request) -> web.Response:
         """Answer as the engine does: encrypt, decrypt, or say why not."""
         what, name = request.match_info["what"], request.match_info["name"]
-        self.asked.append(f"{what} {name}")
+        self.requests.append(f"{what} {name}")
         if self.silent:
             await asyncio.Event().wait()
         if self.sealed:

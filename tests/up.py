@@ -54,12 +54,12 @@ class Server:
     async def answers(self) -> bool:
         """Return whether the server is ready."""
         try:
-            await asyncio.to_thread(self._ask)
+            await asyncio.to_thread(self._request)
         except (urllib.error.URLError, OSError):
             return False
         return True
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         urllib.request.urlopen(f"{self.url}/ready", timeout=5).close()  # noqa: S310  our own address
 
     async def ready(self) -> None:

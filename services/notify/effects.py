@@ -157,7 +157,7 @@ async def _send(letter: EmailMessage, address: str, settings: EffectSettings) ->
     except (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as refused:
         code = refused.code
     except aiosmtplib.SMTPResponseException as refused:
-        # Our own sign-in, name or sender is at fault, not this mail: it is retried until that is mended.
+        # Our own sign-in, name or sender is at fault, not this mail: it is retried until that is repaired.
         raise MailNotTaken(str(refused.code)) from None
     else:
         return 0

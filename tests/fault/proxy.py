@@ -11,10 +11,10 @@ _CHUNK: Final = 65_536
 
 
 class Proxy:
-    """Passes bytes on to a port, in the mood that it is in.
+    """Proxy: passes bytes on to a port, as well as its mood lets it.
 
-    `slow` delays each chunk, `upstream_lost` swallows what clients say, `downstream_lost` what the server answers (both are
-    half-open wires), `black` both; what was swallowed never comes.
+    `slow` delays each chunk, `upstream_lost` swallows what clients say, `downstream_lost` what the server
+    answers (both are half-open wires), `black` both; what was swallowed never comes.
     """
 
     def __init__(self, target: int) -> None:

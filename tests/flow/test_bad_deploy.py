@@ -90,7 +90,7 @@ async def test_a_bad_version_stops_says_so_and_loses_nothing(
     assert 'samspil_consumer_stopped{service="consent"} 1.0' in numbers
     assert 'samspil_ready{service="consent"} 0.0' in numbers
     assert doctor.code == 1
-    assert "consent consumer: stopped: too-many-parked: mend or go back" in " ".join(doctor.out.split())
+    assert "consent consumer: stopped: too-many-parked: repair it or go back" in " ".join(doctor.out.split())
     assert 10 <= poison <= LIMIT
     assert {case_id(n): EXPECTED[case_id(n)] for n in range(10, STREAMS)} == before_replay
     assert done == {"streams": 10, "applied": 10 * EACH, "left": 0}

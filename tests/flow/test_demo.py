@@ -83,7 +83,7 @@ def test_a_year_is_played_and_accounted_for(undisturbed: Report) -> None:
 
     assert undisturbed.funnel["opened"] > CASES / 2
     assert undisturbed.funnel["in_force"] > 0
-    assert undisturbed.refused_looks > 0
+    assert undisturbed.refused_reads > 0
     assert undisturbed.away == {}
     assert any("All checks hold" in line for line in undisturbed.lines())
     assert undisturbed.as_dict()["holds"] is True

@@ -48,7 +48,7 @@ async def relay(postgres_dsn: str) -> AsyncIterator[Session]:
 
 
 async def test_all_events_of_a_round_pass(postgres_dsn: str, relay: Session) -> None:
-    """However they fall into portions: each leaves one dead row while somebody holds a snapshot."""
+    """However they fall into rounds: each leaves one dead row while somebody holds a snapshot."""
     stranger = await asyncpg.connect(postgres_dsn)
     held = stranger.transaction(isolation="repeatable_read")
     await held.start()
@@ -62,7 +62,7 @@ async def test_all_events_of_a_round_pass(postgres_dsn: str, relay: Session) -> 
     await stranger.close()
 
 
-async def test_a_look_at_what_is_not_at_rest_means_nothing(relay: Session) -> None:
+async def test_a_read_of_what_is_not_at_rest_is_invalid(relay: Session) -> None:
     """While an event is pending, a read_pending would take longer for that reason."""
     await relay.execute("insert into pending (first_id, ids) values (1, '{1}')")
 
@@ -97,14 +97,14 @@ async def test_a_copied_past_is_as_whole_as_the_true_one(postgres_dsn: str) -> N
 
 
 async def live(source: Runtime, reader: Runtime) -> None:
-    """Count three times in each of two cases, and let the reader hear it."""
+    """Count three times in each of two cases, and let the reader consume it."""
     actor = Actor(ACTOR, "caseworker", TENANT)
     for n in (1, 2) * 3:
         cause = str(new_id())
-        asked = Envelope(case_id(n), TENANT, Count(new_id()), actor, START, cause, cause)
+        envelope = Envelope(case_id(n), TENANT, Count(new_id()), actor, START, cause, cause)
         async with source.pool.acquire() as tx:
-            await source.processor.process(tx, [asked])
+            await source.processor.process(tx, [envelope])
     records = [a_record(from_log(row).message()) for row in await source.pool.fetch(LOGGED)]
-    heard = EventDecoder(reader.service).read(records).events
+    events = EventDecoder(reader.service).read(records).events
     async with reader.pool.acquire() as tx:
-        await reader.processor.process(tx, heard)
+        await reader.processor.process(tx, events)

@@ -53,13 +53,15 @@ async def fresh(tx: Any, stream: LoadedStream | None = None, watermark: ConsentW
     return found is None or (one.stream_id in found and not one.halted)
 
 
-async def test_nothing_is_known_before_the_first_tick(tx: Session) -> None:
+async def test_nothing_is_fresh_before_the_first_watermark(tx: Session) -> None:
     """A service that has just begun trusts nothing."""
     assert not await fresh(tx)
 
 
 @pytest.mark.parametrize(("seconds", "trusted"), [(0, True), (55, True), (65, False)])
-async def test_a_tick_is_trusted_for_a_while(tx: Session, seconds: float, *, trusted: bool) -> None:
+async def test_a_watermark_is_trusted_until_its_maximum_age(
+    tx: Session, seconds: float, *, trusted: bool
+) -> None:
     """As long as its greatest age."""
     await WATERMARK.advance(tx, dict.fromkeys(EVERYWHERE, ago(seconds)))
 
@@ -67,7 +69,7 @@ async def test_a_tick_is_trusted_for_a_while(tx: Session, seconds: float, *, tru
 
 
 async def test_each_partition_stands_for_its_streams(tx: Session) -> None:
-    """A tick of another partition says nothing of this stream."""
+    """A watermark of another partition says nothing of this stream."""
     await WATERMARK.advance(tx, {part: ago(1) for part in EVERYWHERE if part != PART})
     before = await fresh(tx)
     await WATERMARK.advance(tx, {PART: ago(1)})
@@ -75,15 +77,15 @@ async def test_each_partition_stands_for_its_streams(tx: Session) -> None:
     assert (before, await fresh(tx)) == (False, True)
 
 
-async def test_a_tick_that_comes_again_does_not_set_back(tx: Session) -> None:
-    """After a replay of the topic the newest tick counts, whatever came last."""
+async def test_a_watermark_never_moves_back(tx: Session) -> None:
+    """After a replay of the topic the newest watermark counts, whatever came last."""
     await WATERMARK.advance(tx, {PART: ago(1)})
     await WATERMARK.advance(tx, {PART: ago(600)})
 
     assert await fresh(tx)
 
 
-async def test_a_tick_from_the_future_opens_no_gate(tx: Session) -> None:
+async def test_a_watermark_from_the_future_makes_nothing_fresh(tx: Session) -> None:
     """A clock that was wrong for a while makes nothing fresh, and the next watermark replaces it."""
     await WATERMARK.advance(tx, {PART: ago(1)})
     await WATERMARK.advance(tx, {PART: ago(-3600)})
@@ -93,7 +95,7 @@ async def test_a_tick_from_the_future_opens_no_gate(tx: Session) -> None:
     assert (ahead, await fresh(tx)) == (False, True)
 
 
-async def test_a_stream_with_events_that_wait_is_not_known(tx: Session) -> None:
+async def test_a_halted_stream_is_not_fresh(tx: Session) -> None:
     """What waits may be the loss of a consent."""
     await WATERMARK.advance(tx, {PART: ago(1)})
 
@@ -101,7 +103,7 @@ async def test_a_stream_with_events_that_wait_is_not_known(tx: Session) -> None:
 
 
 async def test_an_unreadable_message_shuts_its_partition(tx: Session, postgres_dsn: str) -> None:
-    """It may have withdrawn any consent; once an operator has discarded it the gate opens."""
+    """It may have withdrawn any consent; once an operator has discarded it the partition is fresh."""
     await WATERMARK.advance(tx, dict.fromkeys(EVERYWHERE, ago(1)))
     unreadable = [
         a_parked(7, topic="samspil.consent.v1", part=PART),
@@ -120,8 +122,8 @@ async def test_an_unreadable_message_shuts_its_partition(tx: Session, postgres_d
     assert (other_topic, shut, await fresh(tx)) == (True, False, True)
 
 
-async def test_who_hears_no_consents_needs_none(tx: Session) -> None:
-    """The directory goes on without ticks."""
+async def test_a_service_without_consents_needs_no_watermark(tx: Session) -> None:
+    """The directory goes on without watermarks."""
     unconcerned = ConsentWatermark(needed=False, partitions=PARTITIONS, seconds=60)
 
     assert await fresh(tx, a_stream(halted=True), unconcerned)

@@ -53,6 +53,6 @@ async def test_a_client_that_checks_the_certificate_gets_in(server: Postgres, tm
 
 
 async def test_an_unencrypted_connection_is_refused(server: Postgres) -> None:
-    """Without TLS nobody gets in, whatever the password."""
+    """Without TLS no client gets in, whatever the password."""
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="no encryption"):
         await asyncpg.connect(server.dsn + "?sslmode=disable")

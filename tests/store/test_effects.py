@@ -18,7 +18,7 @@ from tests.waiting import until
 
 
 async def test_an_effect_is_performed_once_and_its_outcome_applied(postgres_dsn: str) -> None:
-    """The post is sent under its key, with what it is about at hand, and the answer is an input."""
+    """The post is sent under its key, with what it is about, and the answer is an input."""
     post = PostOffice()
     async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
@@ -153,7 +153,7 @@ async def test_an_answer_and_its_mark_are_one_transaction(postgres_dsn: str) -> 
     assert (after["outcome"], counted) == ("Sent", [str(key), str(key)])
 
 
-async def test_a_slower_worker_does_not_tell_the_stream_twice(postgres_dsn: str) -> None:
+async def test_a_slower_worker_does_not_apply_its_outcome_twice(postgres_dsn: str) -> None:
     """Where a lease has run out while its worker was at it, one of the two answers counts."""
     post, other = PostOffice(), PostOffice()
     async with performing(postgres_dsn, post) as slow, performing(postgres_dsn, other) as quick:
@@ -275,7 +275,7 @@ async def test_a_foreign_cancellation_does_not_end_the_loop(postgres_dsn: str) -
     assert post.sent == [key, key]
 
 
-async def test_a_worker_tells_that_it_comes_round(postgres_dsn: str) -> None:
+async def test_a_worker_exposes_when_it_polled(postgres_dsn: str) -> None:
     """As long as it performs, or finds nothing to do, the time of its last round goes on."""
     post = PostOffice()
     async with performing(postgres_dsn, post) as runtime:

@@ -220,7 +220,7 @@ async def test_a_key_of_an_open_transaction_is_not_remembered(
     assert await opened(runtime, key_store) == {"word": "kept"}
 
 
-async def test_a_rule_gets_what_it_asked_to_have_opened(postgres_dsn: str, key_store: FileKeyStore) -> None:
+async def test_a_rule_gets_the_values_that_it_requested(postgres_dsn: str, key_store: FileKeyStore) -> None:
     """For the inputs that a service names the texts of the stream are opened; for others not."""
     contexts: list[Any] = []
 
@@ -276,7 +276,7 @@ async def test_the_wrong_store_is_said(runtime: Runtime, tmp_path: Path) -> None
         await opened(runtime, FileKeyStore(tmp_path / "another", mode="test"))
 
 
-async def test_nobody_begins_with_the_wrong_store(
+async def test_no_service_starts_with_the_wrong_store(
     postgres_dsn: str, key_store: FileKeyStore, tmp_path: Path
 ) -> None:
     """A key store that was lost and made anew opens nothing: it must not wrap further keys."""
@@ -291,7 +291,7 @@ async def test_nobody_begins_with_the_wrong_store(
         assert await opened(runtime, key_store) == {"word": WORD}
 
 
-async def test_a_municipality_whose_keys_are_gone_keeps_nobody_from_beginning(
+async def test_a_municipality_whose_keys_are_gone_keeps_no_service_from_starting(
     postgres_dsn: str, key_store: FileKeyStore
 ) -> None:
     """A key store may let go of one for good; what the others have sealed opens as before."""
@@ -345,11 +345,11 @@ async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
             with pytest.raises(KeyStoreUnavailable):
                 await keyring.open_streams(tx, [case_id(1)])
             engine.sealed = False
-            engine.asked.clear()
+            engine.requests.clear()
             for _ in range(3):
                 await keyring.open_streams(tx, [case_id(1)])
 
-    assert engine.asked == ["decrypt samspil-0440"]
+    assert engine.requests == ["decrypt samspil-0440"]
 
 
 async def test_the_state_holds_nothing_private(runtime: Runtime) -> None:

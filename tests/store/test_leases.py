@@ -291,9 +291,9 @@ async def test_a_lost_lease_is_not_changed(postgres_dsn: str) -> None:
         tasks: list[asyncio.Task[int]] = []
         post.meanwhile = other_takes_over
         await slow.effects.perform()
-        in_hand = await leased(slow)
+        kept_lease = await leased(slow)
         over.set()
         await asyncio.gather(*tasks)
 
-    assert in_hand == [(key, True)]
+    assert kept_lease == [(key, True)]
     assert other.sent == [key]

@@ -225,7 +225,7 @@ def as_role(dsn: str, role: str) -> str:
     return f"{scheme}://{role}:pass-{role}@{rest.partition('@')[2]}"
 
 
-class Page(Struct, frozen=True, tag="page", tag_field="kind"):
+class Leaf(Struct, frozen=True, tag="leaf", tag_field="kind"):
     """What a stream held before its kind stood beside it."""
 
     text: str = ""

@@ -53,7 +53,7 @@ async def test_every_process_of_a_service_makes_the_same(postgres_dsn: str, tmp_
     assert other not in made
 
 
-async def test_a_vault_guards_the_key_and_is_asked_once(postgres_dsn: str) -> None:
+async def test_a_vault_wraps_the_key_and_is_called_once(postgres_dsn: str) -> None:
     """The engine wraps the key the first time and opens it once in the life of a process."""
     async with (
         transit() as engine,
@@ -64,7 +64,7 @@ async def test_a_vault_guards_the_key_and_is_asked_once(postgres_dsn: str) -> No
         again = await digest_of(runtime, RequestDigests(key_store))
 
     assert len({*made, again}) == 1
-    assert engine.asked == ["encrypt samspil-0440", *["decrypt samspil-0440"] * 2]
+    assert engine.requests == ["encrypt samspil-0440", *["decrypt samspil-0440"] * 2]
 
 
 async def test_a_silent_key_store_gives_no_digest(postgres_dsn: str) -> None:

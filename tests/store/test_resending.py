@@ -34,18 +34,18 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
     await session.close()
 
 
-async def looked_at(tx: Session, latest: int | None) -> int:
-    """Return how many pages the database looks at to queue the latest events."""
+async def pages_read(tx: Session, latest: int | None) -> int:
+    """Return how many pages the database reads to queue the latest events."""
     statement = f"explain (analyze, buffers, format json) {resending._REQUEUE}"
-    told = await tx.fetchval(statement, None, None, None, 1, None, latest)
-    plan = msgspec.json.decode(told)[0]["Plan"]
+    explained = await tx.fetchval(statement, None, None, None, 1, None, latest)
+    plan = msgspec.json.decode(explained)[0]["Plan"]
     pages: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     return pages
 
 
 @pytest.mark.parametrize("latest", [1, 30, 40, 100])
 async def test_the_last_events_are_queued_and_no_others(tx: Session, latest: int) -> None:
-    """So many as were asked for, whatever numbers between them were never given, and over the day's end."""
+    """Exactly the limit, whatever numbers between them were never used, and over the day's end."""
     count = await republish(tx, latest=latest)
     queued = await tx.fetchval(QUEUED)
 
@@ -53,7 +53,7 @@ async def test_the_last_events_are_queued_and_no_others(tx: Session, latest: int
     assert queued == await tx.fetchval(LAST, latest)
 
 
-async def test_all_is_queued_where_there_is_less_than_was_asked_for(tx: Session) -> None:
+async def test_all_is_queued_where_there_is_less_than_the_limit(tx: Session) -> None:
     """A log may be shorter than that; one without events queues nothing."""
     more = await republish(tx, latest=50_000)
     await tx.execute("truncate pending, event_log")
@@ -64,6 +64,6 @@ async def test_all_is_queued_where_there_is_less_than_was_asked_for(tx: Session)
 
 async def test_the_last_events_are_found_without_reading_the_log(tx: Session) -> None:
     """However long it has become: who waits for a broker to be renewed does not wait for its past."""
-    few, all_of_it = await looked_at(tx, 30), await looked_at(tx, None)
+    few, all_of_it = await pages_read(tx, 30), await pages_read(tx, None)
 
     assert few * 3 < all_of_it

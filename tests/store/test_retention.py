@@ -51,7 +51,7 @@ async def test_days_past_keeping_are_dropped(tx: Session) -> None:
 
 
 async def test_a_month_is_always_kept(tx: Session) -> None:
-    """Whoever asks for more does not get it."""
+    """A longer limit is not granted."""
     assert await tx.fetchval(DROP, -1) == 3
 
     assert await tx.fetchval(AGES) == [20, 0]

@@ -60,12 +60,12 @@ async def test_a_service_adds_to_its_log_and_reads_it(referral: Connection) -> N
         "truncate event_log",
         "update event_log_rest set tenant = '0000'",
         "delete from event_log_rest",
-        "alter table event_log add column note text",
+        "alter table event_log add column remark text",
         "drop table event_log",
         "update migrations set name = 'other'",
         "insert into migrations values ('9999_made_up.sql')",
-        "create table own_notes (n int)",
-        "create temporary table notes (n int)",
+        "create table own_remarks (n int)",
+        "create temporary table remarks (n int)",
         "create schema elsewhere",
         "truncate streams",
         "set role samspil_referral_owner",
@@ -122,7 +122,7 @@ async def test_a_new_partition_is_closed_at_once(installed: str) -> None:
 
 
 async def test_a_reader_sees_nothing_sealed(installed: str) -> None:
-    """Who is let in to look at numbers sees neither sealed values nor keys."""
+    """A reader of numbers sees neither sealed values nor keys."""
     connection = await asyncpg.connect(installed)
     try:
         await connection.execute("set role samspil_referral_reader")
@@ -137,9 +137,9 @@ async def test_a_reader_sees_nothing_sealed(installed: str) -> None:
 async def test_a_migrator_changes_its_own_schema_only(installed: str) -> None:
     """The role that migrates one service cannot touch another's tables."""
     async with as_role(installed, "samspil_referral_migrator", schema="referral") as tx:
-        await tx.execute("alter table streams add column note text")
+        await tx.execute("alter table streams add column remark text")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await tx.execute("alter table consent.streams add column note text")
+            await tx.execute("alter table consent.streams add column remark text")
 
 
 async def test_a_wrong_password_is_refused(installed: str) -> None:
@@ -158,7 +158,7 @@ async def test_a_changed_password_replaces_the_old(installed: str) -> None:
 
 
 async def test_a_service_learns_how_long_others_hold_a_transaction_and_nothing_else(installed: str) -> None:
-    """The age of the oldest transaction is told to whoever works; whose it is and what it does is not."""
+    """The age of the oldest transaction is visible to the service; whose it is and what it does is not."""
     async with (
         as_role(installed, "samspil_consent", schema="consent") as other,
         as_role(installed, "samspil_referral", schema="referral") as tx,
@@ -172,7 +172,7 @@ async def test_a_service_learns_how_long_others_hold_a_transaction_and_nothing_e
     assert shown == "<insufficient privilege>"
 
 
-async def test_a_right_that_was_given_by_hand_is_taken_away(installed: str) -> None:
+async def test_a_right_that_was_granted_manually_is_revoked(installed: str) -> None:
     """Running the script makes the rights what they should be."""
     connection = await asyncpg.connect(installed)
     try:

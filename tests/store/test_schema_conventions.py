@@ -89,7 +89,7 @@ async def test_times_have_a_zone(schema: Schema) -> None:
     assert await schema.rows(_TIMES_WITHOUT_ZONE) == []
 
 
-async def test_constraints_are_named_by_hand(schema: Schema) -> None:
+async def test_constraints_have_names_of_ours(schema: Schema) -> None:
     """A violated constraint says what was wrong; PostgreSQL's own names say only where."""
     assert await schema.rows(_UNNAMED_CONSTRAINTS) == []
 

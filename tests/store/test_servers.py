@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL keeps its promises: what was committed stays, and nobody outside gets in."""
+"""The embedded PostgreSQL keeps its promises: what was committed stays, and no other client gets in."""
 
 import asyncio
 import os
@@ -137,7 +137,7 @@ async def test_a_taken_port_is_said(folder: Path) -> None:
 
 
 async def test_one_owner_a_folder(folder: Path, server: Postgres) -> None:
-    """A second program on the same folder is told so, and the first goes on."""
+    """A second program on the same folder is refused, and the first goes on."""
     with pytest.raises(FolderInUse):
         async with postgres(folder):
             pass

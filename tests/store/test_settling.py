@@ -22,8 +22,8 @@ async def count(runtime: Runtime, n: int, wake_after: timedelta | None = None) -
     cause = str(new_id())
     body = Count(new_id(), wake_at=START + wake_after if wake_after else None)
     async with runtime.pool.acquire() as tx:
-        asked = Envelope(case_id(n), TENANT, body, Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
-        await runtime.processor.process(tx, [asked])
+        envelope = Envelope(case_id(n), TENANT, body, Actor(ACTOR, "caseworker", TENANT), START, cause, cause)
+        await runtime.processor.process(tx, [envelope])
 
 
 async def woken(runtime: Runtime) -> int:
@@ -40,7 +40,7 @@ async def sent(runtime: Runtime) -> None:
 
 
 async def test_time_passes_what_is_not_due(postgres_dsn: str, tmp_path: Path) -> None:
-    """Up to the hour asked for, and no timer beyond it."""
+    """Up to the hour of the request, and no timer beyond it."""
     clock = VirtualClock(tmp_path / "clock", START)
     async with running(postgres_dsn, "", "none", clock=clock) as runtime:
         await count(runtime, 1, 3 * HOUR)

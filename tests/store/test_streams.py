@@ -183,7 +183,7 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
 
 
 async def test_a_stream_of_another_municipality_is_not_overwritten(tx: Session) -> None:
-    """Even with the right version a stream cannot change hands."""
+    """Even with the right version a stream cannot change its municipality."""
     (row,) = streams(1)
     await save(tx, WriteSet([row]))
     (mine,) = await again(tx, [row])
@@ -289,7 +289,7 @@ async def test_within_a_batch_the_last_word_on_a_timer_counts(tx: Session) -> No
     assert await timers(tx) == {("wake", LATER)}
 
 
-async def test_an_effect_is_asked_for_once_a_key(tx: Session) -> None:
+async def test_an_effect_is_requested_once_a_key(tx: Session) -> None:
     """The same key again is the same thing to do, and what it is about does not change."""
     key = new_id()
     for n in range(2):
@@ -433,7 +433,7 @@ def count(n: int, k: int, word: str = "") -> Envelope:
 
 
 async def test_writers_on_one_stream_lose_nothing(postgres_dsn: str) -> None:
-    """Eight at once count on one stream: every count is there, and the log has no hole and no turn."""
+    """Eight at once count on one stream: every count is there, and the log has no gap and no reversal."""
     async with running(postgres_dsn, "", "none") as runtime:
 
         async def write(n: int) -> None:

@@ -1,4 +1,4 @@
-"""What falls due is done once and in order, whoever comes first, and one bad rule holds nobody up."""
+"""Timers: each fires once and in order at any worker, and a broken rule delays no other stream."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -35,7 +35,7 @@ def clock(tmp_path: Path) -> VirtualClock:
 
 
 def noting(fired: Fired) -> Callable[[Any, Any, Any], Decision]:
-    """Return the tally's rule, which also notes what fired when; two timers break it or are refused."""
+    """Return the tally's rule, which also records what fired when; two timers break it or are refused."""
 
     def rule(state: Tally | None, trigger: Any, given: Any) -> Decision:
         if isinstance(trigger, TimerFired):
@@ -51,7 +51,7 @@ def noting(fired: Fired) -> Callable[[Any, Any, Any], Decision]:
 
 @asynccontextmanager
 async def waking(dsn: str, clock: VirtualClock, fired: Fired, **more: Any) -> AsyncIterator[Runtime]:
-    """Run a tally that notes what fires; nothing fires by itself."""
+    """Run a tally that records what fires; nothing fires by itself."""
     async with running(
         dsn, "", "none", replace(TALLY, decide=noting(fired), **more.pop("service", {})), clock=clock, **more
     ) as runtime:
@@ -105,8 +105,8 @@ async def test_two_workers_fire_each_timer_once(postgres_dsn: str, clock: Virtua
     """Workers of several processes share what is due, and no stream is woken twice for one timer."""
     fired: Fired = []
     async with waking(postgres_dsn, clock, fired) as one, waking(postgres_dsn, clock, fired) as two:
-        for portion in range(10):
-            await apply(one, *(wake(100 * portion + n, new_id(), START) for n in range(100)))
+        for batch in range(10):
+            await apply(one, *(wake(100 * batch + n, new_id(), START) for n in range(100)))
         counts = await asyncio.gather(*(fire_all(each.timers) for each in (one, two, one, two)))
         total = await woken(one)
         left = await one.timers.overdue()
@@ -188,8 +188,8 @@ async def test_a_timer_that_was_taken_back_does_not_fire(postgres_dsn: str, cloc
     assert (count, fired) == (0, [])
 
 
-async def test_a_refused_timer_holds_nobody_up(postgres_dsn: str, clock: VirtualClock) -> None:
-    """A rule that says no to one timer has answered it; the others of the portion are done."""
+async def test_a_refused_timer_delays_no_other(postgres_dsn: str, clock: VirtualClock) -> None:
+    """A rule that says no to one timer has answered it; the others of the batch are done."""
     fired: Fired = []
     async with waking(postgres_dsn, clock, fired) as runtime:
         await apply(runtime, *(wake(n, new_id(), START) for n in range(20)))
@@ -234,7 +234,7 @@ async def test_a_broken_rule_postpones_its_timer(postgres_dsn: str, clock: Virtu
 async def test_a_stream_that_a_command_holds_is_left_for_later(
     postgres_dsn: str, clock: VirtualClock
 ) -> None:
-    """A worker neither waits for a stream in use nor takes its timers out of turn."""
+    """A worker neither waits for a stream in use nor fires its timers out of order."""
     fired: Fired = []
     async with waking(postgres_dsn, clock, fired) as runtime:
         await apply(runtime, *(wake(n, new_id(), START) for n in range(3)))
@@ -253,7 +253,7 @@ async def test_a_stream_that_a_command_holds_is_left_for_later(
 
 
 async def test_commands_and_timers_do_not_block_each_other(postgres_dsn: str, clock: VirtualClock) -> None:
-    """Streams whose timers are set anew while they fire: nobody runs into a deadlock, none is lost."""
+    """Streams whose timers are set anew while they fire: no worker runs into a deadlock, none is lost."""
     fired: Fired = []
     refs = {n: new_id() for n in range(5)}
     async with waking(postgres_dsn, clock, fired) as runtime:

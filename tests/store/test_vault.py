@@ -47,7 +47,7 @@ async def test_a_wrapped_key_is_opened_again(engine: Transit, key_store: KeyStor
     assert wrapped.startswith(PREFIX.encode())
     assert KEY not in wrapped
     assert await key_store.unwrap(TENANT, wrapped, about=PERSON) == KEY
-    assert engine.asked == ["encrypt samspil-0440", "decrypt samspil-0440"]
+    assert engine.requests == ["encrypt samspil-0440", "decrypt samspil-0440"]
 
 
 async def test_a_key_is_bound_to_its_person_and_municipality(key_store: KeyStore) -> None:
@@ -71,7 +71,7 @@ async def test_what_the_engine_did_not_wrap_is_not_opened(key_store: KeyStore, w
 
 
 async def test_another_engine_is_noticed(key_store: KeyStore) -> None:
-    """A store that lost its keys says so, and is not asked to make new ones."""
+    """A store that lost its keys says so, and makes no new ones."""
     wrapped = await key_store.wrap(TENANT, KEY, about=PERSON)
     async with transit() as other, key_store_of(other.settings()) as empty:
         with pytest.raises(KeyStoreMismatch, match="belongs to this database"):
@@ -132,19 +132,19 @@ async def test_an_absent_store_is_said() -> None:
             await key_store.wrap(TENANT, KEY, about=PERSON)
 
 
-async def test_each_answer_is_asked_for(engine: Transit, key_store: KeyStore) -> None:
-    """The adapter keeps no key: it asks each time."""
+async def test_each_wrap_is_a_request(engine: Transit, key_store: KeyStore) -> None:
+    """The adapter keeps no key: each wrap is a request."""
     wrapped = await key_store.wrap(TENANT, KEY, about=PERSON)
     for _ in range(3):
         await key_store.unwrap(TENANT, wrapped, about=PERSON)
 
-    assert engine.asked.count("decrypt samspil-0440") == 3
+    assert engine.requests.count("decrypt samspil-0440") == 3
     assert KEY not in repr(vars(key_store)).encode()
 
 
 @pytest.mark.parametrize("url", ["http://vault.example.dk:8200", "vault.example.dk:8200"])
 async def test_keys_never_travel_in_the_clear(url: str) -> None:
-    """Without TLS only the loopback address is asked."""
+    """Without TLS only the loopback address is called."""
     with pytest.raises(KeyStoreMisconfigured, match="https"):
         async with key_store_of(Settings(mode="production", vault_url=url)):
             pass

@@ -1,4 +1,4 @@
-"""Unit tests: no network and no server, and a story for a test that asks for one."""
+"""Unit tests: no network and no server, and a story for a test that needs one."""
 
 import socket
 from collections.abc import Generator, Iterator

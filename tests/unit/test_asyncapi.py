@@ -107,15 +107,15 @@ def test_a_header_of_another_kind_is_refused(published: Document, header: str, v
     assert refused(schema, {**headers_of(published, name), header: value})
 
 
-def test_a_tick_has_no_sequence(published: Document) -> None:
-    """A tick counts nothing: a sequence on it would be a hole for somebody."""
+def test_a_watermark_has_no_sequence(published: Document) -> None:
+    """A watermark counts nothing: a sequence on it would be a gap for its consumers."""
     name = "consent.ticked.v1"
     schema = resolved(published, published["components"]["messages"][name]["headers"])
     counted = headers_of(published, name)
-    tick = {header: value for header, value in counted.items() if header != "ce_sequence"}
+    watermark = {header: value for header, value in counted.items() if header != "ce_sequence"}
 
     assert refused(schema, counted)
-    assert not refused(schema, tick)
+    assert not refused(schema, watermark)
 
 
 def test_the_key_is_a_random_id(published: Document) -> None:

@@ -19,7 +19,7 @@ from bench.snapshot import Seen
 from bench.start import LAG, PENDING, Waiting, is_at_rest, numbers
 
 BUSY = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
-TOLD = """# TYPE samspil_pending gauge
+EXPOSED = """# TYPE samspil_pending gauge
 samspil_pending{service="audit"} 0.0
 samspil_pending{service="consent"} 1.2e+03
 samspil_pending_age_seconds{service="audit"} 7.0
@@ -51,7 +51,7 @@ def test_what_cannot_be_measured_is_refused(
     assert f"python -m bench.{name}: error: " in capsys.readouterr().err
 
 
-def test_a_spread_is_told_with_its_middle() -> None:
+def test_a_spread_is_printed_with_its_median() -> None:
     """The median of ratios stands before the least and the greatest of them."""
     assert spread(ratio for ratio in (3.0, 1.0, 1.5)) == "1.50 (1.00 to 3.00)"
     assert spread([2.0, 1.0]) == "1.50 (1.00 to 2.00)"
@@ -75,7 +75,7 @@ def test_sizes_are_compared_run_by_run() -> None:
 
 
 def test_a_crew_is_held_against_the_smallest() -> None:
-    """Twice the rate of one process is 2.00, whichever numbers of processes were asked for."""
+    """Twice the rate of one process is 2.00, whichever numbers of processes were set."""
     runs = {
         members: [Shared(members, 100, seconds, 1.0, 1.0, 1.0, 1.0) for seconds in lasted]
         for members, lasted in {2: (4.0, 2.0), 4: (2.0, 2.0), 8: (4.0, 1.0)}.items()
@@ -94,11 +94,11 @@ def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_cpu_is_told_an_event() -> None:
+def test_cpu_is_printed_per_event() -> None:
     """A second of CPU over a million events is a microsecond an event."""
-    told = Filled(1_000_000, 2.0, python=3.0, postgres=4.0, broker=5.0).line("refill")
+    line = Filled(1_000_000, 2.0, python=3.0, postgres=4.0, broker=5.0).line("refill")
 
-    assert re.sub(" +", " ", told) == (
+    assert re.sub(" +", " ", line) == (
         "refill 500,000 events/s CPU µs an event: Python 3.0, PostgreSQL 4.0, broker 5.0"
     )
 
@@ -110,13 +110,13 @@ def test_a_snapshot_at_rest_is_a_line() -> None:
     )
 
 
-def test_a_number_is_read_where_it_is_told() -> None:
+def test_a_number_is_read_from_its_metric() -> None:
     """All values of one metric, and none of another whose name begins alike."""
-    assert numbers(PENDING, TOLD) == [0.0, 1200.0]
-    assert numbers(LAG, TOLD) == []
+    assert numbers(PENDING, EXPOSED) == [0.0, 1200.0]
+    assert numbers(LAG, EXPOSED) == []
 
 
-def test_nothing_told_is_not_nothing_left() -> None:
+def test_a_missing_metric_is_not_zero() -> None:
     """A server that has not counted yet is not at rest, nor is one of which a part has not."""
     assert not is_at_rest([])
     assert not is_at_rest([0.0], at_least=2)
@@ -142,7 +142,7 @@ def test_what_an_ended_process_used_is_counted() -> None:
     assert family_seconds(ourselves) - before >= 0.2
 
 
-def test_each_part_is_told_apart() -> None:
+def test_each_part_is_counted_apart() -> None:
     """A child of the server that is no broker counts as PostgreSQL's, and the server as itself."""
     child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     try:

@@ -1,4 +1,4 @@
-"""Days and moments at the door: a life has room in them, and what is reckoned from them stays a day."""
+"""Bounds of days and moments in requests: they hold a life, and what is reckoned from them stays a day."""
 
 from datetime import UTC, date, datetime
 
@@ -26,7 +26,7 @@ def test_a_day_beyond_all_lives_is_refused(day: str) -> None:
 
 
 def test_a_moment_is_taken_in_any_time_zone() -> None:
-    """The bounds are those of UTC, so that every moment within them can be told in UTC."""
+    """The bounds are those of UTC, so that every moment within them has a form in UTC."""
     taken = MOMENT.validate_python("1900-01-01T02:00:00+02:00")
 
     assert taken.astimezone(UTC) == datetime(1900, 1, 1, tzinfo=UTC)

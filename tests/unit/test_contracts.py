@@ -162,7 +162,7 @@ def test_the_header_names_are_the_attributes_of_cloudevents() -> None:
     assert dataschema_of("referral.sent.v1") == "urn:samspil:schema:referral.sent.v1"
 
 
-def test_only_a_tick_may_leave_out_the_sequence() -> None:
+def test_only_a_watermark_may_leave_out_the_sequence() -> None:
     """Whatever belongs to a stream is counted."""
     assert [name for name, kind in EVENTS.items() if issubclass(kind, Ticked)] == ["consent.ticked.v1"]
     assert Attributes.model_fields["sequence"].default is None

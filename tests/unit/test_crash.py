@@ -1,4 +1,4 @@
-"""A process dies at a named point only where somebody asked for it, and never in production."""
+"""A process dies at a named point only where a setting names it, and never in production."""
 
 import os
 import re

@@ -23,7 +23,7 @@ STREAM = case_id(1)
 READY = ReferralReady(referral_id=case_id(2), send_by=date(2026, 3, 9))
 
 
-def test_an_event_is_read_with_its_place_and_time() -> None:
+def test_an_event_is_decoded_with_its_metadata() -> None:
     """Body, stream, sequence, municipality, actor and time."""
     batch = DECODER.read([a_record(a_message(STREAM, 3, seen(3)))])
     (event,), watermarks, unreadable = batch.events, batch.watermarks, batch.unreadable
@@ -73,8 +73,8 @@ def test_a_topic_carries_its_owner_s_events_only() -> None:
 
 
 def test_the_latest_watermark_of_a_partition_counts() -> None:
-    """Ticks are no events of a stream."""
-    watching = EventDecoder(replace(TALLY, subscribes_to=(ConsentTicked,)))
+    """Watermarks are no events of a stream."""
+    decoder = EventDecoder(replace(TALLY, subscribes_to=(ConsentTicked,)))
     early, late = datetime(2026, 3, 2, 9, tzinfo=UTC), datetime(2026, 3, 2, 10, tzinfo=UTC)
     records = [
         a_record(
@@ -85,7 +85,7 @@ def test_the_latest_watermark_of_a_partition_counts() -> None:
         for partition, at in ((0, early), (1, early), (0, late))
     ]
 
-    batch = watching.read(records)
+    batch = decoder.read(records)
     events, watermarks, unreadable = batch.events, batch.watermarks, batch.unreadable
 
     assert (events, unreadable) == ([], [])
@@ -94,11 +94,11 @@ def test_the_latest_watermark_of_a_partition_counts() -> None:
 
 def test_an_unreadable_watermark_is_quarantined() -> None:
     """It moves nothing."""
-    watching = EventDecoder(replace(TALLY, subscribes_to=(ConsentTicked,)))
-    tick = a_message(STREAM, 1, ConsentTicked(partition=0, at=START))
-    spoilt = Message(tick.type, tick.key, b'{"partition": 0, "at": "soon"}', tick.headers)
+    decoder = EventDecoder(replace(TALLY, subscribes_to=(ConsentTicked,)))
+    watermark = a_message(STREAM, 1, ConsentTicked(partition=0, at=START))
+    spoilt = Message(watermark.type, watermark.key, b'{"partition": 0, "at": "soon"}', watermark.headers)
 
-    batch = watching.read([a_record(spoilt, topic="samspil.consent.v1")])
+    batch = decoder.read([a_record(spoilt, topic="samspil.consent.v1")])
     events, watermarks, unreadable = batch.events, batch.watermarks, batch.unreadable
 
     assert (events, watermarks) == ([], {})
@@ -188,7 +188,7 @@ def test_only_so_many_kinds_are_remembered() -> None:
     assert len(fresh._bindings) <= 1_000
 
 
-def test_a_record_is_let_go_of_where_it_can_be_made_again() -> None:
+def test_a_record_is_not_kept_where_it_can_be_rebuilt() -> None:
     """What waits later is kept as it came, though the record itself was not."""
     came = a_record(a_message(STREAM, 3, seen(3)), partition=5)
 
@@ -257,13 +257,13 @@ def test_a_record_without_a_content_type_is_kept() -> None:
 
 def test_the_halves_of_a_batch_hold_what_lies_in_their_partitions() -> None:
     """Each keeps its order, and nothing is left out."""
-    watching = EventDecoder(replace(TALLY, subscribes_to=(ReferralSeen, ConsentTicked)))
+    decoder = EventDecoder(replace(TALLY, subscribes_to=(ReferralSeen, ConsentTicked)))
     spoilt = Message("", b"", b"", [])
-    batch = watching.read(
+    batch = decoder.read(
         [a_record(a_message(case_id(n), 1, seen(n)), partition=n % 4) for n in range(8)]
         + [a_record(spoilt, partition=1)]
     )
-    watching.read(
+    decoder.read(
         [
             a_record(
                 a_message(STREAM, 1, ConsentTicked(partition=2, at=START)),

@@ -21,7 +21,7 @@ def a_book() -> CaseBook:
         Deed("open", "referral.case_opened.v1", CASEWORKER, DAY),
         Deed("send:0", "referral.sent.v1", CASEWORKER, DAY),
     ]
-    book.looks["referral.looked.v1", CASEWORKER] += 1
+    book.reads["referral.looked.v1", CASEWORKER] += 1
     book.referrals = [ReferralBook(REFERRAL, 0, uuid4(), uuid4(), given=1)]
     book.referrals[0].reached = dict.fromkeys(("drafted", "awaited", "consented", "sent"), DAY)
     return book
@@ -54,7 +54,7 @@ def views(status: str = "sent", permission: str = "granted", given: int = 1) -> 
 
 
 def test_views_that_agree_with_the_book_are_no_difference() -> None:
-    """A case that stands where its people were told is in order."""
+    """A case that stands where its commands were answered is in order."""
     assert differences(a_book(), views()) == []
 
 
@@ -63,7 +63,7 @@ def test_a_lost_step_is_named() -> None:
     assert differences(a_book(), views(status="ready")) == ["referral: referral 1 is ready, not sent"]
 
 
-def test_a_step_that_another_service_has_not_heard_is_named() -> None:
+def test_a_step_that_another_service_has_not_consumed_is_named() -> None:
     """A consent that is lost must have stopped the referral."""
     found = differences(a_book(), views(permission="lost"))
 
@@ -94,22 +94,22 @@ def test_a_command_that_left_no_entry_is_named() -> None:
     assert found == ["audit: 0 entries of referral.sent.v1 by one person, not 1"]
 
 
-def test_a_look_that_left_no_entry_is_named() -> None:
+def test_a_read_that_left_no_entry_is_named() -> None:
     """Nobody sees a case without a trace."""
     found = missing_in_trail(a_book(), [a_trail()[0], *a_trail()[2:]])
 
     assert found == ["audit: 0 entries of referral.looked.v1 by one person, not 1 to 1"]
 
 
-def test_a_look_of_somebody_who_did_not_look_is_named() -> None:
-    """The trail must not tell of looks that were not made."""
+def test_a_recorded_read_that_was_not_made_is_named() -> None:
+    """The trail must not hold reads that were not made."""
     found = missing_in_trail(a_book(), [*a_trail(), an_entry("consent.looked.v1", uuid4())])
 
-    assert found == ["audit: consent.looked.v1 by somebody who did not look"]
+    assert found == ["audit: consent.looked.v1 by a person who did not read"]
 
 
-def test_a_look_whose_answer_was_lost_may_stand_twice() -> None:
-    """A look that was sent again because the server went away is in the trail once or twice."""
+def test_a_read_whose_response_was_lost_may_be_recorded_twice() -> None:
+    """A read that was sent again because the server went away is in the trail once or twice."""
     book = a_book()
     book.perhaps["referral.looked.v1", CASEWORKER] += 1
 
@@ -120,8 +120,8 @@ def test_a_look_whose_answer_was_lost_may_stand_twice() -> None:
 def test_a_failed_check_fails_the_report_by_name() -> None:
     """A report with one failed check does not hold, and says what was found."""
     findings = Findings()
-    findings.note("what holds", [], "3 things")
-    findings.note("what does not", ["one [thing]"] * 7, "")
+    findings.record("what holds", [], "3 things")
+    findings.record("what does not", ["one [thing]"] * 7, "")
     report = a_report(findings)
 
     assert not report.holds
@@ -147,8 +147,8 @@ def a_report(findings: Findings) -> Report:
         twice=0,
         stale=0,
         read_again={},
-        looks=0,
-        refused_looks=0,
+        reads=0,
+        refused_reads=0,
         funnel={},
         median_days={},
         answers=dict.fromkeys(names, 0),

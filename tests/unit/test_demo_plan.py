@@ -48,7 +48,7 @@ def test_names_and_texts_are_unmistakably_made_up(plans: tuple[CasePlan, ...]) -
 
 
 def test_addresses_hold_no_name(plans: tuple[CasePlan, ...]) -> None:
-    """A mail may show an address; it must not tell whose it is."""
+    """A mail may show an address; it must not show whose it is."""
     for plan in plans:
         for parent in plan.parents:
             if parent.email is not None:
@@ -106,7 +106,7 @@ def test_some_updates_are_missing_and_some_evaluations_are_missed(plans: tuple[C
 
 
 def test_somebody_is_always_curious(plans: tuple[CasePlan, ...]) -> None:
-    """The first case of every year has people try to look who may not."""
+    """The first case of every year has people try to read who may not."""
     assert plans[0].curious
     assert 0.02 < share(sum(plan.curious for plan in plans), plans) < 0.06
 
@@ -118,7 +118,7 @@ def a_ledger(on: date) -> Ledger:
     return ledger
 
 
-def test_the_fingerprint_of_a_year_tells_the_same_steps_from_others() -> None:
-    """The same steps on the same days are the same year, whoever's ids they carry."""
+def test_the_fingerprint_of_a_year_distinguishes_its_steps() -> None:
+    """The same steps on the same days are the same year, whatever ids they carry."""
     assert a_ledger(START).digest() == a_ledger(START).digest()
     assert a_ledger(START).digest() != a_ledger(START + timedelta(days=1)).digest()

@@ -44,7 +44,7 @@ def test_the_image_is_built_as_it_should() -> None:
     _run(_tool("hadolint"), str(DEPLOY / "Dockerfile"))
 
 
-def test_the_image_runs_as_nobody_special() -> None:
+def test_the_image_runs_without_privileges() -> None:
     """The image's last user is a number that is not root's."""
     users = re.findall(r"^USER (.+)$", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
 
@@ -63,7 +63,7 @@ def test_the_image_holds_locked_libraries_only() -> None:
 
 
 def test_every_service_has_its_container(compose: dict[str, Any]) -> None:
-    """Each service runs by itself, with its own login, its own user in Kafka and nobody else's secrets."""
+    """Each service runs by itself, with its own login, its own user in Kafka and its own secrets only."""
     for service in SERVICES:
         container = compose["services"][service]
         own = {f"database_samspil_{service}", f"kafka_{service}"}
@@ -114,13 +114,13 @@ def test_secrets_come_as_files(compose: dict[str, Any]) -> None:
 
 def test_every_setting_in_the_compose_file_exists(compose: dict[str, Any]) -> None:
     """A setting that the program does not know would be a wish without effect."""
-    known = {f"SAMSPIL_{name.upper()}" for name in Settings.model_fields}
+    settings = {f"SAMSPIL_{name.upper()}" for name in Settings.model_fields}
     given = {key for name in SERVICES for key in compose["services"][name]["environment"]}
 
-    assert {key for key in given if key.removesuffix("_FILE") not in known} == set()
+    assert {key for key in given if key.removesuffix("_FILE") not in settings} == set()
 
 
-def test_every_secret_is_made_or_asked_for(compose: dict[str, Any], tmp_path: Path) -> None:
+def test_every_secret_is_made_or_required(compose: dict[str, Any], tmp_path: Path) -> None:
     """Each secret that a container mounts is defined, and made by our script or given by the operator."""
     made = set(make_credentials(tmp_path / "secrets", NOW))
     mounted = {each for container in compose["services"].values() for each in container.get("secrets", ())}
@@ -130,7 +130,7 @@ def test_every_secret_is_made_or_asked_for(compose: dict[str, Any], tmp_path: Pa
 
 
 def test_every_service_gets_its_keys_from_a_vault(compose: dict[str, Any]) -> None:
-    """No key lies in a file; whoever names no Vault or OpenBao is told so before anything starts."""
+    """No key lies in a file; without a Vault or OpenBao compose reports it before anything starts."""
     for service in SERVICES:
         given = compose["services"][service]["environment"]
         assert given["SAMSPIL_VAULT_URL"].startswith("${SAMSPIL_VAULT_URL:?the https address of your Vault")
@@ -139,12 +139,12 @@ def test_every_service_gets_its_keys_from_a_vault(compose: dict[str, Any]) -> No
 
 
 def test_the_example_names_everything_that_must_be_named() -> None:
-    """Each value that the compose file asks for stands in the example."""
-    asked = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text(encoding="utf-8")))
+    """Each value that the compose file requires is in the example."""
+    required = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text(encoding="utf-8")))
     named = set(re.findall(r"^(\w+)=.", (DEPLOY / "example.env").read_text(encoding="utf-8"), re.MULTILINE))
 
-    assert asked
-    assert asked - named == set()
+    assert required
+    assert required - named == set()
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_a_service_may_write_one_topic() -> None:
     assert {right.principal for right in rights} == {"User:samspil.referral"}
 
 
-def test_a_service_may_see_how_far_its_hearers_have_come() -> None:
-    """That is all it may do with the groups of others: it keeps its log until they have heard it."""
+def test_a_service_may_read_the_offsets_of_its_consumers() -> None:
+    """That is all it may do with the groups of others: it keeps its log until they have consumed it."""
     rights = rights_of("referral", {"consent"}, {"audit", "consent"})
 
     groups = {(right.name, right.operation) for right in rights if right.restype == ResourceType.GROUP}
@@ -202,7 +202,7 @@ def test_every_panel_says_what_it_shows() -> None:
     assert len(taken) == len(set(taken))
 
 
-def test_prometheus_asks_every_service() -> None:
+def test_prometheus_scrapes_every_service() -> None:
     """Each container of ours is scraped."""
     read = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))
 
@@ -228,7 +228,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def _cells(place: Mapping[str, int]) -> Iterator[tuple[int, int]]:
-    for x in range(place["x"], place["x"] + place["w"]):
-        for y in range(place["y"], place["y"] + place["h"]):
+def _cells(cell: Mapping[str, int]) -> Iterator[tuple[int, int]]:
+    for x in range(cell["x"], cell["x"] + cell["w"]):
+        for y in range(cell["y"], cell["y"] + cell["h"]):
             yield x, y

@@ -100,7 +100,7 @@ def test_the_examples_the_tables_and_the_routes_name_every_command() -> None:
 
 @pytest.mark.parametrize("command", commands(), ids=lambda command: type(command).__name__)
 def test_every_command_may_be_given_by_somebody(command: Command) -> None:
-    """Refused is the default: a command without a rule of access would help nobody."""
+    """Refused is the default: a command without a rule of access could never succeed."""
     actors = (CASEWORKER, COORDINATOR, GUARDIAN, YOUNG_PERSON)
 
     assert any(authorize(a_case(a_running()), command, context(actor)) for actor in actors)

@@ -65,7 +65,7 @@ for _ in range(8):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_makes_ids_of_its_own() -> None:
-    """Children do not hand out what their parent had in stock."""
+    """Children do not use what their parent had in stock."""
     said = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=True).stdout
     made = said.split()
 
@@ -74,7 +74,7 @@ def test_a_forked_process_makes_ids_of_its_own() -> None:
 
 
 def test_no_id_is_made_of_nothing() -> None:
-    """None are asked for, none are made."""
+    """Of none requested, none are made."""
     assert new_ids(0) == []
 
 

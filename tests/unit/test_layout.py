@@ -143,7 +143,7 @@ def test_a_domain_reads_no_clock_and_awaits_nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", READERS, ids=named)
-def test_a_reader_of_states_asks_no_state_for_its_type(path: Path) -> None:
+def test_a_reader_of_states_checks_no_type_of_a_state(path: Path) -> None:
     """Outside a domain no `isinstance` on states: mypy would not notice that a new state is missing."""
     states = states_in(path)
     checked = {
@@ -215,7 +215,7 @@ def test_no_listen_notify(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SCHEMAS, ids=named)
 def test_no_notify_and_no_cached_sequence_in_the_schema(path: Path) -> None:
-    """A cached sequence hands out numbers out of order."""
+    """A cached sequence yields numbers out of order."""
     text = re.sub(r"--.*", "", path.read_text(encoding="utf-8")).lower()
 
     assert not re.search(r"\b(pg_notify|notify|listen)\b", text)

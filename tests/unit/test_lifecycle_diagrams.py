@@ -1,4 +1,4 @@
-"""State diagrams: every row of a lifecycle is an arrow, and the committed pages are current."""
+"""State diagrams: every row of a lifecycle is an arrow, and the committed documents are current."""
 
 from typing import Any
 
@@ -87,13 +87,13 @@ def test_what_stays_absent_has_no_arrow_and_a_single_state_has_no_end() -> None:
     assert [line.strip() for line in lines if "-->" in line] == ["[*] --> Lent: Lend"]
 
 
-def test_a_page_names_its_source() -> None:
+def test_a_document_names_its_source() -> None:
     """A reader who finds a mistake knows which table to change."""
     assert "`services/library/domain/lifecycle.py`" in page("library", (LOAN,))
 
 
-def test_the_committed_pages_are_current() -> None:
-    """Every service with a lifecycle has its page, and no page is left of one that has none."""
+def test_the_committed_documents_are_current() -> None:
+    """Every service with a lifecycle has its document, and no document is left of one that has none."""
     pages = documents()
 
     assert {file: file.read_text(encoding="utf-8") for file in pages} == pages

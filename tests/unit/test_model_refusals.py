@@ -245,7 +245,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("passage", "other", "messages", "at"), REFUSED.values(), ids=REFUSED.keys())
-def test_an_unsound_model_is_refused_with_place_and_advice(
+def test_an_unsound_model_is_refused_with_path_and_advice(
     tmp_path: Path, passage: str, other: str, messages: tuple[str, ...], at: str | None
 ) -> None:
     """The one who wrote the model reads where it is wrong and what would be right."""

@@ -25,7 +25,7 @@ def test_the_document_is_current() -> None:
 
 
 def calls() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return every call that the document tells, with its method."""
+    """Return every call of the document, with its method."""
     document = json.loads(FILE.read_text(encoding="utf-8"))
     shared = document["components"]["parameters"]
     for method, operation in (each for methods in document["paths"].values() for each in methods.items()):
@@ -76,7 +76,7 @@ def test_a_problem_response_has_the_shape_of_a_problem() -> None:
 def values_in(
     node: object, shapes: Mapping[str, Any], path: str = ""
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return every plain value below a shape, with its place."""
+    """Return every plain value below a shape, with its path."""
     if isinstance(node, list):
         for one in node:
             yield from values_in(one, shapes, path)

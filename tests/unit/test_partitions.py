@@ -45,7 +45,7 @@ def test_streams_spread() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 4, 12, 50])
-def test_ticks_reach_every_partition(count: int) -> None:
+def test_watermarks_have_a_key_in_every_partition(count: int) -> None:
     """There is a key for each partition, always the same, and another one for each service."""
     keys = [key_in(partition, count, "consent") for partition in range(count)]
 

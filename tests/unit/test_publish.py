@@ -49,12 +49,12 @@ class SentWithChannelNumber(Sent):
     channel: int | None = None
 
 
-class Told(Event):
+class Described(Event):
     """An event with free text, for which there is no example."""
 
-    type: ClassVar[str] = "referral.told.v1"
+    type: ClassVar[str] = "referral.described.v1"
 
-    told: Annotated[str, Field(min_length=1)]
+    description: Annotated[str, Field(min_length=1)]
 
 
 NAME = Sent.type
@@ -99,7 +99,7 @@ def test_an_allowed_change_is_added_and_the_first_one_kept(golden: Golden) -> No
 
 @pytest.mark.parametrize("kind", [SentWithOffer, SentByNumber])
 def test_a_break_is_refused_and_nothing_is_written(golden: Golden, kind: type[Event]) -> None:
-    """Neither the schema nor the document moves; the one who broke it is told where."""
+    """Neither the schema nor the document moves; the error names where."""
     before = {path: path.read_bytes() for path in golden.folder.parent.rglob("*.json")}
 
     faults, written = publish.publish({NAME: kind}, golden, published(golden))
@@ -139,11 +139,11 @@ def test_a_document_that_was_edited_by_hand_is_not_current(golden: Golden) -> No
     ]
 
 
-def test_an_old_event_that_is_no_longer_read_is_told(golden: Golden) -> None:
+def test_an_old_event_that_is_no_longer_read_is_reported(golden: Golden) -> None:
     """A stored event is held against the class itself, not only against schemas."""
     path = golden.folder / f"{NAME}.json"
     whole = json.loads(path.read_text(encoding="utf-8"))
-    whole["accepted"][0]["sample"]["referral_id"] = "nobody"
+    whole["accepted"][0]["sample"]["referral_id"] = "no id"
     path.write_text(json.dumps(whole), encoding="utf-8")
 
     (fault,) = golden.faults({NAME: Sent})
@@ -153,8 +153,8 @@ def test_an_old_event_that_is_no_longer_read_is_told(golden: Golden) -> None:
 
 def test_free_text_cannot_be_published(tmp_path: Path) -> None:
     """There is no example for a sentence, and there will be none."""
-    with pytest.raises(NoSample, match="told"):
-        Golden(tmp_path / "golden").write({Told.type: Told})
+    with pytest.raises(NoSample, match="description"):
+        Golden(tmp_path / "golden").write({Described.type: Described})
 
 
 def test_the_published_contracts_are_current() -> None:

@@ -22,12 +22,12 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_default_mode_is_production() -> None:
     """A forgotten setting starts no development server, and the default address is the loopback."""
-    told = read_settings()
+    settings = read_settings()
 
-    assert told.mode == "production"
-    assert told.broker == "kafka"
-    assert told.host == "127.0.0.1"
-    assert told.smtp_tls is True
+    assert settings.mode == "production"
+    assert settings.broker == "kafka"
+    assert settings.host == "127.0.0.1"
+    assert settings.smtp_tls is True
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,10 +43,10 @@ def test_a_secret_is_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
     (tmp_path / "database").write_text("postgresql://x:secret@db/samspil\n", encoding="utf-8")
     monkeypatch.setenv("SAMSPIL_DATABASE_FILE", str(tmp_path / "database"))
 
-    told = read_settings()
+    settings = read_settings()
 
-    assert told.database.get_secret_value() == "postgresql://x:secret@db/samspil"
-    assert "secret@" not in repr(told)
+    assert settings.database.get_secret_value() == "postgresql://x:secret@db/samspil"
+    assert "secret@" not in repr(settings)
 
 
 def test_a_file_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_a_clock_that_cannot_be_read_is_named(tmp_path: Path, held: str) -> None
     assert file.read_text(encoding="utf-8") == held
 
 
-def test_every_setting_is_described_in_the_published_page() -> None:
-    """The page is current, and no row is without a meaning."""
+def test_every_setting_is_described_in_the_published_document() -> None:
+    """The document is current, and no row is without a meaning."""
     assert FILE.read_text(encoding="utf-8") == document()
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
     assert Settings.model_fields.keys() >= NEEDED_IN_PRODUCTION
@@ -204,7 +204,7 @@ def test_the_type_of_a_setting_is_in_words(name: str, kind: str) -> None:
     assert type_of(Settings.model_fields[name]) == kind
 
 
-def test_no_default_in_the_page_is_a_secret() -> None:
+def test_no_default_in_the_document_is_a_secret() -> None:
     """A secret has no default, and would not be printed."""
     rows = [line for line in document().splitlines() if "| secret |" in line]
 

@@ -1,4 +1,4 @@
-"""Signals wake the consumers of a topic, and tell how far it reaches."""
+"""Signals: they wake the consumers of a topic, and carry its end offsets."""
 
 from services.kernel.kafka.signals import NO_SIGNALS, TopicSignals
 
@@ -15,7 +15,7 @@ def test_a_signal_is_raised_for_its_topics_alone() -> None:
     assert (both.raised.is_set(), one.raised.is_set()) == (True, False)
 
 
-def test_a_signal_tells_how_far_each_partition_reaches() -> None:
+def test_a_signal_carries_the_end_offset_of_each_partition() -> None:
     """The latest end of each partition stands."""
     signals = TopicSignals()
     signal = signals.subscribe([CONSENT])

@@ -1,4 +1,4 @@
-"""Timelines: events of a source that has lost some of its log are told apart from those it sent before."""
+"""Timelines: events of a source that has lost some of its log are distinguished from those it sent before."""
 
 from datetime import UTC, datetime
 from uuid import UUID

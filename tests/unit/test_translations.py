@@ -153,10 +153,10 @@ def test_the_preferred_supported_language_is_chosen(header: str, language: Langu
 
 
 def houses() -> Iterator[tuple[str, tuple[tuple[str, str], ...], str | None, str]]:
-    """Return models by municipality and first language, who asks, and what is spoken to them."""
+    """Return models by municipality and first language, the person, and the language of the response."""
     danish, norwegian = ("0440", "da"), ("1103", "nb")
     yield "of the municipality", (danish, norwegian), "1103", "nb"
-    yield "of the only one, to whoever is unknown", (danish,), None, "da"
+    yield "of the only one, to a person without a model", (danish,), None, "da"
     yield "English, where several are spoken", (danish, norwegian), None, "en"
     yield "of all, to a municipality without a model", (danish,), "1103", "da"
     yield "English, without models", (), "0440", "en"

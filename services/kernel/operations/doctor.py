@@ -18,7 +18,7 @@ from services.kernel.postgres.migrations import missing_migrations
 from services.kernel.runtime.assembly import models_of
 from services.kernel.settings import Settings, SettingsFault
 
-_STOPPED: Final = "mend or go back to the earlier version, start the process again, replay what is parked"
+_STOPPED: Final = "repair it or go back to the earlier version, restart the process, replay what is parked"
 
 
 async def diagnose(services: Sequence[Service], settings: Settings) -> list[tuple[str, str]]:
