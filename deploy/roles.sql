@@ -1,10 +1,10 @@
 -- The roles of one service and their rights, to be run by a superuser as often as wanted.
 -- Before it: set samspil.service, for instance to 'referral', and samspil.append_only, for instance to 'event_log'.
 --
--- samspil_<service>_owner     owns the schema and everything in it; nobody logs in as it
+-- samspil_<service>_owner     owns the schema and everything in it; no login of its own
 -- samspil_<service>_migrator  logs in to change the schema, and acts as the owner
 -- samspil_<service>           logs in to work: it reads and writes rows, and only adds to append-only tables
--- samspil_<service>_reader    reads what is not sealed; nobody logs in as it, people are made members for a time
+-- samspil_<service>_reader    reads what is not sealed; no login of its own, people are made members for a time
 
 do $$
 declare

@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.kernel.clock import wall
+from services.kernel.clock import wall_time
 from services.kernel.decider.service import QueryConnection, Service
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
@@ -222,7 +222,7 @@ async def open_site(dsn: str, service: Service = SERVICE, **more: Any) -> AsyncI
 
 async def advance_watermark(runtime: Runtime, age: float) -> None:
     """Let every partition's last watermark be so many seconds old."""
-    at_ = datetime.fromtimestamp(wall().timestamp() - age, UTC)
+    at_ = datetime.fromtimestamp(wall_time().timestamp() - age, UTC)
     async with runtime.pool.acquire() as tx:
         await runtime.processor.dependencies.watermark.advance(
             tx, dict.fromkeys(range(runtime.settings.partitions), at_)

@@ -31,10 +31,10 @@ def prometheus_program(name: str) -> str:
     return found or str(_fetched() / "usr" / "bin" / name)
 
 
-def promtool(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run promtool to its end on what it is given, with its output."""
+def promtool(*arguments: str | Path, text: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run promtool to its end with a text as its input, and return its output."""
     argv = [prometheus_program("promtool"), *map(str, arguments)]
-    return subprocess.run(argv, input=given, capture_output=True, check=False, timeout=_PATIENCE)
+    return subprocess.run(argv, input=text, capture_output=True, check=False, timeout=_PATIENCE)
 
 
 def _fetched() -> Path:

@@ -61,6 +61,6 @@ def _read(file: Path) -> datetime:
     )
 
 
-def wall() -> datetime:
+def wall_time() -> datetime:
     """Return the wall-clock time of the machine, for liveness and not for deadlines."""
     return datetime.fromtimestamp(time.time(), UTC)

@@ -66,7 +66,7 @@ def _without_message(
     if record is not None and not record.name.startswith("samspil"):
         event["event"] = "library"
         event["logger"] = record.name
-        event["place"] = f"{record.module}:{record.lineno}"
+        event["position"] = f"{record.module}:{record.lineno}"
         event["kind"] = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         event.pop("exc_info", None)
     return event

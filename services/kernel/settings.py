@@ -39,7 +39,7 @@ NEEDED_IN_PRODUCTION: Final = frozenset({"database", "bootstrap", "issuer_keys",
 
 
 class Settings(BaseSettings):
-    """Configuration of a process, from its environment; secrets are best given as files."""
+    """Configuration of a process, from its environment; secrets are best read from files."""
 
     model_config = SettingsConfigDict(
         env_prefix="SAMSPIL_", frozen=True, extra="forbid", use_attribute_docstrings=True
@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     kafka_password: SecretStr = SecretStr("")
     """Password of that user."""
     kafka_ca: Path | None = None
-    """File with the certificate authority of Kafka; turns TLS on."""
+    """File with the certificate authority of Kafka; switches TLS on."""
     partitions: int = Field(default=4, ge=1, le=1000)
     """Number of partitions of every topic; it cannot be changed later."""
     host: str = "127.0.0.1"

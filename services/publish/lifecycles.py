@@ -20,9 +20,13 @@ An arrow names the command, the event or the timer that leads from one state to 
 
 
 def documents() -> dict[Path, str]:
-    """Return a page for each service that has a lifecycle."""
-    pages = {service: lifecycles_of(service) for service in SERVICES}
-    return {FOLDER / f"{service}.md": page(service, found) for service, found in pages.items() if found}
+    """Return a document for each service that has a lifecycle."""
+    lifecycles = {service: lifecycles_of(service) for service in SERVICES}
+    return {
+        FOLDER / f"{service}.md": document_of(service, found)
+        for service, found in lifecycles.items()
+        if found
+    }
 
 
 def lifecycles_of(service: str) -> tuple[Lifecycle, ...]:
@@ -32,8 +36,8 @@ def lifecycles_of(service: str) -> tuple[Lifecycle, ...]:
     return lifecycles
 
 
-def page(service: str, lifecycles: tuple[Lifecycle, ...]) -> str:
-    """Return the page of a service: a diagram for each of its lifecycles."""
+def document_of(service: str, lifecycles: tuple[Lifecycle, ...]) -> str:
+    """Return the document of a service: a diagram for each of its lifecycles."""
     return _HEAD.format(service=service) + "".join(f"\n{diagram(one)}" for one in lifecycles)
 
 

@@ -31,7 +31,7 @@ This page is generated from `services/kernel/settings.py` by `make publish`.
 
 
 def document() -> str:
-    """Return the page as it is committed."""
+    """Return the document as it is committed."""
     return _HEAD + "".join(_row(name, field) for name, field in Settings.model_fields.items())
 
 

@@ -18,7 +18,7 @@ from services.kernel.http.translations import FOLDER, TRANSLATED, context_of
 
 _WIDTH: Final = 110
 _HEAD: Final = """\
-# What an answer says that says no. Only `msgstr` is written by hand: `make publish` renews the rest.
+# Titles of problem responses. Only `msgstr` is written by hand: `make publish` renews the rest.
 # `fuzzy` marks a sentence whose English has changed: read it again, then take the mark away.
 msgid ""
 msgstr ""

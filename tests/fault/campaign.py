@@ -240,13 +240,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("build/faults.json"))
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), default=[])
     parser.add_argument("--keep", type=Path, help="keep the logs of all processes in this folder")
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with scratch_folder() as folder:
-        playing = campaign(given.broker, given.seed, given.faults, folder, only=given.only, out=given.out)
+        playing = campaign(
+            options.broker, options.seed, options.faults, folder, only=options.only, out=options.out
+        )
         result = asyncio.run(playing)
-        if given.keep:
-            keep_logs(folder, given.keep)
+        if options.keep:
+            keep_logs(folder, options.keep)
     print(table(result))  # noqa: T201  the table is what it is for
     return 1 if result.findings else 0
 

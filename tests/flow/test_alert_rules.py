@@ -186,6 +186,6 @@ def test_prometheus_can_read_the_dashboards_queries(tmp_path: Path) -> None:
 @pytest.mark.prometheus
 def test_the_names_of_the_metrics_follow_prometheus() -> None:
     """Prometheus' linter of metrics finds nothing to report at /metrics."""
-    ran = promtool("check", "metrics", given=generate_latest(metrics.REGISTRY_OF_ALL))
+    ran = promtool("check", "metrics", text=generate_latest(metrics.REGISTRY_OF_ALL))
 
     assert [line for line in (ran.stdout + ran.stderr).splitlines() if b"samspil_" in line] == []

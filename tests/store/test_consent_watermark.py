@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts.event import WhyDropped
-from services.kernel.clock import wall
+from services.kernel.clock import wall_time
 from services.kernel.kafka.partitioner import partition_of
 from services.kernel.operations.discard import Discarding
 from services.kernel.postgres.connections import Session, connect
@@ -43,7 +43,7 @@ def a_stream(*, halted: bool = False) -> LoadedStream:
 
 def ago(seconds: float) -> datetime:
     """Return a time that lies back."""
-    return wall() - timedelta(seconds=seconds)
+    return wall_time() - timedelta(seconds=seconds)
 
 
 async def fresh(tx: Any, stream: LoadedStream | None = None, watermark: ConsentWatermark = WATERMARK) -> bool:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from services.kernel import metrics
-from services.kernel.clock import wall
+from services.kernel.clock import wall_time
 from services.kernel.decider.decision import Effect
 from services.kernel.decider.service import EffectContext
 from services.kernel.operations import doctor as examining
@@ -152,7 +152,7 @@ async def test_a_partition_without_a_watermark_ages_from_the_start(postgres_dsn:
     """A partition without a watermark is not fresh, however fresh the others are."""
     async with running(postgres_dsn, "", "embedded") as runtime:
         runtime.gauges._watermark_partitions = 2
-        runtime.gauges._began = wall() - timedelta(seconds=300)
+        runtime.gauges._began = wall_time() - timedelta(seconds=300)
         await runtime.pool.execute("insert into consent_watermarks values ('consent', 0, now())")
         await runtime.gauges.refresh(START)
         one = value("consent_watermark_age_seconds")

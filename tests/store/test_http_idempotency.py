@@ -75,9 +75,9 @@ async def test_a_refused_command_leaves_its_key_free(site: Site) -> None:
     tally = (await site.begin()).body["id"]
 
     stale = await site.count(tally, 7, "key-1")
-    mended = await site.count(tally, 1, "key-1")
+    repaired = await site.count(tally, 1, "key-1")
 
-    assert (stale.status, mended.status) == (412, 200)
+    assert (stale.status, repaired.status) == (412, 200)
 
 
 @pytest.mark.parametrize("key", ["", "k" * 201])

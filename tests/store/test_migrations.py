@@ -109,7 +109,7 @@ async def test_a_newer_database_is_refused(postgres_dsn: str, service: Service) 
 
 
 async def test_a_file_that_fails_leaves_nothing(postgres_dsn: str, tx: Session, service: Service) -> None:
-    """Each file is one transaction: those before it stay, it can be mended and run again."""
+    """Each file is one transaction: those before it stay, it can be repaired and run again."""
     broken = "create table half (n int); select 1 / 0;"
     (service.schema / "0102_third.sql").write_text(broken, encoding="utf-8")
     with pytest.raises(asyncpg.DivisionByZeroError):

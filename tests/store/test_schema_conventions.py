@@ -1,4 +1,4 @@
-"""Conventions of the live schema, each as an exact list: an exception that is mended must leave its list."""
+"""Conventions of the live schema, each as an exact list: a repaired exception must leave its list."""
 
 import re
 from collections.abc import Mapping

@@ -36,7 +36,7 @@ from pathlib import Path
 from services.kernel.embedded.child_process import Child
 
 Path(sys.argv[1]).mkdir()
-child = Child("deaf", Path(sys.argv[1]), last_signal=signal.SIGCONT)  # a death signal that changes nothing
+child = Child("stuck", Path(sys.argv[1]), last_signal=signal.SIGCONT)  # a death signal that changes nothing
 child.launch(["/bin/sleep", "600"], env={})
 print(child.pid, flush=True)
 time.sleep(600)
@@ -168,7 +168,7 @@ async def test_a_server_that_outlived_its_owner_is_ended(folder: Path) -> None:
     orphan = psutil.Process(await _orphaned(DEAF_OWNER, folder))
     assert orphan.status() != psutil.STATUS_ZOMBIE
 
-    await Child("deaf", folder, last_signal=signal.SIGCONT).end_orphan(signal.SIGTERM)
+    await Child("stuck", folder, last_signal=signal.SIGCONT).end_orphan(signal.SIGTERM)
 
     assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
 

@@ -56,12 +56,12 @@ async def test_time_stops_wherever_something_falls_due(postgres_dsn: str, tmp_pa
     clock = VirtualClock(tmp_path / "clock", START)
     times: list[datetime] = []
 
-    def noting(tally: Tally | None, trigger: Any, context: Context) -> Decision:
+    def recording(tally: Tally | None, trigger: Any, context: Context) -> Decision:
         if isinstance(trigger, TimerFired):
             times.append(context.now)
         return decide(tally, trigger, context)
 
-    service = replace(TALLY, decide=noting)
+    service = replace(TALLY, decide=recording)
     async with running(postgres_dsn, "", "none", service, clock=clock) as runtime:
         for n in (1, 2, 3, 4):
             await count(runtime, n, n * HOUR)

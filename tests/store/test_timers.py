@@ -34,17 +34,17 @@ def clock(tmp_path: Path) -> VirtualClock:
     return VirtualClock(tmp_path / "clock", START)
 
 
-def noting(fired: Fired) -> Callable[[Any, Any, Any], Decision]:
+def recording(fired: Fired) -> Callable[[Any, Any, Any], Decision]:
     """Return the tally's rule, which also records what fired when; two timers break it or are refused."""
 
-    def rule(state: Tally | None, trigger: Any, given: Any) -> Decision:
+    def rule(state: Tally | None, trigger: Any, context: Any) -> Decision:
         if isinstance(trigger, TimerFired):
             if trigger.ref == BROKEN:
                 raise ZeroDivisionError
             if trigger.ref == REFUSED:
-                return decide(state, Count(REFUSED), given)
-            fired.append((given.stream_id, trigger.ref, trigger.due_at, given.now))
-        return decide(state, trigger, given)
+                return decide(state, Count(REFUSED), context)
+            fired.append((context.stream_id, trigger.ref, trigger.due_at, context.now))
+        return decide(state, trigger, context)
 
     return rule
 
@@ -53,7 +53,12 @@ def noting(fired: Fired) -> Callable[[Any, Any, Any], Decision]:
 async def waking(dsn: str, clock: VirtualClock, fired: Fired, **more: Any) -> AsyncIterator[Runtime]:
     """Run a tally that records what fires; nothing fires by itself."""
     async with running(
-        dsn, "", "none", replace(TALLY, decide=noting(fired), **more.pop("service", {})), clock=clock, **more
+        dsn,
+        "",
+        "none",
+        replace(TALLY, decide=recording(fired), **more.pop("service", {})),
+        clock=clock,
+        **more,
     ) as runtime:
         yield runtime
 
@@ -155,8 +160,8 @@ async def test_what_fires_may_set_the_next(postgres_dsn: str, clock: VirtualCloc
     """A ladder of reminders is climbed to its end, also when all of it is overdue."""
     fired: Fired = []
 
-    def ladder(state: Tally | None, trigger: Any, given: Any) -> Decision:
-        done = noting(fired)(state, trigger, given)
+    def ladder(state: Tally | None, trigger: Any, context: Any) -> Decision:
+        done = recording(fired)(state, trigger, context)
         if isinstance(trigger, TimerFired) and trigger.due_at < START + 5 * NIGHT:
             return Decision(done.state, timers=(Timer("wake", trigger.ref, trigger.due_at + NIGHT),))
         return done
@@ -174,10 +179,10 @@ async def test_a_timer_that_was_taken_back_does_not_fire(postgres_dsn: str, cloc
     """Nobody is reminded of what is done."""
     ref, fired = new_id(), Fired()
 
-    def settle(state: Tally | None, trigger: Any, given: Any) -> Decision:
+    def settle(state: Tally | None, trigger: Any, context: Any) -> Decision:
         if isinstance(trigger, Count) and trigger.word == "settled":
             return Decision(state, timers=(Timer("wake", ref, None),))
-        return noting(fired)(state, trigger, given)
+        return recording(fired)(state, trigger, context)
 
     async with running(postgres_dsn, "", "none", replace(TALLY, decide=settle), clock=clock) as runtime:
         await apply(runtime, wake(1, ref, START + NIGHT))
@@ -213,7 +218,7 @@ async def set_timer(runtime: Runtime, n: int, ref: UUID, at: datetime) -> None:
 
 
 async def test_a_broken_rule_postpones_its_timer(postgres_dsn: str, clock: VirtualClock) -> None:
-    """A timer whose rule has a bug waits an hour, the others are done; mended, it fires."""
+    """A timer whose rule has a bug waits an hour, the others are done; repaired, it fires."""
     fired: Fired = []
     async with waking(postgres_dsn, clock, fired) as runtime:
         await apply(runtime, *(wake(n, new_id(), START) for n in range(20)))
@@ -223,9 +228,9 @@ async def test_a_broken_rule_postpones_its_timer(postgres_dsn: str, clock: Virtu
         async with runtime.pool.acquire() as tx:
             logged = await tx.fetchval("select count(*) from event_log where stream_id = $1", case_id(7))
     clock.move(START + timedelta(hours=1))
-    async with running(postgres_dsn, "", "none", clock=clock) as mended:
-        await fire_all(mended.timers)
-        after, nothing = await woken(mended), await mended.timers.next_due()
+    async with running(postgres_dsn, "", "none", clock=clock) as repaired:
+        await fire_all(repaired.timers)
+        after, nothing = await woken(repaired), await repaired.timers.next_due()
 
     assert (left, total, logged) == (START + timedelta(hours=1), 20, 1)
     assert (after, nothing) == (21, None)

@@ -39,13 +39,13 @@ def a_run(seconds: float, python: float, postgres: float) -> Run:
     return Run(10, seconds, python, postgres, 100.0)
 
 
-@pytest.mark.parametrize(("name", "given"), [(name, one) for name, all_ in REFUSED.items() for one in all_])
+@pytest.mark.parametrize(("name", "option"), [(name, one) for name, all_ in REFUSED.items() for one in all_])
 def test_what_cannot_be_measured_is_refused(
-    name: str, given: str, capsys: pytest.CaptureFixture[str]
+    name: str, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing at all would end in a division by nothing, after minutes: it is refused at once."""
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module(f"bench.{name}").main([given])
+        importlib.import_module(f"bench.{name}").main([option])
 
     assert ended.value.code == 2
     assert f"python -m bench.{name}: error: " in capsys.readouterr().err

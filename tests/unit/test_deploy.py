@@ -106,18 +106,20 @@ def test_secrets_come_as_files(compose: dict[str, Any]) -> None:
         if field.annotation is SecretStr
     }
     for name, container in compose["services"].items():
-        given = container.get("environment", {})
-        assert secret & given.keys() == set(), name
-        hidden = {key: value for key, value in given.items() if "PASSWORD" in key or key.endswith("_FILE")}
+        environment = container.get("environment", {})
+        assert secret & environment.keys() == set(), name
+        hidden = {
+            key: value for key, value in environment.items() if "PASSWORD" in key or key.endswith("_FILE")
+        }
         assert [value for value in hidden.values() if not value.startswith("/run/secrets/")] == [], name
 
 
 def test_every_setting_in_the_compose_file_exists(compose: dict[str, Any]) -> None:
     """A setting that the program does not know would be a wish without effect."""
     settings = {f"SAMSPIL_{name.upper()}" for name in Settings.model_fields}
-    given = {key for name in SERVICES for key in compose["services"][name]["environment"]}
+    used = {key for name in SERVICES for key in compose["services"][name]["environment"]}
 
-    assert {key for key in given if key.removesuffix("_FILE") not in settings} == set()
+    assert {key for key in used if key.removesuffix("_FILE") not in settings} == set()
 
 
 def test_every_secret_is_made_or_required(compose: dict[str, Any], tmp_path: Path) -> None:
@@ -132,10 +134,12 @@ def test_every_secret_is_made_or_required(compose: dict[str, Any], tmp_path: Pat
 def test_every_service_gets_its_keys_from_a_vault(compose: dict[str, Any]) -> None:
     """No key lies in a file; without a Vault or OpenBao compose reports it before anything starts."""
     for service in SERVICES:
-        given = compose["services"][service]["environment"]
-        assert given["SAMSPIL_VAULT_URL"].startswith("${SAMSPIL_VAULT_URL:?the https address of your Vault")
-        assert given["SAMSPIL_VAULT_TOKEN_FILE"] == "/run/secrets/vault_token"
-        assert "SAMSPIL_KEK" not in given
+        environment = compose["services"][service]["environment"]
+        assert environment["SAMSPIL_VAULT_URL"].startswith(
+            "${SAMSPIL_VAULT_URL:?the https address of your Vault"
+        )
+        assert environment["SAMSPIL_VAULT_TOKEN_FILE"] == "/run/secrets/vault_token"
+        assert "SAMSPIL_KEK" not in environment
 
 
 def test_the_example_names_everything_that_must_be_named() -> None:

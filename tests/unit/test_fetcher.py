@@ -64,20 +64,20 @@ async def some_cycles() -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("mended", [True, False])
+@pytest.mark.parametrize("repaired", [True, False])
 async def test_a_fetch_that_ends_while_the_fetcher_is_woken_is_followed_by_another(
-    mended: bool,  # noqa: FBT001  a parameter of the test
+    repaired: bool,  # noqa: FBT001  a parameter of the test
 ) -> None:
     """The fetcher of aiokafka alone waits for its timeout here; if it ever does not, the remedy can go."""
     async with fetching() as (fetcher, client):
-        if mended:
+        if repaired:
             wake_on_fetch_end(fetcher)
         fetcher._notify(fetcher._wait_consume_future)  # as when the records of another partition are consumed
         client.requests[0].set_result(NOTHING)
         await some_cycles()
         started = len(client.requests)
 
-    assert started == (2 if mended else 1)
+    assert started == (2 if repaired else 1)
 
 
 async def test_a_fetch_that_ends_by_itself_is_followed_by_one_other() -> None:

@@ -46,7 +46,7 @@ TEXT = b'Content-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding:
     ids=["subject", "quoted printable", "base64"],
 )
 def test_a_mail_is_searched_as_its_reader_sees_it(tmp_path: Path, mail: bytes) -> None:
-    """What the way of mail encodes and folds is no hiding place."""
+    """What the way of mail encodes and folds hides nothing."""
     (tmp_path / "one.eml").write_bytes(mail)
     (tmp_path / "two.eml").write_bytes(b"Subject: Hej\r\n\r\nHej\r\n")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from services.kernel.decider.decision import Decision
 from services.kernel.decider.lifecycle import ABSENT, Lifecycle, row, timer_row
-from services.publish.lifecycles import FOLDER, diagram, documents, page
+from services.publish.lifecycles import FOLDER, diagram, document_of, documents
 
 
 class Lent:
@@ -89,12 +89,12 @@ def test_what_stays_absent_has_no_arrow_and_a_single_state_has_no_end() -> None:
 
 def test_a_document_names_its_source() -> None:
     """A reader who finds a mistake knows which table to change."""
-    assert "`services/library/domain/lifecycle.py`" in page("library", (LOAN,))
+    assert "`services/library/domain/lifecycle.py`" in document_of("library", (LOAN,))
 
 
 def test_the_committed_documents_are_current() -> None:
     """Every service with a lifecycle has its document, and no document is left of one that has none."""
-    pages = documents()
+    expected = documents()
 
-    assert {file: file.read_text(encoding="utf-8") for file in pages} == pages
-    assert set(FOLDER.glob("*.md")) <= pages.keys()
+    assert {file: file.read_text(encoding="utf-8") for file in expected} == expected
+    assert set(FOLDER.glob("*.md")) <= expected.keys()

@@ -102,4 +102,4 @@ def test_the_message_of_a_library_is_left_out(written: io.StringIO) -> None:
     line = json.loads(written.getvalue())
     assert "Karen" not in written.getvalue()
     assert (line["event"], line["logger"], line["kind"]) == ("library", "uvicorn.error", "ValueError")
-    assert line["place"].startswith("test_logs:")
+    assert line["position"].startswith("test_logs:")

@@ -354,7 +354,7 @@ def test_two_files_cannot_be_the_same_version(tmp_path: Path) -> None:
 
 
 def test_the_faults_of_all_files_are_listed(tmp_path: Path) -> None:
-    """A folder is mended in one go."""
+    """A folder is repaired in one go."""
     for name in ("a.toml", "b.toml"):
         (tmp_path / name).write_text("version = ", encoding="utf-8")
 

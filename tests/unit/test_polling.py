@@ -40,8 +40,8 @@ class Holding:
         self.fetches.append((timeout_ms, max_records))
         if len(self.fetches) > self._fails_after:
             raise KafkaConnectionError
-        given, self.left = self.left[:max_records], self.left[max_records:]
-        return {HERE: given} if given else {}
+        records, self.left = self.left[:max_records], self.left[max_records:]
+        return {HERE: records} if records else {}
 
 
 async def fetched_from(consumer: Any, *, most: int = 500) -> DecodedBatch:

@@ -77,7 +77,7 @@ class ConsumedOffsets:
             self._measure_lag()
 
     async def refresh_ends(self) -> None:
-        """Refresh the end offsets: of a consumer stuck with a batch the lag would look constant."""
+        """Refresh the end offsets: of a consumer stuck with a batch the lag would stay constant."""
         consumer = self._consumer()
         if consumer is None or not consumer.assignment():
             return

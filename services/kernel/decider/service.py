@@ -140,7 +140,7 @@ class Service:
     whether `context.actor` may issue a command or a `ReadRequest`; the default is refusal. `related_streams`
     names the further streams of this service that a decision needs. `reads_private_for` lists the inputs for
     which private values are decrypted. `projection` writes the service's own tables. `effect_handlers`
-    perform side effects by kind. `discarded_event` records an event that was given up; each service with
+    perform side effects by kind. `discarded_event` records an event that was discarded; each service with
     subscriptions has it. `rebuild` writes the own tables anew from whole streams, each with its state and all
     its events; `tables` names them in the order in which `projection` writes them, each with the column of
     the stream id. `subscribers` names the services that subscribe to this one, where the process knows all

@@ -108,7 +108,7 @@ class Postgres:
         return await self._child.wait()
 
     async def _came_up(self, programs: Path, deadline: float) -> bool:
-        """Launch once; return False where remains of a killed server ask for another try."""
+        """Launch once; return False where remains of a killed server need another try."""
         self._clear_dead_pid_file()
         self._child.launch(
             [str(programs / "postgres"), *self._options()], env=ENVIRONMENT, account=self._account

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from contracts.event import topic_of
-from services.kernel.clock import wall
+from services.kernel.clock import wall_time
 from services.kernel.decider.service import Service
 from services.kernel.kafka.clients import admin, consumer
 from services.kernel.logging import log
@@ -88,7 +88,7 @@ class LogRetention:
             dropped = await self._pool.fetchval("select drop_event_log_partitions($1)", candidate.before)
             if dropped:
                 log.info("log_partitions_dropped", service=self._service.name, days=dropped)
-        before = wall().date() - timedelta(days=self._settings.log_days)
+        before = wall_time().date() - timedelta(days=self._settings.log_days)
         pending = await self._pool.fetchval(_PENDING_BEFORE, before)
         ends: Offsets = {} if pending else await topic.end_offsets(self._partitions())
         self._candidate = next_candidate(before, ends, pending=pending)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import asyncpg
 import msgspec
 
-from services.kernel.clock import wall
+from services.kernel.clock import wall_time
 from services.kernel.crash_points import crash_point
 from services.kernel.decider.service import EventMetadata
 from services.kernel.kafka.cloudevents import OutgoingEvent
@@ -53,7 +53,7 @@ class PendingEvents:
 
     async def read(self, acknowledged: PendingBatch, in_flight: PendingBatch) -> PendingBatch:
         """Delete the rows that were acknowledged, and return those that follow what is in flight."""
-        read_at, most = wall(), self._limits.relay_rows
+        read_at, most = wall_time(), self._limits.relay_rows
         rows = await self._session.fetch(
             DELETE_ACKNOWLEDGED_FETCH_NEXT,
             acknowledged.first_ids,

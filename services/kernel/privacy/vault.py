@@ -84,7 +84,7 @@ class VaultKeyStore:
         if status == HTTPStatus.BAD_REQUEST and what == "decrypt":
             raise KeyStoreMismatch("restore the key store that belongs to this database")
         if status != HTTPStatus.OK:
-            hint = _ADVICE.get(status, "ask its operator")
+            hint = _ADVICE.get(status, "see its operator")
             raise KeyStoreUnavailable(f"{what} samspil-{tenant} answered {status}: {hint}")
         try:
             return msgspec.json.decode(said, type=_Answer).data

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from services.kernel import metrics
-from services.kernel.clock import wall
+from services.kernel.clock import wall_time
 from services.kernel.decider.service import Service
 from services.kernel.errors import Poison
 from services.kernel.postgres.connections import Pool
@@ -15,7 +15,7 @@ from services.kernel.streams.parked import WAITING_ORDER
 
 _PATIENCE_SECONDS: Final = 4.0
 _MOST: Final = 10_000
-"""Counts end at so many rows: an alarm fires long before."""
+"""Counts end at so many rows: an alert fires long before."""
 
 _OUTCOMES: Final = ("done", "retried")
 
@@ -24,14 +24,14 @@ class DatabaseGauges:
     """Gauges that are read from one service's database."""
 
     def __init__(self, service: Service, pool: Pool, *, watermark_partitions: int) -> None:
-        """Initialise every series: one that is absent cannot raise an alarm.
+        """Initialise every series: one that is absent cannot fire an alert.
 
         `watermark_partitions` is the number of partitions from which this service needs consent watermarks.
         """
         self._name = service.name
         self._pool = pool
         self._watermark_partitions = watermark_partitions
-        self._began = wall()
+        self._began = wall_time()
         self._reasons = {*Poison.reasons, *WAITING_ORDER} - {"refused"}
         self._kinds = set(service.effect_handlers)
         for gauge in (metrics.LEADER, metrics.STOPPED, metrics.DATABASE_UP, metrics.READY):
@@ -76,7 +76,7 @@ class DatabaseGauges:
 
     def _watermark(self, parts: int, watermark_at: datetime | None) -> None:
         oldest = self._began if watermark_at is None or parts < self._watermark_partitions else watermark_at
-        metrics.WATERMARK_AGE.labels(self._name).set((wall() - oldest).total_seconds())
+        metrics.WATERMARK_AGE.labels(self._name).set((wall_time() - oldest).total_seconds())
 
 
 _READ: Final = """

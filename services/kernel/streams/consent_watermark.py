@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from contracts.event import topic_of
-from services.kernel.clock import wall
+from services.kernel.clock import wall_time
 from services.kernel.kafka.partitioner import partition_of
 from services.kernel.postgres.connections import Tx
 
@@ -30,7 +30,7 @@ class ConsentWatermark:
         """
         if not self._needed:
             return None
-        now = wall()
+        now = wall_time()
         oldest, latest = now - self._max_age, now + self._max_age
         found = await tx.fetch(_READ, _SOURCE, _TOPIC)
         fresh = {partition for partition, at in found if oldest <= at <= latest}
@@ -42,7 +42,7 @@ class ConsentWatermark:
 
         A watermark from the future comes from a clock that was wrong, and is replaced by the next one.
         """
-        latest = wall() + self._max_age
+        latest = wall_time() + self._max_age
         await tx.execute(_ADVANCE, _SOURCE, list(watermarks), list(watermarks.values()), latest)
 
 
