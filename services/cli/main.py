@@ -204,6 +204,7 @@ def demo(
 ) -> None:
     """Play a year of Kerteminde through the HTTP API, and check that every step is accounted for."""
     from demo.play import play  # noqa: PLC0415  the clients of the demo, not part of any service
+    from demo.report_lines import where_next  # noqa: PLC0415  the same
     from demo.wire import ServerAway, Unexpected  # noqa: PLC0415  the same
 
     require_address(url)
@@ -212,7 +213,7 @@ def demo(
     except (ServerAway, Unexpected) as fault:
         err.print(f"samspil: {fault}", style="red", markup=False, highlight=False)
         raise typer.Exit(3) from None
-    show(report.as_dict(), as_json, report.lines())
+    show(report.as_dict(), as_json, [*report.lines(), *where_next(url, cases, seed)])
     if not report.holds:
         raise typer.Exit(1)
 
