@@ -19,6 +19,7 @@ from services.cli.options import (
     require_address,
     service_named,
     settings_of,
+    settings_of_service,
 )
 from services.cli.terminal import err, out, run_to_end, show
 from services.kernel.clock import SystemClock
@@ -119,7 +120,7 @@ def ready_lines(info: ServerInfo) -> list[str]:
 def run(service: ServiceArgument) -> None:
     """Run one service, with settings from SAMSPIL_… and SAMSPIL_…_FILE."""
     chosen = service_named(service)
-    settings = settings_of(None)
+    settings = settings_of_service()
     set_up_logs(settings.log_level)
     set_up_tracing(settings.otlp, settings.traced_share, f"samspil.{service}")
     run_to_end(run_services([chosen], settings, SystemClock()))
