@@ -66,7 +66,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         said = subprocess.run(up, capture_output=True, text=True, check=False)
 
     assert said.returncode == 3
-    assert "This port cannot be had: choose another" in _words(said.stderr)
+    assert "This port is not available: choose another" in _words(said.stderr)
     assert "Address already in use" in _words(said.stderr)
     assert not (tmp_path / "postgres").exists()
 
