@@ -20,6 +20,7 @@ from rich.console import Console
 
 from demo.play import play
 from demo.report import Report
+from demo.report_lines import where_next
 from demo.wire import ServerAway, Unexpected
 from services.kernel.embedded.child_process import free_port
 
@@ -42,6 +43,8 @@ def main(
 ) -> None:
     """Start a server, play, show the report, stop the server."""
     console = Console()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the server has a session of its own: stop it first
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     with _server(data) as (url, process):
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -52,9 +55,12 @@ def main(
         for line in report.lines():
             console.print(line, soft_wrap=True)
         if keep:
-            console.print(f"The server goes on at {url} until Ctrl-C; its data lies in {data}.")
+            for line in where_next(url, cases, seed, data):
+                console.print(line, soft_wrap=True)
+            console.print(f"The server runs at {url} until Ctrl-C.", soft_wrap=True)
             with contextlib.suppress(KeyboardInterrupt):
                 process.wait()
+    console.print(f"The server has stopped; its log, data and mails are in {data}.", soft_wrap=True)
     if not report.holds:
         raise typer.Exit(1)
 

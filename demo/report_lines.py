@@ -1,6 +1,7 @@
 """The report as people read it."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from rich.markup import escape
@@ -35,7 +36,6 @@ def lines_of(report: Mapping[str, Any]) -> list[str]:
         *_news(report),
         *_times(report),
         *_checks(report),
-        *_where_next(report),
     ]
 
 
@@ -117,11 +117,14 @@ def _checks(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"[bold red]{failed} checks do not hold[/]" if failed else "[bold green]All checks hold[/]"
 
 
-def _where_next(report: Mapping[str, Any]) -> Iterator[str]:
+def where_next(url: str, cases: int, seed: int, data: Path | None = None) -> Iterator[str]:
+    """Yield the addresses and commands that show a running server; `data` is its folder, where known."""
     yield ""
     yield "[bold]Where to look next[/]"
     for path in ("/ready", "/metrics", "/openapi.json", "/development/clock"):
-        yield f"  {report['url']}{path}"
-    yield "  samspil doctor --url " + report["url"]
-    yield "  samspil parked list notify --data FOLDER; the mails lie in FOLDER/mail"
-    yield f"  samspil demo --url {report['url']} --cases {report['cases']} --seed {report['seed'] + 1}"
+        yield f"  {url}{path}"
+    yield f"  samspil doctor --url {url}"
+    if data is not None:
+        yield escape(f"  samspil parked list notify --data {data}")
+        yield escape(f"  {data}/mail holds the mails, {data}/samspil.log the log")
+    yield f"  samspil demo --url {url} --cases {cases} --seed {seed + 1}"

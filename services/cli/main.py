@@ -19,6 +19,7 @@ from services.cli.options import (
     require_address,
     service_named,
     settings_of,
+    settings_of_service,
 )
 from services.cli.terminal import err, out, run_to_end, show
 from services.kernel.clock import SystemClock
@@ -119,7 +120,7 @@ def ready_lines(info: ServerInfo) -> list[str]:
 def run(service: ServiceArgument) -> None:
     """Run one service, with settings from SAMSPIL_… and SAMSPIL_…_FILE."""
     chosen = service_named(service)
-    settings = settings_of(None)
+    settings = settings_of_service()
     set_up_logs(settings.log_level)
     set_up_tracing(settings.otlp, settings.traced_share, f"samspil.{service}")
     run_to_end(run_services([chosen], settings, SystemClock()))
@@ -204,6 +205,7 @@ def demo(
 ) -> None:
     """Play a year of Kerteminde through the HTTP API, and check that every step is accounted for."""
     from demo.play import play  # noqa: PLC0415  the clients of the demo, not part of any service
+    from demo.report_lines import where_next  # noqa: PLC0415  the same
     from demo.wire import ServerAway, Unexpected  # noqa: PLC0415  the same
 
     require_address(url)
@@ -212,7 +214,7 @@ def demo(
     except (ServerAway, Unexpected) as fault:
         err.print(f"samspil: {fault}", style="red", markup=False, highlight=False)
         raise typer.Exit(3) from None
-    show(report.as_dict(), as_json, report.lines())
+    show(report.as_dict(), as_json, [*report.lines(), *where_next(url, cases, seed)])
     if not report.holds:
         raise typer.Exit(1)
 

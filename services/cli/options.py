@@ -1,7 +1,8 @@
 """Options and arguments that several commands share, and what they name: services, settings, addresses."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
@@ -15,7 +16,7 @@ from services.kernel.embedded.up import read_server_info
 from services.kernel.errors import ProblemError
 from services.kernel.operations.parked_events import open_service
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.settings import Settings, read_settings
+from services.kernel.settings import Settings, read_settings, require_complete
 from services.registry import SERVICES_BY_NAME
 
 T = TypeVar("T")
@@ -55,8 +56,21 @@ def service_named(name: str) -> Service:
 
 def settings_of(data: Path | None) -> Settings:
     """Return the settings of the server on a data folder, else of the environment; exit with 3."""
-    try:
+    with _settings_faults():
         return read_server_info(data) if data else read_settings()
+
+
+def settings_of_service() -> Settings:
+    """Return the settings of the environment, with all that production needs; exit with 3."""
+    with _settings_faults():
+        return require_complete(read_settings())
+
+
+@contextmanager
+def _settings_faults() -> Iterator[None]:
+    """Print what is wrong with the settings and what to do, and exit with 3."""
+    try:
+        yield
     except ProblemError as error:
         err.print(f"samspil: {error.title()} ({error.detail})", style="red", markup=False)
         raise typer.Exit(3) from None

@@ -2,6 +2,7 @@
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -14,6 +15,8 @@ from services.kernel.limits import Limits
 _HOST: Final = r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]/?@]*)(:[0-9]{1,5})?"
 _DATABASE: Final = re.compile(rf"postgres(ql)?://([^/?]*@)?{_HOST}(,{_HOST})*([/?].*)?")
 _BROKER: Final = re.compile(r"\s*(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]]+)(:[0-9]{1,5})?\s*")
+_MISSPELT: Final = 0.88
+"""How much of a name must agree with a setting's, so that it counts as a misspelt one."""
 
 
 class SettingsFault(ProblemError):
@@ -129,8 +132,9 @@ class Settings(BaseSettings):
 def read_settings(**overrides: object) -> Settings:
     """Return the settings of this process; `overrides` go before files, and files before variables.
 
-    Raises `SettingsFault` with what to do.
+    Raises `SettingsFault` with what to do; a variable that is nearly named as a setting is a misspelt one.
     """
+    _refuse_misspelt()
     from_files: dict[str, object] = {}
     for name in Settings.model_fields:
         path = os.environ.get(f"SAMSPIL_{name.upper()}_FILE")
@@ -147,3 +151,30 @@ def read_settings(**overrides: object) -> Settings:
     except ValueError as fault:
         lines = [f"SAMSPIL_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()]  # type: ignore[attr-defined]
         raise SettingsFault("; ".join(lines)) from None
+
+
+def require_complete(settings: Settings) -> Settings:
+    """Return the settings of a service; raise `SettingsFault` with all that production needs and lacks."""
+    missing = [
+        name for name in Settings.model_fields if name in NEEDED_IN_PRODUCTION and _is_unset(settings, name)
+    ]
+    if settings.mode == "production" and missing:
+        names = ", ".join(f"SAMSPIL_{name.upper()}" for name in missing)
+        raise SettingsFault(f"set {names}, each also as a file: see docs/settings.md")
+    return settings
+
+
+def _is_unset(settings: Settings, name: str) -> bool:
+    value = getattr(settings, name)
+    return value is None or not str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
+def _refuse_misspelt() -> None:
+    """Refuse variables that resemble a setting; others are not ours, such as those of an orchestrator."""
+    settings = {f"SAMSPIL_{name.upper()}": None for name in Settings.model_fields}
+    known = [*settings, *(f"{name}_FILE" for name in settings)]
+    others = sorted(name for name in os.environ if name.startswith("SAMSPIL_") and name not in known)
+    near = [(name, get_close_matches(name, known, n=1, cutoff=_MISSPELT)) for name in others]
+    lines = [f"{name} is no setting: is {found[0]} meant?" for name, found in near if found]
+    if lines:
+        raise SettingsFault("; ".join(lines))

@@ -21,6 +21,7 @@ Each may also stand in a file that `<NAME>_FILE` names: `SAMSPIL_DATABASE_FILE=/
 The file goes before the variable; secrets belong into files.
 A setting that is missing or cannot be used ends the process with a sentence that says what to do.
 That sentence repeats no secret.
+A variable whose name is nearly that of a setting is refused as misspelt.
 `samspil up` needs none of them.
 
 This page is generated from `services/kernel/settings.py` by `make publish`.

@@ -40,6 +40,24 @@ def test_a_demo_empties_no_folder_but_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "letter").read_text() == "mine"
 
 
+@pytest.mark.parametrize("signal_sent", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_ended_stops_its_server(tmp_path: Path, signal_sent: signal.Signals) -> None:
+    """A terminal that is closed, or a kill, leaves no server behind."""
+    command = [sys.executable, "-m", "demo", "--cases", "1", "--data", str(tmp_path / "data")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        addresses = (re.search(r"address +http://127.0.0.1:([0-9]+)", line) for line in demo.stdout)
+        port = int(next(filter(None, addresses))[1])
+        demo.send_signal(signal_sent)
+        rest = demo.stdout.read()
+        demo.wait(60)
+
+    assert demo.returncode == 128 + signal_sent
+    assert "Stopped." in rest
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     """The port is tried before the database and the broker are started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -48,7 +66,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         said = subprocess.run(up, capture_output=True, text=True, check=False)
 
     assert said.returncode == 3
-    assert "This port cannot be had: choose another" in _words(said.stderr)
+    assert "This port is not available: choose another" in _words(said.stderr)
     assert "Address already in use" in _words(said.stderr)
     assert not (tmp_path / "postgres").exists()
 

@@ -178,7 +178,8 @@ def test_damaged_lists_are_made_whole(service: str, year: Year) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "sentence"), [("notify", "does things in the world"), ("audit", "hold what it consumed")]
+    ("service", "sentence"),
+    [("notify", "effects outside the database"), ("audit", "the only copy of what it consumed")],
 )
 def test_a_service_that_cannot_be_rebuilt_refuses(service: str, sentence: str, year: Year) -> None:
     """The command says why, ends with 3, and has changed nothing."""

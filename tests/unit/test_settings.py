@@ -8,7 +8,13 @@ import pytest
 from services.kernel.clock import VirtualClock
 from services.kernel.http.server import token_verifier_of
 from services.kernel.runtime.assembly import models_of
-from services.kernel.settings import NEEDED_IN_PRODUCTION, Settings, SettingsFault, read_settings
+from services.kernel.settings import (
+    NEEDED_IN_PRODUCTION,
+    Settings,
+    SettingsFault,
+    read_settings,
+    require_complete,
+)
 from services.publish.settings import FILE, document, type_of
 
 
@@ -148,6 +154,43 @@ def test_a_setting_that_does_not_exist_is_refused() -> None:
     """A program cannot pass an unknown setting."""
     with pytest.raises(SettingsFault, match="SAMSPIL_COLOUR"):
         read_settings(colour="blue")
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("SAMSPIL_DATABSE", "SAMSPIL_DATABASE"),
+        ("SAMSPIL_LOGLEVEL", "SAMSPIL_LOG_LEVEL"),
+        ("SAMSPIL_DATABASEFILE", "SAMSPIL_DATABASE_FILE"),
+    ],
+)
+def test_a_misspelt_variable_is_refused(misspelt: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting under a wrong name would silently have no effect."""
+    monkeypatch.setenv(misspelt, "1")
+
+    with pytest.raises(SettingsFault) as said:
+        read_settings()
+
+    assert said.value.detail == f"{misspelt} is no setting: is {meant} meant?"
+
+
+@pytest.mark.parametrize(
+    "name", ["SAMSPIL_VERSION", "SAMSPIL_SECRETS", "SAMSPIL_REPLICATION", "SAMSPIL_CONSENT_SERVICE_PORT"]
+)
+def test_a_variable_of_other_programs_is_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compose file has variables of its own, and an orchestrator names services beside ours."""
+    monkeypatch.setenv(name, "tcp://10.0.0.1:80")
+
+    assert read_settings() == Settings()
+
+
+def test_all_settings_that_production_lacks_are_named_at_once() -> None:
+    """One start of a service names every setting that is still to be set."""
+    with pytest.raises(SettingsFault) as said:
+        require_complete(read_settings(bootstrap="kafka:9092"))
+
+    assert "set SAMSPIL_DATABASE, SAMSPIL_ISSUER_KEYS, SAMSPIL_VAULT_URL," in said.value.detail
+    assert require_complete(read_settings(mode="embedded")).mode == "embedded"
 
 
 @pytest.mark.parametrize(

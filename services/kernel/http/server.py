@@ -25,7 +25,7 @@ _GRACE_SECONDS: Final = 10
 
 
 class PortTaken(ProblemError):
-    """This port cannot be had: choose another, with --port or SAMSPIL_PORT."""
+    """This port is not available: choose another, with --port or SAMSPIL_PORT."""
 
 
 def token_verifier_of(settings: Settings) -> TokenVerifier:

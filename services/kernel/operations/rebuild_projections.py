@@ -18,15 +18,15 @@ _BATCH: Final = 200
 
 
 class HasEffects(ProblemError):
-    """This service does things in the world, such as sending mails: its tables are not written anew."""
+    """This service has effects outside the database, such as mails: its tables cannot be rebuilt."""
 
 
 class NotRebuildable(ProblemError):
-    """This service's tables hold what it consumed and keeps nowhere else: send those events again instead."""
+    """This service's tables hold the only copy of what it consumed: resend that instead of a rebuild."""
 
 
 class LogIncomplete(ProblemError):
-    """The log no longer holds all that a stream has said, so that its rows cannot be written anew."""
+    """The log no longer holds all events of a stream, so that its rows cannot be rebuilt."""
 
 
 async def rebuild(runtime: Runtime) -> dict[str, int]:
