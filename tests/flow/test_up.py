@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from services.kernel.embedded.child_process import free_port
-from services.kernel.embedded.up import read_server_info, run_embedded
+from services.kernel.embedded.up import VIRTUAL_START, OtherClock, read_server_info, run_embedded
 from services.kernel.limits import Limits
 from tests.servers import scratch_folder
 from tests.tally import TALLY
@@ -39,6 +39,21 @@ async def test_a_folder_has_one_key_in_every_working_directory(
 
         assert found.kek == there.settings.kek == folder / "data" / "keys" / "kek"
         assert found.kek.read_bytes() == key
+
+
+@pytest.mark.embedded
+async def test_a_folder_keeps_its_clock() -> None:
+    """Time never goes back for what a folder holds: the other clock is refused, before anything starts."""
+    with scratch_folder() as folder:
+        for data, virtual in ((folder / "real", False), (folder / "virtual", True)):
+            for _again in range(2):
+                async with run_embedded((), data, port=free_port(), virtual=virtual) as there:
+                    began = there.clock.now()
+
+            assert not virtual or began == VIRTUAL_START
+            with pytest.raises(OtherClock, match="--clock system" if not virtual else "--clock virtual"):
+                async with run_embedded((), data, port=free_port(), virtual=not virtual):
+                    pass
 
 
 @pytest.mark.embedded

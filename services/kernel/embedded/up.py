@@ -54,6 +54,10 @@ class NoServerHere(ProblemError):
     """No server has run on this data folder yet: start one."""
 
 
+class OtherClock(ProblemError):
+    """The data in this folder have the times of another clock: start with that, or name another folder."""
+
+
 class Installation(NamedTuple):
     """An embedded installation that runs."""
 
@@ -160,8 +164,18 @@ async def _announce(
 
 
 def _clock(folder: Path, *, virtual: bool) -> Clock:
+    """Return the clock of a folder; raise `OtherClock` where time would go back for what it holds."""
     folder.mkdir(parents=True, exist_ok=True)
-    return VirtualClock(folder / "clock", VIRTUAL_START) if virtual else SystemClock()
+    file = folder / "clock"
+    if virtual and not file.exists() and (folder / "postgres").exists():
+        raise OtherClock("--clock system")
+    if not virtual and file.exists():
+        raise OtherClock("--clock virtual")
+    if not virtual:
+        return SystemClock()
+    clock = VirtualClock(file, VIRTUAL_START)
+    clock.move(clock.now())  # the file marks the folder from its first start
+    return clock
 
 
 def _kek(folder: Path) -> Path:
