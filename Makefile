@@ -30,8 +30,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## play a year of Kerteminde (CASES=300 SEED=1; ARGS=--keep leaves it running)
 	$(BIN)/python -m demo --cases $(CASES) --seed $(SEED) $(ARGS)
 
-up: $(STAMP) ## run everything in one process (DATA=.samspil PORT=8440)
-	$(BIN)/samspil up --data $(DATA) --port $(PORT)
+up: $(STAMP) ## run everything in one process (DATA=.samspil PORT=8440; ARGS="--clock virtual" lets time be moved)
+	$(BIN)/samspil up --data $(DATA) --port $(PORT) $(ARGS)
 
 unit: $(STAMP) ## run the tests that need no network and no server: under a minute
 	$(BIN)/pytest -n $(WORKERS) tests/unit $(ARGS)

@@ -185,11 +185,9 @@ def doctor(
 
 
 def _settings_to_examine(data: Path | None) -> Settings | None:
-    """Return the settings that are named, else those of `samspil up` in this folder, if any."""
+    """Return the settings that are named, or those of `samspil up` in this folder; None where neither is."""
     settings = settings_of(data)
-    if settings.database.get_secret_value():
-        return settings
-    return settings_of(DEFAULT_FOLDER) if (DEFAULT_FOLDER / "server.json").exists() else None
+    return settings if settings.database.get_secret_value() else None
 
 
 for command in (log.rebuild, log.resend, log.lost):

@@ -55,9 +55,20 @@ def service_named(name: str) -> Service:
 
 
 def settings_of(data: Path | None) -> Settings:
-    """Return the settings of the server on a data folder, else of the environment; exit with 3."""
+    """Return the settings of the server on a data folder, else of the environment; exit with 3.
+
+    Where neither names a database, the server of `samspil up` in this folder is meant, if there is one.
+    """
     with _settings_faults():
-        return read_server_info(data) if data else read_settings()
+        if data:
+            return read_server_info(data)
+        settings = read_settings()
+        unnamed = not settings.database.get_secret_value()
+        return read_server_info(DEFAULT_FOLDER) if unnamed and _is_here() else settings
+
+
+def _is_here() -> bool:
+    return (DEFAULT_FOLDER / "server.json").exists()
 
 
 def settings_of_service() -> Settings:

@@ -149,6 +149,32 @@ def test_up_prints_where_it_is_how_time_moves_and_how_it_stops() -> None:
     assert stopped == ["Stopped."]
 
 
+def test_a_server_of_this_folder_is_found_and_a_stopped_one_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Commands find `.samspil` by themselves, and say what to do when its server does not run."""
+    with scratch_folder() as folder:
+        server = Server(folder / ".samspil")
+        server.start(stdout=subprocess.PIPE)
+        monkeypatch.chdir(folder)
+        try:
+            lines = server.lines()
+            while not next(lines).startswith("Ready"):
+                pass
+            listed = samspil("parked", "list")
+            server.end(signal.SIGINT)
+            rest = list(lines)
+        finally:
+            server.end(signal.SIGKILL)
+        doctor, stopped = samspil("doctor"), samspil("parked", "list")
+
+    assert rest[-1] == "Stopped."
+    assert (listed.code, doctor.code, stopped.code) == (0, 1, 3)
+    assert "start it with `samspil up`" in _words(doctor.out)
+    assert len(doctor.out.splitlines()) == 1
+    assert "start it with `samspil up`" in _words(stopped.err)
+
+
 def test_up_by_the_clock_of_the_machine_prints_no_way_to_move_it() -> None:
     """A call that would be refused is not offered."""
     info = ServerInfo("http://127.0.0.1:8440", Path("data"), "127.0.0.1:9092", virtual_now=None)

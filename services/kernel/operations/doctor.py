@@ -13,6 +13,7 @@ from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
 from services.kernel.kafka.clients import BrokerUnreachable, producer, start_client
 from services.kernel.kafka.topics import make_topics
+from services.kernel.operations.parked_events import EmbeddedServerStopped
 from services.kernel.postgres.connections import CONNECTION_FAULTS, connect
 from services.kernel.postgres.migrations import missing_migrations
 from services.kernel.runtime.assembly import models_of
@@ -25,6 +26,8 @@ async def diagnose(services: Sequence[Service], settings: Settings) -> list[tupl
     """Return what is wrong with an installation, part by part; an empty text is a part that is well."""
     server = await read_readiness(f"http://127.0.0.1:{settings.port}") if settings.mode == "embedded" else []
     databases = [(f"database of {service.name}", await _database(service, settings)) for service in services]
+    if server and all(why for _, why in (*server, *databases)) and server[0][0] == "server":
+        return [("server", EmbeddedServerStopped.title())]  # nothing of it answers: one cause, not ten
     return [
         ("models", _models(settings)),
         *databases,

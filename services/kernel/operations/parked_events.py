@@ -27,6 +27,10 @@ class DatabaseUnreachable(ProblemError):
     """The database does not answer: check its address and the credentials."""
 
 
+class EmbeddedServerStopped(ProblemError):
+    """The server of this data folder does not run: start it with `samspil up`."""
+
+
 @asynccontextmanager
 async def open_service(service: Service, settings: Settings) -> AsyncIterator[Runtime]:
     """Open a service's database without running the service."""
@@ -39,6 +43,8 @@ async def open_service(service: Service, settings: Settings) -> AsyncIterator[Ru
         try:
             await runtime.start(run_loops=False)
         except OSError as fault:
+            if settings.mode == "embedded":
+                raise EmbeddedServerStopped from None
             raise DatabaseUnreachable(type(fault).__name__) from None
         try:
             yield runtime
