@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,8 @@ from services.kernel.decider.lifecycle import ABSENT, Lifecycle, Row
 from services.publish.files import publish
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "lifecycles"
+_MOST_LABELS: Final = 8
+
 _HEAD: Final = """\
 # States of {service}
 
@@ -54,11 +56,31 @@ def diagram(lifecycle: Lifecycle) -> str:
         "```mermaid",
         "stateDiagram-v2",
         *(f"    state {state.__name__}" for state in lifecycle.states if state is not ABSENT),
-        *(f"    {source} --> {target}: {', '.join(labels)}" for (source, target), labels in arrows.items()),
+        *(f"    {source} --> {target}: {_text(labels)}" for (source, target), labels in arrows.items()),
         *(f"    {name} --> [*]" for name in _final_states(lifecycle)),
         "```",
+        *_lists(arrows),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _text(labels: Sequence[str]) -> str:
+    """Return the text of an arrow; of many triggers the number, since they are listed below."""
+    return ", ".join(labels) if len(labels) <= _MOST_LABELS else f"{len(labels)} triggers"
+
+
+def _lists(arrows: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
+    """Return the triggers of each arrow that shows their number only, in sentences of Markdown."""
+    shown: set[tuple[str, ...]] = set()
+    for (source, target), labels in arrows.items():
+        if len(labels) > _MOST_LABELS and tuple(labels) not in shown:
+            shown.add(tuple(labels))
+            names = ", ".join(f"`{label}`" for label in labels)
+            yield f"\nThe {len(labels)} triggers from {_state(source)} to {_state(target)}: {names}."
+
+
+def _state(name: str) -> str:
+    return "the start" if name == "[*]" else f"`{name}`"
 
 
 def _arrows(lifecycle: Lifecycle) -> Iterator[tuple[str, str, str]]:
