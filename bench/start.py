@@ -38,7 +38,9 @@ SENT: Final = re.compile(r"^samspil_events_sent_total\{[^}]*\} (\S+)$", re.MULTI
 def up(data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run a server on a folder while the block runs; yield its address and process."""
     port = free_port()
+    clock = "virtual" if (data / "clock").exists() else "system"  # a folder keeps the clock of its times
     ours = [sys.executable, "-m", "services.cli", "up", "--data", str(data), "--port", str(port)]
+    ours += ["--clock", clock]
     process = subprocess.Popen([*ours, "--clock", "virtual"])  # noqa: S603  ourselves
     try:
         yield f"http://127.0.0.1:{port}", process
