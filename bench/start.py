@@ -41,7 +41,7 @@ def up(data: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     clock = "virtual" if (data / "clock").exists() else "system"  # a folder keeps the clock of its times
     ours = [sys.executable, "-m", "services.cli", "up", "--data", str(data), "--port", str(port)]
     ours += ["--clock", clock]
-    process = subprocess.Popen([*ours, "--clock", "virtual"])  # noqa: S603  ourselves
+    process = subprocess.Popen(ours)  # noqa: S603  ourselves
     try:
         yield f"http://127.0.0.1:{port}", process
     finally:
