@@ -46,7 +46,7 @@ class Limits(BaseModel):
     relay_alive_seconds: float = 30.0
     """How old the relay's last round may be before the service is no longer ready."""
 
-    consumer_batch: int = 250
+    consumer_batch: int = 500
     """Records in one batch."""
 
     gauges_seconds: float = 5.0
