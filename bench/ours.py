@@ -187,11 +187,11 @@ class Ours:
 
 
 _QUEUE: Final = """
-insert into pending (first_id, created_on, ids)
-select min(id), min(created_on), array_agg(id order by id) from (
-  select id, created_on, (row_number() over (order by id) - 1) / 500 as chunk
+insert into pending (first_id, tenant, created_on, ids)
+select min(id), tenant, min(created_on), array_agg(id order by id) from (
+  select id, tenant, created_on, (row_number() over (order by id) - 1) / 500 as chunk
   from event_log where stream_id = any($1) and type = 'consent.custody_recorded.v1'
-) as begun group by chunk
+) as begun group by chunk, tenant
 """
 
 _STATE: Final = """

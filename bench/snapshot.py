@@ -104,7 +104,7 @@ async def read_pending(relay: Session) -> Seen:
 
 
 _QUEUE: Final = """
-insert into pending (first_id, ids) select id, array[id] from nextval('event_log_id') as id
+insert into pending (first_id, tenant, ids) select id, '0440', array[id] from nextval('event_log_id') as id
 """
 
 _SIZE: Final = """

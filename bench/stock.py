@@ -14,7 +14,8 @@ from services.kernel.postgres.connections import Session, connect
 
 _LEFT: Final = (
     "migrations", "pending", "consent_watermarks", "parked_events", "idempotency_keys", "effects",
-    "data_keys",  # each is wrapped for one person
+    "data_keys", "internal_keys",  # each is wrapped for one person or purpose
+    "access_streams",
 )  # fmt: skip
 """What a copy would falsify, or what is not kept."""
 

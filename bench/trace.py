@@ -167,7 +167,7 @@ class Stage:
             tick = ConsentTicked(partition=partition, at=now)
             await self._produce(tick, UUID(key_in(partition, partitions, "consent")), 0)
         async with asyncio.timeout(_WAIT_SECONDS), self._runtime.pool.acquire() as tx:
-            while not await self._runtime.processor.with_fresh_consents(tx, [self._case]):
+            while not await self._runtime.processor.with_fresh_consents(tx, [(TENANT, self._case)]):
                 await asyncio.sleep(0.05)
 
     async def consent_granted(self) -> Way:
@@ -212,8 +212,8 @@ class Stage:
     async def _state(self) -> Any:
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(SERVICE.state)
         async with self._runtime.pool.acquire() as tx:
-            streams = await load_streams(tx, [self._case], decoder)
-        return streams[self._case].state.referrals[self._referral]
+            streams = await load_streams(tx, [(TENANT, self._case)], decoder)
+        return streams[TENANT, self._case].state.referrals[self._referral]
 
     async def _produce(self, event: Event, stream_id: UUID, seq: int) -> None:
         now, cause = datetime.now(UTC), str(new_id())

@@ -101,5 +101,5 @@ def municipality_stream(tenant: str) -> UUID:
 
 def municipality_of(stream_id: UUID) -> str | None:
     """Return the code of the municipality whose own stream this is; None for every other stream."""
-    code = str(stream_id).removeprefix(_MUNICIPALITIES)
-    return None if code == str(stream_id) else code
+    text = str(stream_id)
+    return text.removeprefix(_MUNICIPALITIES) if text.startswith(_MUNICIPALITIES) else None

@@ -3,9 +3,16 @@
 import os
 import struct
 import time
+from typing import TypeAlias
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from asyncpg.pgproto import pgproto
+
+StreamKey: TypeAlias = tuple[str, UUID]
+"""Identity of a stream: its municipality and its id, which in another municipality is another stream."""
+
+PersonKey: TypeAlias = tuple[str, UUID]
+"""Identity of a person's data key: the municipality and the person's id."""
 
 _VERSION_7 = 0x7000
 _VARIANT = 1 << 63

@@ -133,6 +133,7 @@ REASONS: Final = {
     "hole": "gap",
     "oversized": "gap",
     "source": "gap",
+    "tenant": "gap",
     "another's event": "gap",
     NEW: "",
 }

@@ -149,12 +149,12 @@ IN_TABLES = {
         "lost",
     ),
     "something was never sent": (
-        "insert into consent.pending (first_id, ids) values (1, '{1,2}')",
+        "insert into consent.pending (first_id, tenant, ids) values (1, '0440', '{1,2}')",
         "pending",
     ),
     "a timer never fired": (
         (
-            "insert into referral.timers select stream_id, 'wake', stream_id, tenant, now() "
+            "insert into referral.timers select tenant, stream_id, 'wake', stream_id, now() "
             "from referral.streams limit 1"
         ),
         "pending",
@@ -171,8 +171,9 @@ IN_TABLES = {
     ),
     "a good event is quarantined": (
         (
-            "insert into consent.parked_events (key, topic, kafka_partition, kafka_offset, headers, reason) "
-            "select stream_id::text::bytea, 't', 0, 1, '[]', 'header' from consent.streams limit 1"
+            "insert into consent.parked_events "
+            "(tenant, key, topic, kafka_partition, kafka_offset, headers, reason) "
+            "select tenant, stream_id::text::bytea, 't', 0, 1, '[]', 'header' from consent.streams limit 1"
         ),
         "parked_not_poison",
     ),

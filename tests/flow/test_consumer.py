@@ -7,12 +7,13 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from contracts.event import municipality_stream
 from contracts.referral import ReferralReady, ReferralSeen
 from services.kernel.consumer.faststream_subscriber import EagerBatchSubscriber
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.operations import parked_events as operating
 from services.kernel.runtime.runtime import Runtime
-from tests.tally import a_message, case_id, publish, running, seen, tallies
+from tests.tally import TENANT, a_message, case_id, publish, running, seen, tallies
 from tests.waiting import until
 
 
@@ -152,7 +153,7 @@ def poison(kind: str, stream: int) -> Message:  # noqa: PLR0911  a table
             bad = [(n, b"urn:samspil:agreement" if n == "ce_source" else value) for n, value in good.headers]
             return Message(good.type, good.key, good.value, bad)
         case "tenant":
-            return a_message(case_id(stream), 2, seen(2), tenant="0461")
+            return a_message(municipality_stream(TENANT), 2, seen(2), tenant="0461")
         case "version":
             return a_message(case_id(stream), 2, seen(2), event_type="referral.seen.v2")
         case "bug":

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.event import SERVICES, WhyDropped
+from contracts.event import SERVICES, WhyDropped, municipality_stream
 from contracts.referral import ReferralReady
 from services.audit.app import SERVICE as AUDIT
 from services.kernel.errors import NotFound
@@ -34,12 +34,11 @@ def a_bug(stream: UUID, seq: int) -> Message:
     return a_message(stream, seq, ReferralReady(referral_id=case_id(0), send_by="2026-03-02"))
 
 
-def unreadable(stream: UUID, seq: int) -> Message:
-    """Return an event whose headers cannot be read; its key can."""
+def unreadable(stream: UUID, seq: int, header: str = "ce_id") -> Message:
+    """Return an event of which one header cannot be read; its key can."""
     good = a_message(stream, seq, seen(seq))
-    return Message(
-        good.type, good.key, good.value, [(n, b"x" if n == "ce_id" else value) for n, value in good.headers]
-    )
+    headers = [(name, b"x" if name == header else value) for name, value in good.headers]
+    return Message(good.type, good.key, good.value, headers)
 
 
 async def parked(runtime: Runtime, count: int) -> list[dict[str, Any]]:
@@ -145,7 +144,9 @@ async def test_only_the_first_of_a_stream_can_be_discarded(
 async def halt(runtime: Runtime, stream: UUID) -> tuple[bool, str]:
     """Return whether a stream halts, and what it counts as taken."""
     row = await runtime.pool.fetchrow(
-        "select halted, marks::text as marks from streams where stream_id = $1", stream
+        "select halted, marks::text as marks from streams where tenant = $1 and stream_id = $2",
+        TENANT,
+        stream,
     )
     assert row is not None
     return row["halted"], row["marks"]
@@ -178,7 +179,7 @@ async def test_a_discarded_event_counts_as_not_consumed(
 async def test_the_halt_ends_when_nothing_of_the_stream_waits_any_more(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Of two that wait for what is not here the later is refused; another municipality's holds up neither."""
+    """Of two that wait for what is not here the later is refused; another municipality's has no part."""
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(
             bootstrap,
@@ -199,7 +200,7 @@ async def test_the_halt_ends_when_nothing_of_the_stream_waits_any_more(
         await until(lambda: _counted(runtime, 6))
         found = await tallies(runtime)
 
-    assert halts == [True, True, False]
+    assert halts == [True, False, False]
     assert found == {case_id(0): [str(seen(k).referral_id) for k in range(1, 7)]}
 
 
@@ -228,14 +229,17 @@ async def test_a_discard_of_an_early_event_leaves_a_gap_that_can_be_repaired(
 async def test_a_discard_without_a_stream_is_recorded_with_the_municipality(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """Under its key where that is a stream here, else among the operator's own deeds; no stream is moved."""
+    """Under its key where that is a stream of the municipality, else among the operator's own deeds."""
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(bootstrap, [a_message(case_id(0), 1, seen(1))])
         await until(lambda: _counted(runtime, 1))
         await publish(bootstrap, [unreadable(case_id(0), 2)])
         parked_row = (await parked(runtime, 1))[0]
         await publish(bootstrap, [unreadable(case_id(9), 1)])
-        unknown = (await parked(runtime, 2))[1]
+        absent = (await parked(runtime, 2))[1]
+        await publish(bootstrap, [unreadable(case_id(0), 2, "ce_tenant")])
+        unknown = (await parked(runtime, 3))[2]
+        await operating.discard_parked(runtime, absent["id"], why=SENT_AGAIN, by=OPERATOR)
         await operating.discard_parked(runtime, parked_row["id"], why=SENT_AGAIN, by=OPERATOR)
         with pytest.raises(TenantRequired):
             await operating.discard_parked(runtime, unknown["id"], why=UNTRUE, by=OPERATOR)
@@ -246,31 +250,49 @@ async def test_a_discard_without_a_stream_is_recorded_with_the_municipality(
 
     assert found == {case_id(0): [str(seen(k).referral_id) for k in (1, 2)]}
     assert [(one["stream_id"], one["tenant"]) for one in recorded] == [
+        (access_stream(TENANT, OPERATOR), TENANT),
         (case_id(0), TENANT),
         (access_stream("0461", OPERATOR), "0461"),
     ]
     assert [(one["data"].sequence, one["data"].what, one["data"].parked_as) for one in recorded] == [
         (None, None, "header")
-    ] * 2
+    ] * 3
 
 
-async def test_a_discard_is_recorded_for_the_streams_own_municipality(
+async def test_a_discard_is_recorded_for_the_senders_municipality(
     postgres_dsn: str, bootstrap: str, broker_kind: str
 ) -> None:
-    """The stream's own municipality reads that another's event was parked and discarded."""
+    """Finding 1: under a foreign id a municipality parks a stream of its own, and the other's goes on."""
     async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
         await publish(
             bootstrap, [a_message(case_id(0), 1, seen(1)), a_message(case_id(0), 2, seen(2), tenant="0461")]
         )
         foreign = (await parked(runtime, 1))[0]
-        await operating.discard_parked(runtime, foreign["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
         await publish(bootstrap, [a_message(case_id(0), 2, seen(2))])
         await until(lambda: _counted(runtime, 2))
+        await operating.discard_parked(runtime, foreign["id"], why=WhyDropped.NOT_OURS, by=OPERATOR)
         recorded = await drops(runtime)
 
     assert [(one["stream_id"], one["tenant"], one["data"].parked_as) for one in recorded] == [
-        (case_id(0), TENANT, "tenant")
+        (case_id(0), "0461", "gap")
     ]
+
+
+async def test_an_event_for_another_municipalitys_own_stream_counts_to_its_sender(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Finding 1: more of them than the limit stop no consumer and halt no stream; all are quarantined."""
+    async with running(postgres_dsn, bootstrap, broker_kind) as runtime:
+        count = runtime.settings.parked_limit + 10
+        foreign = municipality_stream(TENANT)
+        await publish(bootstrap, [a_message(foreign, k, seen(k), tenant="0461") for k in range(1, count + 1)])
+        rows = await parked(runtime, count)
+        await publish(bootstrap, [a_message(foreign, 1, seen(1))])
+        await until(lambda: _counted(runtime, 1))
+        reasons = runtime.consumer.unready_reasons() if runtime.consumer else {}
+
+    assert {(row["tenant"], row["stream_id"], row["reason"]) for row in rows} == {("0461", None, "tenant")}
+    assert "consumer" not in reasons
 
 
 async def test_what_is_parked_is_found_by_stream_reason_and_age(

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.kernel.runtime.runtime import Runtime
 from tests.relay_load import SUBSCRIBER, Load, all_counted, apply, count, counted, reading
-from tests.tally import case_id, running, tallies
+from tests.tally import TENANT, case_id, running, tallies
 from tests.waiting import under_way, until
 
 WRITERS = 6
@@ -32,9 +32,9 @@ async def test_watermarks_reach_every_partition(postgres_dsn: str, bootstrap: st
 async def fresh(runtime: Runtime, streams: Sequence[int]) -> bool:
     """Return whether the consents of these streams are fresh."""
     async with runtime.pool.acquire() as tx:
-        ids = {case_id(n) for n in streams}
-        found = await runtime.processor.dependencies.watermark.fresh_streams(tx, ids)
-    return found == ids
+        keys = {(TENANT, case_id(n)) for n in streams}
+        found = await runtime.processor.dependencies.watermark.fresh_streams(tx, keys)
+    return found == keys
 
 
 async def watermarks(runtime: Runtime) -> dict[int, Any]:

@@ -64,7 +64,7 @@ async def test_all_events_of_a_round_pass(postgres_dsn: str, relay: Session) -> 
 
 async def test_a_read_of_what_is_not_at_rest_is_invalid(relay: Session) -> None:
     """While an event is pending, a read_pending would take longer for that reason."""
-    await relay.execute("insert into pending (first_id, ids) values (1, '{1}')")
+    await relay.execute("insert into pending (first_id, tenant, ids) values (1, '0440', '{1}')")
 
     with pytest.raises(InvalidRunError, match="1 events are pending"):
         await read_pending(relay)

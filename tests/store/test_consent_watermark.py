@@ -49,8 +49,9 @@ def ago(seconds: float) -> datetime:
 async def fresh(tx: Any, stream: LoadedStream | None = None, watermark: ConsentWatermark = WATERMARK) -> bool:
     """Return whether the consents of a stream are fresh."""
     one = stream or a_stream()
-    found = await watermark.fresh_streams(tx, [one.stream_id])
-    return found is None or (one.stream_id in found and not one.halted)
+    key = one.tenant, one.stream_id
+    found = await watermark.fresh_streams(tx, [key])
+    return found is None or (key in found and not one.halted)
 
 
 async def test_nothing_is_fresh_before_the_first_watermark(tx: Session) -> None:

@@ -27,6 +27,7 @@ from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.transit import transit
 
 PERSON = UUID("0199a000-0000-7000-8000-0000000000bb")
+ELSEWHERE = "0461"
 WORD = {"text": "Søren bor i Kerteminde", "list": [1, None, "æøå"]}
 
 
@@ -57,11 +58,14 @@ async def apply(runtime: Runtime, envelope: Envelope) -> BatchResult:
         return await runtime.processor.process(tx, [envelope])
 
 
-async def opened(runtime: Runtime, key_store: Any, stream: int = 1, service: str = "consent") -> Any:
+async def opened(
+    runtime: Runtime, key_store: Any, stream: int = 1, service: str = "consent", tenant: str = TENANT
+) -> Any:
     """Return what a process that has just started can open of a stream."""
+    key = tenant, case_id(stream)
     async with runtime.pool.acquire() as tx:
-        found = await Keyring(service, key_store).open_streams(tx, [case_id(stream)])
-    return found.get(case_id(stream), {})
+        found = await Keyring(service, key_store).open_streams(tx, [key])
+    return found.get(key, {})
 
 
 async def execute(runtime: Runtime, statement: str, *parameters: object) -> None:
@@ -96,20 +100,26 @@ async def test_the_same_value_is_never_sealed_the_same(runtime: Runtime, key_sto
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("stream_id", case_id(2)), ("subject_id", PERSON), ("name", "other"), ("tenant", "0461")],
+    [("stream_id", case_id(2)), ("subject_id", PERSON), ("name", "other"), ("tenant", ELSEWHERE)],
 )
 async def test_a_box_that_was_moved_does_not_open(
     runtime: Runtime, key_store: FileKeyStore, column: str, value: object
 ) -> None:
     """Whoever writes in the table cannot show one person's words as another's."""
     await apply(runtime, keep(WORD))
-    statement = "insert into data_keys select $1, tenant, $2 from data_keys"
-    wrapped = await key_store.wrap(TENANT, b"k" * 32, about=str(PERSON))
-    await execute(runtime, statement, PERSON, wrapped)
+    statement = "insert into data_keys (tenant, subject_id, wrapped) values ($1, $2, $3)"
+    for tenant, person in ((TENANT, PERSON), (ELSEWHERE, ACTOR)):
+        wrapped = await key_store.wrap(tenant, b"k" * 32, about=str(person))
+        await execute(runtime, statement, tenant, person, wrapped)
     await execute(runtime, f"update sealed set {column} = $1", value)  # noqa: S608  a name from the list above
 
     with pytest.raises(DecryptionFailed):
-        await opened(runtime, key_store, 2 if column == "stream_id" else 1)
+        await opened(
+            runtime,
+            key_store,
+            2 if column == "stream_id" else 1,
+            tenant=ELSEWHERE if column == "tenant" else TENANT,
+        )
 
 
 async def test_a_box_of_another_service_does_not_open(runtime: Runtime, key_store: FileKeyStore) -> None:
@@ -136,10 +146,11 @@ async def test_a_changed_box_does_not_open(runtime: Runtime, key_store: FileKeyS
 async def test_a_wrapped_key_cannot_be_given_to_another(runtime: Runtime, key_store: FileKeyStore) -> None:
     """A data key opens for its own person and municipality only."""
     await apply(runtime, keep(WORD))
-    await execute(runtime, "update data_keys set tenant = '0461'")
+    await execute(runtime, "update data_keys set tenant = $1", ELSEWHERE)
+    await execute(runtime, "update sealed set tenant = $1", ELSEWHERE)
 
     with pytest.raises(KeyStoreMismatch):
-        await opened(runtime, key_store)
+        await opened(runtime, key_store, tenant=ELSEWHERE)
 
 
 async def test_what_a_destroyed_key_sealed_is_left_out(runtime: Runtime, key_store: FileKeyStore) -> None:
@@ -147,19 +158,24 @@ async def test_what_a_destroyed_key_sealed_is_left_out(runtime: Runtime, key_sto
     await apply(runtime, keep(WORD))
     async with runtime.pool.acquire() as tx:
         _, other = await runtime.processor.dependencies.keyring.make(TENANT, PERSON)
-        key = (await keys_of(runtime, tx, other))[PERSON]
+        key = (await keys_of(runtime, tx, other))[TENANT, PERSON]
         row = runtime.processor.dependencies.keyring.seal(
             key, TENANT, str(case_id(1)), PrivateValue(PERSON, "view", "stays")
         )
-        await tx.execute("insert into sealed values ($1, $2, $3, $4, $5)", *columns_of(row))
+        await tx.execute(_INSERT_SEALED, *columns_of(row))
         keyring = runtime.processor.dependencies.keyring
-        before = await keyring.open_streams(tx, [case_id(1)])
+        before = await keyring.open_streams(tx, [(TENANT, case_id(1))])
         await tx.execute("update data_keys set destroyed_at = now() where subject_id = $1", ACTOR)
-        after = await keyring.open_streams(tx, [case_id(1)])
+        after = await keyring.open_streams(tx, [(TENANT, case_id(1))])
 
-    assert before == {case_id(1): {"word": WORD, "view": "stays"}}
-    assert after == {case_id(1): {"view": "stays"}}
+    assert before == {(TENANT, case_id(1)): {"word": WORD, "view": "stays"}}
+    assert after == {(TENANT, case_id(1)): {"view": "stays"}}
     assert await opened(runtime, key_store) == {"view": "stays"}
+
+
+_INSERT_SEALED = """
+insert into sealed (stream_id, subject_id, name, tenant, ciphertext) values ($1, $2, $3, $4, $5)
+"""
 
 
 async def keys_of(runtime: Runtime, tx: Tx, new_key: Any) -> Any:
@@ -170,7 +186,7 @@ async def keys_of(runtime: Runtime, tx: Tx, new_key: Any) -> Any:
         new_key.tenant,
         new_key.wrapped,
     )
-    return await runtime.processor.dependencies.keyring.fetch(tx, [new_key.subject])
+    return await runtime.processor.dependencies.keyring.fetch(tx, [(new_key.tenant, new_key.subject)])
 
 
 def columns_of(row: Any) -> tuple[Any, ...]:
@@ -343,11 +359,11 @@ async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
         async with runtime.pool.acquire() as tx:
             engine.sealed = True
             with pytest.raises(KeyStoreUnavailable):
-                await keyring.open_streams(tx, [case_id(1)])
+                await keyring.open_streams(tx, [(TENANT, case_id(1))])
             engine.sealed = False
             engine.requests.clear()
             for _ in range(3):
-                await keyring.open_streams(tx, [case_id(1)])
+                await keyring.open_streams(tx, [(TENANT, case_id(1))])
 
     assert engine.requests == ["decrypt samspil-0440"]
 

@@ -19,10 +19,11 @@ from tests.tally import START, TALLY, running
 from tests.waiting import until
 
 ROWS = {
-    "pending": "insert into pending (first_id, ids, queued_at) "
-    "select n, array[n, n + 1], now() - interval '90 s' from generate_series(1, $1::bigint) n",
-    "parked": "insert into parked_events (topic, kafka_partition, kafka_offset, headers, reason, parked_at) "
-    "select 't', 0, n, '[]', 'body', now() - interval '90 s' from generate_series(1, $1::bigint) n",
+    "pending": "insert into pending (first_id, tenant, ids, queued_at) "
+    "select n, '0440', array[n, n + 1], now() - interval '90 s' from generate_series(1, $1::bigint) n",
+    "parked": "insert into parked_events "
+    "(tenant, topic, kafka_partition, kafka_offset, headers, reason, parked_at) "
+    "select '', 't', 0, n, '[]', 'body', now() - interval '90 s' from generate_series(1, $1::bigint) n",
     "timers": "insert into timers (stream_id, kind, ref, tenant, due_at) "
     "select gen_random_uuid(), 'wake', gen_random_uuid(), '0440', $2::timestamptz "
     "from generate_series(1, $1::bigint)",

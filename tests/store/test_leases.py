@@ -10,6 +10,7 @@ import pytest
 from services.kernel.limits import Limits
 from services.kernel.runtime.runtime import Runtime
 from tests.side_effects import PostOffice, begun, count, lease_ends, performing, rows, seen
+from tests.tally import TENANT
 from tests.waiting import until
 
 
@@ -107,7 +108,7 @@ async def test_an_effect_that_another_has_completed_is_forgotten(postgres_dsn: s
         await slow.effects.perform()
         counted = await seen(slow)
 
-    assert (unmarked, other.sent) == ({key}, [key])
+    assert (unmarked, other.sent) == ({(TENANT, key)}, [key])
     assert not slow.effects._completion._incomplete
     assert not slow.effects._leases._until
     assert counted == [str(key), str(key)]
@@ -236,7 +237,7 @@ async def test_a_claim_whose_answer_was_lost_is_soon_repeated(postgres_dsn: str)
     async with performing(postgres_dsn, post) as one, performing(postgres_dsn, other) as two:
         key = await count(one)
         await one.effects._leases.claim(20)
-        one.effects._leases.forget(key)
+        one.effects._leases.forget((TENANT, key))
         for runtime in (one, two):
             runtime.effects._leases.mark_unhealthy()
         early = await one.effects.perform()

@@ -150,8 +150,9 @@ async def test_a_mail_goes_to_the_address_that_the_cases_municipality_has(postgr
             await reach(site, MOTHER, how, **GUARDIAN, tenant=tenant)
             await consume_request(site.runtime, case_id, tenant)
         rows = await site.runtime.pool.fetch("select tenant, about::text as about from effects")
-        reading = EffectReader(site.runtime.processor, site.runtime.pool, site.runtime.settings)
         for row in rows:
+            runtime = site.runtime
+            reading = EffectReader(runtime.processor, runtime.pool, runtime.settings, row["tenant"])
             _, private = await reading.read(UUID(json.loads(row["about"])["contact_id"]))
             found[row["tenant"]] = private["email"]
 

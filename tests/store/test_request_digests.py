@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.kernel.privacy.key_store import FileKeyStore, KeyStoreUnavailable
-from services.kernel.privacy.request_digests import RequestDigests, key_id
+from services.kernel.privacy.request_digests import PURPOSE, RequestDigests
 from services.kernel.runtime.assembly import key_store_of
 from services.kernel.runtime.runtime import Runtime
 from tests.tally import TENANT, running
@@ -34,9 +34,9 @@ async def test_a_digest_cannot_be_made_from_the_request_alone(postgres_dsn: str,
     async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
         made = await digest_of(runtime, runtime.request_digests)
         wrapped = await runtime.pool.fetchval(
-            "select wrapped from data_keys where subject_id = $1", key_id(TENANT)
+            "select wrapped from internal_keys where tenant = $1 and purpose = $2", TENANT, PURPOSE
         )
-    key = await key_store.unwrap(TENANT, wrapped, about=str(key_id(TENANT)))
+    key = await key_store.unwrap(TENANT, wrapped, about=PURPOSE)
 
     assert made != hashlib.sha256(REQUEST).digest()
     assert made == hmac.digest(key, REQUEST, "sha256")

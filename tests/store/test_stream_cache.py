@@ -109,7 +109,7 @@ async def test_a_stream_that_halts_is_read_each_time(one: Runtime, two: Runtime)
     await consume(one, 1, 3)
     async with two.pool.acquire() as tx:
         await two.processor.process(tx, [event(2)])
-        await Redelivery(two.processor).drain(tx, STREAM)
+        await Redelivery(two.processor).drain(tx, (TENANT, STREAM))
     await consume(one, 4)
 
     assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2, 3, 4)]
@@ -122,7 +122,7 @@ async def test_an_event_is_not_set_aside_behind_nothing(one: Runtime, two: Runti
         seen_halting = await one.processor.decide_batch(tx, [event(3)])
         async with two.pool.acquire() as other:
             await two.processor.process(other, [event(1)])
-            await Redelivery(two.processor).drain(other, STREAM)
+            await Redelivery(two.processor).drain(other, (TENANT, STREAM))
         rows = [row for row in seen_halting.streams.values() if row.changed]
 
         with pytest.raises(asyncpg.SerializationError):
@@ -138,7 +138,8 @@ def test_only_the_last_are_kept() -> None:
     cache = StreamCache(2)
     cache.put([a_stream(n) for n in range(3)], cache.generation)
 
-    assert cache.pop([case_id(n) for n in range(3)]).keys() == {case_id(1), case_id(2)}
+    found = cache.pop([(TENANT, case_id(n)) for n in range(3)])
+    assert found.keys() == {(TENANT, case_id(1)), (TENANT, case_id(2))}
 
 
 def test_a_batch_from_before_a_clear_is_not_cached() -> None:
@@ -148,7 +149,7 @@ def test_a_batch_from_before_a_clear_is_not_cached() -> None:
     cache.clear()
     cache.put([a_stream(1)], generation)
 
-    assert cache.pop([case_id(1)]) == {}
+    assert cache.pop([(TENANT, case_id(1))]) == {}
 
 
 def a_stream(n: int) -> StoredStream:

@@ -102,8 +102,9 @@ def written(streams: Sequence[LoadedStream], projection: Write) -> WriteSet:
 
 async def again(tx: Session, streams: Sequence[LoadedStream]) -> list[LoadedStream]:
     """Return the same streams as they stand now."""
-    found = await load_streams(tx, [row.stream_id for row in streams], DECODER)
-    return [found[row.stream_id] for row in streams]
+    keys = [(row.tenant, row.stream_id) for row in streams]
+    found = await load_streams(tx, keys, DECODER)
+    return [found[key] for key in keys]
 
 
 async def counts(tx: Session) -> list[int]:
@@ -131,7 +132,7 @@ async def test_batches_of_any_size_go_through_one_statement(tx: Session) -> None
 
 async def test_a_stream_that_is_not_there_is_not_read(tx: Session) -> None:
     """Nothing is made up."""
-    assert await load_streams(tx, [case_id(1)], DECODER) == {}
+    assert await load_streams(tx, [(TENANT, case_id(1))], DECODER) == {}
     assert await save(tx, WriteSet()) == []
 
 
@@ -182,18 +183,16 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
     assert [row.version for row in await again(tx, rows)] == [1, 2, 1]
 
 
-async def test_a_stream_of_another_municipality_is_not_overwritten(tx: Session) -> None:
-    """Even with the right version a stream cannot change its municipality."""
-    (row,) = streams(1)
-    await save(tx, WriteSet([row]))
-    (mine,) = await again(tx, [row])
-    mine.tenant = "0461"
+async def test_the_same_id_in_two_municipalities_is_two_streams(tx: Session) -> None:
+    """Finding 1: each has its own version, sequence and state, in one batch and in several."""
+    mine, other = new_stream(case_id(1), TENANT), new_stream(case_id(1), "0461")
+    await save(tx, WriteSet([append(mine, 1), append(other, 2)]))
+    (mine,) = await again(tx, [mine])
+    await save(tx, WriteSet([append(mine, 3)]))
 
-    with pytest.raises(asyncpg.SerializationError):
-        await save(tx, WriteSet([append(mine, 1)]))
-
-    (found,) = await again(tx, [row])
-    assert (found.tenant, found.version) == (TENANT, 1)
+    found = await again(tx, [mine, other])
+    assert [(row.tenant, row.version, row.seq) for row in found] == [(TENANT, 2, 4), ("0461", 1, 2)]
+    assert [row.state for row in found] == [Sheet(4), Sheet(2)]
 
 
 async def test_a_new_stream_that_another_made_meanwhile_is_not_overwritten(tx: Session) -> None:
@@ -232,6 +231,18 @@ async def test_each_batch_is_one_row_to_send(tx: Session) -> None:
 
     rows = await tx.fetch("select first_id, ids from pending")
     assert [(row["first_id"], row["ids"]) for row in rows] == [(1, [1, 2, 3, 4, 5, 6])]
+
+
+async def test_each_municipality_has_a_row_of_its_own_to_send(tx: Session) -> None:
+    """A batch of several is several rows; together they hold its events in their order."""
+    rows = [append(new_stream(case_id(n), "0440" if n % 2 else "0461"), 2) for n in range(4)]
+    saved = await save(tx, WriteSet(rows))
+
+    queued = await tx.fetch("select first_id, tenant, ids from pending order by first_id")
+    assert [tuple(row) for row in queued] == [(1, "0461", [1, 2, 5, 6]), (3, "0440", [3, 4, 7, 8])]
+    assert [(log_id, event.tenant) for log_id, event in saved] == [
+        (log_id, "0440" if log_id in (3, 4, 7, 8) else "0461") for log_id in range(1, 9)
+    ]
 
 
 async def test_the_message_from_the_log_is_the_message_from_memory(tx: Session) -> None:
@@ -319,7 +330,7 @@ async def test_a_key_that_was_used_undoes_the_command(tx: Session) -> None:
     with pytest.raises(asyncpg.UniqueViolationError):
         await save(tx, WriteSet(streams(1, first=1)), idempotency=key)
 
-    assert await load_streams(tx, [case_id(1)], DECODER) == {}
+    assert await load_streams(tx, [(TENANT, case_id(1))], DECODER) == {}
     await save(
         tx,
         WriteSet(streams(1, first=1)),
@@ -351,7 +362,7 @@ async def test_what_goes_beside_is_saved_with_the_streams_or_not_at_all(tx: Sess
             tx,
             written(streams(1, first=saved), (_LENGTHS.partition(" on ")[0], [[case_id(0)], [1]])),
         )
-    assert await load_streams(tx, [case_id(saved)], DECODER) == {}
+    assert await load_streams(tx, [(TENANT, case_id(saved))], DECODER) == {}
 
 
 async def test_streams_are_locked_before_the_rows_of_a_projection(tx: Session, postgres_dsn: str) -> None:
@@ -493,10 +504,10 @@ async def test_a_data_key_that_another_process_made_meanwhile_is_used(
             await one.processor.process(tx, [count(1, 1, "first")])
             keys = await tx.fetchval("select count(*) from data_keys")
             reader = Keyring("consent", key_store)
-            opened = await reader.open_streams(tx, [case_id(1), case_id(2)])
+            opened = await reader.open_streams(tx, [(TENANT, case_id(n)) for n in (1, 2)])
 
     assert keys == 1
-    assert opened == {case_id(1): {"word": "first"}, case_id(2): {"word": "second"}}
+    assert opened == {(TENANT, case_id(1)): {"word": "first"}, (TENANT, case_id(2)): {"word": "second"}}
 
 
 async def test_a_foreign_data_key_undoes_the_batch(tx: Session) -> None:
@@ -509,7 +520,7 @@ async def test_a_foreign_data_key_undoes_the_batch(tx: Session) -> None:
         await save(
             tx,
             WriteSet([append(row, 1)]),
-            sealed=[SealedRow(row.key, str(ACTOR), "word", TENANT, b"ours")],
+            sealed=[SealedRow(row.id_text, str(ACTOR), "word", TENANT, b"ours")],
             new_keys=[NewKey(ACTOR, TENANT, b"ours")],
         )
 

@@ -38,8 +38,8 @@ def test_a_placeholder_that_occurs_twice_is_one_parameter() -> None:
     """The ids of the streams are written, and counted at the end."""
     text, names = render((sql.UPSERT_STREAMS,), "", 0)
 
-    assert names[0] == "stream_ids"
-    assert text.count("split_column($1)") == 2
+    assert names[1] == "stream_ids"
+    assert text.count("split_column($2)") == 2
 
 
 def test_ids_of_events_are_returned_where_there_are_events() -> None:
@@ -47,8 +47,8 @@ def test_ids_of_events_are_returned_where_there_are_events() -> None:
     with_events, _ = render((sql.UPSERT_STREAMS, sql.APPEND_EVENTS), "", 0)
     without, _ = render((sql.UPSERT_STREAMS,), "", 0)
 
-    assert "select ids from queued_events" in with_events
-    assert "queued_events" not in without
+    assert "array_agg(id order by id) from appended_events)" in with_events
+    assert "appended_events" not in without
 
 
 def test_new_data_keys_must_all_be_written() -> None:

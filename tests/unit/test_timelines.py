@@ -33,7 +33,7 @@ def outcome_of(seq: int, timeline: int, last: int, marked: str) -> str:
     (event,) = batch.events
     row = new_stream(STREAM, TENANT)
     row.marks["referral"] = (last, marked)
-    outcome = BatchResult({STREAM: row})
+    outcome = BatchResult({(TENANT, STREAM): row})
     StreamHandler(TALLY, {}, lambda: datetime.now(UTC)).handle_event(event, outcome)
     if outcome.parked:
         return outcome.parked[0].reason

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from contracts.envelope import dataschema_of, source_of
-from contracts.event import SERVICES, Event, Ticked, service_of, topic_of
+from contracts.event import SERVICES, Event, Ticked, municipality_of, service_of, topic_of
 from services.kernel import metrics
 from services.kernel.decider.decision import Actor
 from services.kernel.decider.service import EventMetadata, Service
@@ -23,6 +23,7 @@ from services.kernel.kafka.cloudevents import (
     parse_uuid,
 )
 from services.kernel.streams.envelopes import IncomingEvent
+from services.kernel.streams.parked import FOREIGN_STREAM
 
 BodyType: TypeAlias = type[Event]
 _WATERMARK: Final = ".ticked."
@@ -152,6 +153,8 @@ class EventDecoder:
         complete = binding.body is not None or self._all
         meta = metadata_of(headers) if complete else _NO_METADATA
         stream_id = as_uuid(subject.decode())
+        if municipality_of(stream_id) not in {None, tenant.decode()}:
+            raise Poison(FOREIGN_STREAM)
         canonical = complete and is_canonical(headers, binding.schema, str(stream_id), meta.time)
         return IncomingEvent(
             stream_id,

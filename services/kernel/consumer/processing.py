@@ -14,7 +14,7 @@ from services.kernel.privacy.key_store import KeyStoreMismatch
 from services.kernel.settings import Settings
 from services.kernel.streams.envelopes import IncomingEvent
 from services.kernel.streams.handler import BatchResult
-from services.kernel.streams.parked import WAITING_ORDER, park
+from services.kernel.streams.parked import FOREIGN_STREAM, WAITING_ORDER, park
 from services.kernel.streams.processor import BatchProcessor
 from services.kernel.streams.store import WriteSet, save
 from services.kernel.tracing import batch_span
@@ -39,11 +39,13 @@ class BatchStore:
         """Store a batch; raise `TooManyParked`, and whatever keeps it from being stored."""
         started_at = time.perf_counter()
         events, watermarks, unreadable = batch.events, batch.watermarks, batch.unreadable
-        self._breaker.check_unreadable(len(unreadable), batch.count, len(events))
+        # An event for a stream of another municipality is its sender's fault: it stops nobody else's.
+        faults = sum(reason != FOREIGN_STREAM for _, reason in unreadable)
+        self._breaker.check_unreadable(faults, batch.count, len(events))
         with batch_span(self._name, events):
             if unreadable:
                 await save(tx, WriteSet(), parked=[park(record, reason) for record, reason in unreadable])
-                self._breaker.record_unreadable(len(unreadable), len(events))
+                self._breaker.record_unreadable(faults, len(events))
                 self._count_parked(reason for _, reason in unreadable)
             if events:
                 await self._apply(tx, events)
@@ -67,9 +69,11 @@ class BatchStore:
             events[0].poison, events[0].body = "bug", None
             result = await self._process(tx, events)
         self._count(result)
-        waiting = {at.stream_id for at in result.parked if at.reason in WAITING_ORDER and at.stream_id}
-        for stream_id in waiting:
-            await self._redelivery.retry_waiting(tx, stream_id)
+        waiting = {
+            (at.tenant, at.stream_id) for at in result.parked if at.reason in WAITING_ORDER and at.stream_id
+        }
+        for key in waiting:
+            await self._redelivery.retry_waiting(tx, key)
 
     async def _process(self, tx: Any, events: list[IncomingEvent]) -> BatchResult:
         return await self._processor.process(tx, events, guard=self._breaker.check_result)

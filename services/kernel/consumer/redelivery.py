@@ -1,12 +1,12 @@
 """Redelivery: process parked events again, in order, along the same path as the first time."""
 
 from typing import Any, Final
-from uuid import UUID
 
 import asyncpg
 
 from services.kernel import metrics
 from services.kernel.consumer.decoding import EventDecoder
+from services.kernel.ids import StreamKey
 from services.kernel.postgres.connections import Tx, is_missing_object, is_transient
 from services.kernel.privacy.key_store import KeyStoreMismatch
 from services.kernel.streams.envelopes import IncomingEvent
@@ -25,11 +25,11 @@ class Redelivery:
         self._processor = processor
         self._decoder = EventDecoder(processor.service)
 
-    async def retry_waiting(self, tx: Tx, stream_id: UUID) -> int:
+    async def retry_waiting(self, tx: Tx, stream: StreamKey) -> int:
         """Apply events that only waited for an earlier one; return how many were applied."""
-        return await self.drain(tx, stream_id, poison=False)
+        return await self.drain(tx, stream, poison=False)
 
-    async def drain(self, tx: Tx, stream_id: UUID, *, poison: bool = True) -> int:
+    async def drain(self, tx: Tx, stream: StreamKey, *, poison: bool = True) -> int:
         """Apply a stream's parked events in order as far as possible; return how many were.
 
         With `poison` also those that could not be read or applied the first time. The stream is released once
@@ -39,11 +39,11 @@ class Redelivery:
         progress = True
         while progress:
             progress = False
-            for source in await tx.fetch(_SOURCES, stream_id):
-                done = await self._drain_source(tx, stream_id, source["source"], poison=poison)
+            for source in await tx.fetch(_SOURCES, *stream):
+                done = await self._drain_source(tx, stream, source["source"], poison=poison)
                 applied += done
                 progress = progress or done > 0
-        await tx.execute(RELEASE, stream_id)
+        await tx.execute(RELEASE, *stream)
         return applied
 
     async def redeliver(self, tx: Tx, row: Any) -> int:
@@ -51,14 +51,15 @@ class Redelivery:
         if row["stream_id"] is None:
             return await self._retry_unreadable(tx, row)
         applied = 0
-        for before in await tx.fetch(_UP_TO, row["stream_id"], row["source"], row["seq"], row["id"]):
+        stream = row["tenant"], row["stream_id"]
+        for before in await tx.fetch(_UP_TO, *stream, row["source"], row["seq"], row["id"]):
             if not await self._redeliver(tx, before):
                 break
             applied += 1
-        return applied + await self.retry_waiting(tx, row["stream_id"])
+        return applied + await self.retry_waiting(tx, stream)
 
-    async def _drain_source(self, tx: Tx, stream_id: UUID, source: str, *, poison: bool) -> int:
-        rows = await tx.fetch(_PARKED, stream_id, source, _BATCH)
+    async def _drain_source(self, tx: Tx, stream: StreamKey, source: str, *, poison: bool) -> int:
+        rows = await tx.fetch(_PARKED, *stream, source, _BATCH)
         done = 0
         for row in rows:
             if not poison and row["reason"] not in WAITING_ORDER:
@@ -72,7 +73,7 @@ class Redelivery:
         """Apply one event and delete its row in one transaction; return whether it was applied."""
         decoded = self._decoder.read([unpark(row)]).events
         if not decoded:
-            await tx.execute(_TRIED, row["id"], row["reason"])
+            await tx.execute(_TRIED, row["tenant"], row["id"], row["reason"])
             return False
         result = await self._applied(tx, row, decoded[0], keep_parked=False)
         return result is not None and not result.parked
@@ -81,12 +82,12 @@ class Redelivery:
         """Decode an unreadable event again: a decoder that was repaired may find its stream and sequence."""
         decoded = self._decoder.read([unpark(row)]).events
         if not decoded:
-            await tx.execute(_TRIED, row["id"], row["reason"])
+            await tx.execute(_TRIED, row["tenant"], row["id"], row["reason"])
             return 0
         result = await self._applied(tx, row, decoded[0], keep_parked=True)
         if result is None:
             return 0
-        return int(not result.parked) + await self.retry_waiting(tx, decoded[0].stream_id)
+        return int(not result.parked) + await self.retry_waiting(tx, decoded[0].stream_key)
 
     async def _applied(
         self, tx: Tx, row: Any, event: IncomingEvent, *, keep_parked: bool
@@ -103,7 +104,7 @@ class Redelivery:
             except Exception as fault:
                 if is_transient(fault) or is_missing_object(fault) or isinstance(fault, KeyStoreMismatch):
                     raise
-                await tx.execute(_TRIED, row["id"], "bug")
+                await tx.execute(_TRIED, row["tenant"], row["id"], "bug")
                 return None
             else:
                 self._processor.publish_committed(result)
@@ -114,27 +115,33 @@ class Redelivery:
         async with tx.transaction():
             result = await self._processor.process_once(tx, [event], keep_parked=keep_parked)
             if result.parked and not keep_parked:
-                await tx.execute(_TRIED, row["id"], result.parked[0].reason)
+                await tx.execute(_TRIED, row["tenant"], row["id"], result.parked[0].reason)
             else:
-                await tx.execute("delete from parked_events where id = $1", row["id"])
+                await tx.execute(_DELETE, row["tenant"], row["id"])
         if not result.parked:
             metrics.CONSUMED.labels(self._processor.service.name, "replayed").inc()
         return result
 
 
-_SOURCES: Final = "select distinct source from parked_events where stream_id = $1 order by source"
+_SOURCES: Final = """
+select distinct source from parked_events where tenant = $1 and stream_id = $2 order by source
+"""
 
 _PARKED: Final = """
-select * from parked_events where stream_id = $1 and source = $2 order by seq, id limit $3
+select * from parked_events where tenant = $1 and stream_id = $2 and source = $3 order by seq, id limit $4
 """
 
 _UP_TO: Final = """
-select * from parked_events where stream_id = $1 and source = $2 and (seq, id) <= ($3, $4) order by seq, id
+select * from parked_events
+where tenant = $1 and stream_id = $2 and source = $3 and (seq, id) <= ($4, $5) order by seq, id
 """
 
-_TRIED: Final = "update parked_events set attempts = attempts + 1, reason = $2 where id = $1"
+_TRIED: Final = "update parked_events set attempts = attempts + 1, reason = $3 where tenant = $1 and id = $2"
+
+_DELETE: Final = "delete from parked_events where tenant = $1 and id = $2"
 
 RELEASE: Final = """
 update streams set halted = false, version = version + 1
-where stream_id = $1 and halted and not exists (select from parked_events where stream_id = $1)
+where tenant = $1 and stream_id = $2 and halted
+  and not exists (select from parked_events where tenant = $1 and stream_id = $2)
 """

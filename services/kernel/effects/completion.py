@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
-from uuid import UUID
 
 import asyncpg
 
@@ -11,7 +10,7 @@ from services.kernel import metrics
 from services.kernel.clock import Clock
 from services.kernel.crash_points import crash_point
 from services.kernel.decider.decision import Actor
-from services.kernel.effects.leases import Leases
+from services.kernel.effects.leases import EffectKey, Leases, key_of
 from services.kernel.errors import NotFound, Refused
 from services.kernel.ids import new_id
 from services.kernel.logging import log
@@ -25,9 +24,8 @@ _TRIES: Final = 10
 Performed: TypeAlias = tuple[asyncpg.Record, Any]
 
 
-def _key(ended: Performed) -> UUID:
-    key: UUID = ended[0]["key"]
-    return key
+def _key(ended: Performed) -> EffectKey:
+    return key_of(ended[0])
 
 
 class Completion:
@@ -45,15 +43,15 @@ class Completion:
         self._name = processor.service.name
         self._lock = asyncio.Lock()
         self._waiting: list[Performed] = []
-        self._incomplete: dict[UUID, Performed] = {}
+        self._incomplete: dict[EffectKey, Performed] = {}
 
-    def is_done(self, key: UUID) -> bool:
+    def is_done(self, key: EffectKey) -> bool:
         """Return whether an effect was performed here, and could not be completed yet."""
         return key in self._incomplete
 
     def record(self, row: asyncpg.Record, outcome: Any) -> None:
         """Remember an effect that was performed, and its outcome, until it is completed."""
-        self._incomplete[row["key"]] = row, outcome
+        self._incomplete[key_of(row)] = row, outcome
 
     async def retry(self) -> None:
         """Retry what could not be completed, each effect alone: one may wait for another session."""
@@ -66,7 +64,7 @@ class Completion:
                 raise fault
             log.warning("effect_not_completed", service=self._name, kind=type(fault).__name__)
 
-    async def complete(self, key: UUID) -> None:
+    async def complete(self, key: EffectKey) -> None:
         """Complete an effect, and with it those that ended while another transaction was open."""
         self._waiting.append(self._incomplete[key])
         async with self._lock:
@@ -92,8 +90,8 @@ class Completion:
             await self._complete_without_stream(ended[0][0], fault)
         crash_point("mark.after")
         for row, _ in ended:
-            self._incomplete.pop(row["key"], None)
-            self._leases.forget(row["key"])
+            self._incomplete.pop(key_of(row), None)
+            self._leases.forget(key_of(row))
             metrics.EFFECTS.labels(self._name, row["kind"], "done").inc()
 
     async def _complete_without_stream(self, row: asyncpg.Record, fault: Exception) -> None:
@@ -106,7 +104,7 @@ class Completion:
                 "effect_result_failed", service=self._name, effect=row["kind"], kind=type(fault).__name__
             )
             outcome = "bug"
-        await self._pool.execute(_DONE, [row["key"]], [outcome])
+        await self._pool.execute(_DONE, [row["tenant"]], [row["key"]], [outcome])
 
     async def _apply_outcomes(self, ended: Sequence[Performed]) -> None:
         """Mark effects and apply their outcomes, again where another writer was faster."""
@@ -123,16 +121,16 @@ class Completion:
                 return
 
     async def _complete_with_streams(self, ended: Sequence[Performed]) -> BatchResult | None:
-        keys = [row["key"] for row, _ in ended]
+        tenants, keys = [row["tenant"] for row, _ in ended], [row["key"] for row, _ in ended]
         outcomes = ["none" if answer is None else type(answer).__name__ for _, answer in ended]
         async with self._pool.acquire() as tx, tx.transaction():
             # Another worker may have been faster, where a lease has expired.
-            marked = {row["key"] for row in await tx.fetch(_DONE, keys, outcomes)}
+            marked = {key_of(row) for row in await tx.fetch(_DONE, tenants, keys, outcomes)}
             crash_point("mark.before")
             envelopes = [
                 self._envelope(row, answer)
                 for row, answer in ended
-                if answer is not None and row["key"] in marked
+                if answer is not None and key_of(row) in marked
             ]
             return await self._processor.process_once(tx, envelopes) if envelopes else None
 
@@ -144,7 +142,7 @@ class Completion:
 
 _DONE: Final = """
 update effects set done_at = now(), outcome = ended.outcome
-from unnest($1::uuid[], $2::text[]) as ended (key, outcome)
-where effects.key = ended.key and effects.done_at is null
-returning effects.key
+from unnest($1::text[], $2::uuid[], $3::text[]) as ended (tenant, key, outcome)
+where effects.tenant = ended.tenant and effects.key = ended.key and effects.done_at is null
+returning effects.tenant, effects.key
 """

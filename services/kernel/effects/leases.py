@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +14,9 @@ from services.kernel.ids import new_id
 from services.kernel.limits import Limits
 from services.kernel.logging import log
 from services.kernel.postgres.connections import Pool, is_transient
+
+EffectKey: TypeAlias = tuple[str, UUID]
+"""Identity of an effect: its municipality and its key."""
 
 _RETRY_SECONDS: Final = 1.0
 _TIMEOUT_SECONDS: Final = 5.0
@@ -36,7 +39,7 @@ class Leases:
         self._duration = timedelta(seconds=limits.lease_seconds)
         self._renew_seconds = limits.lease_renew_seconds
         self._worker = new_id()
-        self._until: dict[UUID, float] = {}
+        self._until: dict[EffectKey, float] = {}
         self._healthy_since: float | None = None
 
     async def claim(self, most: int) -> Sequence[asyncpg.Record]:
@@ -48,21 +51,21 @@ class Leases:
             rows = await self._pool.fetch(_CLAIM, most, self._duration, self._worker, healthy)
         if self._healthy_since is None:
             self._healthy_since = claimed_at
-        self._hold([row["key"] for row in rows], claimed_at)
+        self._hold([key_of(row) for row in rows], claimed_at)
         return rows
 
-    def is_held(self, key: UUID) -> bool:
+    def is_held(self, key: EffectKey) -> bool:
         """Return whether this worker still holds an effect: none is begun under a lease that has expired."""
         return time.monotonic() <= self._until.get(key, 0)
 
-    def forget(self, key: UUID) -> None:
+    def forget(self, key: EffectKey) -> None:
         """Stop to renew the lease of an effect that is done, or was not begun."""
         self._until.pop(key, None)
 
-    async def release(self, key: UUID, pause: timedelta) -> None:
+    async def release(self, key: EffectKey, pause: timedelta) -> None:
         """Give an effect back, for any worker to claim after a pause."""
         self.forget(key)
-        await self._pool.execute(_RELEASE, key, pause, self._worker)
+        await self._pool.execute(_RELEASE, *key, pause, self._worker)
 
     def mark_unhealthy(self) -> None:
         """Record that the database has just failed."""
@@ -87,7 +90,8 @@ class Leases:
             pause, renewed_at = self._renew_seconds, time.monotonic()
             try:
                 async with asyncio.timeout(_TIMEOUT_SECONDS):
-                    rows = await self._pool.fetch(_RENEW, list(self._until), self._duration, self._worker)
+                    tenants, keys = [held[0] for held in self._until], [held[1] for held in self._until]
+                    rows = await self._pool.fetch(_RENEW, tenants, keys, self._duration, self._worker)
             except Exception as fault:
                 if not is_transient(fault):
                     raise
@@ -95,11 +99,16 @@ class Leases:
                 log.warning("lease_not_renewed", service=self._name, kind=type(fault).__name__)
                 pause = _RETRY_SECONDS
             else:
-                self._hold({row["key"] for row in rows} & self._until.keys(), renewed_at)
+                self._hold({key_of(row) for row in rows} & self._until.keys(), renewed_at)
 
-    def _hold(self, keys: Collection[UUID], claimed_at: float) -> None:
+    def _hold(self, keys: Collection[EffectKey], claimed_at: float) -> None:
         """Record until when leases last that were claimed or renewed at a time."""
         self._until.update(dict.fromkeys(keys, claimed_at + self._duration.total_seconds()))
+
+
+def key_of(row: asyncpg.Record) -> EffectKey:
+    """Return the identity of an effect from its row."""
+    return row["tenant"], row["key"]
 
 
 async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
@@ -112,21 +121,23 @@ async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
 
 _CLAIM: Final = """
 update effects set attempts = attempts + 1, due_at = now() + $2, worker = $3
-where key in (
-  select key from effects
+where (tenant, key) in (
+  select tenant, key from effects
   where done_at is null and due_at <= now() and (worker is null or worker = $3 or $4)
   order by due_at limit $1
   for update skip locked
 )
-returning key, stream_id, tenant, kind, about, attempts
+returning tenant, key, stream_id, kind, about, attempts
 """
 
 _RENEW: Final = """
-update effects set due_at = now() + $2
-where key = any($1::uuid[]) and worker = $3 and done_at is null
-returning key
+update effects set due_at = now() + $3
+from unnest($1::text[], $2::uuid[]) as held (tenant, key)
+where effects.tenant = held.tenant and effects.key = held.key and worker = $4 and done_at is null
+returning effects.tenant, effects.key
 """
 
 _RELEASE: Final = """
-update effects set due_at = now() + $2, worker = null where key = $1 and worker = $3 and done_at is null
+update effects set due_at = now() + $3, worker = null
+where tenant = $1 and key = $2 and worker = $4 and done_at is null
 """

@@ -14,7 +14,7 @@ from services.kernel.crash_points import crash_point
 from services.kernel.decider.decision import Effect
 from services.kernel.effects.completion import Completion
 from services.kernel.effects.context import EffectReader
-from services.kernel.effects.leases import Leases
+from services.kernel.effects.leases import Leases, key_of
 from services.kernel.logging import log
 from services.kernel.postgres.connections import Pool, is_transient
 from services.kernel.settings import Settings
@@ -41,7 +41,8 @@ class EffectWorker:
         self._name = processor.service.name
         self._leases = Leases(pool, self._name, settings.limits)
         self._completion = Completion(processor, pool, clock, self._leases)
-        self._context = EffectReader(processor, pool, settings)
+        self._processor = processor
+        self._settings = settings
         self._wakeup = asyncio.Event()
         if self._handlers:
             self._polled = metrics.EFFECTS_POLLED.labels(self._name)
@@ -93,26 +94,27 @@ class EffectWorker:
         try:
             await self._attempt(row)
         finally:
-            if not self._completion.is_done(row["key"]):
-                self._leases.forget(row["key"])
+            if not self._completion.is_done(key_of(row)):
+                self._leases.forget(key_of(row))
 
     async def _attempt(self, row: asyncpg.Record) -> None:
         about = msgspec.json.decode(row["about"], type=dict[str, str])
-        effect = Effect(row["key"], row["kind"], about)
-        if not self._completion.is_done(effect.key) and not self._leases.is_held(effect.key):
+        key, effect = key_of(row), Effect(row["key"], row["kind"], about)
+        if not self._completion.is_done(key) and not self._leases.is_held(key):
             log.warning("lease_lost", service=self._name, effect=effect.kind)  # this process was suspended
             return
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 crash_point("perform.before")
-                if not self._completion.is_done(effect.key):
-                    self._completion.record(row, await self._handlers[effect.kind](effect, self._context))
+                if not self._completion.is_done(key):
+                    context = EffectReader(self._processor, self._pool, self._settings, row["tenant"])
+                    self._completion.record(row, await self._handlers[effect.kind](effect, context))
         except Exception as fault:  # noqa: BLE001  whatever failed outside, it is retried
             metrics.EFFECTS.labels(self._name, effect.kind, "retried").inc()
             log.warning("effect_retried", service=self._name, effect=effect.kind, kind=type(fault).__name__)
             pause = min(timedelta(seconds=5 * 2 ** min(row["attempts"], 20)), _LONGEST)
-            await self._leases.release(effect.key, pause)
+            await self._leases.release(key, pause)
             return
         crash_point("perform.after")
         # Where it cannot be completed now, only the completion is retried.
-        await self._completion.complete(effect.key)
+        await self._completion.complete(key)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import UUID
 
 from pydantic import BaseModel
 
 from contracts.event import SERVICES
+from services.kernel.ids import StreamKey
 from services.kernel.runtime.runtime import Runtime
 
 
@@ -47,18 +47,19 @@ async def check_all(runtimes: Mapping[str, Runtime]) -> Checks:
     return Checks(consistent=sound, services=found)
 
 
-async def _reached(runtime: Runtime) -> dict[UUID, int]:
-    rows = await runtime.pool.fetch("select stream_id, seq from streams where seq > 0")
-    return {row["stream_id"]: row["seq"] for row in rows}
+async def _reached(runtime: Runtime) -> dict[StreamKey, int]:
+    rows = await runtime.pool.fetch("select tenant, stream_id, seq from streams where seq > 0")
+    return {(row["tenant"], row["stream_id"]): row["seq"] for row in rows}
 
 
-async def _check(runtime: Runtime, reached: Mapping[str, Mapping[UUID, int]]) -> ServiceCheck:
+async def _check(runtime: Runtime, reached: Mapping[str, Mapping[StreamKey, int]]) -> ServiceCheck:
     row: Any = await runtime.pool.fetchrow(_COUNTS, runtime.clock.now())
     service = runtime.service
     sources = (frozenset(SERVICES) if service.subscribes_to_all else service.sources) & reached.keys()
     behind = {}
     for source in sorted(sources):
-        marks = {mark["stream_id"]: mark["seq"] for mark in await runtime.pool.fetch(_MARKS, source)}
+        rows = await runtime.pool.fetch(_MARKS, source)
+        marks = {(mark["tenant"], mark["stream_id"]): mark["seq"] for mark in rows}
         behind[source] = sum(marks.get(stream, 0) != seq for stream, seq in reached[source].items())
     return ServiceCheck(**dict(row), behind=behind)
 
@@ -72,11 +73,12 @@ select
   (select count(*) from effects where done_at is null) as effects_waiting,
   (select count(*) from timers where due_at <= $1) as timers_overdue,
   (select count(*) from streams s
-   left join (select stream_id, count(*) as logged, max(seq) as last from event_log group by stream_id) l
-     on l.stream_id = s.stream_id
+   left join (
+     select tenant, stream_id, count(*) as logged, max(seq) as last from event_log group by tenant, stream_id
+   ) l on l.tenant = s.tenant and l.stream_id = s.stream_id
    where s.seq <> coalesce(l.logged, 0) or s.seq <> coalesce(l.last, 0)) as sequences_broken
 """
 
 _MARKS: Final = """
-select stream_id, (marks -> $1::text ->> 0)::bigint as seq from streams where marks ? $1::text
+select tenant, stream_id, (marks -> $1::text ->> 0)::bigint as seq from streams where marks ? $1::text
 """

@@ -127,10 +127,11 @@ class RequestContext:
         with self._span(ReadRequest(what)):
             async with self._connection() as tx:
                 view = await self._authorized_view(tx, stream_id, what)
-                opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [stream_id])
+                key = self.actor.tenant, stream_id
+                opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [key])
                 access = self._runtime.service.access_event(case_id=stream_id, what=what, purpose=purpose)
                 await self._append(tx, access)
-            return StreamView(view.state, view.version, opened.get(stream_id, {}))
+            return StreamView(view.state, view.version, opened.get(key, {}))
 
     async def read(self, stream_id: UUID, what: tuple[str, ...] = ("status",)) -> StreamView:
         """Return a stream without its private values; raise `NotFound` and `NotAllowed`."""
@@ -147,7 +148,8 @@ class RequestContext:
         if not stream_ids:
             return
         async with self._connection() as tx:
-            if set(stream_ids) - await self._runtime.processor.with_fresh_consents(tx, list(set(stream_ids))):
+            wanted = {(self.actor.tenant, stream_id) for stream_id in stream_ids}
+            if wanted - await self._runtime.processor.with_fresh_consents(tx, list(wanted)):
                 raise ConsentUnknown
 
     def _connection(self) -> "PoolAcquireContext[Any]":
@@ -172,7 +174,7 @@ class RequestContext:
         for attempt in range(RETRIES):
             try:
                 batch = await processor.decide_batch(tx, [envelope])
-                stream = batch.streams[envelope.stream_id]
+                stream = batch.streams[envelope.stream_key]
                 result = CommandResult(
                     id=stream.stream_id, version=stream.version + stream.changed, made=created
                 )

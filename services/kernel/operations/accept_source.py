@@ -9,7 +9,7 @@ from services.kernel.clock import Clock
 from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotFound, ProblemError
-from services.kernel.ids import new_id
+from services.kernel.ids import StreamKey, new_id
 from services.kernel.postgres.connections import Tx
 from services.kernel.streams.envelopes import AppendEvent, Envelope
 from services.kernel.streams.handler import BatchResult
@@ -31,7 +31,7 @@ class SourceAcceptance:
         self._processor = processor
         self._clock = clock
 
-    async def accept(self, tx: Tx, parked_id: int, *, by: UUID) -> tuple[UUID, int]:
+    async def accept(self, tx: Tx, parked_id: int, *, by: UUID) -> tuple[StreamKey, int]:
         """Move the high-water mark back before the divergence, and redeliver the source's events in order.
 
         The effects of the lost events stay; the others are decided on top of them. An event in the stream
@@ -51,18 +51,19 @@ class SourceAcceptance:
                     raise
                 await self._processor.pause_before_retry(attempt)
         self._processor.publish_committed(outcome)
-        return row["stream_id"], await Redelivery(self._processor).drain(tx, row["stream_id"])
+        stream = row["tenant"], row["stream_id"]
+        return stream, await Redelivery(self._processor).drain(tx, stream)
 
     async def _once(self, tx: Tx, row: Any, by: UUID) -> BatchResult:
-        stream_id, source, seq = row["stream_id"], row["source"], row["seq"]
-        tenant = await tx.fetchval(_LOCK, stream_id) if stream_id else None
-        if tenant is None or row["id"] != await tx.fetchval(_FIRST, stream_id, source):
+        stream, source, seq = (row["tenant"], row["stream_id"]), row["source"], row["seq"]
+        found = await tx.fetchval(_LOCK, *stream) if row["stream_id"] else None
+        if found is None or row["id"] != await tx.fetchval(_FIRST, *stream, source):
             raise NoDivergence
-        lost = await tx.fetchval(_MARKED, stream_id, source)
-        await tx.execute(_GO_BACK, stream_id, source, seq - 1)
-        return await self._processor.process_once(tx, [self._event(row, lost, tenant, by)])
+        lost = await tx.fetchval(_MARKED, *stream, source)
+        await tx.execute(_GO_BACK, *stream, source, seq - 1)
+        return await self._processor.process_once(tx, [self._event(row, lost, by)])
 
-    def _event(self, row: Any, lost: str, tenant: str, by: UUID) -> Envelope:
+    def _event(self, row: Any, lost: str, by: UUID) -> Envelope:
         kind = self._processor.service.discarded_event
         if kind is None:
             raise NotFound("this service consumes no events")
@@ -77,22 +78,23 @@ class SourceAcceptance:
             parked_as=row["reason"],
             why=ACCEPTED,
         )
+        tenant = row["tenant"]
         actor = Actor(by, "operator", tenant)
         return Envelope(row["stream_id"], tenant, AppendEvent(event), actor, self._clock.now(), cause, cause)
 
 
-_LOCK: Final = "select tenant from streams where stream_id = $1 for no key update"
+_LOCK: Final = "select tenant from streams where tenant = $1 and stream_id = $2 for no key update"
 
 _FIRST: Final = """
 select id from parked_events
-where stream_id = $1 and source = $2 and reason = 'divergence' order by seq, id limit 1
+where tenant = $1 and stream_id = $2 and source = $3 and reason = 'divergence' order by seq, id limit 1
 """
 
-_MARKED: Final = "select marks -> $2 ->> 1 from streams where stream_id = $1"
+_MARKED: Final = "select marks -> $3 ->> 1 from streams where tenant = $1 and stream_id = $2"
 
 # A mark without an id: the event that had this number is lost.
 _GO_BACK: Final = """
 update streams
-set marks = jsonb_set(marks, array[$2], jsonb_build_array($3::bigint, ''::text)), version = version + 1
-where stream_id = $1
+set marks = jsonb_set(marks, array[$3], jsonb_build_array($4::bigint, ''::text)), version = version + 1
+where tenant = $1 and stream_id = $2
 """

@@ -10,7 +10,7 @@ from services.kernel.clock import Clock
 from services.kernel.consumer.redelivery import RELEASE, Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotFound, ProblemError
-from services.kernel.ids import access_stream, new_id
+from services.kernel.ids import StreamKey, access_stream, new_id
 from services.kernel.kafka.cloudevents import decode_headers
 from services.kernel.postgres.connections import Tx
 from services.kernel.streams.envelopes import AppendEvent, Envelope
@@ -18,8 +18,8 @@ from services.kernel.streams.handler import BatchResult, mark_of
 from services.kernel.streams.parked import event_name, source_of_topic, unpark
 from services.kernel.streams.processor import RETRIES, BatchProcessor
 
-_UNBOUND: Final = ("tenant", "divergence")
-"""Reasons of parked events that halt no stream."""
+_UNBOUND: Final = "divergence"
+"""Reason of parked events that halt no stream."""
 
 
 class NotFirstInStream(ProblemError):
@@ -27,7 +27,7 @@ class NotFirstInStream(ProblemError):
 
 
 class TenantRequired(ProblemError):
-    """The message names no stream that is known here: say with --tenant whose auditor shall read of it."""
+    """The message names no municipality: say with --tenant whose auditor shall read of it."""
 
 
 class Discarding:
@@ -38,23 +38,25 @@ class Discarding:
         self._processor = processor
         self._clock = clock
 
-    async def discard(self, tx: Tx, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None) -> UUID:
+    async def discard(
+        self, tx: Tx, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None
+    ) -> StreamKey:
         """Discard one parked event, resume its stream, and return the stream that records it.
 
         The stream halts on while anything else of it is parked.
-        Raises `NotFound`, `NotFirstInStream` and, for a message without a stream here, `TenantRequired`.
+        Raises `NotFound`, `NotFirstInStream` and, for a message that names no municipality, `TenantRequired`.
         """
-        outcome, recorded_in, stream_id = await self._discarded(
+        outcome, recorded_in, stream = await self._discarded(
             tx, parked_id, why, Actor(by, "operator", tenant or "")
         )
         self._processor.publish_committed(outcome)
-        if stream_id is not None:
-            await Redelivery(self._processor).retry_waiting(tx, stream_id)
+        if stream is not None:
+            await Redelivery(self._processor).retry_waiting(tx, stream)
         return recorded_in
 
     async def _discarded(
         self, tx: Tx, parked_id: int, why: WhyDropped, operator: Actor
-    ) -> tuple[BatchResult, UUID, UUID | None]:
+    ) -> tuple[BatchResult, StreamKey, StreamKey | None]:
         for attempt in range(RETRIES):
             try:
                 async with tx.transaction():
@@ -67,29 +69,30 @@ class Discarding:
 
     async def _once(
         self, tx: Tx, parked_id: int, why: WhyDropped, operator: Actor
-    ) -> tuple[BatchResult, UUID, UUID | None]:
+    ) -> tuple[BatchResult, StreamKey, StreamKey | None]:
         row = await tx.fetchrow("select * from parked_events where id = $1", parked_id)
         if row is None:
             raise NotFound(f"nothing is parked under {parked_id}")
-        stream_id, tenant = await self._trail_of(tx, row, operator)
+        trail = await self._trail_of(tx, row, operator)
         # The stream is locked first, as every writer does.
-        if await tx.fetchval("delete from parked_events where id = $1 returning id", parked_id) is None:
+        if await tx.fetchval(_DELETE, row["tenant"], parked_id) is None:
             raise NotFound(f"nothing is parked under {parked_id}")
-        if row["stream_id"] is not None:
+        stream = None if row["stream_id"] is None else (row["tenant"], row["stream_id"])
+        if stream is not None:
             await self._advance_past(tx, row)
-        outcome = await self._processor.process_once(tx, [self._event(row, stream_id, tenant, why, operator)])
-        await tx.execute(RELEASE, stream_id)
-        return outcome, stream_id, row["stream_id"]
+        outcome = await self._processor.process_once(tx, [self._event(row, trail, why, operator)])
+        await tx.execute(RELEASE, *trail)
+        return outcome, trail, stream
 
-    async def _trail_of(self, tx: Tx, row: Any, operator: Actor) -> tuple[UUID, str]:
-        """Return the stream that records the discard and its municipality, locked; raise `TenantRequired`."""
-        stream_id = row["stream_id"] or _uuid(row["key"])
-        tenant = await tx.fetchval(_LOCK, stream_id) if stream_id else None
-        if stream_id is not None and tenant is not None:
-            return stream_id, tenant
-        if not operator.tenant:
+    async def _trail_of(self, tx: Tx, row: Any, operator: Actor) -> StreamKey:
+        """Return the stream that records the discard, locked where it exists; raise `TenantRequired`."""
+        tenant = row["tenant"] or operator.tenant
+        if not tenant:
             raise TenantRequired
-        return access_stream(operator.tenant, operator.id), operator.tenant
+        stream_id = row["stream_id"] or _uuid(row["key"])
+        if stream_id is not None and await tx.fetchval(_LOCK, tenant, stream_id) is not None:
+            return tenant, stream_id
+        return tenant, access_stream(tenant, operator.id)
 
     async def _advance_past(self, tx: Tx, row: Any) -> None:
         """Advance the high-water mark past the event where it is next; raise `NotFirstInStream`.
@@ -97,25 +100,26 @@ class Discarding:
         Where the next event is not here, the mark stays: that event may still arrive, and so may the true
         event of this number.
         """
-        if row["reason"] in _UNBOUND:
+        if row["reason"] == _UNBOUND:
             return
-        stream_id, source, seq = row["stream_id"], row["source"], row["seq"]
-        last = await tx.fetchval(_LAST, stream_id, source)
+        stream, source, seq = (row["tenant"], row["stream_id"]), row["source"], row["seq"]
+        last = await tx.fetchval(_LAST, *stream, source)
         if last is None:
             return
-        earlier = await tx.fetchval(_EARLIER, stream_id, source, last, seq, _UNBOUND)
+        earlier = await tx.fetchval(_EARLIER, *stream, source, last, seq, _UNBOUND)
         if earlier is not None:
             raise NotFirstInStream(
                 f"it is number {seq} of {source}, and {last} was taken last; see {earlier}"
             )
         if seq == last + 1:
-            await tx.execute(_ADVANCE_MARK, stream_id, source, seq, _mark(row))
+            await tx.execute(_ADVANCE_MARK, *stream, source, seq, _mark(row))
 
-    def _event(self, row: Any, stream_id: UUID, tenant: str, why: WhyDropped, operator: Actor) -> Envelope:
+    def _event(self, row: Any, trail: StreamKey, why: WhyDropped, operator: Actor) -> Envelope:
         kind = self._processor.service.discarded_event
         if kind is None:
             raise NotFound("this service consumes no events")
         cause = str(new_id())
+        tenant, stream_id = trail
         actor = Actor(operator.id, operator.role, tenant)
         body = AppendEvent(_dropped(kind, row, why))
         return Envelope(stream_id, tenant, body, actor, self._clock.now(), cause, cause)
@@ -146,18 +150,22 @@ def _uuid(key: bytes | None) -> UUID | None:
         return None
 
 
-_LOCK: Final = "select tenant from streams where stream_id = $1 for no key update"
+_LOCK: Final = "select tenant from streams where tenant = $1 and stream_id = $2 for no key update"
 
-_LAST: Final = "select coalesce((marks -> $2 ->> 0)::bigint, 0) from streams where stream_id = $1"
+_DELETE: Final = "delete from parked_events where tenant = $1 and id = $2 returning id"
+
+_LAST: Final = """
+select coalesce((marks -> $3 ->> 0)::bigint, 0) from streams where tenant = $1 and stream_id = $2
+"""
 
 _EARLIER: Final = """
 select id from parked_events
-where stream_id = $1 and source = $2 and seq > $3 and seq < $4 and reason <> all($5::text[])
+where tenant = $1 and stream_id = $2 and source = $3 and seq > $4 and seq < $5 and reason <> $6
 order by seq, id limit 1
 """
 
 _ADVANCE_MARK: Final = """
 update streams
-set marks = jsonb_set(marks, array[$2], jsonb_build_array($3::bigint, $4::text)), version = version + 1
-where stream_id = $1
+set marks = jsonb_set(marks, array[$3], jsonb_build_array($4::bigint, $5::text)), version = version + 1
+where tenant = $1 and stream_id = $2
 """

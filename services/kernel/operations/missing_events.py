@@ -19,7 +19,7 @@ from services.kernel.streams.parked import visible_type
 _BATCH: Final = 500
 _POLL_MS: Final = 500
 _LARGEST_NUMBER: Final = 2**63 - 1
-_COUNTED: Final = ("ce_id", "ce_subject", "ce_sequence")
+_COUNTED: Final = ("ce_id", "ce_subject", "ce_sequence", "ce_tenant")
 
 
 async def find_missing_events(runtime: Runtime) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ async def _read(reading: AIOKafkaConsumer, runtime: Runtime) -> list[dict[str, A
 
 async def _missing(runtime: Runtime, records: Sequence[Record]) -> list[dict[str, Any]]:
     events = [one for record in records if (one := _described(record))]
-    keys = [[one[name] for one in events] for name in ("stream_id", "seq", "event_id")]
+    keys = [[one[name] for one in events] for name in ("tenant", "stream_id", "seq", "event_id")]
     rows = await runtime.pool.fetch(_UNKNOWN, *keys)
     unknown = {row["n"] for row in rows}
     return [one for n, one in enumerate(events, 1) if n in unknown]
@@ -67,13 +67,14 @@ def _described(record: Record) -> dict[str, Any] | None:
     """Return position and identity of an event; None for a watermark and for an unreadable record."""
     try:
         found, _ = decode_headers(record)
-        event_id, stream, counted = (found[name].decode() for name in _COUNTED)
+        event_id, stream, counted, tenant = (found[name].decode() for name in _COUNTED)
         seq = int(counted)
         if not 1 <= seq <= _LARGEST_NUMBER:
             return None
         return {
             "kafka_partition": record.partition,
             "kafka_offset": record.offset,
+            "tenant": tenant,
             "stream_id": as_uuid(stream),
             "seq": seq,
             "event_id": as_uuid(event_id),
@@ -94,8 +95,12 @@ def _time(value: bytes) -> datetime | None:
 
 _UNKNOWN: Final = """
 select w.n
-from unnest($1::uuid[], $2::bigint[], $3::uuid[]) with ordinality as w (stream_id, seq, event_id, n)
+from unnest($1::text[], $2::uuid[], $3::bigint[], $4::uuid[]) with ordinality
+  as w (tenant, stream_id, seq, event_id, n)
 where not exists (
-  select from event_log e where e.stream_id = w.stream_id and e.seq = w.seq and e.event_id = w.event_id
-) and w.seq >= coalesce((select min(e.seq) from event_log e where e.stream_id = w.stream_id), 1)
+  select from event_log e
+  where e.tenant = w.tenant and e.stream_id = w.stream_id and e.seq = w.seq and e.event_id = w.event_id
+) and w.seq >= coalesce(
+  (select min(e.seq) from event_log e where e.tenant = w.tenant and e.stream_id = w.stream_id), 1
+)
 """

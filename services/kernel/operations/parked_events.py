@@ -95,10 +95,11 @@ async def replay_parked(
             return {"streams": int(row["stream_id"] is not None), "applied": applied, "left": left}
         apart = await tx.fetch(_APART, reason) if stream_id is None else []
         applied = sum([await replay.redeliver(tx, row) for row in apart])
-        streams = [row["stream_id"] for row in await tx.fetch(_STREAMS, stream_id, reason)]
+        streams = [tuple(row) for row in await tx.fetch(_STREAMS, stream_id, reason)]
         for stream in streams:
             applied += await replay.drain(tx, stream)
-        left = await tx.fetchval(_LEFT, streams, [row["id"] for row in apart])
+        tenants, ids = [stream[0] for stream in streams], [stream[1] for stream in streams]
+        left = await tx.fetchval(_LEFT, tenants, ids, [row["id"] for row in apart])
     return {"streams": len(streams), "applied": applied, "left": left}
 
 
@@ -107,14 +108,14 @@ async def discard_parked(
 ) -> dict[str, Any]:
     """Discard one parked event for a reason in the audit trail; return the stream that records it.
 
-    `by` is the random id of the person who decides; `tenant` is needed for a message whose stream is unknown.
+    `by` is the random id of the person who decides; `tenant` is needed for a message that names none.
     Raises what `Discarding.discard` raises.
     """
     async with runtime.pool.acquire() as tx:
         dropping = Discarding(runtime.processor, runtime.clock)
         recorded_in = await dropping.discard(tx, parked_id, why=why, by=by, tenant=tenant)
-        waiting = await tx.fetchval("select count(*) from parked_events where stream_id = $1", recorded_in)
-    return {"dropped": parked_id, "why": why, "recorded_in": recorded_in, "left_in_stream": waiting}
+        waiting = await tx.fetchval(_WAITING, *recorded_in)
+    return {"dropped": parked_id, "why": why, "recorded_in": recorded_in[1], "left_in_stream": waiting}
 
 
 async def accept_source(runtime: Runtime, parked_id: int, *, by: UUID) -> dict[str, Any]:
@@ -123,11 +124,11 @@ async def accept_source(runtime: Runtime, parked_id: int, *, by: UUID) -> dict[s
     Raises what `SourceAcceptance.accept` raises.
     """
     async with runtime.pool.acquire() as tx:
-        stream_id, applied = await SourceAcceptance(runtime.processor, runtime.clock).accept(
+        stream, applied = await SourceAcceptance(runtime.processor, runtime.clock).accept(
             tx, parked_id, by=by
         )
-        left = await tx.fetchval("select count(*) from parked_events where stream_id = $1", stream_id)
-    return {"stream": stream_id, "applied": applied, "left_in_stream": left}
+        left = await tx.fetchval(_WAITING, *stream)
+    return {"stream": stream[1], "applied": applied, "left_in_stream": left}
 
 
 def _shown(runtime: Runtime, row: Any) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _shown(runtime: Runtime, row: Any) -> dict[str, Any]:
 
 
 _LIST: Final = """
-select id, stream_id, source, seq, type, reason, attempts, parked_at,
+select id, tenant, stream_id, source, seq, type, reason, attempts, parked_at,
        extract(epoch from now() - parked_at)::bigint as age_seconds
 from parked_events
 where ($1::uuid is null or stream_id = $1) and ($2::text is null or reason = $2)
@@ -149,9 +150,9 @@ select p.id, p.tenant, p.stream_id, p.source, p.seq, p.event_id, p.type, p.topic
        extract(epoch from now() - p.parked_at)::bigint as age_seconds,
        octet_length(p.value) as bytes,
        (select (s.marks -> p.source ->> 0)::bigint from streams s
-        where s.stream_id = p.stream_id) as taken_last,
+        where s.tenant = p.tenant and s.stream_id = p.stream_id) as taken_last,
        (select count(*) from parked_events w
-        where w.stream_id = p.stream_id and w.id <> p.id) as waiting_with_it
+        where w.tenant = p.tenant and w.stream_id = p.stream_id and w.id <> p.id) as waiting_with_it
 from parked_events p where p.id = $1
 """
 
@@ -161,11 +162,14 @@ order by topic, kafka_partition, kafka_offset
 """
 
 _STREAMS: Final = """
-select stream_id from parked_events
+select tenant, stream_id from parked_events
 where stream_id is not null and ($1::uuid is null or stream_id = $1)
-group by stream_id having $2::text is null or bool_or(reason = $2) order by min(id)
+group by tenant, stream_id having $2::text is null or bool_or(reason = $2) order by min(id)
 """
 
+_WAITING: Final = "select count(*) from parked_events where tenant = $1 and stream_id = $2"
+
 _LEFT: Final = """
-select count(*) from parked_events where stream_id = any($1::uuid[]) or id = any($2::bigint[])
+select count(*) from parked_events
+where (tenant, stream_id) in (select * from unnest($1::text[], $2::uuid[])) or id = any($3::bigint[])
 """

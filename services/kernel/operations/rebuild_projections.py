@@ -11,6 +11,7 @@ from contracts.event import Event
 from contracts.registry import EVENTS
 from services.kernel.decider.service import EventMetadata, RecordedEvent, Service, StreamChange
 from services.kernel.errors import ProblemError
+from services.kernel.ids import StreamKey
 from services.kernel.postgres.connections import Tx, connect
 from services.kernel.runtime.runtime import Runtime
 
@@ -59,40 +60,47 @@ def _refuse(service: Service) -> None:
 
 
 async def _rebuild_all(tx: Tx, service: Service) -> int:
-    streams, last = 0, UUID(int=0)
+    streams, last = 0, ("", UUID(int=0))
     while batch := await _rebuild_batch(tx, service, last):
         streams, last = streams + len(batch), batch[-1]
     return streams
 
 
-async def _rebuild_batch(tx: Tx, service: Service, after: UUID) -> list[UUID]:
-    """Rebuild the next streams in the order of their ids, and return them."""
+async def _rebuild_batch(tx: Tx, service: Service, after: StreamKey) -> list[StreamKey]:
+    """Rebuild the next streams in the order of their keys, and return them."""
     assert service.rebuild is not None  # noqa: S101  refused before
     async with tx.transaction():
-        rows = await tx.fetch(_STREAMS, after, _BATCH)
-        ids = [row["stream_id"] for row in rows]
-        if not ids:
+        rows = await tx.fetch(_STREAMS, *after, _BATCH)
+        keys = [_key(row) for row in rows]
+        if not keys:
             return []
-        events = await _events_of(tx, service, ids)
+        tenants, ids = [tenant for tenant, _ in keys], [stream_id for _, stream_id in keys]
+        events = await _events_of(tx, service, tenants, ids)
         for row in rows:
-            if row["seq"] != len(events[row["stream_id"]]):
+            if row["seq"] != len(events[_key(row)]):
                 raise LogIncomplete(f"stream {row['stream_id']}")
         for table, column in service.tables.items():
-            await tx.execute(f"delete from {table} where {column} = any($1::uuid[])", ids)  # noqa: S608  names of our own
-        await service.rebuild(tx, [_whole(service, row, events[row["stream_id"]]) for row in rows])
-    return ids
+            await tx.execute(_DELETE_ROWS.format(table=table, column=column), tenants, ids)
+        await service.rebuild(tx, [_whole(service, row, events[_key(row)]) for row in rows])
+    return keys
 
 
-async def _events_of(tx: Tx, service: Service, ids: Sequence[UUID]) -> dict[UUID, tuple[RecordedEvent, ...]]:
+async def _events_of(
+    tx: Tx, service: Service, tenants: Sequence[str], ids: Sequence[UUID]
+) -> dict[StreamKey, tuple[RecordedEvent, ...]]:
     """Return the events of streams, in order."""
-    events: dict[UUID, list[RecordedEvent]] = defaultdict(list)
-    for row in await tx.fetch(_LOGGED, ids):
+    events: dict[StreamKey, list[RecordedEvent]] = defaultdict(list)
+    for row in await tx.fetch(_LOGGED, tenants, ids):
         body = _body(row["type"], row["data"])
         meta = msgspec.json.decode(row["meta"], type=EventMetadata)
-        events[row["stream_id"]].append(
+        events[_key(row)].append(
             RecordedEvent(row["event_id"], service.name, row["seq"], row["type"], body, meta)
         )
-    return defaultdict(tuple, {stream_id: tuple(sent) for stream_id, sent in events.items()})
+    return defaultdict(tuple, {key: tuple(sent) for key, sent in events.items()})
+
+
+def _key(row: Any) -> StreamKey:
+    return row["tenant"], row["stream_id"]
 
 
 def _body(event_type: str, data: str) -> Event | None:
@@ -106,18 +114,25 @@ def _whole(service: Service, row: Any, event: tuple[RecordedEvent, ...]) -> Stre
 
 
 _STREAMS: Final = """
-select stream_id, tenant, version, seq, state from streams
-where stream_id > $1 and state is not null order by stream_id limit $2
+select tenant, stream_id, version, seq, state from streams
+where (tenant, stream_id) > ($1, $2) and state is not null order by tenant, stream_id limit $3
 for no key update
 """
 
 _LOGGED: Final = """
-select stream_id, event_id, seq, type, meta, data from event_log
-where stream_id = any($1::uuid[]) order by stream_id, seq
+select e.tenant, e.stream_id, e.event_id, e.seq, e.type, e.meta, e.data
+from unnest($1::text[], $2::uuid[]) as w (tenant, stream_id)
+join event_log e on e.tenant = w.tenant and e.stream_id = w.stream_id
+order by e.tenant, e.stream_id, e.seq
+"""
+
+_DELETE_ROWS: Final = """
+delete from {table} t using unnest($1::text[], $2::uuid[]) as w (tenant, stream_id)
+where t.tenant = w.tenant and t.{column} = w.stream_id
 """
 
 _DELETE_ORPHANS: Final = """
 delete from {table} t where not exists (
-  select from streams s where s.stream_id = t.{column} and s.state is not null
+  select from streams s where s.tenant = t.tenant and s.stream_id = t.{column} and s.state is not null
 )
 """

@@ -57,7 +57,7 @@ with before as (
   select created_on, id from event_log where $6::bigint is not null
   order by created_on desc, id desc offset $6 limit 1
 ), wanted as (
-  select id, created_on, (row_number() over (order by id) - 1) / 500 as chunk
+  select id, created_on, tenant, (row_number() over (order by id) - 1) / 500 as chunk
   from event_log
   where ($1::uuid is null or stream_id = $1)
     and ($2::timestamptz is null or (meta ->> 0)::timestamptz >= $2)
@@ -66,9 +66,10 @@ with before as (
     and created_on >= coalesce((select created_on from before), '-infinity')
     and id > coalesce((select id from before), 0)
 ), queued as (
-  insert into pending as old (first_id, created_on, ids)
-  select min(id), min(created_on), array_agg(id order by id) from wanted group by chunk, created_on
-  on conflict (first_id) do update
+  insert into pending as old (first_id, tenant, created_on, ids)
+  select min(id), tenant, min(created_on), array_agg(id order by id) from wanted
+  group by chunk, created_on, tenant
+  on conflict (first_id, tenant) do update
   set ids = array(select distinct unnest(old.ids || excluded.ids) order by 1)
 )
 select count(*) from wanted

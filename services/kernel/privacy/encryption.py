@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from services.kernel.decider.decision import PrivateValue
 from services.kernel.errors import ProblemError
+from services.kernel.ids import PersonKey, StreamKey
 from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.key_store import KeyStore, KeyStoreMismatch, KeyStoreUnavailable
 
@@ -55,22 +56,22 @@ class Keyring:
         """Encrypt for one service, with data keys that the key store wraps."""
         self._service = service
         self._key_store = key_store
-        self._cached: OrderedDict[UUID, AESGCM] = OrderedDict()
+        self._cached: OrderedDict[PersonKey, AESGCM] = OrderedDict()
 
-    async def fetch(self, tx: Tx, subjects: Iterable[UUID]) -> dict[UUID, AESGCM]:
+    async def fetch(self, tx: Tx, persons: Iterable[PersonKey]) -> dict[PersonKey, AESGCM]:
         """Return the keys that exist, reading those not yet cached."""
         cached = self._cached.get
-        keys: dict[UUID, AESGCM] = {}
-        missing: list[UUID] = []
-        for subject in subjects:
-            key = cached(subject)
+        keys: dict[PersonKey, AESGCM] = {}
+        missing: list[PersonKey] = []
+        for person in persons:
+            key = cached(person)
             if key is None:
-                missing.append(subject)
+                missing.append(person)
             else:
-                keys[subject] = key
+                keys[person] = key
         if missing:
-            wrapped = await tx.fetch(_READ_KEYS, missing)
-            opened: dict[UUID, AESGCM] = {}
+            wrapped = await tx.fetch(_READ_KEYS, *map(list, zip(*missing, strict=True)))
+            opened: dict[PersonKey, AESGCM] = {}
             await asyncio.gather(
                 *(
                     self._unwrap(wrapped[first::_CONCURRENT_UNWRAPS], opened)
@@ -89,7 +90,7 @@ class Keyring:
         municipality is tried, until one opens: the store may have deleted a municipality's key for good.
         """
         broken = None
-        for subject, tenant, wrapped in await tx.fetch(_ONE_KEY_EACH):
+        for tenant, subject, wrapped in await tx.fetch(_ONE_KEY_EACH):
             try:
                 await self._key_store.unwrap(tenant, wrapped, about=str(subject))
             except KeyStoreMismatch as fault:
@@ -107,15 +108,15 @@ class Keyring:
         wrapped = await self._key_store.wrap(tenant, key, about=str(subject))
         return AESGCM(key), NewKey(subject, tenant, wrapped)
 
-    def remember(self, keys: Mapping[UUID, AESGCM]) -> None:
+    def remember(self, keys: Mapping[PersonKey, AESGCM]) -> None:
         """Cache keys whose transaction has committed."""
         self._cached.update(keys)
         while len(self._cached) > _CACHE_SIZE:
             self._cached.popitem(last=False)
 
-    def forget(self, subject: UUID) -> None:
+    def forget(self, person: PersonKey) -> None:
         """Remove a destroyed key from the cache."""
-        self._cached.pop(subject, None)
+        self._cached.pop(person, None)
 
     def seal(self, key: AESGCM, tenant: str, stream_id: str, private: PrivateValue) -> SealedRow:
         """Return a value encrypted for exactly this stream, person and name; `stream_id` as text."""
@@ -124,52 +125,54 @@ class Keyring:
         ciphertext = nonce + key.encrypt(nonce, _encode(private.value), associated)
         return SealedRow(stream_id, subject, private.name, tenant, ciphertext)
 
-    async def open_streams(self, tx: Tx, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    async def open_streams(self, tx: Tx, keys: Sequence[StreamKey]) -> dict[StreamKey, dict[str, Any]]:
         """Return the decrypted private values of streams by name, without those whose key was destroyed.
 
         Raises `DecryptionFailed` where a value is not in the row that it was encrypted for.
         """
-        rows = await tx.fetch(_READ_SEALED, list(ids))
-        keys = await self.fetch(tx, {row["subject_id"] for row in rows})
-        opened: dict[UUID, dict[str, Any]] = {}
+        tenants, ids = [tenant for tenant, _ in keys], [stream_id for _, stream_id in keys]
+        rows = await tx.fetch(_READ_SEALED, tenants, ids)
+        data_keys = await self.fetch(tx, {(row["tenant"], row["subject_id"]) for row in rows})
+        opened: dict[StreamKey, dict[str, Any]] = {}
         for row in rows:
-            key = keys.get(row["subject_id"])
+            tenant, subject, name, stream_id = row["tenant"], row["subject_id"], row["name"], row["stream_id"]
+            key = data_keys.get((tenant, subject))
             if key is None:
                 continue
-            associated = self._associated_data(
-                row["tenant"], str(row["subject_id"]), row["name"], str(row["stream_id"])
-            )
+            associated = self._associated_data(tenant, str(subject), name, str(stream_id))
             try:
                 value = _decode(
                     key.decrypt(row["ciphertext"][:_NONCE], row["ciphertext"][_NONCE:], associated)
                 )
             except InvalidTag:
-                raise DecryptionFailed(f"{self._service} {row['stream_id']} {row['name']}") from None
-            opened.setdefault(row["stream_id"], {})[row["name"]] = value
+                raise DecryptionFailed(f"{self._service} {stream_id} {name}") from None
+            opened.setdefault((tenant, stream_id), {})[name] = value
         return opened
 
-    async def _unwrap(self, rows: Sequence[Sequence[Any]], opened: dict[UUID, AESGCM]) -> None:
-        for subject, tenant, wrapped in rows:
-            opened[subject] = AESGCM(await self._key_store.unwrap(tenant, wrapped, about=str(subject)))
+    async def _unwrap(self, rows: Sequence[Sequence[Any]], opened: dict[PersonKey, AESGCM]) -> None:
+        for tenant, subject, wrapped in rows:
+            key = await self._key_store.unwrap(tenant, wrapped, about=str(subject))
+            opened[tenant, subject] = AESGCM(key)
 
     def _associated_data(self, tenant: str, subject: str, name: str, stream_id: str) -> bytes:
         return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()
 
 
 _READ_KEYS = """
-select k.subject_id, k.tenant, k.wrapped
-from unnest($1::uuid[]) as w (subject_id) join data_keys k on k.subject_id = w.subject_id
+select k.tenant, k.subject_id, k.wrapped
+from unnest($1::text[], $2::uuid[]) as w (tenant, subject_id)
+join data_keys k on k.tenant = w.tenant and k.subject_id = w.subject_id
 where k.destroyed_at is null
 """
 
 _ONE_KEY_EACH: Final = """
-select distinct on (tenant) subject_id, tenant, wrapped from data_keys
+select distinct on (tenant) tenant, subject_id, wrapped from data_keys
 where destroyed_at is null order by tenant, subject_id limit 20
 """
 
 _READ_SEALED = """
-select s.stream_id, s.subject_id, s.name, s.tenant, s.ciphertext
-from unnest($1::uuid[]) as w (stream_id)
-join sealed s on s.stream_id = w.stream_id
-join data_keys k on k.subject_id = s.subject_id and k.destroyed_at is null
+select s.tenant, s.stream_id, s.subject_id, s.name, s.ciphertext
+from unnest($1::text[], $2::uuid[]) as w (tenant, stream_id)
+join sealed s on s.tenant = w.tenant and s.stream_id = w.stream_id
+join data_keys k on k.tenant = s.tenant and k.subject_id = s.subject_id and k.destroyed_at is null
 """

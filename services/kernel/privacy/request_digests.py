@@ -3,14 +3,13 @@
 import hmac
 import secrets
 from typing import Final
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.key_store import KEY_BYTES, KeyStore
 
 
 class RequestDigests:
-    """HMAC-SHA256 of requests, under one key a municipality that lies wrapped beside the keys of persons."""
+    """HMAC-SHA256 of requests, under one key a municipality that lies wrapped in `internal_keys`."""
 
     def __init__(self, key_store: KeyStore) -> None:
         """Protect the keys by a key store; each is unwrapped once in the life of a process."""
@@ -25,22 +24,19 @@ class RequestDigests:
         return hmac.digest(key, request, "sha256")
 
     async def _key(self, tx: Tx, tenant: str) -> bytes:
-        about = key_id(tenant)
-        wrapped = await tx.fetchval(_READ, about)
+        wrapped = await tx.fetchval(_READ, tenant, PURPOSE)
         if wrapped is None:
-            new = await self._key_store.wrap(tenant, secrets.token_bytes(KEY_BYTES), about=str(about))
-            await tx.execute(_INSERT, about, tenant, new)
-            wrapped = await tx.fetchval(_READ, about)  # another process may have been faster
-        return await self._key_store.unwrap(tenant, wrapped, about=str(about))
+            new = await self._key_store.wrap(tenant, secrets.token_bytes(KEY_BYTES), about=PURPOSE)
+            await tx.execute(_INSERT, tenant, PURPOSE, new)
+            wrapped = await tx.fetchval(_READ, tenant, PURPOSE)  # another process may have been faster
+        return await self._key_store.unwrap(tenant, wrapped, about=PURPOSE)
 
 
-def key_id(tenant: str) -> UUID:
-    """Return the id under which a municipality's digest key is stored."""
-    return uuid5(NAMESPACE_URL, f"urn:samspil:request-digests:{tenant}")
+PURPOSE: Final = "request-digests"
+"""What the keys are for: their name in `internal_keys`, and what their wrapping is bound to."""
 
-
-_READ: Final = "select wrapped from data_keys where subject_id = $1"
+_READ: Final = "select wrapped from internal_keys where tenant = $1 and purpose = $2"
 
 _INSERT: Final = """
-insert into data_keys (subject_id, tenant, wrapped) values ($1, $2, $3) on conflict (subject_id) do nothing
+insert into internal_keys (tenant, purpose, wrapped) values ($1, $2, $3) on conflict do nothing
 """

@@ -22,7 +22,7 @@ from services.kernel.streams.processor import BatchProcessor
 _BATCH: Final = 200
 _POLL_SECONDS: Final = 1.0
 _POSTPONED: Final = timedelta(hours=1)
-_ORDER: Final = itemgetter("due_at", "stream_id", "kind", "ref")
+_ORDER: Final = itemgetter("due_at", "tenant", "stream_id", "kind", "ref")
 
 
 class Timers:
@@ -114,8 +114,11 @@ class Timers:
 
 async def _claim(tx: Tx, now: datetime, most: int) -> Sequence[asyncpg.Record]:
     """Delete timers that are due; those of one stream go together and in order, to one worker."""
-    locked = [row["stream_id"] for row in await tx.fetch(_LOCK_STREAMS, now, most)]
-    return await tx.fetch(_CLAIM, locked, now, most) if locked else ()
+    locked = await tx.fetch(_LOCK_STREAMS, now, most)
+    if not locked:
+        return ()
+    tenants, ids = [row["tenant"] for row in locked], [row["stream_id"] for row in locked]
+    return await tx.fetch(_CLAIM, tenants, ids, now, most)
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:
@@ -138,21 +141,27 @@ def _envelope(row: asyncpg.Record, now: datetime) -> Envelope:
 
 # Streams are locked first, as in every writer: none waits for a timer while another waits for its stream.
 _LOCK_STREAMS: Final = """
-select stream_id from streams
-where stream_id in (select stream_id from timers where due_at <= $1 order by due_at, stream_id limit $2)
-order by stream_id for no key update skip locked
+select tenant, stream_id from streams
+where (tenant, stream_id) in (
+  select tenant, stream_id from timers where due_at <= $1 order by due_at, tenant, stream_id limit $2
+)
+order by tenant, stream_id for no key update skip locked
 """
 
 _CLAIM: Final = """
 delete from timers using (
-  select stream_id, kind, ref from timers where stream_id = any($1::uuid[]) and due_at <= $2
-  order by due_at, stream_id, kind, ref limit $3
+  select t.tenant, t.stream_id, t.kind, t.ref
+  from unnest($1::text[], $2::uuid[]) as l (tenant, stream_id)
+  join timers t on t.tenant = l.tenant and t.stream_id = l.stream_id
+  where t.due_at <= $3
+  order by t.due_at, t.tenant, t.stream_id, t.kind, t.ref limit $4
 ) as due
-where timers.stream_id = due.stream_id and timers.kind = due.kind and timers.ref = due.ref
-returning timers.stream_id, timers.kind, timers.ref, timers.tenant, timers.due_at
+where timers.tenant = due.tenant and timers.stream_id = due.stream_id
+  and timers.kind = due.kind and timers.ref = due.ref
+returning timers.tenant, timers.stream_id, timers.kind, timers.ref, timers.due_at
 """
 
 _POSTPONE: Final = """
-insert into timers (stream_id, kind, ref, tenant, due_at)
+insert into timers (tenant, stream_id, kind, ref, due_at)
 select $1, $2, $3, $4, greatest($5::timestamptz, $6::timestamptz) on conflict do nothing
 """

@@ -7,8 +7,8 @@ met over new connections, and each of these clears the cache.
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from uuid import UUID
 
+from services.kernel.ids import StreamKey
 from services.kernel.streams.stream import StoredStream
 
 
@@ -18,16 +18,16 @@ class StreamCache:
     def __init__(self, capacity: int) -> None:
         """Keep at most so many streams."""
         self._capacity = capacity
-        self._stored: OrderedDict[UUID, StoredStream] = OrderedDict()
+        self._stored: OrderedDict[StreamKey, StoredStream] = OrderedDict()
         self.generation = 0
         """How often the cache was cleared."""
 
-    def pop(self, ids: Iterable[UUID]) -> dict[UUID, StoredStream]:
+    def pop(self, keys: Iterable[StreamKey]) -> dict[StreamKey, StoredStream]:
         """Return the cached ones of these streams, and remove them."""
         cached = self._stored
         if not cached:
             return {}
-        return {stream_id: cached.pop(stream_id) for stream_id in ids if stream_id in cached}
+        return {key: cached.pop(key) for key in keys if key in cached}
 
     def put(self, stored: Iterable[StoredStream], generation: int) -> None:
         """Cache streams that were just saved, unless the cache was cleared since they were read.
@@ -38,11 +38,12 @@ class StreamCache:
             return
         cached = self._stored
         for one in stored:
+            key = one.tenant, one.stream_id
             if one.halted:
-                cached.pop(one.stream_id, None)
+                cached.pop(key, None)
             else:
-                cached[one.stream_id] = one
-                cached.move_to_end(one.stream_id)
+                cached[key] = one
+                cached.move_to_end(key)
         while len(cached) > self._capacity:
             cached.popitem(last=False)
 

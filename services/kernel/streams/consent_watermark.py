@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from contracts.event import topic_of
 from services.kernel.clock import wall_time
+from services.kernel.ids import StreamKey
 from services.kernel.kafka.partitioner import partition_of
 from services.kernel.postgres.connections import Tx
 
@@ -23,7 +23,7 @@ class ConsentWatermark:
         self._partitions = partitions
         self._max_age = timedelta(seconds=seconds)
 
-    async def fresh_streams(self, tx: Tx, ids: Iterable[UUID]) -> set[UUID] | None:
+    async def fresh_streams(self, tx: Tx, keys: Iterable[StreamKey]) -> set[StreamKey] | None:
         """Return the streams in partitions with a fresh watermark; None where the service needs no consents.
 
         The consents of a halted stream are not whole, whatever the watermark: the caller checks that.
@@ -33,9 +33,14 @@ class ConsentWatermark:
         now = wall_time()
         oldest, latest = now - self._max_age, now + self._max_age
         found = await tx.fetch(_READ, _SOURCE, _TOPIC)
-        fresh = {partition for partition, at in found if oldest <= at <= latest}
+        unread = {partition: senders for partition, at, senders in found if oldest <= at <= latest}
         count = self._partitions
-        return {stream_id for stream_id in ids if partition_of(str(stream_id).encode(), count) in fresh}
+        fresh: set[StreamKey] = set()
+        for key in keys:
+            senders = unread.get(partition_of(str(key[1]).encode(), count))
+            if senders is not None and key[0] not in senders and "" not in senders:
+                fresh.add(key)
+        return fresh
 
     async def advance(self, tx: Tx, watermarks: dict[int, datetime]) -> None:
         """Store watermarks, after every event before them was applied.
@@ -46,14 +51,15 @@ class ConsentWatermark:
         await tx.execute(_ADVANCE, _SOURCE, list(watermarks), list(watermarks.values()), latest)
 
 
-# An unreadable message may have withdrawn any consent: its partition is not fresh.
+# An unreadable message may have withdrawn any consent of its municipality, for which its partition is then not
+# fresh; where nobody knows whose it is, the partition is fresh for none.
 _READ = """
-select kafka_partition, watermark_at from consent_watermarks
+select kafka_partition, watermark_at, array(
+  select distinct q.tenant from parked_events as q
+  where q.stream_id is null and q.topic = $2 and q.kafka_partition = consent_watermarks.kafka_partition
+) as senders
+from consent_watermarks
 where source = $1
-  and not exists (
-    select from parked_events as q
-    where q.stream_id is null and q.topic = $2 and q.kafka_partition = consent_watermarks.kafka_partition
-  )
 """
 
 _ADVANCE = """

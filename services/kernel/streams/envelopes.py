@@ -9,6 +9,7 @@ from msgspec import Struct
 from contracts.event import Event
 from services.kernel.decider.decision import Actor
 from services.kernel.decider.service import EventMetadata
+from services.kernel.ids import StreamKey
 from services.kernel.kafka.cloudevents import Record, message_of, record_of
 
 
@@ -25,6 +26,11 @@ class Envelope(Struct, gc=False):
     traceparent: str = ""
     expected_version: int | None = None
     any_version: bool = True
+
+    @property
+    def stream_key(self) -> StreamKey:
+        """The identity of the stream."""
+        return self.tenant, self.stream_id
 
 
 class AppendEvent(Struct, frozen=True):

@@ -22,7 +22,7 @@ from services.kernel.errors import (
     Refused,
     VersionConflict,
 )
-from services.kernel.ids import new_id
+from services.kernel.ids import PersonKey, StreamKey, new_id
 from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent, rebuild_record
 from services.kernel.streams.parked import park
@@ -46,12 +46,12 @@ class BatchResult(Struct):
     `cache_generation` is that of the cache when the streams were read, `new_keys` are data keys made here.
     """
 
-    streams: dict[UUID, LoadedStream]
+    streams: dict[StreamKey, LoadedStream]
     write_set: WriteSet = msgspec.field(default_factory=WriteSet)
-    serialized: set[UUID] = msgspec.field(default_factory=set)
-    private: Mapping[UUID, Mapping[str, Any]] = {}
-    fresh: set[UUID] | None = None
-    related: dict[UUID, tuple[Any, Any, tuple[UUID, ...]]] = {}
+    serialized: set[StreamKey] = msgspec.field(default_factory=set)
+    private: Mapping[StreamKey, Mapping[str, Any]] = {}
+    fresh: set[StreamKey] | None = None
+    related: dict[StreamKey, tuple[Any, Any, tuple[UUID, ...]]] = {}
     outgoing: list[tuple[int, OutgoingEvent]] = []
     applied: int = 0
     duplicates: int = 0
@@ -59,7 +59,7 @@ class BatchResult(Struct):
     parked: list[ParkedEvent] = []
     recorded_at: datetime = _UNSET_TIME
     cache_generation: int = 0
-    new_keys: dict[UUID, AESGCM] = {}
+    new_keys: dict[PersonKey, AESGCM] = {}
 
 
 class StreamAlreadySerialized(Exception):
@@ -81,8 +81,6 @@ class StreamHandler:
     def handle_command(self, envelope: Envelope, result: BatchResult) -> None:
         """Decide a command or a timer; a refusal of its rule ends the batch."""
         stream = _loaded(envelope, result)
-        if stream.tenant != envelope.tenant:
-            raise NotFound
         if isinstance(envelope.body, AppendEvent):
             decision = Decision(stream.state, (envelope.body.event,))
             self._change(stream, envelope, envelope.actor, decision, result)
@@ -99,8 +97,8 @@ class StreamHandler:
 
     def authorize_read(self, envelope: Envelope, result: BatchResult) -> LoadedStream:
         """Return the stream that the actor wants to read; raise `NotFound` or `NotAllowed`."""
-        stream = result.streams.get(envelope.stream_id)
-        if stream is None or stream.tenant != envelope.tenant or stream.state is None:
+        stream = result.streams.get(envelope.stream_key)
+        if stream is None or stream.state is None:
             raise NotFound
         if not self._service.authorize(stream.state, envelope.body, self._context(stream, envelope, result)):
             raise NotAllowed
@@ -156,11 +154,12 @@ class StreamHandler:
     ) -> None:
         self._change(stream, envelope, actor, decision, result)
         for stream_id, further in decision.others.items():
-            other = result.streams.get(stream_id)
+            key = envelope.tenant, stream_id
+            other = result.streams.get(key)
             if other is None:
-                if stream_id in result.serialized:
+                if key in result.serialized:
                     raise StreamAlreadySerialized
-                other = result.streams[stream_id] = new_stream(stream_id, envelope.tenant)
+                other = result.streams[key] = new_stream(stream_id, envelope.tenant)
             self._change(other, envelope, actor, further, result)
 
     def _change(
@@ -207,6 +206,7 @@ class StreamHandler:
         )
 
     def _context(self, stream: LoadedStream, envelope: Envelope, result: BatchResult) -> Context:
+        key = envelope.stream_key
         return Context(
             envelope.now,
             stream.stream_id,
@@ -214,34 +214,31 @@ class StreamHandler:
             envelope.actor,
             self._models,
             self._related_states(stream, envelope, result),
-            result.private.get(stream.stream_id, _NOTHING),
-            result.fresh is None or (stream.stream_id in result.fresh and not stream.halted),
+            result.private.get(key, _NOTHING),
+            result.fresh is None or (key in result.fresh and not stream.halted),
         )
 
     def _related_states(
         self, stream: LoadedStream, envelope: Envelope, result: BatchResult
     ) -> Mapping[UUID, Any]:
-        """Return the states of the further streams that an input needs, as far as they are of its tenant."""
+        """Return the states of the further streams that an input needs; another tenant's are absent."""
         related_streams = self._service.related_streams
         if related_streams is None:
             return _NOTHING
-        body, state, ids = result.related.get(stream.stream_id, (None, None, ()))
+        body, state, ids = result.related.get(envelope.stream_key, (None, None, ()))
         if body is not envelope.body or state is not stream.state:  # an earlier input has changed the stream
             ids = related_streams(stream.state, envelope.body)
         if not ids:
             return _NOTHING
-        streams = result.streams
-        return {
-            other: streams[other].state
-            for other in ids
-            if other in streams and streams[other].tenant == envelope.tenant
-        }
+        found = ((other, result.streams.get((envelope.tenant, other))) for other in ids)
+        return {other: stream.state for other, stream in found if stream is not None}
 
 
 def _loaded(envelope: Envelope, result: BatchResult) -> LoadedStream:
-    stream = result.streams.get(envelope.stream_id)
+    key = envelope.stream_key
+    stream = result.streams.get(key)
     if stream is None:
-        stream = result.streams[envelope.stream_id] = new_stream(envelope.stream_id, envelope.tenant)
+        stream = result.streams[key] = new_stream(envelope.stream_id, envelope.tenant)
     return stream
 
 
@@ -267,8 +264,6 @@ def _classify(event: IncomingEvent, last_seq: int, mark: str) -> str:
 
 
 def _parking_reason(stream: LoadedStream, event: IncomingEvent, last_seq: int) -> str:
-    if stream.tenant != event.tenant:
-        return "tenant"
     if stream.halted and not event.is_replay:
         return "behind"
     if event.seq != last_seq + 1:
@@ -289,9 +284,8 @@ def _park(stream: LoadedStream, event: IncomingEvent, result: BatchResult, reaso
             type=event.type,
         )
     )
-    if reason != "tenant":
-        # Also where it is halted already: it may have been released since, which the version guard shows.
-        stream.halted = stream.changed = True
+    # Also where it is halted already: it may have been released since, which the version guard shows.
+    stream.halted = stream.changed = True
 
 
 def _version_refusal(stream: LoadedStream, envelope: Envelope) -> PreconditionRequired | VersionConflict:

@@ -9,13 +9,18 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from contracts.registry import EVENTS
-from services.kernel.kafka.cloudevents import Record
+from services.kernel.errors import Poison
+from services.kernel.kafka.cloudevents import Record, decode_headers
 from services.kernel.streams.stream import ParkedEvent
+
+FOREIGN_STREAM: Final = "tenant"
+"""Reason of an event whose stream id is reserved for another municipality: it is the sender's fault alone."""
 
 WAITING_ORDER: Final = ("gap", "behind")
 """Reasons that resolve by themselves when the missing events arrive."""
 
 _VERSION: Final = re.compile(r"\.v[1-9][0-9]{0,5}$")
+_CODE: Final = re.compile(rb"[0-9]{4}")
 _NAMES: Final = frozenset(_VERSION.sub("", event_type) for event_type in EVENTS)
 
 
@@ -30,9 +35,12 @@ def park(
     event_id: UUID | None = None,
     type: str | None = None,  # noqa: A002  the event's attribute
 ) -> ParkedEvent:
-    """Return the parked event of a record; one that could not be decoded blocks no stream."""
+    """Return the parked event of a record; one that could not be decoded blocks no stream.
+
+    Without a tenant it counts to the one that the record's header names.
+    """
     return ParkedEvent(
-        tenant=tenant,
+        tenant=_tenant_of(record) if tenant is None else tenant,
         stream_id=stream_id,
         source=source,
         seq=seq,
@@ -47,6 +55,16 @@ def park(
         reason=reason,
         detail="",
     )
+
+
+def _tenant_of(record: Record) -> str:
+    """Return the municipality's code in a record's header; an empty text where it holds none."""
+    try:
+        found: dict[str, bytes | None] = dict(decode_headers(record)[0])
+    except Poison:
+        found = dict(record.headers)
+    code = found.get("ce_tenant") or b""
+    return code.decode() if _CODE.fullmatch(code) else ""
 
 
 def _as_text(record: Record) -> str:

@@ -7,7 +7,6 @@ from itertools import filterfalse
 from random import random
 from time import perf_counter
 from typing import Any, Final
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -16,6 +15,7 @@ from msgspec import Struct
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.decider.service import Service, StreamChange
+from services.kernel.ids import PersonKey, StreamKey
 from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow
@@ -157,50 +157,54 @@ class BatchProcessor:
 
     async def read_authorized(self, tx: Tx, envelope: Envelope) -> LoadedStream:
         """Return the stream that a `ReadRequest` names; raise `NotFound` or `NotAllowed`."""
-        result = BatchResult(await load_streams(tx, [envelope.stream_id], self._decoder))
+        result = BatchResult(await load_streams(tx, [envelope.stream_key], self._decoder))
         await self._read_related(tx, [envelope], {}, result)
-        result.fresh = await self.dependencies.watermark.fresh_streams(tx, [envelope.stream_id])
+        result.fresh = await self.dependencies.watermark.fresh_streams(tx, [envelope.stream_key])
         return self._handler.authorize_read(envelope, result)
 
-    async def with_fresh_consents(self, tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    async def load(self, tx: Tx, keys: Sequence[StreamKey]) -> dict[StreamKey, LoadedStream]:
+        """Return those of the streams that exist."""
+        return await load_streams(tx, keys, self._decoder)
+
+    async def with_fresh_consents(self, tx: Tx, keys: Sequence[StreamKey]) -> set[StreamKey]:
         """Return those of the streams whose consents are fresh and whole."""
-        fresh = await self.dependencies.watermark.fresh_streams(tx, ids)
-        stored = await read_stored(tx, ids)
+        fresh = await self.dependencies.watermark.fresh_streams(tx, keys)
+        stored = await read_stored(tx, keys)
         if fresh is None:
             return set(stored)
-        return {stream_id for stream_id, one in stored.items() if stream_id in fresh and not one.halted}
+        return {key for key, one in stored.items() if key in fresh and not one.halted}
 
     async def _decide_in_chunks(self, tx: Tx, batch: Sequence[Envelope], chunk_size: int) -> BatchResult:
         generation = self._cache.generation
-        ids = list(dict.fromkeys([envelope.stream_id for envelope in batch]))
+        keys = list(dict.fromkeys([envelope.stream_key for envelope in batch]))
         private = self.service.reads_private_for
-        readers = [envelope.stream_id for envelope in batch if type(envelope.body) in private]
+        readers = [envelope.stream_key for envelope in batch if type(envelope.body) in private]
         current = any(map(_must_read_current, batch))
         # A command is decided on what is current; a stale stream of an event fails at the version guard.
-        stored = {} if current else self._cache.pop(ids)
-        fresh = await self.dependencies.watermark.fresh_streams(tx, ids) if current else None
+        stored = {} if current else self._cache.pop(keys)
+        fresh = await self.dependencies.watermark.fresh_streams(tx, keys) if current else None
         result = BatchResult({}, fresh=fresh, cache_generation=generation)
         if readers:
             result.private = await self.dependencies.keyring.open_streams(tx, readers)
-        unknown = ids if not stored else [stream_id for stream_id in ids if stream_id not in stored]
+        unknown = keys if not stored else [key for key in keys if key not in stored]
         if unknown:
             stored.update(await read_stored(tx, unknown))
         if len(batch) <= chunk_size:
-            result.streams = take_loaded(stored, ids, self._decoder)
+            result.streams = take_loaded(stored, keys, self._decoder)
             await self._decide_chunk(tx, batch, stored, result)
             return result
         repeated = _in_several_chunks(batch, chunk_size)
         for start in range(0, len(batch), chunk_size):
             chunk = batch[start : start + chunk_size]
-            result.streams.update(take_loaded(stored, [one.stream_id for one in chunk], self._decoder))
+            result.streams.update(take_loaded(stored, [one.stream_key for one in chunk], self._decoder))
             await self._decide_chunk(tx, chunk, stored, result)
-            done = dict.fromkeys([one.stream_id for one in chunk if one.stream_id not in repeated])
-            await self._serialize(result, [result.streams.pop(stream_id) for stream_id in done])
+            done = dict.fromkeys([key for one in chunk if (key := one.stream_key) not in repeated])
+            await self._serialize(result, [result.streams.pop(key) for key in done])
             result.serialized.update(done)
         return result
 
     async def _decide_chunk(
-        self, tx: Tx, batch: Sequence[Envelope], stored: dict[UUID, StoredStream], result: BatchResult
+        self, tx: Tx, batch: Sequence[Envelope], stored: dict[StreamKey, StoredStream], result: BatchResult
     ) -> None:
         """Decide the inputs of a chunk, whose streams are loaded."""
         if self.service.related_streams is not None:
@@ -224,20 +228,22 @@ class BatchProcessor:
             await project(result.write_set, changes)
 
     async def _read_related(
-        self, tx: Tx, batch: Sequence[Envelope], stored: dict[UUID, StoredStream], result: BatchResult
+        self, tx: Tx, batch: Sequence[Envelope], stored: dict[StreamKey, StoredStream], result: BatchResult
     ) -> None:
         """Read the further streams that inputs need; the ids are kept in the result for the handler."""
         related_streams = self.service.related_streams
         if related_streams is None:
             return
         streams, related = result.streams, result.related
-        wanted: dict[UUID, None] = {}
+        wanted: dict[StreamKey, None] = {}
         for envelope in batch:
-            stream = streams.get(envelope.stream_id)
+            key = envelope.stream_key
+            stream = streams.get(key)
             state = None if stream is None else stream.state
             ids = related_streams(state, envelope.body)
-            related.setdefault(envelope.stream_id, (envelope.body, state, ids))
-            for other in ids:
+            related.setdefault(key, (envelope.body, state, ids))
+            for stream_id in ids:
+                other = envelope.tenant, stream_id
                 if other not in streams:
                     wanted[other] = None
         if not wanted:
@@ -253,16 +259,17 @@ class BatchProcessor:
         """Encrypt the private values of a batch; return them with the data keys that are new."""
         values = result.write_set.private_values
         keyring = self.dependencies.keyring
-        tenants = {value.subject: tenant for _, tenant, value in values}
-        keys = await keyring.fetch(tx, tenants)
+        persons: dict[PersonKey, None] = {(tenant, value.subject): None for _, tenant, value in values}
+        keys = await keyring.fetch(tx, persons)
         new_keys = []
-        for subject, tenant in tenants.items():
-            if subject not in keys:
-                keys[subject], new_key = await keyring.make(tenant, subject)
-                result.new_keys[subject] = keys[subject]
+        for person in persons:
+            if person not in keys:
+                keys[person], new_key = await keyring.make(*person)
+                result.new_keys[person] = keys[person]
                 new_keys.append(new_key)
         sealed = [
-            keyring.seal(keys[value.subject], tenant, stream, value) for stream, tenant, value in values
+            keyring.seal(keys[tenant, value.subject], tenant, stream, value)
+            for stream, tenant, value in values
         ]
         return sealed, new_keys
 
@@ -272,14 +279,15 @@ def _must_read_current(envelope: Envelope) -> bool:
     return type(envelope) is Envelope and type(envelope.body) is not AppendEvent
 
 
-def _in_several_chunks(batch: Sequence[Envelope], chunk_size: int) -> set[UUID]:
+def _in_several_chunks(batch: Sequence[Envelope], chunk_size: int) -> set[StreamKey]:
     """Return the streams that occur in more than one chunk of a batch: they are serialized at its end."""
-    first: dict[UUID, int] = {}
-    repeated: set[UUID] = set()
+    first: dict[StreamKey, int] = {}
+    repeated: set[StreamKey] = set()
     for n, envelope in enumerate(batch):
         chunk = n // chunk_size
-        if first.setdefault(envelope.stream_id, chunk) != chunk:
-            repeated.add(envelope.stream_id)
+        key = envelope.stream_key
+        if first.setdefault(key, chunk) != chunk:
+            repeated.add(key)
     return repeated
 
 

@@ -22,7 +22,11 @@ def render(parts: Sequence[str], projection: str, own_parameters: int) -> tuple[
     A projection's statement may be part of it; its own parameters come first and keep their numbers.
     """
     written = [_CHECKS[part] for part in parts if part in _CHECKS]
-    ids = "(select ids from queued_events)" if APPEND_EVENTS in parts else "null::bigint[]"
+    ids = (
+        "(select array_agg(id order by id) from appended_events)"
+        if APPEND_EVENTS in parts
+        else "null::bigint[]"
+    )
     select = f"select case when {' and '.join(written)} then {ids} else array[conflict()] end"
     template = f"with {', '.join(parts)}{{projection}}\n{select}"
     found = dict.fromkeys(name for _, name, _, _ in Formatter().parse(template) if name)
@@ -34,31 +38,31 @@ def render(parts: Sequence[str], projection: str, own_parameters: int) -> tuple[
 
 
 READ_STREAMS: Final = """
-select w.n, s.tenant, s.version, s.seq, s.halted, s.marks, s.state
-from unnest(split_column($1)::uuid[]) with ordinality as w (stream_id, n)
-join streams s on s.stream_id = w.stream_id
+select w.n, s.version, s.seq, s.halted, s.marks, s.state
+from unnest(split_column($1), split_column($2)::uuid[]) with ordinality as w (tenant, stream_id, n)
+join streams s on s.tenant = w.tenant and s.stream_id = w.stream_id
 """
 
 UPSERT_STREAMS: Final = """upserted_streams as (
-  insert into streams as old (stream_id, tenant, version, seq, halted, marks, kind, state)
+  insert into streams as old (tenant, stream_id, version, seq, halted, marks, kind, state)
   select * from unnest(
-    split_column({stream_ids})::uuid[], split_column({stream_tenants}),
+    split_column({stream_tenants}), split_column({stream_ids})::uuid[],
     split_column({stream_versions})::bigint[], split_column({stream_seqs})::bigint[],
     split_column({stream_halted})::boolean[], split_column({stream_marks})::jsonb[],
     split_column({stream_kinds}), split_column({stream_states}))
-  on conflict (stream_id) do update
+  on conflict (tenant, stream_id) do update
   set version = excluded.version, seq = excluded.seq, halted = excluded.halted,
       marks = excluded.marks, kind = excluded.kind, state = excluded.state, changed_at = now()
-  where old.version = excluded.version - 1 and old.tenant = excluded.tenant
+  where old.version = excluded.version - 1
   returning 1
 )"""
 
 INSERT_DATA_KEYS: Final = """inserted_data_keys as (
-  insert into data_keys (subject_id, tenant, wrapped)
+  insert into data_keys (tenant, subject_id, wrapped)
   select * from unnest(
-    split_column({key_subject_ids})::uuid[], split_column({key_tenants}),
+    split_column({key_tenants}), split_column({key_subject_ids})::uuid[],
     split_column({key_wrapped})::bytea[])
-  on conflict (subject_id) do nothing
+  on conflict (tenant, subject_id) do nothing
   returning 1
 )"""
 
@@ -73,42 +77,43 @@ APPEND_EVENTS: Final = """appended_events as (
     split_column({event_bodies})::json[])
     with ordinality as e (event_id, stream_id, seq, tenant, type, meta, data, n)
   order by n
-  returning id
+  returning id, tenant
 ), queued_events as (
-  insert into pending (first_id, ids)
-  select min(id), array_agg(id order by id) from appended_events having count(*) > 0
-  returning ids
+  insert into pending (first_id, tenant, ids)
+  select min(id), tenant, array_agg(id order by id) from appended_events group by tenant
 )"""
 
 UPSERT_TIMERS: Final = """changed_timers as (
   select * from unnest(
-    split_column({timer_stream_ids})::uuid[], split_column({timer_kinds}), split_column({timer_refs})::uuid[],
-    split_column({timer_tenants}), split_column({timer_due})::timestamptz[])
-    as t (stream_id, kind, ref, tenant, due_at)
+    split_column({timer_tenants}), split_column({timer_stream_ids})::uuid[], split_column({timer_kinds}),
+    split_column({timer_refs})::uuid[], split_column({timer_due})::timestamptz[])
+    as t (tenant, stream_id, kind, ref, due_at)
 ), deleted_timers as (
   delete from timers using changed_timers c
-  where c.due_at is null
+  where c.due_at is null and timers.tenant = c.tenant
     and timers.stream_id = c.stream_id and timers.kind = c.kind and timers.ref = c.ref
 ), upserted_timers as (
-  insert into timers (stream_id, kind, ref, tenant, due_at)
-  select stream_id, kind, ref, tenant, due_at from changed_timers where due_at is not null
-  on conflict (stream_id, kind, ref) do update set due_at = excluded.due_at
+  insert into timers (tenant, stream_id, kind, ref, due_at)
+  select tenant, stream_id, kind, ref, due_at from changed_timers where due_at is not null
+  on conflict (tenant, stream_id, kind, ref) do update set due_at = excluded.due_at
 )"""
 
 INSERT_EFFECTS: Final = """inserted_effects as (
-  insert into effects (key, stream_id, tenant, kind, about)
+  insert into effects (tenant, key, stream_id, kind, about)
   select * from unnest(
-    split_column({effect_keys})::uuid[], split_column({effect_stream_ids})::uuid[],
-    split_column({effect_tenants}), split_column({effect_kinds}), split_column({effect_about})::json[])
-  on conflict (key) do nothing
+    split_column({effect_tenants}), split_column({effect_keys})::uuid[],
+    split_column({effect_stream_ids})::uuid[], split_column({effect_kinds}),
+    split_column({effect_about})::json[])
+  on conflict (tenant, key) do nothing
 )"""
 
 UPSERT_SEALED: Final = """upserted_sealed as (
-  insert into sealed (stream_id, subject_id, name, tenant, ciphertext)
+  insert into sealed (tenant, stream_id, subject_id, name, ciphertext)
   select * from unnest(
-    split_column({sealed_stream_ids})::uuid[], split_column({sealed_subject_ids})::uuid[],
-    split_column({sealed_names}), split_column({sealed_tenants}), split_column({sealed_ciphertexts})::bytea[])
-  on conflict (stream_id, subject_id, name) do update set ciphertext = excluded.ciphertext
+    split_column({sealed_tenants}), split_column({sealed_stream_ids})::uuid[],
+    split_column({sealed_subject_ids})::uuid[], split_column({sealed_names}),
+    split_column({sealed_ciphertexts})::bytea[])
+  on conflict (tenant, stream_id, subject_id, name) do update set ciphertext = excluded.ciphertext
 )"""
 
 INSERT_PARKED: Final = """inserted_parked as (

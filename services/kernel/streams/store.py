@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
 from services.kernel.crash_points import crash_point
 from services.kernel.decider.decision import PrivateValue
+from services.kernel.ids import StreamKey
 from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.encryption import NewKey, SealedRow
@@ -19,26 +19,29 @@ from services.kernel.streams.stream import IdempotencyRecord, LoadedStream, Mark
 
 _decode_marks = msgspec.json.Decoder(Marks).decode
 _encode = msgspec.json.Encoder().encode
-_by_key = attrgetter("key")
+_lock_order = attrgetter("tenant", "id_text")
 
 
 async def load_streams(
-    tx: Tx, ids: Sequence[UUID], decoder: msgspec.json.Decoder[Any]
-) -> dict[UUID, LoadedStream]:
+    tx: Tx, keys: Sequence[StreamKey], decoder: msgspec.json.Decoder[Any]
+) -> dict[StreamKey, LoadedStream]:
     """Read those of the streams that exist, and decode them."""
-    return take_loaded(await read_stored(tx, ids), ids, decoder)
+    return take_loaded(await read_stored(tx, keys), keys, decoder)
 
 
-async def read_stored(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, StoredStream]:
+async def read_stored(tx: Tx, keys: Sequence[StreamKey]) -> dict[StreamKey, StoredStream]:
     """Read the rows of those streams that exist."""
-    keys = list(map(str, ids))
-    found: dict[UUID, StoredStream] = {}
-    for n, tenant, version, seq, halted, marks, state in await tx.fetch(sql.READ_STREAMS, join_column(keys)):
-        stream_id = ids[n - 1]
-        found[stream_id] = StoredStream(
-            stream_id,
-            keys[n - 1],
-            tenant,
+    tenants = join_column([tenant for tenant, _ in keys])
+    texts = [str(stream_id) for _, stream_id in keys]
+    found: dict[StreamKey, StoredStream] = {}
+    for n, version, seq, halted, marks, state in await tx.fetch(
+        sql.READ_STREAMS, tenants, join_column(texts)
+    ):
+        key = keys[n - 1]
+        found[key] = StoredStream(
+            key[1],
+            texts[n - 1],
+            key[0],
             version,
             seq,
             marks,
@@ -50,18 +53,18 @@ async def read_stored(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, StoredStream]:
 
 
 def take_loaded(
-    stored: dict[UUID, StoredStream], ids: Iterable[UUID], decoder: msgspec.json.Decoder[Any]
-) -> dict[UUID, LoadedStream]:
+    stored: dict[StreamKey, StoredStream], keys: Iterable[StreamKey], decoder: msgspec.json.Decoder[Any]
+) -> dict[StreamKey, LoadedStream]:
     """Take those of the streams that are among the stored ones, and decode them."""
-    loaded: dict[UUID, LoadedStream] = {}
-    for stream_id in ids:
-        one = stored.pop(stream_id, None)
+    loaded: dict[StreamKey, LoadedStream] = {}
+    for key in keys:
+        one = stored.pop(key, None)
         if one is None:
             continue
         state = None if one.state == NULL_MARK else decoder.decode(one.state)
         marks = _decode_marks(one.marks)
-        loaded[stream_id] = LoadedStream(
-            one.stream_id, one.key, one.tenant, one.version, one.seq, one.halted, marks, state, state
+        loaded[key] = LoadedStream(
+            one.stream_id, one.id_text, one.tenant, one.version, one.seq, one.halted, marks, state, state
         )
     return loaded
 
@@ -104,35 +107,37 @@ class WriteSet:
             self.stored.append(_stored(stream))
             if stream.new_events:
                 self._add_events(stream)
-            key, tenant = stream.key, stream.tenant
+            id_text, tenant = stream.id_text, stream.tenant
             if stream.timers:  # of the same kind and ref only the last
                 last_timers = {(timer.kind, timer.ref): timer for timer in stream.timers}
                 self.timers += [
                     (
-                        key,
+                        tenant,
+                        id_text,
                         timer.kind,
                         str(timer.ref),
-                        tenant,
                         NULL_MARK if timer.due_at is None else timer.due_at.isoformat(),
                     )
                     for timer in last_timers.values()
                 ]
             if stream.effects:
                 self.effects += [
-                    (str(effect.key), key, tenant, effect.kind, _encode(effect.about).decode())
+                    (tenant, str(effect.key), id_text, effect.kind, _encode(effect.about).decode())
                     for effect in stream.effects
                 ]
             if stream.private_values:  # of the same name only the last
                 last_values = {(value.subject, value.name): value for value in stream.private_values}
-                self.private_values += [(key, tenant, value) for value in last_values.values()]
+                self.private_values += [(id_text, tenant, value) for value in last_values.values()]
 
     def _add_events(self, stream: LoadedStream) -> None:
-        key, tenant = stream.key, stream.tenant
+        id_text, tenant = stream.id_text, stream.tenant
         for event in stream.new_events:
             body = event.body
             data = body.__pydantic_serializer__.to_json(body) if body is not None else b"null"
             self.outgoing.append(
-                OutgoingEvent(str(event.event_id), key, event.seq, tenant, event.type, event.metadata, data)
+                OutgoingEvent(
+                    str(event.event_id), id_text, event.seq, tenant, event.type, event.metadata, data
+                )
             )
             self.metadata.append(_encode(event.metadata).decode())
             self.bodies.append(data.decode())
@@ -212,12 +217,12 @@ def _add_private(
     parts: list[str], values: dict[str, Any], sealed: Sequence[SealedRow], new_keys: Sequence[NewKey]
 ) -> None:
     if new_keys:
-        keys = sorted((str(key.subject), key.tenant, bytes_text(key.wrapped)) for key in new_keys)
+        keys = sorted((key.tenant, str(key.subject), bytes_text(key.wrapped)) for key in new_keys)
         parts.append(sql.INSERT_DATA_KEYS)
         values |= _named(_KEY_COLUMNS, keys)
     if sealed:
         rows = [
-            (one.stream_id, one.subject, one.name, one.tenant, bytes_text(one.ciphertext)) for one in sealed
+            (one.tenant, one.stream_id, one.subject, one.name, bytes_text(one.ciphertext)) for one in sealed
         ]
         parts.append(sql.UPSERT_SEALED)
         values |= _named(_SEALED_COLUMNS, rows)
@@ -229,7 +234,7 @@ def _stored(stream: LoadedStream) -> StoredStream:
         kind, state = stream.state.__struct_config__.tag, _encode(stream.state).decode()
     return StoredStream(
         stream.stream_id,
-        stream.key,
+        stream.id_text,
         stream.tenant,
         stream.version + 1,
         stream.seq,
@@ -241,9 +246,9 @@ def _stored(stream: LoadedStream) -> StoredStream:
 
 
 def _stream_columns(stored: Sequence[StoredStream]) -> dict[str, Any]:
-    streams = sorted(stored, key=_by_key)  # every writer locks in one order
+    streams = sorted(stored, key=_lock_order)  # every writer locks in one order
     return {
-        "stream_ids": join_column([one.key for one in streams]),
+        "stream_ids": join_column([one.id_text for one in streams]),
         "stream_tenants": join_column([one.tenant for one in streams]),
         "stream_versions": join_column([str(one.version) for one in streams]),
         "stream_seqs": join_column([str(one.seq) for one in streams]),
@@ -273,11 +278,11 @@ def _named(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> dict[str, s
 
 _PARKED_COLUMNS: Final = ParkedEvent.__struct_fields__
 _IDEMPOTENCY_COLUMNS: Final = IdempotencyRecord.__struct_fields__
-_TIMER_COLUMNS: Final = ("timer_stream_ids", "timer_kinds", "timer_refs", "timer_tenants", "timer_due")
+_TIMER_COLUMNS: Final = ("timer_tenants", "timer_stream_ids", "timer_kinds", "timer_refs", "timer_due")
 _EFFECT_COLUMNS: Final = (
-    "effect_keys", "effect_stream_ids", "effect_tenants", "effect_kinds", "effect_about",
+    "effect_tenants", "effect_keys", "effect_stream_ids", "effect_kinds", "effect_about",
 )  # fmt: skip
-_KEY_COLUMNS: Final = ("key_subject_ids", "key_tenants", "key_wrapped")
+_KEY_COLUMNS: Final = ("key_tenants", "key_subject_ids", "key_wrapped")
 _SEALED_COLUMNS: Final = (
-    "sealed_stream_ids", "sealed_subject_ids", "sealed_names", "sealed_tenants", "sealed_ciphertexts",
+    "sealed_tenants", "sealed_stream_ids", "sealed_subject_ids", "sealed_names", "sealed_ciphertexts",
 )  # fmt: skip

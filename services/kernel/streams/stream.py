@@ -16,7 +16,7 @@ class LoadedStream(Struct, gc=False):
     """A stream as it was loaded, with the changes that a batch has made to it so far."""
 
     stream_id: UUID
-    key: str
+    id_text: str
     tenant: str
     version: int
     seq: int
@@ -36,7 +36,7 @@ class StoredStream(Struct, frozen=True, gc=False):
     """A row of `streams`, with marks and state as JSON text."""
 
     stream_id: UUID
-    key: str
+    id_text: str
     tenant: str
     version: int
     seq: int
@@ -49,7 +49,7 @@ class StoredStream(Struct, frozen=True, gc=False):
 class ParkedEvent(Struct, frozen=True):
     """A row of `parked_events`: an event that waits, with all that redelivery needs."""
 
-    tenant: str | None
+    tenant: str
     stream_id: UUID | None
     source: str | None
     seq: int | None

@@ -13,9 +13,10 @@ create function split_column(joined text) returns text[]
 language sql immutable parallel safe
 return string_to_array(joined, e'\x1e', e'\x1d');
 
+-- A stream is named by its municipality and its id: the same id in another municipality is another stream.
 create table streams (
-  stream_id uuid not null,
   tenant text not null,
+  stream_id uuid not null,
   version bigint not null,
   seq bigint not null,
   -- An event of this stream is parked: further events wait behind it.
@@ -26,13 +27,13 @@ create table streams (
   kind text,
   state text,
   changed_at timestamptz not null default now(),
-  constraint streams_pk primary key (stream_id),
+  constraint streams_pk primary key (tenant, stream_id),
   constraint streams_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint streams_counts_up check (version > 0 and seq >= 0)
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
 
 -- The halted streams, for the operator's list and for readiness.
-create index streams_halted on streams (stream_id) where halted;
+create index streams_halted on streams (tenant, stream_id) where halted;
 
 create sequence event_log_id as bigint cache 1;
 
@@ -46,18 +47,20 @@ create table event_log (
   type text not null,
   meta json not null,
   data json not null,
-  constraint event_log_pk primary key (created_on, id),
-  constraint event_log_counts_once unique (stream_id, seq, created_on)
+  constraint event_log_pk primary key (created_on, id, tenant),
+  constraint event_log_counts_once unique (tenant, stream_id, seq, created_on)
 ) partition by range (created_on);
 
 create table event_log_rest partition of event_log default;
 
+-- One row a municipality and save; the relay reads them in the order of the log.
 create table pending (
   first_id bigint not null,
+  tenant text not null,
   created_on date not null default current_date,
   ids bigint[] not null,
   queued_at timestamptz not null default now(),
-  constraint pending_pk primary key (first_id)
+  constraint pending_pk primary key (first_id, tenant)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
 create table idempotency_keys (
@@ -74,9 +77,10 @@ create table idempotency_keys (
 -- Expired keys are deleted by age.
 create index idempotency_keys_by_age on idempotency_keys (created_at);
 
+-- The tenant of an unreadable record is what its header says; '' where nobody knows whose it is.
 create table parked_events (
   id bigint generated always as identity,
-  tenant text,
+  tenant text not null,
   stream_id uuid,
   source text,
   seq bigint,
@@ -92,30 +96,36 @@ create table parked_events (
   detail text not null default '',
   attempts integer not null default 1,
   parked_at timestamptz not null default now(),
-  constraint parked_events_pk primary key (id)
+  constraint parked_events_pk primary key (tenant, id),
+  constraint parked_events_tenant_is_a_code check (tenant ~ '^([0-9]{4})?$'),
+  constraint parked_events_of_a_stream_have_a_tenant check (stream_id is null or tenant <> '')
 );
 
+-- An operator names a row by its number alone.
+create index parked_events_by_number on parked_events (id);
+
 -- One row an event, however often it is delivered.
-create unique index parked_events_once on parked_events (source, stream_id, seq, event_id) where stream_id is not null;
-create unique index parked_events_quarantined_once on parked_events (topic, kafka_partition, kafka_offset)
+create unique index parked_events_once on parked_events (tenant, stream_id, source, seq, event_id)
+  where stream_id is not null;
+create unique index parked_events_quarantined_once on parked_events (tenant, topic, kafka_partition, kafka_offset)
   where stream_id is null;
 
 create table timers (
+  tenant text not null,
   stream_id uuid not null,
   kind text not null,
   ref uuid not null,
-  tenant text not null,
   due_at timestamptz not null,
-  constraint timers_pk primary key (stream_id, kind, ref)
+  constraint timers_pk primary key (tenant, stream_id, kind, ref)
 ) with (autovacuum_vacuum_scale_factor = 0.02);
 
 -- The timers that fall due next.
 create index timers_by_time on timers (due_at);
 
 create table effects (
+  tenant text not null,
   key uuid not null,
   stream_id uuid not null,
-  tenant text not null,
   kind text not null,
   about json not null,
   attempts integer not null default 0,
@@ -125,29 +135,47 @@ create table effects (
   outcome text,
   -- The worker that holds the lease; it may claim again without a pause when its own lease has expired.
   worker uuid,
-  constraint effects_pk primary key (key),
+  constraint effects_pk primary key (tenant, key),
   constraint effects_are_done_with_an_outcome check ((done_at is null) = (outcome is null))
 );
 
 -- The effects that are still to be performed.
 create index effects_waiting on effects (due_at) where done_at is null;
 
+-- The data key of a person in one municipality, wrapped by that municipality's key.
 create table data_keys (
-  subject_id uuid not null,
   tenant text not null,
+  subject_id uuid not null,
   wrapped bytea not null,
   created_at timestamptz not null default now(),
   destroyed_at timestamptz,
-  constraint data_keys_pk primary key (subject_id)
+  constraint data_keys_pk primary key (tenant, subject_id)
+);
+
+-- A municipality's keys that belong to no person, by what they are for.
+create table internal_keys (
+  tenant text not null,
+  purpose text not null,
+  wrapped bytea not null,
+  created_at timestamptz not null default now(),
+  constraint internal_keys_pk primary key (tenant, purpose)
 );
 
 create table sealed (
+  tenant text not null,
   stream_id uuid not null,
   subject_id uuid not null,
   name text not null,
-  tenant text not null,
   ciphertext bytea not null,
-  constraint sealed_pk primary key (stream_id, subject_id, name)
+  constraint sealed_pk primary key (tenant, stream_id, subject_id, name)
+);
+
+-- The stream that records the accesses and denials of one person, under a random id.
+create table access_streams (
+  tenant text not null,
+  actor_id uuid not null,
+  stream_id uuid not null,
+  constraint access_streams_pk primary key (tenant, actor_id)
 );
 
 create table consent_watermarks (
