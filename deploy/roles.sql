@@ -10,7 +10,9 @@ do $$
 declare
   service constant text := current_setting('samspil.service');
   append_only constant text[] := string_to_array(current_setting('samspil.append_only'), ',');
-  kept_from_readers constant text[] := array['sealed', 'data_keys', 'idempotency_keys', 'parked_events'];
+  kept_from_readers constant text[] := array[
+    'sealed', 'data_keys', 'internal_keys', 'access_streams', 'idempotency_keys', 'parked_events'
+  ];
   works constant text := 'samspil_' || service;
   owner constant text := works || '_owner';
   migrator constant text := works || '_migrator';

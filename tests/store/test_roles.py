@@ -127,7 +127,7 @@ async def test_a_reader_sees_nothing_sealed(installed: str) -> None:
     try:
         await connection.execute("set role samspil_referral_reader")
         await connection.fetch("select * from referral.streams")
-        for table in ("sealed", "data_keys"):
+        for table in ("sealed", "data_keys", "internal_keys", "access_streams"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.fetch(f"select * from referral.{table}")  # noqa: S608 - the same
     finally:

@@ -27,6 +27,8 @@ KERNEL_RETENTION: Final[Mapping[str, str]] = {
     "timers": "until fired",
     "effects": FOR_EVER,
     "data_keys": KEY,
+    "internal_keys": FOR_EVER,
+    "access_streams": FOR_EVER,
     "sealed": KEY,
     "consent_watermarks": "one row a partition, overwritten",
     "timelines": FOR_EVER,

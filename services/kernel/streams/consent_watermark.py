@@ -51,8 +51,8 @@ class ConsentWatermark:
         await tx.execute(_ADVANCE, _SOURCE, list(watermarks), list(watermarks.values()), latest)
 
 
-# An unreadable message may have withdrawn any consent of its municipality, for which its partition is then not
-# fresh; where nobody knows whose it is, the partition is fresh for none.
+# An unreadable message may have withdrawn any consent of its municipality: for that one the partition is not
+# fresh, and for none where nobody knows whose it is.
 _READ = """
 select kafka_partition, watermark_at, array(
   select distinct q.tenant from parked_events as q
