@@ -20,7 +20,7 @@ from services.consent.projections import cases_of
 from services.consent.views.cases import CaseView, MineView, case_view, mine
 from services.consent.views.receipt import Receipt, receipt_of
 from services.kernel.errors import NotFound
-from services.kernel.http.fields import Day
+from services.kernel.http.fields import Day, GivenId
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
@@ -38,7 +38,7 @@ class _Body(BaseModel):
 class HolderBody(_Body):
     """A holder of parental responsibility; without an id, one is made."""
 
-    person_id: UUID | None = None
+    person_id: GivenId | None = None
     name: Name
     residence: StrictBool
     language: Language = "da"
@@ -49,7 +49,7 @@ class CustodyBody(_Body):
 
     holders: Annotated[list[HolderBody], Field(max_length=8)]
     born: Day
-    young_person_id: UUID | None = None
+    young_person_id: GivenId | None = None
     young_person_name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] = ""
     young_person_language: Language = "da"
 
