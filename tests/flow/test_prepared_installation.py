@@ -24,7 +24,7 @@ from deploy.principals import service_named, user_of
 from deploy.roles import logins_of
 from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.embedded.child_process import free_port
-from services.kernel.embedded.development_api import Issuer, development_routes
+from services.kernel.embedded.development_api import TOKEN_DAYS, Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.servers import postgres
 from services.kernel.embedded.up import VIRTUAL_START
@@ -205,7 +205,8 @@ async def _served(runtimes: Mapping[str, Runtime], clock: VirtualClock, folder: 
     reader, socket = runtimes["audit"].settings, listening_socket("127.0.0.1", 0)
     issuer = Issuer(folder / "issuer.json", reader.audience)
     app = app_of([runtime.service for runtime in runtimes.values()])
-    mount(app, runtimes, TokenVerifier(issuer.public, reader.audience))
+    verifier = TokenVerifier([await issuer.trusted()], reader.audience, longest_seconds=reader.token_seconds)
+    mount(app, runtimes, verifier)
     app.include_router(development_routes(reader, runtimes, clock, issuer, folder))
     stopping = asyncio.Event()
     serving = asyncio.create_task(serve(app, socket, stopping=stopping))
@@ -260,6 +261,7 @@ async def _run(
         kafka_user=user_of(service),
         kafka_password=_secret(security, f"kafka_{service}"),
         kafka_ca=security.authority,
+        token_seconds=TOKEN_DAYS * 86_400,
         partitions=PARTITIONS,
         log_days=log_days,
     )

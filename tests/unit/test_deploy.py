@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = ROOT / "docker-compose.yml"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-GIVEN_BY_THE_OPERATOR = {"issuer_keys", "vault_authority", "vault_token"}
+GIVEN_BY_THE_OPERATOR = {"issuers", "vault_authority", "vault_token"}
 OF_THIS_PROGRAM = ("prepare", *SERVICES)
 
 
