@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+import os
 import secrets
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+import aiohttp
 import asyncpg
 import pytest
+from joserfc.jwk import OKPKey
 from rich.console import Console
 from structlog.testing import capture_logs
 
@@ -23,7 +28,7 @@ from deploy.prepare import prepare
 from deploy.principals import service_named, user_of
 from deploy.roles import logins_of
 from services.kernel.clock import Clock, SystemClock, VirtualClock
-from services.kernel.embedded.child_process import free_port
+from services.kernel.embedded.child_process import Child, free_port
 from services.kernel.embedded.development_api import TOKEN_DAYS, Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.servers import postgres
@@ -38,10 +43,12 @@ from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from services.registry import SERVICES_BY_NAME
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
+from tests.issuers import SIGN_IN, key_set
 from tests.kafka_security import Security, made_security
 from tests.node_tools import run_node
 from tests.old_events import append_old_event, commit_all_offsets, relayed
 from tests.servers import running, scratch_folder
+from tests.transit import TOKEN, transit
 from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
@@ -71,6 +78,34 @@ async def test_every_service_works_with_its_own_rights(installation: tuple[Apach
         await _all_ready(kafka, security)
 
     assert [line for line in said if line["log_level"] == "error"] == []
+
+
+async def test_finding_11_a_service_starts_in_production_by_tls_only(
+    installation: tuple[ApacheKafka, Security], tmp_path: Path
+) -> None:
+    """As a process, as deployed: it becomes ready, and without an authority it ends and names the setting."""
+    kafka, security = installation
+    port = free_port()
+    service = Child("referral", tmp_path, last_signal=SIGKILL)
+    async with transit() as vault:
+        settings = _production(kafka, security, tmp_path) | {
+            "SAMSPIL_VAULT_URL": f"http://127.0.0.1:{vault.port}",
+            "SAMSPIL_VAULT_TOKEN": TOKEN,
+            "SAMSPIL_PORT": str(port),
+        }
+        run = [sys.executable, "-m", "services.cli", "run", "referral"]
+        try:
+            service.launch(run, env=settings)
+            await until(lambda: _is_ready(port), seconds=60, what="the service to be ready")
+        finally:
+            await service.end(SIGTERM)
+        plain = {name: value for name, value in settings.items() if name != "SAMSPIL_KAFKA_CA"}
+        refused = await asyncio.to_thread(
+            subprocess.run, run, env={**os.environ, **plain}, capture_output=True, text=True, check=False
+        )
+
+    assert refused.returncode == 3
+    assert "SAMSPIL_KAFKA_CA: Kafka needs TLS: name the file" in " ".join(refused.stderr.split())
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -172,6 +207,36 @@ async def test_the_demo_plays_with_each_service_as_itself(
     found = json.loads(outside.stdout)
     assert found[topic_of("referral")]["count"] > 0
     assert [topic for topic in found if found[topic]["invalid"]] == []
+
+
+def _production(kafka: ApacheKafka, security: Security, folder: Path) -> dict[str, str]:
+    """Return the environment of the referral service in production; its database is on this machine."""
+    key = OKPKey.generate_key("Ed25519")
+    (folder / "jwks.json").write_bytes(key_set(key))
+    issuer = {"issuer": SIGN_IN, "keys": str(folder / "jwks.json"), "municipalities": ["0440"]}
+    return {
+        "SAMSPIL_MODE": "production",
+        "SAMSPIL_DATABASE": _secret(security, "database_samspil_referral"),
+        "SAMSPIL_BOOTSTRAP": kafka.bootstrap,
+        "SAMSPIL_KAFKA_USER": user_of("referral"),
+        "SAMSPIL_KAFKA_PASSWORD": _secret(security, "kafka_referral"),
+        "SAMSPIL_KAFKA_CA": str(security.authority),
+        "SAMSPIL_PARTITIONS": str(PARTITIONS),
+        "SAMSPIL_ISSUERS": json.dumps([issuer]),
+        "SAMSPIL_PUBLIC_URL": "https://samspil.test",
+        "SAMSPIL_PLAIN_CONNECTIONS": "database",
+    }
+
+
+async def _is_ready(port: int) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/ready") as answer,
+        ):
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
 
 
 async def _commit_all(kafka: ApacheKafka, security: Security, consumer: str, service: str) -> None:

@@ -227,5 +227,5 @@ def test_issuers_are_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     (issuer,) = read_settings().issuers
 
-    assert (issuer.issuer, issuer.municipalities) == ("https://sign-in.test", {"0440"})
+    assert (issuer.issuer, sorted(issuer.municipalities)) == ("https://sign-in.test", ["0440"])
     assert issuer.assurance == {"low": "low", "substantial": "substantial", "high": "high"}

@@ -146,7 +146,7 @@ TIMES: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("times", TIMES.values(), ids=TIMES.keys())
 def test_finding_14_a_token_of_impossible_times_is_refused(times: dict[str, object]) -> None:
     """A token lives for an hour at most, and says so in numbers."""
-    assert refusal(sign(KEY, "Ed25519", **times))
+    assert refusal(sign(KEY, "Ed25519", None, **times))
 
 
 def test_the_longest_lifetime_is_a_setting() -> None:
