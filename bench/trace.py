@@ -30,7 +30,7 @@ from contracts.event import Event, topic_of
 from contracts.model import load_models, model_folder
 from services.kernel.clock import SystemClock
 from services.kernel.decider.service import EventMetadata, Service
-from services.kernel.embedded.development_api import Bearer, Issuer
+from services.kernel.embedded.development_api import TOKEN_DAYS, Bearer, Issuer
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.server import app_of
@@ -200,7 +200,10 @@ class Stage:
             "if-match": f'"{version}"',
         }
         app = app_of([SERVICE])
-        mount(app, {"referral": self._runtime}, TokenVerifier(self._issuer.public, _AUDIENCE))
+        verifier = TokenVerifier(
+            [await self._issuer.trusted()], _AUDIENCE, longest_seconds=TOKEN_DAYS * 86_400
+        )
+        mount(app, {"referral": self._runtime}, verifier)
         path = f"/referral/cases/{self._case}/referrals/{self._referral}/accept"
         with recorded() as entries:
             request = asyncio.create_task(_post(app, path, headers))

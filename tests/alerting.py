@@ -1,6 +1,5 @@
 """Installation for alerts: two services in processes of their own, and a Prometheus with our rules."""
 
-import json
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +16,7 @@ from pydantic import SecretStr
 
 from contracts.event import SERVICES
 from services.kernel.embedded.child_process import Child, free_port
-from services.kernel.embedded.development_api import Bearer, Issuer
+from services.kernel.embedded.development_api import TOKEN_DAYS, Bearer, Issuer
 from services.kernel.embedded.servers import Broker, Postgres, broker, postgres
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.kafka.topics import make_topics
@@ -26,6 +25,7 @@ from services.kernel.settings import Settings
 from services.notify.app import SERVICE as NOTIFY
 from services.referral.app import SERVICE as REFERRAL
 from tests.documents import ROOT
+from tests.issuers import development_issuer
 from tests.prometheus_tools import prometheus_program
 from tests.tally import publish
 from tests.waiting import until
@@ -53,7 +53,7 @@ class Installation:
         self.broker = messages
         self.ports = {name: free_port() for name in RUNNING}
         self.issuer = Issuer(folder / "issuer.json", "samspil")
-        (folder / "keys.json").write_text(json.dumps(self.issuer.public.as_dict(private=False)))
+        self._issuers = development_issuer(self.issuer, folder, TENANT)
         self._folder = folder
         self._prometheus = free_port()
         self._children = {name: Child(name, folder, last_signal=SIGKILL) for name in (*RUNNING, "prometheus")}
@@ -91,7 +91,8 @@ class Installation:
             "broker": "embedded",
             "partitions": str(PARTITIONS),
             "port": str(self.ports[name]),
-            "issuer_keys": str(self._folder / "keys.json"),
+            "issuers": self._issuers,
+            "token_seconds": str(TOKEN_DAYS * 86_400),
             "kek": str(self._folder / "kek"),
             "smtp_port": str(free_port()),
             "smtp_tls": "false",

@@ -52,10 +52,14 @@ GOAL: Final = UUID(int=0x60A1)
 MOTHER: Final = UUID(int=0x30F)
 FATHER: Final = UUID(int=0xFA7)
 YOUNG: Final = UUID(int=0x900)
-CASEWORKER: Final = Actor(UUID(int=0xC4), "caseworker", TENANT, department_id=DEPARTMENT)
-COORDINATOR: Final = Actor(UUID(int=0xC0), "coordinator", TENANT, organisation_id=ORGANISATION)
-GUARDIAN: Final = Actor(MOTHER, "guardian", TENANT)
-YOUNG_PERSON: Final = Actor(YOUNG, "young_person", TENANT)
+CASEWORKER: Final = Actor(
+    UUID(int=0xC4), "caseworker", TENANT, department_id=DEPARTMENT, assurance="substantial"
+)
+COORDINATOR: Final = Actor(
+    UUID(int=0xC0), "coordinator", TENANT, organisation_id=ORGANISATION, assurance="substantial"
+)
+GUARDIAN: Final = Actor(MOTHER, "guardian", TENANT, assurance="high")
+YOUNG_PERSON: Final = Actor(YOUNG, "young_person", TENANT, assurance="high")
 
 # A Monday; no holiday follows in the weeks that the examples count.
 NOW: Final = datetime(2026, 3, 2, 10, tzinfo=UTC)

@@ -12,7 +12,7 @@ from uuid import UUID
 import aiohttp
 from fastapi import APIRouter, Depends
 from joserfc import jwt
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.kernel.clock import wall_time
@@ -23,10 +23,10 @@ from services.kernel.http.requests import CommandResult, RequestContext, request
 from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
+from tests.issuers import AUDIENCE, SIGN_IN, trusting
 from tests.tally import ACTOR, TALLY, TENANT, Count, running
 from tests.waiting import until
 
-AUDIENCE = "samspil"
 ISSUER, STRANGER = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
 TALLY_ID = UUID("0199a000-0000-7000-8000-000000000010")
 HEADERS = {
@@ -117,11 +117,13 @@ def a_token(key: OKPKey = ISSUER, **claims: object) -> str:
     """Return a token, of a caseworker unless it says otherwise."""
     now = int(datetime.now(UTC).timestamp())
     whole = {
+        "iss": SIGN_IN,
         "sub": str(ACTOR),
         "aud": AUDIENCE,
         "exp": now + 300,
         "role": "caseworker",
         "tenant": TENANT,
+        "acr": "high",
         **claims,
     }
     claims_given = {name: value for name, value in whole.items() if value is not None}
@@ -202,7 +204,7 @@ async def open_site(dsn: str, service: Service = SERVICE, **more: Any) -> AsyncI
     stopping, listener = asyncio.Event(), listening_socket("127.0.0.1", 0)
     async with running(dsn, "", "none", service, **more) as runtime, aiohttp.ClientSession() as session:
         app = app_of([service])
-        mount(app, {service.name: runtime}, TokenVerifier(KeySet([ISSUER]), AUDIENCE))
+        mount(app, {service.name: runtime}, TokenVerifier([trusting(ISSUER)], AUDIENCE))
         serving = asyncio.create_task(serve(app, listener, stopping=stopping))
         site = Site(runtime, session, listener.getsockname()[1])
 

@@ -15,8 +15,9 @@ from services.kernel.decider.service import Service
 from services.kernel.embedded.up import read_server_info
 from services.kernel.errors import ProblemError
 from services.kernel.operations.parked_events import open_service
+from services.kernel.production import require_complete
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.settings import Settings, read_settings, require_complete
+from services.kernel.settings import Settings, read_settings
 from services.registry import SERVICES_BY_NAME
 
 T = TypeVar("T")

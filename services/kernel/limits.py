@@ -49,6 +49,9 @@ class Limits(BaseModel):
     consumer_batch: int = 500
     """Records in one batch."""
 
+    issuer_keys_seconds: float = 30.0
+    """Interval in which the keys of issuers are read again; below a minute with the 10 s of an answer."""
+
     gauges_seconds: float = 5.0
     """Interval of the gauges, and of the check that the broker responds."""
 

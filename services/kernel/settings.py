@@ -4,12 +4,13 @@ import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.kernel.errors import ProblemError
+from services.kernel.issuer_settings import Issuers
 from services.kernel.limits import Limits
 
 _HOST: Final = r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]/?@]*)(:[0-9]{1,5})?"
@@ -37,7 +38,14 @@ def _brokers(value: str) -> str:
     return value
 
 
-NEEDED_IN_PRODUCTION: Final = frozenset({"database", "bootstrap", "issuer_keys", "vault_url"})
+def _parts(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Part: TypeAlias = Literal["database", "issuers", "kafka", "otlp", "public_url", "smtp"]
+"""A part that production reaches by TLS."""
+
+NEEDED_IN_PRODUCTION: Final = frozenset({"database", "bootstrap", "issuers", "vault_url"})
 """The settings without which a service does not start in production."""
 
 
@@ -68,10 +76,13 @@ class Settings(BaseSettings):
     """Address that the HTTP server binds."""
     port: int = Field(default=8080, ge=0, le=65535)
     """Port that the HTTP server binds; 0 takes a free one."""
-    issuer_keys: Path | None = None
-    """File with the public keys of the token issuer (JWKS, RFC 7517)."""
+    issuers: Issuers = ()
+    """Sign-in services whose tokens are taken, as a JSON list: each with its keys and its municipalities, see
+    [Installation](installation.md#sign-in-services)."""
     audience: str = "samspil"
     """Audience that a token must name (`aud`)."""
+    token_seconds: float = Field(default=3600.0, ge=60.0, le=604_800.0)
+    """Longest lifetime of a token in seconds; one that lives longer is refused."""
     kek: Path | None = None
     """File with the key that wraps the keys of persons; refused in production, which uses Vault."""
     vault_url: str = ""
@@ -98,6 +109,9 @@ class Settings(BaseSettings):
     """Sender of the mails."""
     public_url: str = "http://127.0.0.1:8080"
     """Address of the site that a mail links to."""
+    plain_connections: Annotated[frozenset[Part], NoDecode, BeforeValidator(_parts)] = frozenset()
+    """Parts that production may reach without TLS on a Unix socket or a loopback address, and nowhere else:
+    `database`, `issuers`, `kafka`, `otlp`, `public_url` and `smtp`, separated by commas."""
     otlp: str = ""
     """Address of an OpenTelemetry collector (OTLP over HTTP); without it nothing is traced."""
     traced_share: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -149,24 +163,14 @@ def read_settings(**overrides: object) -> Settings:
     try:
         return Settings(**{**from_files, **overrides})  # type: ignore[arg-type]  # pydantic validates each field
     except ValueError as fault:
-        lines = [f"SAMSPIL_{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors()]  # type: ignore[attr-defined]
+        lines = [_line(*entry["loc"], entry["msg"]) for entry in fault.errors()]  # type: ignore[attr-defined]
         raise SettingsFault("; ".join(lines)) from None
 
 
-def require_complete(settings: Settings) -> Settings:
-    """Return the settings of a service; raise `SettingsFault` with all that production needs and lacks."""
-    missing = [
-        name for name in Settings.model_fields if name in NEEDED_IN_PRODUCTION and _is_unset(settings, name)
-    ]
-    if settings.mode == "production" and missing:
-        names = ", ".join(f"SAMSPIL_{name.upper()}" for name in missing)
-        raise SettingsFault(f"set {names}, each also as a file: see docs/settings.md")
-    return settings
-
-
-def _is_unset(settings: Settings, name: str) -> bool:
-    value = getattr(settings, name)
-    return value is None or not str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+def _line(name: str, *within: object) -> str:
+    """Return one fault of a setting; `within` leads from its value to what is at fault, then says what."""
+    *path, message = within
+    return f"SAMSPIL_{name.upper()}: {''.join(f'{part}: ' for part in path)}{message}"
 
 
 def _refuse_misspelt() -> None:

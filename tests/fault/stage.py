@@ -1,7 +1,6 @@
 """Stage of a campaign: database, broker, mail server, the chain, and a supervisor."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import asyncpg
 
 from contracts.event import topic_of
 from services.kernel.embedded.child_process import free_port, free_ports
-from services.kernel.embedded.development_api import Bearer, Issuer
+from services.kernel.embedded.development_api import TOKEN_DAYS, Bearer, Issuer
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.servers import Postgres, postgres
 from services.kernel.kafka.clients import BrokerUnreachable
@@ -27,6 +26,7 @@ from tests.fault.ledger import SOURCES
 from tests.fault.members import Member
 from tests.fault.proxy import Proxy, proxy
 from tests.fault.standby import Standby, standby
+from tests.issuers import development_issuer
 from tests.tally import ACTOR, TENANT, settings_for
 from tests.waiting import until
 
@@ -144,7 +144,7 @@ where s.stream_id = any($1::uuid[]) and coalesce((c.marks -> '{source}' ->> 0)::
 async def stage(kind: Kind, folder: Path, *, followed: bool = False) -> AsyncIterator[Stage]:
     """Set everything up and run it while the block runs; `followed` by a standby if so."""
     issuer = Issuer(folder / "issuer.json", "samspil")
-    (folder / "jwks.json").write_text(json.dumps(issuer.public.as_dict(private=False)))
+    issuers = development_issuer(issuer, folder, TENANT, "0461")
     (folder / "clock").write_text("0")
     port = free_port()
     limits = {
@@ -180,7 +180,7 @@ async def stage(kind: Kind, folder: Path, *, followed: bool = False) -> AsyncIte
         if made.small_disk:
             await move_to(small, made.dsn, "consent")
         await made.prepare_broker()
-        made.cast(_environment(made, mail_port))
+        made.cast(_environment(made, mail_port, issuers))
         with _playing(made):
             watch = asyncio.create_task(made.watch())
             try:
@@ -201,14 +201,15 @@ def _playing(made: Stage) -> Any:
             member.end()
 
 
-def _environment(made: Stage, mail_port: int) -> dict[str, str]:
+def _environment(made: Stage, mail_port: int, issuers: str) -> dict[str, str]:
     return {
         "SAMSPIL_MODE": "test",
         "SAMSPIL_DATABASE": made.service_dsn(made.wire.port),
         "SAMSPIL_BOOTSTRAP": made.broker.bootstrap,
         "SAMSPIL_BROKER": "embedded" if made.broker.kind == "embedded" else "kafka",
         "SAMSPIL_PARTITIONS": str(PARTITIONS),
-        "SAMSPIL_ISSUER_KEYS": str(made.folder / "jwks.json"),
+        "SAMSPIL_ISSUERS": issuers,
+        "SAMSPIL_TOKEN_SECONDS": str(TOKEN_DAYS * 86_400),
         "SAMSPIL_KEK": str(made.folder / "kek"),
         "SAMSPIL_SMTP_PORT": str(mail_port),
         "SAMSPIL_SMTP_TLS": "false",

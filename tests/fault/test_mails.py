@@ -1,6 +1,5 @@
 """How often a mail can come: once, and once more for each process that died between sending and noting it."""
 
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from services.kernel.postgres.migrations import migrate
 from tests.fault.chain import CHAIN
 from tests.fault.ledger import read_mails
 from tests.fault.members import Member
+from tests.issuers import development_issuer
 from tests.tally import TENANT
 from tests.waiting import until
 
@@ -32,7 +32,6 @@ LEASE_IS_OVER = "update notify.effects set due_at = now(), worker = null where d
 async def member(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Member]:
     """Lend a process of the service that mails, with a mail server and a database, and no broker."""
     issuer = Issuer(tmp_path / "issuer.json", "samspil")
-    (tmp_path / "jwks.json").write_text(json.dumps(issuer.public.as_dict(private=False)))
     (tmp_path / "clock").write_text("0")
     await migrate(postgres_dsn, CHAIN["notify"])
     async with mail_server(tmp_path / "mail") as port:
@@ -40,7 +39,7 @@ async def member(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[Member]:
             "SAMSPIL_MODE": "test",
             "SAMSPIL_DATABASE": postgres_dsn,
             "SAMSPIL_BOOTSTRAP": "127.0.0.1:9",
-            "SAMSPIL_ISSUER_KEYS": str(tmp_path / "jwks.json"),
+            "SAMSPIL_ISSUERS": development_issuer(issuer, tmp_path, TENANT),
             "SAMSPIL_KEK": str(tmp_path / "kek"),
             "SAMSPIL_SMTP_PORT": str(port),
             "SAMSPIL_SMTP_TLS": "false",

@@ -2,16 +2,21 @@
 
 import asyncio
 import json
+import os
 import secrets
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+import aiohttp
 import asyncpg
 import pytest
+from joserfc.jwk import OKPKey
 from rich.console import Console
 from structlog.testing import capture_logs
 
@@ -23,8 +28,8 @@ from deploy.prepare import prepare
 from deploy.principals import service_named, user_of
 from deploy.roles import logins_of
 from services.kernel.clock import Clock, SystemClock, VirtualClock
-from services.kernel.embedded.child_process import free_port
-from services.kernel.embedded.development_api import Issuer, development_routes
+from services.kernel.embedded.child_process import Child, free_port
+from services.kernel.embedded.development_api import TOKEN_DAYS, Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.servers import postgres
 from services.kernel.embedded.up import VIRTUAL_START
@@ -38,10 +43,12 @@ from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from services.registry import SERVICES_BY_NAME
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
+from tests.issuers import SIGN_IN, key_set
 from tests.kafka_security import Security, made_security
 from tests.node_tools import run_node
 from tests.old_events import append_old_event, commit_all_offsets, relayed
 from tests.servers import running, scratch_folder
+from tests.transit import TOKEN, transit
 from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
@@ -71,6 +78,34 @@ async def test_every_service_works_with_its_own_rights(installation: tuple[Apach
         await _all_ready(kafka, security)
 
     assert [line for line in said if line["log_level"] == "error"] == []
+
+
+async def test_finding_11_a_service_starts_in_production_by_tls_only(
+    installation: tuple[ApacheKafka, Security], tmp_path: Path
+) -> None:
+    """As a process, as deployed: it becomes ready, and without an authority it ends and names the setting."""
+    kafka, security = installation
+    port = free_port()
+    service = Child("referral", tmp_path, last_signal=SIGKILL)
+    async with transit() as vault:
+        settings = _production(kafka, security, tmp_path) | {
+            "SAMSPIL_VAULT_URL": f"http://127.0.0.1:{vault.port}",
+            "SAMSPIL_VAULT_TOKEN": TOKEN,
+            "SAMSPIL_PORT": str(port),
+        }
+        run = [sys.executable, "-m", "services.cli", "run", "referral"]
+        try:
+            service.launch(run, env=settings)
+            await until(lambda: _is_ready(port), seconds=60, what="the service to be ready")
+        finally:
+            await service.end(SIGTERM)
+        plain = {name: value for name, value in settings.items() if name != "SAMSPIL_KAFKA_CA"}
+        refused = await asyncio.to_thread(
+            subprocess.run, run, env={**os.environ, **plain}, capture_output=True, text=True, check=False
+        )
+
+    assert refused.returncode == 3
+    assert "SAMSPIL_KAFKA_CA: Kafka needs TLS: name the file" in " ".join(refused.stderr.split())
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -174,6 +209,36 @@ async def test_the_demo_plays_with_each_service_as_itself(
     assert [topic for topic in found if found[topic]["invalid"]] == []
 
 
+def _production(kafka: ApacheKafka, security: Security, folder: Path) -> dict[str, str]:
+    """Return the environment of the referral service in production; its database is on this machine."""
+    key = OKPKey.generate_key("Ed25519")
+    (folder / "jwks.json").write_bytes(key_set(key))
+    issuer = {"issuer": SIGN_IN, "keys": str(folder / "jwks.json"), "municipalities": ["0440"]}
+    return {
+        "SAMSPIL_MODE": "production",
+        "SAMSPIL_DATABASE": _secret(security, "database_samspil_referral"),
+        "SAMSPIL_BOOTSTRAP": kafka.bootstrap,
+        "SAMSPIL_KAFKA_USER": user_of("referral"),
+        "SAMSPIL_KAFKA_PASSWORD": _secret(security, "kafka_referral"),
+        "SAMSPIL_KAFKA_CA": str(security.authority),
+        "SAMSPIL_PARTITIONS": str(PARTITIONS),
+        "SAMSPIL_ISSUERS": json.dumps([issuer]),
+        "SAMSPIL_PUBLIC_URL": "https://samspil.test",
+        "SAMSPIL_PLAIN_CONNECTIONS": "database",
+    }
+
+
+async def _is_ready(port: int) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/ready") as answer,
+        ):
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
 async def _commit_all(kafka: ApacheKafka, security: Security, consumer: str, service: str) -> None:
     await commit_all_offsets(
         consumer, service, PARTITIONS, **_access(kafka, security, consumer).for_aiokafka()
@@ -205,7 +270,8 @@ async def _served(runtimes: Mapping[str, Runtime], clock: VirtualClock, folder: 
     reader, socket = runtimes["audit"].settings, listening_socket("127.0.0.1", 0)
     issuer = Issuer(folder / "issuer.json", reader.audience)
     app = app_of([runtime.service for runtime in runtimes.values()])
-    mount(app, runtimes, TokenVerifier(issuer.public, reader.audience))
+    verifier = TokenVerifier([await issuer.trusted()], reader.audience, longest_seconds=reader.token_seconds)
+    mount(app, runtimes, verifier)
     app.include_router(development_routes(reader, runtimes, clock, issuer, folder))
     stopping = asyncio.Event()
     serving = asyncio.create_task(serve(app, socket, stopping=stopping))
@@ -260,6 +326,7 @@ async def _run(
         kafka_user=user_of(service),
         kafka_password=_secret(security, f"kafka_{service}"),
         kafka_ca=security.authority,
+        token_seconds=TOKEN_DAYS * 86_400,
         partitions=PARTITIONS,
         log_days=log_days,
     )

@@ -1,14 +1,11 @@
 """HTTP audit trail: every read of private values is recorded before it is answered."""
 
 import asyncio
-from typing import Any
 
 import pytest
-from joserfc.jwk import KeySet
 
-from services.kernel.http.authentication import TokenVerifier
 from services.kernel.ids import access_stream
-from tests.http_site import AUDIENCE, ISSUER, Site, a_token
+from tests.http_site import Site
 from tests.tally import ACTOR, TENANT
 
 
@@ -22,11 +19,6 @@ async def test_a_read_of_private_values_is_in_the_audit_trail(site: Site) -> Non
     stream_id, seq, event_type, data = (await site.events())[-1]
     assert (stream_id, seq, event_type) == (access_stream(TENANT, ACTOR), 1, "consent.looked.v1")
     assert data == {"case_id": begun, "what": ["word", "seen"], "purpose": "casework"}
-
-
-def actor() -> Any:
-    """Return the caseworker of the tests."""
-    return TokenVerifier(KeySet([ISSUER]), AUDIENCE).authenticate(f"Bearer {a_token()}")
 
 
 async def test_concurrent_reads_are_each_in_the_audit_trail(site: Site) -> None:

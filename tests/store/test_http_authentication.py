@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.http_site import AUDIENCE, STRANGER, Site, a_token
+from tests.http_site import STRANGER, Site, a_token
+from tests.issuers import AUDIENCE
 from tests.waiting import until
 
 

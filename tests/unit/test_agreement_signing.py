@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from contracts import agreement as contract
 from services.agreement.domain import refusals
@@ -10,11 +11,14 @@ from services.agreement.domain.deadlines import work_items_of
 from services.agreement.domain.lifecycle import decide
 from services.agreement.domain.states import (
     InForce,
+    Party,
     Proposed,
 )
-from services.kernel.decider.decision import Decision
+from services.kernel.decider.decision import Actor, Decision
 from tests.examples_agreement import (
     AGREEMENT,
+    CASEWORKER,
+    COORDINATOR,
     DEPARTMENT,
     ENDS,
     GUARDIAN,
@@ -47,6 +51,30 @@ def test_the_last_signature_brings_the_agreement_into_force() -> None:
         in_force_event(),
     )
     assert {timer.kind: timer.due_at for timer in decision.timers} == due(an_in_force())
+
+
+@pytest.mark.parametrize(
+    ("party", "actor", "needed", "too_weak"),
+    [
+        ("family", GUARDIAN, "high", ("none", "low", "substantial", "a word that nobody knows")),
+        ("young_person", YOUNG_PERSON, "high", ("none", "low", "substantial")),
+        ("municipality", CASEWORKER, "substantial", ("none", "low")),
+        ("organisation", COORDINATOR, "substantial", ("none", "low")),
+    ],
+)
+def test_finding_14_a_signature_needs_a_sign_in_that_is_sure_enough(
+    party: Party, actor: Actor, needed: str, too_weak: tuple[str, ...]
+) -> None:
+    """A family signs at the level at which it consents; the refusal says which level that is."""
+    case = a_case(a_proposed(), young_person_id=YOUNG, quorum="young_person_and_holders")
+
+    for level in too_weak:
+        with pytest.raises(refusals.SignInTooWeak) as said:
+            decide(case, to_sign(party), context(replace(actor, assurance=level)))
+        assert said.value.detail == needed
+    for level in (needed, "high"):
+        decision = decide(case, to_sign(party), context(replace(actor, assurance=level)))
+        assert [type(event) for event in decision.events] == [contract.AgreementSigned]
 
 
 def test_who_speaks_for_the_family_no_longer_has_not_signed_for_it() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,13 +18,14 @@ from pydantic import SecretStr
 from contracts.event import SERVICES, topic_of
 from deploy.credentials import make_credentials
 from deploy.principals import rights_of, user_of
-from services.kernel.settings import Settings
+from services.kernel.production import require_complete
+from services.kernel.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = ROOT / "docker-compose.yml"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-GIVEN_BY_THE_OPERATOR = {"issuer_keys", "vault_authority", "vault_token"}
+GIVEN_BY_THE_OPERATOR = {"issuers", "vault_authority", "vault_token"}
 OF_THIS_PROGRAM = ("prepare", *SERVICES)
 
 
@@ -120,6 +122,24 @@ def test_every_setting_in_the_compose_file_exists(compose: dict[str, Any]) -> No
     used = {key for name in SERVICES for key in compose["services"][name]["environment"]}
 
     assert {key for key in used if key.removesuffix("_FILE") not in settings} == set()
+
+
+def test_the_compose_file_meets_what_production_insists_on(
+    compose: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the values of the example and the secrets of the script every service would start."""
+    make_credentials(tmp_path / "secrets", NOW)
+    given = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "example.env").read_text(), re.MULTILINE))
+    shutil.copy(DEPLOY / "example-issuers.json", tmp_path / "secrets" / "issuers")
+    (tmp_path / "secrets" / "vault_token").write_text("x")
+    for service in SERVICES:
+        with monkeypatch.context() as environment:
+            for name, value in compose["services"][service]["environment"].items():
+                filled = re.sub(r"\$\{(\w+)[^}]*\}", lambda found: given.get(found[1], ""), value)
+                environment.setenv(name, filled.replace("/run/secrets", str(tmp_path / "secrets")))
+            settings = require_complete(read_settings())
+
+        assert (settings.mode, settings.plain_connections) == ("production", frozenset()), service
 
 
 def test_every_secret_is_made_or_required(compose: dict[str, Any], tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from services.kernel.clock import VirtualClock
-from services.kernel.http.server import token_verifier_of
+from services.kernel.production import require_complete
 from services.kernel.runtime.assembly import models_of
 from services.kernel.settings import (
     NEEDED_IN_PRODUCTION,
     Settings,
     SettingsFault,
     read_settings,
-    require_complete,
 )
 from services.publish.settings import FILE, document, type_of
 
@@ -189,21 +188,8 @@ def test_all_settings_that_production_lacks_are_named_at_once() -> None:
     with pytest.raises(SettingsFault) as said:
         require_complete(read_settings(bootstrap="kafka:9092"))
 
-    assert "set SAMSPIL_DATABASE, SAMSPIL_ISSUER_KEYS, SAMSPIL_VAULT_URL," in said.value.detail
+    assert "set SAMSPIL_DATABASE, SAMSPIL_ISSUERS, SAMSPIL_VAULT_URL," in said.value.detail
     assert require_complete(read_settings(mode="embedded")).mode == "embedded"
-
-
-@pytest.mark.parametrize(
-    "held", [None, "{", "[]", '{"keys": []}', '{"keys": [{"kty": "none"}]}', '{"kty": "OKP"}', "\xff"]
-)
-def test_keys_of_a_sign_in_service_that_cannot_be_used_are_named(tmp_path: Path, held: str | None) -> None:
-    """A file that is missing, or holds no public keys, is reported with its name."""
-    file = tmp_path / "issuer.json"
-    if held is not None:
-        file.write_text(held, encoding="latin-1")
-
-    with pytest.raises(SettingsFault, match=r"SAMSPIL_ISSUER_KEYS names .*issuer\.json"):
-        token_verifier_of(Settings(issuer_keys=file))
 
 
 def test_a_folder_without_models_is_named(tmp_path: Path) -> None:
@@ -240,6 +226,8 @@ def test_every_setting_is_described_in_the_published_document() -> None:
         ("smtp_tls", "`true` or `false`"),
         ("database", "secret"),
         ("broker", "`kafka` or `embedded`"),
+        ("issuers", "JSON"),
+        ("plain_connections", "words"),
     ],
 )
 def test_the_type_of_a_setting_is_in_words(name: str, kind: str) -> None:

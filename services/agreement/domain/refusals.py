@@ -47,6 +47,10 @@ class VersionPast(Refused):
     """A newer version is ready: read it before you sign."""
 
 
+class SignInTooWeak(Refused):
+    """Sign in at a higher level of assurance, then sign: the level that is needed is in the details."""
+
+
 class PartyUnknown(Refused):
     """The young person signs where the rule of consent asks for them."""
 

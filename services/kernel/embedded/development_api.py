@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request
@@ -19,12 +19,18 @@ from services.kernel.embedded.consistency import Checks, check_all
 from services.kernel.embedded.leak_scan import Leak, find_leaks
 from services.kernel.embedded.quiescence import advance_clock, wait_until_idle
 from services.kernel.errors import NotAllowed, ProblemError, Refused
-from services.kernel.http.authentication import ROLES
+from services.kernel.http.authentication import ROLES, TrustedIssuer
 from services.kernel.http.fields import Moment
+from services.kernel.http.issuer_keys import IssuerKeys
+from services.kernel.ids import new_id
+from services.kernel.issuer_settings import Level
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 
-_TOKEN_DAYS: Final = 7
+TOKEN_DAYS: Final = 7
+"""How long a token lives: longer than in production, since a year may be played with one."""
+
+DEVELOPMENT_ISSUER: Final = "samspil:development"
 
 
 class EmbeddedOnly(ProblemError):
@@ -94,11 +100,27 @@ class Issuer:
         """The keys by which its tokens are verified."""
         return KeySet([self._key])
 
+    async def trusted(self) -> TrustedIssuer:
+        """Return this issuer, trusted to speak for every municipality."""
+
+        async def read() -> bytes:
+            return json.dumps(self.public.as_dict(private=False)).encode()
+
+        keys = IssuerKeys(read)
+        await keys.refresh()
+        return TrustedIssuer(DEVELOPMENT_ISSUER, keys, None, {level: level for level in get_args(Level)})
+
     def token(self, bearer: Bearer) -> str:
         """Return a token for a bearer."""
         claims = bearer.model_dump(mode="json", exclude_none=True)
-        claims["aud"] = self._audience
-        claims["exp"] = int((datetime.now(UTC) + timedelta(days=_TOKEN_DAYS)).timestamp())
+        now = int(datetime.now(UTC).timestamp())
+        claims |= {
+            "iss": DEVELOPMENT_ISSUER,
+            "aud": self._audience,
+            "iat": now,
+            "exp": now + TOKEN_DAYS * 86_400,
+            "jti": str(new_id()),
+        }
         return jwt.encode({"alg": "Ed25519"}, claims, self._key, algorithms=["Ed25519"])
 
 
@@ -114,8 +136,9 @@ def development_routes(
         raise EmbeddedOnly(f"SAMSPIL_MODE is {settings.mode}")
     router = APIRouter(prefix="/development", include_in_schema=False)
 
-    def operator(request: Request, authorization: str | None) -> None:
-        if request.app.state.token_verifier.authenticate(authorization).role != "operator":
+    async def operator(request: Request, authorization: str | None) -> None:
+        actor = await request.app.state.token_verifier.authenticate(authorization)
+        if actor.role != "operator":
             raise NotAllowed("this is for: operator")
 
     @router.post("/tokens")
@@ -130,7 +153,7 @@ def development_routes(
     async def move_time(
         move: Move, request: Request, authorization: Annotated[str | None, Header()] = None
     ) -> Time:
-        operator(request, authorization)
+        await operator(request, authorization)
         if not isinstance(clock, VirtualClock):
             raise ClockStandsStill
         settled = await advance_clock(clock, runtimes, move.to)
@@ -138,7 +161,7 @@ def development_routes(
 
     @router.get("/checks")
     async def checks(request: Request, authorization: Annotated[str | None, Header()] = None) -> Checks:
-        operator(request, authorization)
+        await operator(request, authorization)
         await wait_until_idle(runtimes)
         return await check_all(runtimes)
 
@@ -146,7 +169,7 @@ def development_routes(
     async def leaks(
         names: Names, request: Request, authorization: Annotated[str | None, Header()] = None
     ) -> list[Leak]:
-        operator(request, authorization)
+        await operator(request, authorization)
         return await find_leaks(names.names, runtimes, settings, folder)
 
     return router

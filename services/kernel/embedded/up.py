@@ -16,7 +16,7 @@ from services.kernel.atomic_files import write_whole
 from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.decider.service import Service
 from services.kernel.embedded import servers as embedded
-from services.kernel.embedded.development_api import Issuer, development_routes
+from services.kernel.embedded.development_api import TOKEN_DAYS, Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.recycling import EmbeddedBroker
 from services.kernel.embedded.servers import Postgres
@@ -91,6 +91,7 @@ async def run_embedded(
             smtp_tls=False,
             public_url=f"http://127.0.0.1:{port}",
             watermark_seconds=_WATERMARK_SECONDS,
+            token_seconds=TOKEN_DAYS * 86_400,
             limits=limits,
         )
         for service in services:
@@ -141,7 +142,10 @@ async def up(
             set_up_tracing(settings.otlp, settings.traced_share)
             issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
             app = app_of(services)
-            mount(app, runtimes, TokenVerifier(issuer.public, settings.audience))
+            verifier = TokenVerifier(
+                [await issuer.trusted()], settings.audience, longest_seconds=settings.token_seconds
+            )
+            mount(app, runtimes, verifier)
             app.include_router(development_routes(settings, runtimes, clock, issuer, folder))
             log.info("serving", services=sorted(runtimes), port=port, virtual=virtual)
             now = clock.now() if virtual else None

@@ -24,7 +24,7 @@ from services.kernel.errors import (
     Refused,
     VersionConflict,
 )
-from services.kernel.http.authentication import TokenInvalid, TokenMissing
+from services.kernel.http.authentication import IssuerKeysUnavailable, TokenInvalid, TokenMissing
 from services.kernel.http.content_language import language_of
 from services.kernel.http.translations import context_of, translate
 from services.kernel.logging import log
@@ -35,6 +35,7 @@ from services.kernel.privacy.key_store import KeyStoreMismatch, KeyStoreUnavaila
 _STATUS: Final[Mapping[type[ProblemError], int]] = {
     TokenMissing: 401,
     TokenInvalid: 401,
+    IssuerKeysUnavailable: 503,
     NotAllowed: 403,
     NotFound: 404,
     VersionConflict: 412,

@@ -274,7 +274,7 @@ def request_context(service: str) -> Callable[..., Awaitable[RequestContext]]:
             str | None, Header(description="da, nb or en; else it is the municipality's own language.")
         ] = None,
     ) -> RequestContext:
-        actor = request.app.state.token_verifier.authenticate(authorization)
+        actor = await request.app.state.token_verifier.authenticate(authorization)
         request.state.tenant = actor.tenant
         return RequestContext(request.app.state.runtimes[service], actor, request, response, if_match)
 

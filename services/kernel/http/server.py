@@ -3,20 +3,22 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
+import aiohttp
 import uvicorn
 from fastapi import FastAPI
-from joserfc.errors import JoseError
 
 from services.kernel.clock import Clock
 from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
 from services.kernel.http.application import application, mount
-from services.kernel.http.authentication import TokenVerifier, read_keys
+from services.kernel.http.authentication import TokenVerifier, TrustedIssuer, trusted
+from services.kernel.http.issuer_keys import IssuerKeys, KeysRefused, keys_of
+from services.kernel.issuer_settings import IssuerSettings
 from services.kernel.logging import log
 from services.kernel.runtime.assembly import key_store_of, running
 from services.kernel.settings import Settings, SettingsFault
@@ -28,17 +30,50 @@ class PortTaken(ProblemError):
     """This port is not available: choose another, with --port or SAMSPIL_PORT."""
 
 
-def token_verifier_of(settings: Settings) -> TokenVerifier:
-    """Return the verifier of tokens that the settings name; raise `SettingsFault`."""
-    if settings.issuer_keys is None:
-        raise SettingsFault("SAMSPIL_ISSUER_KEYS: name the file with the issuer's public keys (JWKS)")
+@asynccontextmanager
+async def token_verifier_of(settings: Settings) -> AsyncIterator[TokenVerifier]:
+    """Keep the keys of the settings' issuers current while the block runs.
+
+    Raises `SettingsFault` for keys that cannot be used; where an address does not answer, its issuer's tokens
+    are refused until it does.
+    """
+    if not settings.issuers:
+        raise SettingsFault("SAMSPIL_ISSUERS: list the sign-in services whose tokens are taken")
+    async with aiohttp.ClientSession() as session:
+        issuers = [trusted(one, _keys_of(one, session)) for one in settings.issuers]
+        for one, issuer in zip(settings.issuers, issuers, strict=True):
+            await _first_keys(one, issuer)
+        refreshing = asyncio.create_task(_keep_current(issuers, settings.limits.issuer_keys_seconds))
+        try:
+            yield TokenVerifier(issuers, settings.audience, longest_seconds=settings.token_seconds)
+        finally:
+            refreshing.cancel()
+
+
+def _keys_of(one: IssuerSettings, session: aiohttp.ClientSession) -> IssuerKeys:
     try:
-        keys = read_keys(settings.issuer_keys)
-    except (OSError, ValueError, LookupError, TypeError, JoseError) as fault:
-        why = str(fault.strerror) if isinstance(fault, OSError) else "it holds no public keys (RFC 7517)"
-        hint = f"SAMSPIL_ISSUER_KEYS names {settings.issuer_keys}, which cannot be used: {why}"
+        return keys_of(one, session)
+    except OSError as fault:
+        hint = f"SAMSPIL_ISSUERS: {one.ca}, which is to hold certificates, cannot be used ({fault.strerror})"
         raise SettingsFault(hint) from None
-    return TokenVerifier(keys, settings.audience)
+
+
+async def _first_keys(one: IssuerSettings, issuer: TrustedIssuer) -> None:
+    try:
+        await issuer.keys.refresh()
+    except KeysRefused as fault:
+        raise SettingsFault(f"SAMSPIL_ISSUERS: {one.keys} cannot be used: {fault}") from None
+    except (OSError, aiohttp.ClientError) as fault:
+        if not one.has_address:
+            why = str(fault.strerror) if isinstance(fault, OSError) else type(fault).__name__
+            raise SettingsFault(f"SAMSPIL_ISSUERS: {one.keys} cannot be read: {why}") from None
+        log.error("issuer_keys_unread", issuer=one.issuer, kind=type(fault).__name__)
+
+
+async def _keep_current(issuers: Sequence[TrustedIssuer], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await asyncio.gather(*(issuer.keys.refresh_quietly(issuer.name) for issuer in issuers))
 
 
 def app_of(services: Sequence[Service]) -> FastAPI:
@@ -97,9 +132,9 @@ async def run_services(services: Sequence[Service], settings: Settings, clock: C
     """Run services in production shape until a signal comes."""
     stopping = stop_on_signals()
     app = app_of(services)
-    token_verifier = token_verifier_of(settings)
     with listening_socket(settings.host, settings.port) as listener:
         async with (
+            token_verifier_of(settings) as token_verifier,
             key_store_of(settings) as key_store,
             running(services, settings, clock=clock, key_store=key_store) as runtimes,
         ):

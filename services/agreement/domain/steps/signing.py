@@ -1,17 +1,30 @@
 """Step of signing: the parties' names, the last of which brings a version into force; pure."""
 
 from datetime import date, timedelta
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from contracts.agreement import AgreementInForce, AgreementSigned
 from services.agreement.domain.commands import Sign
-from services.agreement.domain.refusals import DurationMissing, PartyUnknown, VersionPast
+from services.agreement.domain.refusals import DurationMissing, PartyUnknown, SignInTooWeak, VersionPast
 from services.agreement.domain.states import About, InForce, Proposal, Proposed, Signature, Terms, Update
 from services.agreement.domain.steps.terms import latest_version
 from services.agreement.domain.transition import Transition
-from services.kernel.decider.decision import Decision
+from services.kernel.decider.access import at_least
+from services.kernel.decider.decision import Actor, Decision
+
+_LEVELS: Final = {
+    "guardian": "high",
+    "young_person": "high",
+    "caseworker": "substantial",
+    "coordinator": "substantial",
+}
+"""How surely a signatory is identified at least: regulation (EU) 910/2014 (eIDAS), article 8.
+
+A family signs as surely as it consents; whoever signs for an authority or an organisation at `substantial`.
+"""
 
 
 def sign(transition: Transition, before: Proposed | InForce, command: Sign) -> Decision:
@@ -23,6 +36,7 @@ def sign(transition: Transition, before: Proposed | InForce, command: Sign) -> D
     proposal = _signable(transition, before, command)
     if proposal is None:
         return Decision(case)
+    _require_level(transition.context.actor)
     signed = case.standing(proposal.signed)
     events: tuple[AgreementSigned, ...] = ()
     if all(one.party != command.party for one in signed):
@@ -40,6 +54,12 @@ def sign(transition: Transition, before: Proposed | InForce, command: Sign) -> D
         return transition.moved(replace(before, proposal=proposal), *events)
     begun = _announced(command.agreement_id, before.about, proposal.terms)
     return transition.moved(_in_force(before, proposal, today), *events, begun)
+
+
+def _require_level(actor: Actor) -> None:
+    level = _LEVELS.get(actor.role, "high")
+    if not at_least(actor.assurance, level):
+        raise SignInTooWeak(level)
 
 
 def _signable(transition: Transition, before: Proposed | InForce, command: Sign) -> Proposal | None:
