@@ -339,9 +339,9 @@ async def test_a_sealed_vault_changes_nothing(postgres_dsn: str) -> None:
         await apply(runtime, keep(WORD))
         engine.sealed = True
         with pytest.raises(KeyStoreUnavailable):
-            await opened(runtime, key_store)
+            await opened(runtime, key_store.for_service("consent"))
         engine.sealed = False
-        found = await opened(runtime, key_store)
+        found = await opened(runtime, key_store.for_service("consent"))
 
     assert left == 0
     assert found == {"word": WORD}
@@ -355,7 +355,7 @@ async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
         running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
         await apply(runtime, keep(WORD))
-        keyring = Keyring("consent", key_store)
+        keyring = Keyring("consent", key_store.for_service("consent"))
         async with runtime.pool.acquire() as tx:
             engine.sealed = True
             with pytest.raises(KeyStoreUnavailable):
@@ -365,7 +365,7 @@ async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
             for _ in range(3):
                 await keyring.open_streams(tx, [(TENANT, case_id(1))])
 
-    assert engine.requests == ["decrypt samspil-0440"]
+    assert engine.requests == ["decrypt samspil-consent-0440"]
 
 
 async def test_the_state_holds_nothing_private(runtime: Runtime) -> None:

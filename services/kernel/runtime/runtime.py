@@ -57,9 +57,9 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.models = models
-        self._key_store = key_store
+        self._key_store = key_store.for_service(service.name)
         self._signals = signals
-        self.request_digests = RequestDigests(key_store)
+        self.request_digests = RequestDigests(self._key_store)
         self._stopping = asyncio.Event()
         self._broker_responds = True
         self._tasks: list[asyncio.Task[None]] = []
