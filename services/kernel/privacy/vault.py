@@ -25,6 +25,8 @@ REQUEST_TIMEOUT_SECONDS: Final = 5.0
 _CONCURRENT_REQUESTS: Final = 16
 _ANY_SERVICE: Final = "any"
 """Stands for a service until `for_service` names one; no policy allows it anything."""
+_PROBE: Final = "probe"
+"""What a value is about that is wrapped to learn the key's version, and thrown away."""
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _ADVICE: Final[Mapping[int, str]] = {
     HTTPStatus.BAD_REQUEST: "the engine knows no such key, or not one of type aes256-gcm96",
@@ -78,6 +80,14 @@ class VaultKeyStore:
         if len(key) != KEY_BYTES:
             raise KeyStoreMismatch(f"decrypt answered with {len(key)} bytes instead of {KEY_BYTES}")
         return key
+
+    async def newest_version(self, tenant: str) -> bytes:
+        """Return the newest version of a municipality's key; a service may read it by encrypting only."""
+        return self.version_of(await self.wrap(tenant, bytes(KEY_BYTES), about=_PROBE))
+
+    def version_of(self, wrapped: bytes) -> bytes:
+        """Return the version of the key by which something is wrapped, as in `vault:v2`."""
+        return wrapped.rpartition(b":")[0]
 
     async def _request(self, what: str, tenant: str, about: str, **fields: str) -> _Data:
         """Call the engine; raise `KeyStoreUnavailable`, or `KeyStoreMismatch` if it will not open a key."""
