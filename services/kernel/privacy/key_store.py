@@ -81,6 +81,7 @@ class FileKeyStore:
 
     async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Return the key, readable only by `unwrap` with the same tenant and `about`."""
+        self._read_if_changed()
         nonce = secrets.token_bytes(_NONCE)
         sealed = self._key(self._newest, tenant).encrypt(nonce, key, associated_data(tenant, about))
         return self._newest + nonce + sealed
@@ -100,6 +101,7 @@ class FileKeyStore:
     async def newest_version(self, tenant: str) -> bytes:
         """Return the version of the newest root key."""
         del tenant
+        self._read_if_changed()
         return self._newest
 
     def version_of(self, wrapped: bytes) -> bytes:
@@ -112,7 +114,13 @@ class FileKeyStore:
         write_whole(self._file, b"".join(self._roots.values()) + secrets.token_bytes(KEY_BYTES))
         self._read()
 
+    def _read_if_changed(self) -> None:
+        """Read the file again where another process has added a root key."""
+        if self._changed_at != self._file.stat().st_mtime_ns:
+            self._read()
+
     def _read(self) -> None:
+        self._changed_at = self._file.stat().st_mtime_ns
         content = self._file.read_bytes()
         if not content or len(content) % KEY_BYTES:
             raise KeyStoreMismatch(f"{self._file} must hold {KEY_BYTES} bytes for each key")
