@@ -33,6 +33,8 @@ class Transit:
     port: int = 0
     sealed: bool = False
     silent: bool = False
+    leads_to: str = ""
+    """Where a request is redirected."""
     makes_keys: bool = True
     keys: dict[str, list[AESGCM]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -58,6 +60,8 @@ class Transit:
         self.requests.append(f"{what} {name}")
         if self.silent:
             await asyncio.Event().wait()
+        if self.leads_to:
+            raise web.HTTPTemporaryRedirect(self.leads_to)
         if self.sealed:
             return _no(503, "Vault is sealed")
         if not self._may(request.headers.get("X-Vault-Token", ""), f"transit/{what}/{name}"):

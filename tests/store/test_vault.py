@@ -171,6 +171,16 @@ async def test_a_silent_store_is_not_waited_for_without_end(engine: Transit) -> 
             await key_store.wrap(TENANT, KEY, about=PERSON)
 
 
+async def test_a_redirect_is_not_followed(engine: Transit, key_store: KeyStore) -> None:
+    """A data key goes to the address of the settings and to no other."""
+    async with transit() as elsewhere:
+        engine.leads_to = f"{elsewhere.settings().vault_url}/v1/transit/encrypt/samspil-consent-0440"
+        with pytest.raises(KeyStoreUnavailable, match="answered 307"):
+            await key_store.wrap(TENANT, KEY, about=PERSON)
+
+        assert elsewhere.requests == []
+
+
 async def test_an_absent_store_is_said() -> None:
     """Nothing listens there."""
     async with key_store_of(Settings(mode="test", vault_url=f"http://127.0.0.1:{free_port()}")) as key_store:
