@@ -15,7 +15,7 @@ WORKERS ?= 3
 FAULTS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up unit test check format faults bench publish lock secrets clean
+.PHONY: help demo up unit test check format faults bench publish lock images secrets clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,9 @@ lock: $(STAMP) ## renew the lock files after a change of pyproject.toml
 .PHONY: lock-check
 lock-check:
 	@$(BIN)/python -m deploy.lock_check
+
+images: $(STAMP) ## write the digests of all images into deploy/images.lock
+	$(BIN)/python -m deploy.images
 
 secrets: $(STAMP) ## write the secrets of docker-compose.yml that are missing
 	$(BIN)/python -m deploy.credentials

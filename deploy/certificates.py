@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-AUTHORITY_DAYS = 3650
-CERTIFICATE_DAYS = 730
+AUTHORITY_DAYS = 5 * 365
+CERTIFICATE_DAYS = 365
 _SKEW = dt.timedelta(minutes=5)
 
 
@@ -21,10 +21,15 @@ class Issued:
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
 
-    def key_pem(self) -> bytes:
-        """Return the private key, unprotected: the folder it lies in protects it."""
+    def key_pem(self, passphrase: bytes | None = None) -> bytes:
+        """Return the private key, encrypted where a passphrase is given (PKCS #8, AES-256)."""
         kind, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        return self.key.private_bytes(kind, form, serialization.NoEncryption())
+        how: serialization.KeySerializationEncryption = (
+            serialization.NoEncryption()
+            if passphrase is None
+            else serialization.BestAvailableEncryption(passphrase)
+        )
+        return self.key.private_bytes(kind, form, how)
 
     def certificate_pem(self) -> bytes:
         """Return the certificate."""
@@ -35,16 +40,23 @@ class Issued:
         return self.key_pem() + self.certificate_pem()
 
 
-def read_issued(key_pem: bytes, certificate_pem: bytes) -> Issued:
-    """Return a certificate and its key from their PEM forms; raises `TypeError` for a key of another kind."""
-    key = serialization.load_pem_private_key(key_pem, None)
+class WrongPassphrase(Exception):
+    """This passphrase does not open the key of the authority: give the one that it was made with."""
+
+
+def read_issued(key_pem: bytes, certificate_pem: bytes, passphrase: bytes) -> Issued:
+    """Return a certificate and its encrypted key from their PEM forms; raise `WrongPassphrase`."""
+    try:
+        key = serialization.load_pem_private_key(key_pem, passphrase)
+    except (ValueError, TypeError):  # TypeError: the key is not encrypted
+        raise WrongPassphrase from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the authority's key is no elliptic curve key")
+        raise WrongPassphrase
     return Issued(key, x509.load_pem_x509_certificate(certificate_pem))
 
 
 def new_authority(now: dt.datetime) -> Issued:
-    """Return a new certificate authority, valid for ten years."""
+    """Return a new certificate authority, valid for five years."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("samspil-authority")
     draft = _draft(name, name, key, now, AUTHORITY_DAYS)
@@ -54,9 +66,14 @@ def new_authority(now: dt.datetime) -> Issued:
 
 
 def issue(authority: Issued, name: str, hosts: tuple[str, ...], now: dt.datetime) -> Issued:
-    """Return a certificate for `name`, valid for two years at these hosts, as client and as server."""
+    """Return a certificate for `name`, valid for a year at these hosts, as client and as server.
+
+    It ends with its authority at the latest.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
-    draft = _draft(_name(name), authority.certificate.subject, key, now, CERTIFICATE_DAYS)
+    left = authority.certificate.not_valid_after_utc - now
+    days = min(CERTIFICATE_DAYS, left.days)
+    draft = _draft(_name(name), authority.certificate.subject, key, now, days)
     uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     draft = (

@@ -2,58 +2,118 @@
 
 import datetime as dt
 import secrets
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from cryptography import x509
 
 from contracts.event import SERVICES
-from deploy.certificates import issue, new_authority, read_issued
+from deploy.certificates import Issued, WrongPassphrase, issue, new_authority, read_issued
 
-DATABASE = "samspil"
-KAFKA_NODE = "samspil-kafka"
-OPERATOR = "samspil-operator"
-_HERE = ("localhost", "127.0.0.1")
-_PASSWORD_BYTES = 24
-_NOT_MOUNTED = frozenset({"authority_with_key"})
+DATABASE: Final = "samspil"
+KAFKA_NODE: Final = "samspil-kafka"
+OPERATOR: Final = "samspil-operator"
+AUTHORITY_KEY: Final = "authority_key"
+"""Private key of the certificate authority, encrypted; no container mounts it."""
+_HERE: Final = ("localhost", "127.0.0.1")
+_CERTIFICATES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "kafka_node": (KAFKA_NODE, ("kafka", *_HERE)),
+    "kafka_operator": (OPERATOR, ()),
+    "postgres_server": ("samspil-postgres", ("postgres", *_HERE)),
+}
+_PASSWORD_BYTES: Final = 24
+_PASSPHRASE_BYTES: Final = 32
+_SHORTEST_PASSPHRASE: Final = 20
 
 
-def make_credentials(folder: Path, now: dt.datetime, *, renew: bool = False) -> list[str]:
-    """Make the files that are missing, with `renew` also new certificates; return the names of those made.
+class PassphraseTooShort(Exception):
+    """A passphrase has 20 characters at least: let this command make it."""
 
-    The folder is closed to other users. The files in it are not, since each is mounted into a container
-    that runs as a user of its own and sees nothing else of the folder.
+
+class Folder:
+    """Folder of secrets: makes each file once, and remembers which it has made.
+
+    It is closed to other users. The files in it are not, since each is mounted into a container that runs as
+    a user of its own and sees nothing else of the folder; the authority's key is mounted nowhere.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    made: list[str] = []
 
-    def once(name: str, content: Callable[[], bytes | str], *, again: bool = False) -> bytes:
-        path = folder / name
+    def __init__(self, path: Path) -> None:
+        """Open the folder, or make it."""
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o700)
+        self._path = path
+        self.made: list[str] = []
+
+    def once(self, name: str, content: Callable[[], bytes | str], *, again: bool = False) -> bytes:
+        """Return the content of a file, which is made where it is missing, or `again`."""
+        path = self._path / name
         if again or not path.exists():
             value = content()
-            _write(path, value if isinstance(value, bytes) else value.encode())
-            made.append(name)
+            content_of_file = value if isinstance(value, bytes) else value.encode()
+            write_secret(path, content_of_file, private=name == AUTHORITY_KEY)
+            self.made.append(name)
         return path.read_bytes()
 
-    fresh = new_authority(now)
-    both = once("authority_with_key", fresh.pem)
-    authority = read_issued(both, both)
-    once("authority", authority.certificate_pem)
-    once("kafka_node", issue(authority, KAFKA_NODE, ("kafka", *_HERE), now).pem, again=renew)
-    once("kafka_operator", issue(authority, OPERATOR, (), now).pem, again=renew)
-    once("postgres_server", issue(authority, "samspil-postgres", ("postgres", *_HERE), now).pem, again=renew)
-    superuser = once("postgres_superuser", _password).decode()
-    once("database_superuser", partial(_dsn, "postgres", superuser))
+
+def make_credentials(
+    folder: Path, now: dt.datetime, *, passphrase: bytes, renew: bool = False, new_ca: bool = False
+) -> list[str]:
+    """Make the files that are missing; return the names of those made.
+
+    With `renew` the servers' certificates are made anew, and only the present authority is trusted from then
+    on. With `new_ca` the authority is: certificates of the one before are trusted as well until the next
+    `renew`, so that servers and clients can be restarted one by one.
+    """
+    files = Folder(folder)
+    authority = _authority(files, folder, now, passphrase, renew=renew, new=new_ca)
+    for file, (name, hosts) in _CERTIFICATES.items():
+        files.once(file, partial(_certificate, authority, name, hosts, now), again=renew)
+    superuser = files.once("postgres_superuser", _password).decode()
+    files.once("database_superuser", partial(_dsn, "postgres", superuser))
     for service in SERVICES:
-        once(f"kafka_{service}", _password)
+        files.once(f"kafka_{service}", _password)
         for role in (f"samspil_{service}", f"samspil_{service}_migrator"):
-            password = once(f"password_{role}", _password).decode()
-            once(f"database_{role}", partial(_dsn, role, password))
-    once("grafana_admin", _password)
-    return made
+            password = files.once(f"password_{role}", _password).decode()
+            files.once(f"database_{role}", partial(_dsn, role, password))
+    files.once("grafana_admin", _password)
+    return files.made
+
+
+def _authority(
+    files: Folder, folder: Path, now: dt.datetime, passphrase: bytes, *, renew: bool, new: bool
+) -> Issued:
+    trusted, key = folder / "authority", folder / AUTHORITY_KEY
+    if new or not key.exists():
+        fresh = new_authority(now)
+        before = x509.load_pem_x509_certificates(trusted.read_bytes())[:1] if trusted.exists() else []
+        kept = b"".join(Issued(fresh.key, one).certificate_pem() for one in before)
+        files.once(AUTHORITY_KEY, partial(fresh.key_pem, passphrase), again=True)
+        files.once("authority", lambda: fresh.certificate_pem() + kept, again=True)
+        return fresh
+    present = x509.load_pem_x509_certificates(trusted.read_bytes())
+    authority = read_issued(key.read_bytes(), trusted.read_bytes(), passphrase)
+    if renew and len(present) > 1:
+        files.once("authority", authority.certificate_pem, again=True)
+    return authority
+
+
+def _certificate(authority: Issued, name: str, hosts: tuple[str, ...], now: dt.datetime) -> bytes:
+    return issue(authority, name, hosts, now).pem()
+
+
+def passphrase_in(file: Path) -> bytes:
+    """Return the passphrase of a file, which is made where it is missing; raise `PassphraseTooShort`."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_secret(file, secrets.token_urlsafe(_PASSPHRASE_BYTES).encode(), private=True)
+    passphrase = file.read_bytes().strip()
+    if len(passphrase) < _SHORTEST_PASSPHRASE:
+        raise PassphraseTooShort
+    return passphrase
 
 
 def _password() -> str:
@@ -65,11 +125,12 @@ def _dsn(role: str, password: str) -> str:
     return f"postgresql://{role}:{password}@postgres:5432/{DATABASE}?{trust}"
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_secret(path: Path, content: bytes, *, private: bool) -> None:
     """Write beside and rename, so that an interrupted run leaves no half of a secret."""
     beside = path.with_name(f".{path.name}.new")
+    beside.touch(mode=0o600)
     beside.write_bytes(content)
-    beside.chmod(0o600 if path.name in _NOT_MOUNTED else 0o644)
+    beside.chmod(0o600 if private else 0o644)
     beside.replace(path)
 
 
@@ -78,11 +139,28 @@ def main(
         ".samspil/secrets"
     ),
     *,
-    renew: Annotated[bool, typer.Option(help="Issue the servers' certificates anew.")] = False,
+    passphrase: Annotated[
+        Path, typer.Option(help="File with the passphrase of the authority's key; made where it is missing.")
+    ] = Path(".samspil/authority-passphrase"),
+    renew: Annotated[bool, typer.Option(help="Issue the servers' certificates anew, for a year.")] = False,
+    new_ca: Annotated[
+        bool, typer.Option("--new-authority", help="Make a new authority, for five years.")
+    ] = False,
 ) -> None:
     """Make every secret that is missing."""
-    made = make_credentials(folder, dt.datetime.now(dt.UTC), renew=renew)
+    try:
+        made = make_credentials(
+            folder,
+            dt.datetime.now(dt.UTC),
+            passphrase=passphrase_in(passphrase),
+            renew=renew,
+            new_ca=new_ca,
+        )
+    except (WrongPassphrase, PassphraseTooShort) as refused:
+        typer.echo(f"{passphrase}: {refused.__doc__}", err=True)
+        sys.exit(1)
     typer.echo(f"Made in {folder}: {', '.join(made)}." if made else f"All secrets are in {folder}.")
+    typer.echo(f"Keep {passphrase} elsewhere: it is needed for new certificates only.")
 
 
 if __name__ == "__main__":

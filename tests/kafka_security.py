@@ -7,6 +7,7 @@ from pathlib import Path
 from deploy.credentials import make_credentials
 from deploy.kafka_access import KafkaAccess
 
+PASSPHRASE = b"a passphrase of the tests"
 PRODUCTION = Path(__file__).parents[1] / "deploy" / "kafka" / "server.properties"
 
 
@@ -42,5 +43,5 @@ class Security:
 
 def made_security(folder: Path) -> Security:
     """Make all secrets of an installation in `folder`."""
-    make_credentials(folder, dt.datetime.now(dt.UTC))
+    make_credentials(folder, dt.datetime.now(dt.UTC), passphrase=PASSPHRASE)
     return Security(folder)

@@ -1,6 +1,7 @@
-"""A stand-in for Vault and OpenBao: the encrypt and decrypt of their transit engine, by its documents."""
+"""A stand-in for Vault and OpenBao: encrypt, decrypt and rotate of their transit engine, by its documents."""
 
 import asyncio
+import re
 import secrets
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
@@ -19,16 +20,28 @@ TOKEN = "s.token-of-the-test"
 PREFIX = "vault:v1:"
 
 
+def paths_of(policy: str) -> dict[str, set[str]]:
+    """Return the capabilities of a policy by path; a path ending in `*` stands for all that begin so."""
+    found = re.findall(r'^path "([^"]+)" \{ capabilities = \[([^]]*)\] \}$', policy, re.MULTILINE)
+    return {path: set(re.findall(r'"(\w+)"', capabilities)) for path, capabilities in found}
+
+
 @dataclass
 class Transit:
-    """Transit engine: holds a key for each requested name, and records its requests."""
+    """Transit engine: holds the versions of a key for each requested name, and records its requests."""
 
     port: int = 0
     sealed: bool = False
     silent: bool = False
+    leads_to: str = ""
+    """Where a request is redirected."""
     makes_keys: bool = True
-    keys: dict[str, AESGCM] = field(default_factory=dict)
+    keys: dict[str, list[AESGCM]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    policies: dict[str, str] = field(
+        default_factory=lambda: {TOKEN: 'path "*" { capabilities = ["update"] }'}
+    )
+    """The policy of each token."""
 
     def settings(self, **more: Any) -> Settings:
         """Return the settings of a service that keeps its keys here."""
@@ -47,9 +60,11 @@ class Transit:
         self.requests.append(f"{what} {name}")
         if self.silent:
             await asyncio.Event().wait()
+        if self.leads_to:
+            raise web.HTTPTemporaryRedirect(self.leads_to)
         if self.sealed:
             return _no(503, "Vault is sealed")
-        if request.headers.get("X-Vault-Token") != TOKEN:
+        if not self._may(request.headers.get("X-Vault-Token", ""), f"transit/{what}/{name}"):
             return _no(403, "permission denied")
         body: dict[str, str] = await request.json()
         about = b64decode(body["associated_data"])
@@ -57,23 +72,37 @@ class Transit:
             return self._encrypt(name, b64decode(body["plaintext"]), about)
         return self._decrypt(name, body["ciphertext"], about)
 
+    def rotate(self, name: str) -> None:
+        """Add a version to a key, as `transit/keys/<name>/rotate` does; older ones still decrypt."""
+        self.keys[name].append(AESGCM(AESGCM.generate_key(256)))
+
+    def _may(self, token: str, path: str) -> bool:
+        return any(
+            "update" in capabilities and (path == named or (named[-1] == "*" and path.startswith(named[:-1])))
+            for named, capabilities in paths_of(self.policies.get(token, "")).items()
+        )
+
     def _encrypt(self, name: str, plaintext: bytes, about: bytes) -> web.Response:
         if name not in self.keys:
             if not self.makes_keys:
                 return _no(400, "encryption key not found")
-            self.keys[name] = AESGCM(AESGCM.generate_key(256))
-        nonce = secrets.token_bytes(12)
-        sealed = nonce + self.keys[name].encrypt(nonce, plaintext, about)
-        return _data(ciphertext=PREFIX + b64encode(sealed).decode(), key_version=1)
+            self.keys[name] = [AESGCM(AESGCM.generate_key(256))]
+        nonce, version = secrets.token_bytes(12), len(self.keys[name])
+        sealed = nonce + self.keys[name][-1].encrypt(nonce, plaintext, about)
+        return _data(ciphertext=f"vault:v{version}:{b64encode(sealed).decode()}", key_version=version)
 
     def _decrypt(self, name: str, ciphertext: str, about: bytes) -> web.Response:
         if name not in self.keys:
             return _no(400, "encryption key not found")
-        if not ciphertext.startswith(PREFIX):
+        named = re.match(r"vault:v([0-9]+):", ciphertext)
+        if named is None:
             return _no(400, "invalid ciphertext: no prefix")
-        sealed = b64decode(ciphertext.removeprefix(PREFIX))
+        version = int(named[1])
+        if not 0 < version <= len(self.keys[name]):
+            return _no(400, "invalid ciphertext: version is too new")
+        sealed = b64decode(ciphertext[named.end() :])
         try:
-            plaintext = self.keys[name].decrypt(sealed[:12], sealed[12:], about)
+            plaintext = self.keys[name][version - 1].decrypt(sealed[:12], sealed[12:], about)
         except InvalidTag:
             return _no(400, "cipher: message authentication failed")
         return _data(plaintext=b64encode(plaintext).decode())

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from contracts.event import SERVICES
-from services.cli import log, parked
+from services.cli import keys, log, parked
 from services.cli.options import (
     DEFAULT_FOLDER,
     DataOption,
@@ -49,6 +49,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(keys.app, name="keys")
 app.add_typer(parked.app, name="parked")
 
 

@@ -12,6 +12,7 @@ from deploy.credentials import make_credentials
 from services.kernel.embedded.child_process import free_port
 from services.kernel.embedded.postgres_data import give, unprivileged
 from services.kernel.embedded.servers import Postgres, postgres
+from tests.kafka_security import PASSPHRASE
 from tests.servers import DEBIAN_15, scratch_folder
 
 pytestmark = pytest.mark.skipif(not DEBIAN_15.exists(), reason="Debian's PostgreSQL 15 is not installed")
@@ -21,7 +22,7 @@ RULES = Path(__file__).parents[2] / "deploy" / "postgres" / "pg_hba.conf"
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Postgres]:
     """Run a server with the certificate and the rules of production."""
-    make_credentials(tmp_path / "secrets", datetime.now(UTC))
+    make_credentials(tmp_path / "secrets", datetime.now(UTC), passphrase=PASSPHRASE)
     with scratch_folder() as folder:
         for name, source in {
             "server.pem": tmp_path / "secrets" / "postgres_server",

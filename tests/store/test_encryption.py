@@ -1,5 +1,6 @@
 """Private values open where they were sealed, for as long as their person's key exists, and nowhere else."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from services.kernel.decider.decision import Actor, Decision, PrivateValue
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Tx
-from services.kernel.privacy.encryption import DecryptionFailed, Keyring
+from services.kernel.privacy.encryption import DecryptionFailed, Keyring, ValueToSeal, seal_name
 from services.kernel.privacy.key_store import (
     FileKeyStore,
     KeyStoreMisconfigured,
@@ -122,6 +123,58 @@ async def test_a_box_that_was_moved_does_not_open(
         )
 
 
+async def test_finding_15_an_older_box_that_is_put_back_does_not_open(
+    runtime: Runtime, key_store: FileKeyStore
+) -> None:
+    """Finding 15: what was replaced is not shown again, though the whole row is put back, and the newer is."""
+    await apply(runtime, keep("an address"))
+    older = await fetch_one(runtime, "select key_number, ciphertext from sealed")
+    await apply(runtime, keep("none any more"))
+    latest = await fetch_one(runtime, "select key_number, ciphertext from sealed")
+    await apply(runtime, keep(""))
+    put_back = "update sealed set key_number = $1, ciphertext = $2"
+    await execute(runtime, put_back, *older)
+
+    with pytest.raises(DecryptionFailed):
+        await opened(runtime, key_store)
+
+    await execute(runtime, put_back, *latest)
+    assert await opened(runtime, key_store) == {"word": "none any more"}
+    versions = await fetch_one(runtime, "select version, seals from streams")
+    assert (versions[0], json.loads(versions[1])) == (3, {seal_name(ACTOR, "word"): 2})
+
+
+async def test_a_row_that_its_stream_does_not_name_does_not_open(
+    runtime: Runtime, key_store: FileKeyStore
+) -> None:
+    """A value that was removed from a stream cannot be inserted again."""
+    await apply(runtime, keep(WORD))
+    await execute(runtime, "update streams set seals = null")
+
+    with pytest.raises(DecryptionFailed):
+        await opened(runtime, key_store)
+
+
+async def test_a_format_that_is_not_known_is_refused(runtime: Runtime, key_store: FileKeyStore) -> None:
+    """The first byte names the algorithm: another one, or a text that is too short, is not decrypted."""
+    await apply(runtime, keep(WORD))
+    for broken in (
+        "overlay(ciphertext placing '\\x02' from 1 for 1)",
+        "substr(ciphertext, 1, 20)",
+        "''::bytea",
+    ):
+        await execute(runtime, f"update sealed set ciphertext = {broken}")  # noqa: S608  from the list above
+        with pytest.raises(DecryptionFailed):
+            await opened(runtime, key_store)
+
+
+async def fetch_one(runtime: Runtime, query: str) -> tuple[Any, ...]:
+    """Return the only row of a query."""
+    async with runtime.pool.acquire() as tx:
+        (row,) = await tx.fetch(query)
+    return tuple(row)
+
+
 async def test_a_box_of_another_service_does_not_open(runtime: Runtime, key_store: FileKeyStore) -> None:
     """Nor can a table be exchanged for another's."""
     await apply(runtime, keep(WORD))
@@ -159,10 +212,12 @@ async def test_what_a_destroyed_key_sealed_is_left_out(runtime: Runtime, key_sto
     async with runtime.pool.acquire() as tx:
         _, other = await runtime.processor.dependencies.keyring.make(TENANT, PERSON)
         key = (await keys_of(runtime, tx, other))[TENANT, PERSON]
-        row = runtime.processor.dependencies.keyring.seal(
-            key, TENANT, str(case_id(1)), PrivateValue(PERSON, "view", "stays")
-        )
+        view = ValueToSeal(TENANT, str(case_id(1)), 1, PrivateValue(PERSON, "view", "stays"))
+        row = runtime.processor.dependencies.keyring.seal(key, view)
         await tx.execute(_INSERT_SEALED, *columns_of(row))
+        await tx.execute(
+            "update streams set seals = seals || jsonb_build_object($1::text, 1)", seal_name(PERSON, "view")
+        )
         keyring = runtime.processor.dependencies.keyring
         before = await keyring.open_streams(tx, [(TENANT, case_id(1))])
         await tx.execute("update data_keys set destroyed_at = now() where subject_id = $1", ACTOR)
@@ -174,7 +229,8 @@ async def test_what_a_destroyed_key_sealed_is_left_out(runtime: Runtime, key_sto
 
 
 _INSERT_SEALED = """
-insert into sealed (stream_id, subject_id, name, tenant, ciphertext) values ($1, $2, $3, $4, $5)
+insert into sealed (stream_id, subject_id, name, tenant, ciphertext, key_number)
+values ($1, $2, $3, $4, $5, 1)
 """
 
 
@@ -339,9 +395,9 @@ async def test_a_sealed_vault_changes_nothing(postgres_dsn: str) -> None:
         await apply(runtime, keep(WORD))
         engine.sealed = True
         with pytest.raises(KeyStoreUnavailable):
-            await opened(runtime, key_store)
+            await opened(runtime, key_store.for_service("consent"))
         engine.sealed = False
-        found = await opened(runtime, key_store)
+        found = await opened(runtime, key_store.for_service("consent"))
 
     assert left == 0
     assert found == {"word": WORD}
@@ -355,7 +411,7 @@ async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
         running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
         await apply(runtime, keep(WORD))
-        keyring = Keyring("consent", key_store)
+        keyring = Keyring("consent", key_store.for_service("consent"))
         async with runtime.pool.acquire() as tx:
             engine.sealed = True
             with pytest.raises(KeyStoreUnavailable):
@@ -365,7 +421,7 @@ async def test_an_unreadable_key_is_not_remembered(postgres_dsn: str) -> None:
             for _ in range(3):
                 await keyring.open_streams(tx, [(TENANT, case_id(1))])
 
-    assert engine.requests == ["decrypt samspil-0440"]
+    assert engine.requests == ["decrypt samspil-consent-0440"]
 
 
 async def test_the_state_holds_nothing_private(runtime: Runtime) -> None:

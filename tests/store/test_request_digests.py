@@ -61,10 +61,10 @@ async def test_a_vault_wraps_the_key_and_is_called_once(postgres_dsn: str) -> No
         running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
         made = [await digest_of(runtime, runtime.request_digests) for _ in range(3)]
-        again = await digest_of(runtime, RequestDigests(key_store))
+        again = await digest_of(runtime, RequestDigests(key_store.for_service("consent")))
 
     assert len({*made, again}) == 1
-    assert engine.requests == ["encrypt samspil-0440", *["decrypt samspil-0440"] * 2]
+    assert engine.requests == ["encrypt samspil-consent-0440", *["decrypt samspil-consent-0440"] * 2]
 
 
 async def test_a_silent_key_store_gives_no_digest(postgres_dsn: str) -> None:

@@ -21,7 +21,7 @@ from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.outbox.pending import from_log
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
-from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow
+from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow, ValueToSeal
 from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.streams.envelopes import Envelope
 from services.kernel.streams.handler import BatchResult
@@ -167,7 +167,9 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
     change(mine[0], Decision(mine[0].state, timers=timers, effects=effects), ())
     keyring = Keyring("consent", FileKeyStore(tmp_path / "kek", mode="test"))
     key, new_key = await keyring.make(TENANT, ACTOR)
-    sealed = keyring.seal(key, TENANT, str(case_id(0)), PrivateValue(ACTOR, "word", "private"))
+    sealed = keyring.seal(
+        key, ValueToSeal(TENANT, str(case_id(0)), 2, PrivateValue(ACTOR, "word", "private"))
+    )
 
     with pytest.raises(asyncpg.SerializationError):
         await save(
@@ -520,7 +522,7 @@ async def test_a_foreign_data_key_undoes_the_batch(tx: Session) -> None:
         await save(
             tx,
             WriteSet([append(row, 1)]),
-            sealed=[SealedRow(row.id_text, str(ACTOR), "word", TENANT, b"ours")],
+            sealed=[SealedRow(row.id_text, str(ACTOR), "word", TENANT, b"ours", key_is_new=True)],
             new_keys=[NewKey(ACTOR, TENANT, b"ours")],
         )
 

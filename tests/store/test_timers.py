@@ -320,6 +320,11 @@ class Changing:
         """Begin with this one."""
         self.now = now
 
+    def for_service(self, service: str) -> KeyStore:
+        """Stay exchangeable: the file store has the same keys for every service."""
+        del service
+        return self
+
     async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Wrap by the one of now."""
         return await self.now.wrap(tenant, key, about=about)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from contracts.event import SERVICES
+from deploy.vault_policies import commands, policy_of, policy_of_keeper, write_policies
 from services.kernel.embedded.child_process import free_port
 from services.kernel.postgres.connections import is_transient
 from services.kernel.privacy.key_store import (
@@ -18,7 +20,7 @@ from services.kernel.privacy.key_store import (
 from services.kernel.privacy.vault import VaultKeyStore, vault
 from services.kernel.runtime.assembly import key_store_of
 from services.kernel.settings import Settings, SettingsFault
-from tests.transit import PREFIX, TOKEN, Transit, transit
+from tests.transit import PREFIX, TOKEN, Transit, paths_of, transit
 
 TENANT = "0440"
 PERSON = "0199a000-0000-7000-8000-0000000000aa"
@@ -36,7 +38,7 @@ async def engine() -> AsyncIterator[Transit]:
 async def key_store(engine: Transit) -> AsyncIterator[KeyStore]:
     """Open the key store that the settings name."""
     async with key_store_of(engine.settings()) as store:
-        yield store
+        yield store.for_service("consent")
 
 
 async def test_a_wrapped_key_is_opened_again(engine: Transit, key_store: KeyStore) -> None:
@@ -47,7 +49,7 @@ async def test_a_wrapped_key_is_opened_again(engine: Transit, key_store: KeyStor
     assert wrapped.startswith(PREFIX.encode())
     assert KEY not in wrapped
     assert await key_store.unwrap(TENANT, wrapped, about=PERSON) == KEY
-    assert engine.requests == ["encrypt samspil-0440", "decrypt samspil-0440"]
+    assert engine.requests == ["encrypt samspil-consent-0440", "decrypt samspil-consent-0440"]
 
 
 async def test_a_key_is_bound_to_its_person_and_municipality(key_store: KeyStore) -> None:
@@ -75,7 +77,7 @@ async def test_another_engine_is_noticed(key_store: KeyStore) -> None:
     wrapped = await key_store.wrap(TENANT, KEY, about=PERSON)
     async with transit() as other, key_store_of(other.settings()) as empty:
         with pytest.raises(KeyStoreMismatch, match="belongs to this database"):
-            await empty.unwrap(TENANT, wrapped, about=PERSON)
+            await empty.for_service("consent").unwrap(TENANT, wrapped, about=PERSON)
 
         assert other.keys == {}
 
@@ -92,11 +94,53 @@ async def test_a_sealed_store_is_waited_for(engine: Transit, key_store: KeyStore
     assert await key_store.unwrap(TENANT, wrapped, about=PERSON) == KEY
 
 
+async def test_finding_15_a_token_opens_the_keys_of_its_own_service_only(engine: Transit) -> None:
+    """Finding 15: by the policies that we write a token of one service is of no use for another's keys.
+
+    Nor does it reach a municipality that the policy does not name, and whoever rotates keys decrypts nothing.
+    """
+    engine.policies = {f"s.{service}": policy_of(service, [TENANT]) for service in SERVICES}
+    engine.policies["s.keeper"] = policy_of_keeper([TENANT])
+    wrapped: dict[str, bytes] = {}
+    for service in SERVICES:
+        async with key_store_of(engine.settings(vault_token=f"s.{service}")) as opened:
+            store = opened.for_service(service)
+            wrapped[service] = await store.wrap(TENANT, KEY, about=PERSON)
+            assert await store.unwrap(TENANT, wrapped[service], about=PERSON) == KEY
+            with pytest.raises(KeyStoreUnavailable, match="403"):
+                await store.wrap("0461", KEY, about=PERSON)
+    refused = 0
+    for token in engine.policies:
+        async with key_store_of(engine.settings(vault_token=token)) as opened:
+            for service in set(SERVICES) - {token.removeprefix("s.")}:
+                with pytest.raises(KeyStoreUnavailable, match="403"):
+                    await opened.for_service(service).unwrap(TENANT, wrapped[service], about=PERSON)
+                refused += 1
+
+    assert refused == len(SERVICES) ** 2
+
+
+def test_finding_15_no_policy_names_more_than_one_service(tmp_path: Path) -> None:
+    """Finding 15: no path of a policy has a wildcard, and each service has a policy, a token and its keys."""
+    write_policies(tmp_path, ["0440", "0461"])
+    texts = {file.stem: file.read_text() for file in tmp_path.iterdir()}
+    said = commands(["0440", "0461"], tmp_path)
+
+    assert set(texts) == {*(f"samspil-{service}" for service in SERVICES), "samspil-keys"}
+    assert [name for name, text in texts.items() if "*" in text or "+" in text] == []
+    for service in SERVICES:
+        own = paths_of(texts[f"samspil-{service}"])
+        assert {path.split("/")[2].rpartition("-")[0] for path in own} == {f"samspil-{service}"}
+        assert set.union(*own.values()) == {"update"}
+        assert any(f"-policy=samspil-{service} " in line for line in said)
+        assert any(line.endswith(f"keys/samspil-{service}-0461 type=aes256-gcm96") for line in said)
+
+
 async def test_a_refused_token_is_said(engine: Transit) -> None:
     """The error names what is not allowed, and never the token."""
     async with key_store_of(engine.settings(vault_token="s.guessed")) as key_store:
-        with pytest.raises(KeyStoreUnavailable, match="encrypt samspil-0440 answered 403") as said:
-            await key_store.wrap(TENANT, KEY, about=PERSON)
+        with pytest.raises(KeyStoreUnavailable, match="encrypt samspil-consent-0440 answered 403") as said:
+            await key_store.for_service("consent").wrap(TENANT, KEY, about=PERSON)
 
     assert "s.guessed" not in repr(said.value) + str(said.value)
     assert said.value.__cause__ is None
@@ -106,7 +150,9 @@ async def test_a_key_that_must_be_made_first_is_named(engine: Transit, key_store
     """Where the policy does not let the first use make the key, the operator reads which one is missing."""
     engine.makes_keys = False
 
-    with pytest.raises(KeyStoreUnavailable, match="samspil-0440 answered 400: the engine knows no such key"):
+    with pytest.raises(
+        KeyStoreUnavailable, match="samspil-consent-0440 answered 400: the engine knows no such key"
+    ):
         await key_store.wrap(TENANT, KEY, about=PERSON)
 
 
@@ -125,6 +171,16 @@ async def test_a_silent_store_is_not_waited_for_without_end(engine: Transit) -> 
             await key_store.wrap(TENANT, KEY, about=PERSON)
 
 
+async def test_a_redirect_is_not_followed(engine: Transit, key_store: KeyStore) -> None:
+    """A data key goes to the address of the settings and to no other."""
+    async with transit() as elsewhere:
+        engine.leads_to = f"{elsewhere.settings().vault_url}/v1/transit/encrypt/samspil-consent-0440"
+        with pytest.raises(KeyStoreUnavailable, match="answered 307"):
+            await key_store.wrap(TENANT, KEY, about=PERSON)
+
+        assert elsewhere.requests == []
+
+
 async def test_an_absent_store_is_said() -> None:
     """Nothing listens there."""
     async with key_store_of(Settings(mode="test", vault_url=f"http://127.0.0.1:{free_port()}")) as key_store:
@@ -138,7 +194,7 @@ async def test_each_wrap_is_a_request(engine: Transit, key_store: KeyStore) -> N
     for _ in range(3):
         await key_store.unwrap(TENANT, wrapped, about=PERSON)
 
-    assert engine.requests.count("decrypt samspil-0440") == 3
+    assert engine.requests.count("decrypt samspil-consent-0440") == 3
     assert KEY not in repr(vars(key_store)).encode()
 
 

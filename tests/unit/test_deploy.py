@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from contracts.event import SERVICES, topic_of
 from deploy.credentials import make_credentials
+from deploy.images import images_in
 from deploy.principals import rights_of, user_of
 from services.kernel.production import require_complete
 from services.kernel.settings import Settings, read_settings
@@ -25,7 +26,8 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = ROOT / "docker-compose.yml"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-GIVEN_BY_THE_OPERATOR = {"issuers", "vault_authority", "vault_token"}
+PASSPHRASE = b"a passphrase of the tests"
+GIVEN_BY_THE_OPERATOR = {"issuers", "vault_authority", *(f"vault_token_{one}" for one in SERVICES)}
 OF_THIS_PROGRAM = ("prepare", *SERVICES)
 
 
@@ -68,11 +70,13 @@ def test_every_service_has_its_container(compose: dict[str, Any]) -> None:
     """Each service runs by itself, with its own login, its own user in Kafka and its own secrets only."""
     for service in SERVICES:
         container = compose["services"][service]
-        own = {f"database_samspil_{service}", f"kafka_{service}"}
+        own = {f"database_samspil_{service}", f"kafka_{service}", f"vault_token_{service}"}
         assert container["command"] == ["run", service]
         assert container["environment"]["SAMSPIL_KAFKA_USER"] == user_of(service)
         assert {
-            each for each in container["secrets"] if "_samspil_" in each or each.startswith("kafka_")
+            each
+            for each in container["secrets"]
+            if "_samspil_" in each or each.startswith(("kafka_", "vault_token"))
         } == own
 
 
@@ -128,11 +132,11 @@ def test_the_compose_file_meets_what_production_insists_on(
     compose: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the values of the example and the secrets of the script every service would start."""
-    make_credentials(tmp_path / "secrets", NOW)
+    make_credentials(tmp_path / "secrets", NOW, passphrase=PASSPHRASE)
     given = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "example.env").read_text(), re.MULTILINE))
     shutil.copy(DEPLOY / "example-issuers.json", tmp_path / "secrets" / "issuers")
-    (tmp_path / "secrets" / "vault_token").write_text("x")
     for service in SERVICES:
+        (tmp_path / "secrets" / f"vault_token_{service}").write_text("x")
         with monkeypatch.context() as environment:
             for name, value in compose["services"][service]["environment"].items():
                 filled = re.sub(r"\$\{(\w+)[^}]*\}", lambda found: given.get(found[1], ""), value)
@@ -144,7 +148,7 @@ def test_the_compose_file_meets_what_production_insists_on(
 
 def test_every_secret_is_made_or_required(compose: dict[str, Any], tmp_path: Path) -> None:
     """Each secret that a container mounts is defined, and made by our script or given by the operator."""
-    made = set(make_credentials(tmp_path / "secrets", NOW))
+    made = set(make_credentials(tmp_path / "secrets", NOW, passphrase=PASSPHRASE))
     mounted = {each for container in compose["services"].values() for each in container.get("secrets", ())}
 
     assert mounted == set(compose["secrets"])
@@ -158,13 +162,14 @@ def test_every_service_gets_its_keys_from_a_vault(compose: dict[str, Any]) -> No
         assert environment["SAMSPIL_VAULT_URL"].startswith(
             "${SAMSPIL_VAULT_URL:?the https address of your Vault"
         )
-        assert environment["SAMSPIL_VAULT_TOKEN_FILE"] == "/run/secrets/vault_token"
+        assert environment["SAMSPIL_VAULT_TOKEN_FILE"] == f"/run/secrets/vault_token_{service}"
         assert "SAMSPIL_KEK" not in environment
 
 
 def test_the_example_names_everything_that_must_be_named() -> None:
     """Each value that the compose file requires is in the example."""
     required = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text(encoding="utf-8")))
+    required -= images_in((DEPLOY / "images.in").read_text(encoding="utf-8")).keys()
     named = set(re.findall(r"^(\w+)=.", (DEPLOY / "example.env").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert required
@@ -174,20 +179,21 @@ def test_the_example_names_everything_that_must_be_named() -> None:
 def test_secrets_are_made_once(tmp_path: Path) -> None:
     """A second run makes nothing; with renewal it makes new certificates and keeps every password."""
     folder = tmp_path / "secrets"
-    make_credentials(folder, NOW)
+    make_credentials(folder, NOW, passphrase=PASSPHRASE)
     before = _contents(folder)
 
-    assert make_credentials(folder, NOW) == []
+    assert make_credentials(folder, NOW, passphrase=PASSPHRASE) == []
     assert _contents(folder) == before
-    assert make_credentials(folder, NOW, renew=True) == ["kafka_node", "kafka_operator", "postgres_server"]
+    renewed = make_credentials(folder, NOW, passphrase=PASSPHRASE, renew=True)
+    assert renewed == ["kafka_node", "kafka_operator", "postgres_server"]
     assert folder.stat().st_mode & 0o077 == 0
-    assert (folder / "authority_with_key").stat().st_mode & 0o077 == 0
+    assert (folder / "authority_key").stat().st_mode & 0o077 == 0
 
 
 def test_no_two_secrets_are_the_same(tmp_path: Path) -> None:
     """Whoever learns one password knows one password."""
     folder = tmp_path / "secrets"
-    make_credentials(folder, NOW)
+    make_credentials(folder, NOW, passphrase=PASSPHRASE)
     passwords = [path.read_text() for path in folder.glob("password_*")]
     passwords += [(folder / f"kafka_{service}").read_text() for service in SERVICES]
 

@@ -65,7 +65,7 @@ def test_a_projection_with_braces_goes_in_as_it_is() -> None:
     text, names = render((sql.UPSERT_STREAMS,), "update t set tags = '{}' where id = $1", 1)
 
     assert "projection as (\nupdate t set tags = '{}' where id = $1\n)" in text
-    assert len(names) == 8
+    assert len(names) == 9
     assert "split_column($2)" in text
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from hmac import compare_digest
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -203,7 +204,7 @@ class RequestContext:
         row = await tx.fetchrow(_READ_STORED_RESULT, self.actor.tenant, self.actor.id, key)
         if row is None:
             return None
-        if row["request_digest"] != digest:
+        if not compare_digest(row["request_digest"], digest):
             raise IdempotencyKeyReused
         return CommandResult.model_validate_json(row["answer"])
 

@@ -1,4 +1,4 @@
-"""Encryption of private values: AES-256-GCM under a data key per person, bound to stream and name."""
+"""Encryption of private values: AES-256-GCM under a person's data key, bound to stream, version and name."""
 
 import asyncio
 from collections import OrderedDict
@@ -19,6 +19,9 @@ from services.kernel.postgres.connections import Tx
 from services.kernel.privacy.key_store import KeyStore, KeyStoreMismatch, KeyStoreUnavailable
 
 _NONCE: Final = 12
+_AES_256_GCM: Final = b"\x01"
+"""Format of a ciphertext; another algorithm gets another byte, beside which this one can still be read."""
+_SHORTEST: Final = 1 + _NONCE + 16
 _CACHE_SIZE: Final = 10_000
 _CONCURRENT_UNWRAPS: Final = 16
 """Limit of concurrent requests to the key store."""
@@ -27,8 +30,21 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
+KeyName = tuple[str, UUID, int]
+"""Municipality, person and number of a data key."""
+
+
 class DecryptionFailed(ProblemError):
     """A sealed value was moved or changed: it is not shown."""
+
+
+class ValueToSeal(Struct, frozen=True, gc=False):
+    """Private value of a stream, with the version of the stream that it is written at; ids as text."""
+
+    tenant: str
+    stream_id: str
+    version: int
+    private: PrivateValue
 
 
 class SealedRow(Struct, frozen=True, gc=False):
@@ -39,6 +55,15 @@ class SealedRow(Struct, frozen=True, gc=False):
     name: str
     tenant: str
     ciphertext: bytes
+    key_number: int = 1
+    key_is_new: bool = False
+
+
+class DataKey(Struct, frozen=True):
+    """Unwrapped data key of a person, with its number."""
+
+    number: int
+    cipher: AESGCM
 
 
 class NewKey(Struct, frozen=True):
@@ -56,12 +81,15 @@ class Keyring:
         """Encrypt for one service, with data keys that the key store wraps."""
         self._service = service
         self._key_store = key_store
-        self._cached: OrderedDict[PersonKey, AESGCM] = OrderedDict()
+        self._cached: OrderedDict[PersonKey, DataKey] = OrderedDict()
 
-    async def fetch(self, tx: Tx, persons: Iterable[PersonKey]) -> dict[PersonKey, AESGCM]:
-        """Return the keys that exist, reading those not yet cached."""
+    async def fetch(self, tx: Tx, persons: Iterable[PersonKey]) -> dict[PersonKey, DataKey]:
+        """Return the keys that encrypt for persons, reading those not yet cached; not those that are missing.
+
+        A cached one may have been retired: what is encrypted under it cannot be saved (`statement.py`).
+        """
         cached = self._cached.get
-        keys: dict[PersonKey, AESGCM] = {}
+        keys: dict[PersonKey, DataKey] = {}
         missing: list[PersonKey] = []
         for person in persons:
             key = cached(person)
@@ -70,17 +98,14 @@ class Keyring:
             else:
                 keys[person] = key
         if missing:
-            wrapped = await tx.fetch(_READ_KEYS, *map(list, zip(*missing, strict=True)))
-            opened: dict[PersonKey, AESGCM] = {}
-            await asyncio.gather(
-                *(
-                    self._unwrap(wrapped[first::_CONCURRENT_UNWRAPS], opened)
-                    for first in range(_CONCURRENT_UNWRAPS)
-                )
+            rows = await tx.fetch(_READ_KEYS, *map(list, zip(*missing, strict=True)))
+            opened = await self._unwrap_all(
+                {(tenant, subject, number): wrapped for tenant, subject, number, wrapped in rows}
             )
-            keys.update(opened)
+            found = {(tenant, subject): key for (tenant, subject, _), key in opened.items()}
+            keys.update(found)
             if not tx.is_in_transaction():  # else what was read may never be committed
-                self.remember(opened)
+                self.remember(found)
         return keys
 
     async def verify_key_store(self, tx: Tx) -> None:
@@ -102,67 +127,125 @@ class Keyring:
         if broken is not None:
             raise broken
 
-    async def make(self, tenant: str, subject: UUID) -> tuple[AESGCM, NewKey]:
-        """Return a new key, and the row that must be stored for it."""
+    async def make(self, tenant: str, subject: UUID) -> tuple[DataKey, NewKey]:
+        """Return the first key of a person, and the row that must be stored for it."""
         key = AESGCM.generate_key(256)
         wrapped = await self._key_store.wrap(tenant, key, about=str(subject))
-        return AESGCM(key), NewKey(subject, tenant, wrapped)
+        return DataKey(1, AESGCM(key)), NewKey(subject, tenant, wrapped)
 
-    def remember(self, keys: Mapping[PersonKey, AESGCM]) -> None:
+    def remember(self, keys: Mapping[PersonKey, DataKey]) -> None:
         """Cache keys whose transaction has committed."""
         self._cached.update(keys)
         while len(self._cached) > _CACHE_SIZE:
             self._cached.popitem(last=False)
 
     def forget(self, person: PersonKey) -> None:
-        """Remove a destroyed key from the cache."""
+        """Remove a destroyed or retired key from the cache."""
         self._cached.pop(person, None)
 
-    def seal(self, key: AESGCM, tenant: str, stream_id: str, private: PrivateValue) -> SealedRow:
-        """Return a value encrypted for exactly this stream, person and name; `stream_id` as text."""
-        nonce, subject = urandom(_NONCE), str(private.subject)
-        associated = self._associated_data(tenant, subject, private.name, stream_id)
-        ciphertext = nonce + key.encrypt(nonce, _encode(private.value), associated)
-        return SealedRow(stream_id, subject, private.name, tenant, ciphertext)
+    def seal(self, key: DataKey, value: ValueToSeal, *, key_is_new: bool = False) -> SealedRow:
+        """Return a value encrypted for exactly this stream and version, person and name."""
+        subject, name = str(value.private.subject), value.private.name
+        associated = self._associated_data(value.tenant, subject, name, value.stream_id, value.version)
+        ciphertext = encrypt(key.cipher, _encode(value.private.value), associated)
+        return SealedRow(
+            value.stream_id, subject, name, value.tenant, ciphertext, key.number, key_is_new=key_is_new
+        )
 
     async def open_streams(self, tx: Tx, keys: Sequence[StreamKey]) -> dict[StreamKey, dict[str, Any]]:
         """Return the decrypted private values of streams by name, without those whose key was destroyed.
 
-        Raises `DecryptionFailed` where a value is not in the row that it was encrypted for.
+        Ciphertexts, their versions and their keys are of one moment, so that a rotation may go on beside.
+        Raises `DecryptionFailed` where a value is not in the row and version that it was encrypted for.
         """
-        tenants, ids = [tenant for tenant, _ in keys], [stream_id for _, stream_id in keys]
-        rows = await tx.fetch(_READ_SEALED, tenants, ids)
-        data_keys = await self.fetch(tx, {(row["tenant"], row["subject_id"]) for row in rows})
+        rows = await tx.fetch(_READ_SEALED, [tenant for tenant, _ in keys], [stream for _, stream in keys])
+        data_keys = await self._keys_of(tx, rows)
         opened: dict[StreamKey, dict[str, Any]] = {}
         for row in rows:
-            tenant, subject, name, stream_id = row["tenant"], row["subject_id"], row["name"], row["stream_id"]
-            key = data_keys.get((tenant, subject))
-            if key is None:
-                continue
-            associated = self._associated_data(tenant, str(subject), name, str(stream_id))
-            try:
-                value = _decode(
-                    key.decrypt(row["ciphertext"][:_NONCE], row["ciphertext"][_NONCE:], associated)
-                )
-            except InvalidTag:
-                raise DecryptionFailed(f"{self._service} {stream_id} {name}") from None
-            opened.setdefault((tenant, stream_id), {})[name] = value
+            plain = self.decrypt(data_keys[row["tenant"], row["subject_id"], row["key_number"]], row)
+            opened.setdefault((row["tenant"], row["stream_id"]), {})[row["name"]] = _decode(plain)
         return opened
 
-    async def _unwrap(self, rows: Sequence[Sequence[Any]], opened: dict[PersonKey, AESGCM]) -> None:
-        for tenant, subject, wrapped in rows:
-            key = await self._key_store.unwrap(tenant, wrapped, about=str(subject))
-            opened[tenant, subject] = AESGCM(key)
+    def decrypt(self, key: AESGCM, row: Mapping[str, Any]) -> bytes:
+        """Return what a row of `sealed` holds, as JSON; raise `DecryptionFailed`."""
+        try:
+            return decrypt(key, row["ciphertext"], self.associated_data_of(row))
+        except InvalidTag:
+            raise DecryptionFailed(f"{self._service} {row['stream_id']} {row['name']}") from None
 
-    def _associated_data(self, tenant: str, subject: str, name: str, stream_id: str) -> bytes:
-        return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()
+    def associated_data_of(self, row: Mapping[str, Any]) -> bytes:
+        """Return the associated data of a row of `sealed`, with the version that its stream names."""
+        return self._associated_data(
+            row["tenant"], str(row["subject_id"]), row["name"], str(row["stream_id"]), row["version"]
+        )
+
+    async def _keys_of(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> dict[KeyName, AESGCM]:
+        """Return the keys of encrypted rows, unwrapping those not yet cached."""
+        keys: dict[KeyName, AESGCM] = {}
+        missing: dict[KeyName, bytes] = {}
+        for row in rows:
+            person, number = (row["tenant"], row["subject_id"]), row["key_number"]
+            cached = self._cached.get(person)
+            if cached is not None and cached.number == number:
+                keys[*person, number] = cached.cipher
+            else:
+                missing[*person, number] = row["wrapped"]
+        if missing:
+            opened = await self._unwrap_all(missing)
+            keys.update({name: key.cipher for name, key in opened.items()})
+            if not tx.is_in_transaction():
+                self._remember_newer(opened)
+        return keys
+
+    def _remember_newer(self, opened: Mapping[KeyName, DataKey]) -> None:
+        for (tenant, subject, number), key in opened.items():
+            cached = self._cached.get((tenant, subject))
+            if cached is None or cached.number < number:
+                self.remember({(tenant, subject): key})
+
+    async def _unwrap_all(self, wrapped: Mapping[KeyName, bytes]) -> dict[KeyName, DataKey]:
+        names = list(wrapped)
+        opened: dict[KeyName, DataKey] = {}
+
+        async def unwrap(some: Sequence[KeyName]) -> None:
+            for name in some:
+                tenant, subject, number = name
+                key = await self._key_store.unwrap(tenant, wrapped[name], about=str(subject))
+                opened[name] = DataKey(number, AESGCM(key))
+
+        shares = [names[first::_CONCURRENT_UNWRAPS] for first in range(_CONCURRENT_UNWRAPS)]
+        await asyncio.gather(*map(unwrap, filter(None, shares)))
+        return opened
+
+    def _associated_data(
+        self, tenant: str, subject: str, name: str, stream_id: str, version: int | None
+    ) -> bytes:
+        return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}|{version}".encode()
 
 
-_READ_KEYS = """
-select k.tenant, k.subject_id, k.wrapped
+def encrypt(key: AESGCM, plain: bytes, associated: bytes) -> bytes:
+    """Return the ciphertext of a value: a byte that names its format, the nonce, and AES-256-GCM's output."""
+    nonce = urandom(_NONCE)
+    return _AES_256_GCM + nonce + key.encrypt(nonce, plain, _AES_256_GCM + associated)
+
+
+def decrypt(key: AESGCM, ciphertext: bytes, associated: bytes) -> bytes:
+    """Return the value of a ciphertext; raise `InvalidTag`."""
+    if ciphertext[:1] != _AES_256_GCM or len(ciphertext) < _SHORTEST:
+        raise InvalidTag
+    return key.decrypt(ciphertext[1 : 1 + _NONCE], ciphertext[1 + _NONCE :], _AES_256_GCM + associated)
+
+
+def seal_name(subject: UUID, name: str) -> str:
+    """Return the name of a private value in the `seals` of its stream."""
+    return f"{subject} {name}"
+
+
+_READ_KEYS: Final = """
+select k.tenant, k.subject_id, k.number, k.wrapped
 from unnest($1::text[], $2::uuid[]) as w (tenant, subject_id)
 join data_keys k on k.tenant = w.tenant and k.subject_id = w.subject_id
-where k.destroyed_at is null
+where k.retired_at is null and k.destroyed_at is null
 """
 
 _ONE_KEY_EACH: Final = """
@@ -170,9 +253,17 @@ select distinct on (tenant) tenant, subject_id, wrapped from data_keys
 where destroyed_at is null order by tenant, subject_id limit 20
 """
 
-_READ_SEALED = """
-select s.tenant, s.stream_id, s.subject_id, s.name, s.ciphertext
+SEALED_COLUMNS: Final = """
+  s.tenant, s.stream_id, s.subject_id, s.name, s.key_number, s.ciphertext, k.wrapped,
+  (t.seals ->> (s.subject_id || ' ' || s.name))::bigint as version
+"""
+"""What `decrypt` needs of a row; the version is null where the stream names no such value."""
+
+_READ_SEALED: Final = f"""
+select {SEALED_COLUMNS}
 from unnest($1::text[], $2::uuid[]) as w (tenant, stream_id)
 join sealed s on s.tenant = w.tenant and s.stream_id = w.stream_id
-join data_keys k on k.tenant = s.tenant and k.subject_id = s.subject_id and k.destroyed_at is null
-"""
+join data_keys k on k.tenant = s.tenant and k.subject_id = s.subject_id and k.number = s.key_number
+  and k.destroyed_at is null
+left join streams t on t.tenant = s.tenant and t.stream_id = s.stream_id
+"""  # noqa: S608  columns of our own

@@ -3,18 +3,22 @@
 import contextlib
 import os
 import secrets
+from hashlib import sha256
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from services.kernel.atomic_files import write_whole
 from services.kernel.errors import ProblemError
 
 KEY_BYTES: Final = 32
 _NONCE: Final = 12
+_VERSION: Final = 4
+"""Bytes that name the version of a root key."""
 
 
 class KeyStoreMisconfigured(ProblemError):
@@ -32,49 +36,106 @@ class KeyStoreUnavailable(ProblemError, ConnectionError):
 class KeyStore(Protocol):
     """Wraps and unwraps the data key of one person, under a key of the person's municipality."""
 
+    def for_service(self, service: str) -> "KeyStore":
+        """Return the key store with the keys of one service, where each has its own."""
+        ...
+
     async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Return the key, readable only by `unwrap` with the same tenant and `about`."""
         ...
 
     async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
         """Return the key; raise `KeyStoreMismatch` where tenant, `about` or store are others."""
+        ...
+
+    async def newest_version(self, tenant: str) -> bytes:
+        """Return by which version of a municipality's key `wrap` wraps now."""
+        ...
+
+    def version_of(self, wrapped: bytes) -> bytes:
+        """Return by which version of a municipality's key something is wrapped."""
         ...
 
 
 class FileKeyStore:
-    """Key store of a file: a root key, and a key for each municipality derived from it (RFC 5869)."""
+    """Key store of a file: root keys, the newest last, and keys for each municipality derived from them.
+
+    Something wrapped begins with the version of its root key (the first bytes of its SHA-256). A version that
+    is unknown is looked for in the file again, since another process may have added a root key.
+    """
 
     def __init__(self, file: Path, *, mode: str) -> None:
-        """Read the root key, or make it; raise `KeyStoreMisconfigured` in production."""
+        """Read the root keys, or make the first; raise `KeyStoreMisconfigured` in production."""
         if mode == "production":
             raise KeyStoreMisconfigured("SAMSPIL_KEK names a file, which is for development and tests")
+        self._file = file
         if not file.exists():
             _create_key_file(file)
-        self._root = file.read_bytes()
-        if len(self._root) != KEY_BYTES:
-            raise KeyStoreMismatch(f"{file} must hold {KEY_BYTES} bytes")
-        self._of_tenant: dict[str, AESGCM] = {}
+        self._derived: dict[tuple[bytes, str], AESGCM] = {}
+        self._read()
+
+    def for_service(self, service: str) -> Self:
+        """Return the store itself: whoever reads the file has all keys."""
+        del service
+        return self
 
     async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Return the key, readable only by `unwrap` with the same tenant and `about`."""
+        self._read_if_changed()
         nonce = secrets.token_bytes(_NONCE)
-        return nonce + self._key(tenant).encrypt(nonce, key, associated_data(tenant, about))
+        sealed = self._key(self._newest, tenant).encrypt(nonce, key, associated_data(tenant, about))
+        return self._newest + nonce + sealed
 
     async def unwrap(self, tenant: str, wrapped: bytes, *, about: str) -> bytes:
         """Return the key; raise `KeyStoreMismatch` where tenant, `about` or store are others."""
+        version, body = wrapped[:_VERSION], wrapped[_VERSION:]
+        if version not in self._roots:
+            self._read()
         try:
-            return self._key(tenant).decrypt(
-                wrapped[:_NONCE], wrapped[_NONCE:], associated_data(tenant, about)
+            return self._key(version, tenant).decrypt(
+                body[:_NONCE], body[_NONCE:], associated_data(tenant, about)
             )
-        except InvalidTag:
+        except (InvalidTag, KeyError, ValueError):  # ValueError: too short to be wrapped
             raise KeyStoreMismatch("restore the key store that belongs to this database") from None
 
-    def _key(self, tenant: str) -> AESGCM:
-        if tenant not in self._of_tenant:
+    async def newest_version(self, tenant: str) -> bytes:
+        """Return the version of the newest root key."""
+        del tenant
+        self._read_if_changed()
+        return self._newest
+
+    def version_of(self, wrapped: bytes) -> bytes:
+        """Return the version of the root key that something is wrapped by."""
+        return wrapped[:_VERSION]
+
+    def add_root_key(self) -> None:
+        """Add a root key, by which everything is wrapped from now on; the older ones still unwrap."""
+        self._read()
+        write_whole(self._file, b"".join(self._roots.values()) + secrets.token_bytes(KEY_BYTES))
+        self._read()
+
+    def _read_if_changed(self) -> None:
+        """Read the file again where another process has added a root key."""
+        if self._changed_at != self._file.stat().st_mtime_ns:
+            self._read()
+
+    def _read(self) -> None:
+        self._changed_at = self._file.stat().st_mtime_ns
+        content = self._file.read_bytes()
+        if not content or len(content) % KEY_BYTES:
+            raise KeyStoreMismatch(f"{self._file} must hold {KEY_BYTES} bytes for each key")
+        roots = [content[at : at + KEY_BYTES] for at in range(0, len(content), KEY_BYTES)]
+        self._roots = {sha256(root).digest()[:_VERSION]: root for root in roots}
+        self._newest = sha256(roots[-1]).digest()[:_VERSION]
+
+    def _key(self, version: bytes, tenant: str) -> AESGCM:
+        """Return a municipality's key of a version (RFC 5869)."""
+        key = self._derived.get((version, tenant))
+        if key is None:
             info = f"samspil kek {tenant}".encode()
-            derived = HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(self._root)
-            self._of_tenant[tenant] = AESGCM(derived)
-        return self._of_tenant[tenant]
+            derived = HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(self._roots[version])
+            key = self._derived[version, tenant] = AESGCM(derived)
+        return key
 
 
 def associated_data(tenant: str, about: str) -> bytes:

@@ -6,7 +6,7 @@ from binascii import Error as NotBase64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -23,6 +23,10 @@ from services.kernel.settings import Settings
 
 REQUEST_TIMEOUT_SECONDS: Final = 5.0
 _CONCURRENT_REQUESTS: Final = 16
+_ANY_SERVICE: Final = "any"
+"""Stands for a service until `for_service` names one; no policy allows it anything."""
+_PROBE: Final = "probe"
+"""What a value is about that is wrapped to learn the key's version, and thrown away."""
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _ADVICE: Final[Mapping[int, str]] = {
     HTTPStatus.BAD_REQUEST: "the engine knows no such key, or not one of type aes256-gcm96",
@@ -42,17 +46,22 @@ class _Answer(msgspec.Struct):
 
 
 class VaultKeyStore:
-    """Wraps data keys under one transit key a municipality, `samspil-<code>`, which never leaves the store.
+    """Wraps data keys under transit keys that never leave the store, one for each service and municipality.
 
-    Its token needs `update` on encrypt/samspil-* and decrypt/samspil-* of the engine, and `create` on the
-    first where keys are to be created with their first use. Associated data binds a wrapped key to its
-    person.
+    They are named `samspil-<service>-<code>`. The token of a service needs `update` on encrypt and decrypt of
+    its own keys, and `create` on the first where keys are to be created with their first use
+    (`deploy/vault_policies.py`). Associated data binds a wrapped key to its person.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, mount: str) -> None:
-        """Send requests through a session that has address and token."""
+    def __init__(self, session: aiohttp.ClientSession, mount: str, service: str) -> None:
+        """Send requests through a session that has address and token, for the keys of one service."""
         self._session = session
         self._mount = mount.strip("/")
+        self._service = service
+
+    def for_service(self, service: str) -> Self:
+        """Return the key store with the keys of one service."""
+        return type(self)(self._session, self._mount, service)
 
     async def wrap(self, tenant: str, key: bytes, *, about: str) -> bytes:
         """Return the key, readable only by `unwrap` with the same tenant and `about`."""
@@ -72,10 +81,19 @@ class VaultKeyStore:
             raise KeyStoreMismatch(f"decrypt answered with {len(key)} bytes instead of {KEY_BYTES}")
         return key
 
+    async def newest_version(self, tenant: str) -> bytes:
+        """Return the newest version of a municipality's key; a service may read it by encrypting only."""
+        return self.version_of(await self.wrap(tenant, bytes(KEY_BYTES), about=_PROBE))
+
+    def version_of(self, wrapped: bytes) -> bytes:
+        """Return the version of the key by which something is wrapped, as in `vault:v2`."""
+        return wrapped.rpartition(b":")[0]
+
     async def _request(self, what: str, tenant: str, about: str, **fields: str) -> _Data:
         """Call the engine; raise `KeyStoreUnavailable`, or `KeyStoreMismatch` if it will not open a key."""
         body = {**fields, "associated_data": b64encode(associated_data(tenant, about)).decode()}
-        path = f"v1/{self._mount}/{what}/samspil-{tenant}"
+        name = transit_key(self._service, tenant)
+        path = f"v1/{self._mount}/{what}/{name}"
         try:
             async with self._session.post(path, json=body, allow_redirects=False) as answer:
                 status, said = answer.status, await answer.read()
@@ -85,11 +103,16 @@ class VaultKeyStore:
             raise KeyStoreMismatch("restore the key store that belongs to this database")
         if status != HTTPStatus.OK:
             hint = _ADVICE.get(status, "see its operator")
-            raise KeyStoreUnavailable(f"{what} samspil-{tenant} answered {status}: {hint}")
+            raise KeyStoreUnavailable(f"{what} {name} answered {status}: {hint}")
         try:
             return msgspec.json.decode(said, type=_Answer).data
         except msgspec.MsgspecError:
             raise KeyStoreUnavailable(f"{what}: the answer is not one of a transit engine") from None
+
+
+def transit_key(service: str, tenant: str) -> str:
+    """Return the name of the transit key of a service and a municipality."""
+    return f"samspil-{service}-{tenant}"
 
 
 @asynccontextmanager
@@ -112,7 +135,7 @@ async def vault(
         timeout=aiohttp.ClientTimeout(total=request_seconds),
         connector=aiohttp.TCPConnector(limit=_CONCURRENT_REQUESTS, ssl=_trust(settings)),
     ) as session:
-        yield VaultKeyStore(session, settings.vault_mount)
+        yield VaultKeyStore(session, settings.vault_mount, _ANY_SERVICE)
 
 
 def _trust(settings: Settings) -> ssl.SSLContext | bool:

@@ -57,9 +57,9 @@ class Runtime:
         self.settings = settings
         self.clock = clock
         self.models = models
-        self._key_store = key_store
+        self.key_store = key_store.for_service(service.name)
         self._signals = signals
-        self.request_digests = RequestDigests(key_store)
+        self.request_digests = RequestDigests(self.key_store)
         self._stopping = asyncio.Event()
         self._broker_responds = True
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,7 +85,7 @@ class Runtime:
             partitions=self.settings.partitions,
             seconds=self.settings.consent_max_age_seconds,
         )
-        keyring = Keyring(self.service.name, self._key_store)
+        keyring = Keyring(self.service.name, self.key_store)
         await self._verify_key_store(keyring)
         dependencies = Dependencies(keyring, self.models, watermark, self.clock.now)
         self.processor = BatchProcessor(self.service, dependencies, self.relay.buffer.enqueue, cache)

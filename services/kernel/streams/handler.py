@@ -6,7 +6,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from contracts.event import Event
@@ -24,6 +23,7 @@ from services.kernel.errors import (
 )
 from services.kernel.ids import PersonKey, StreamKey, new_id
 from services.kernel.kafka.cloudevents import OutgoingEvent
+from services.kernel.privacy.encryption import DataKey
 from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent, rebuild_record
 from services.kernel.streams.parked import park
 from services.kernel.streams.store import WriteSet
@@ -59,7 +59,7 @@ class BatchResult(Struct):
     parked: list[ParkedEvent] = []
     recorded_at: datetime = _UNSET_TIME
     cache_generation: int = 0
-    new_keys: dict[PersonKey, AESGCM] = {}
+    new_keys: dict[PersonKey, DataKey] = {}
 
 
 class StreamAlreadySerialized(Exception):

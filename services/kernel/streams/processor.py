@@ -133,14 +133,19 @@ class BatchProcessor:
         if result.write_set.stored or result.parked or idempotency is not None:
             private = result.write_set.private_values
             sealed, new_keys = await self._seal(tx, result) if private else ((), ())
-            result.outgoing = await save(
-                tx,
-                result.write_set,
-                sealed=sealed,
-                new_keys=new_keys,
-                parked=result.parked,
-                idempotency=idempotency,
-            )
+            try:
+                result.outgoing = await save(
+                    tx,
+                    result.write_set,
+                    sealed=sealed,
+                    new_keys=new_keys,
+                    parked=result.parked,
+                    idempotency=idempotency,
+                )
+            except asyncpg.SerializationError:  # perhaps a data key was retired: the next attempt reads it
+                for value in private:
+                    self.dependencies.keyring.forget((value.tenant, value.private.subject))
+                raise
             self._save_seconds.observe(perf_counter() - started_at)
         if not tx.is_in_transaction():
             self.publish_committed(result)
@@ -259,7 +264,7 @@ class BatchProcessor:
         """Encrypt the private values of a batch; return them with the data keys that are new."""
         values = result.write_set.private_values
         keyring = self.dependencies.keyring
-        persons: dict[PersonKey, None] = {(tenant, value.subject): None for _, tenant, value in values}
+        persons: dict[PersonKey, None] = {(value.tenant, value.private.subject): None for value in values}
         keys = await keyring.fetch(tx, persons)
         new_keys = []
         for person in persons:
@@ -268,8 +273,12 @@ class BatchProcessor:
                 result.new_keys[person] = keys[person]
                 new_keys.append(new_key)
         sealed = [
-            keyring.seal(keys[tenant, value.subject], tenant, stream, value)
-            for stream, tenant, value in values
+            keyring.seal(
+                keys[value.tenant, value.private.subject],
+                value,
+                key_is_new=(value.tenant, value.private.subject) in result.new_keys,
+            )
+            for value in values
         ]
         return sealed, new_keys
 

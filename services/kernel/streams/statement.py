@@ -2,8 +2,8 @@
 
 Each part is a common table expression with named placeholders such as `{event_ids}`. A statement holds only
 the parts that a batch has values for: an empty one costs PostgreSQL some ten microseconds. The last select
-counts the streams and data keys that were written, and raises a version conflict, which undoes everything,
-where one of them was not.
+counts the streams, data keys and private values that were written, and raises a version conflict, which
+undoes everything, where one was not; a private value is not where its data key was retired meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,21 +38,22 @@ def render(parts: Sequence[str], projection: str, own_parameters: int) -> tuple[
 
 
 READ_STREAMS: Final = """
-select w.n, s.version, s.seq, s.halted, s.marks, s.state
+select w.n, s.version, s.seq, s.halted, s.marks, s.state, s.seals
 from unnest(split_column($1), split_column($2)::uuid[]) with ordinality as w (tenant, stream_id, n)
 join streams s on s.tenant = w.tenant and s.stream_id = w.stream_id
 """
 
 UPSERT_STREAMS: Final = """upserted_streams as (
-  insert into streams as old (tenant, stream_id, version, seq, halted, marks, kind, state)
+  insert into streams as old (tenant, stream_id, version, seq, halted, marks, kind, state, seals)
   select * from unnest(
     split_column({stream_tenants}), split_column({stream_ids})::uuid[],
     split_column({stream_versions})::bigint[], split_column({stream_seqs})::bigint[],
     split_column({stream_halted})::boolean[], split_column({stream_marks})::jsonb[],
-    split_column({stream_kinds}), split_column({stream_states}))
+    split_column({stream_kinds}), split_column({stream_states}), split_column({stream_seals})::jsonb[])
   on conflict (tenant, stream_id) do update
   set version = excluded.version, seq = excluded.seq, halted = excluded.halted,
-      marks = excluded.marks, kind = excluded.kind, state = excluded.state, changed_at = now()
+      marks = excluded.marks, kind = excluded.kind, state = excluded.state, seals = excluded.seals,
+      changed_at = now()
   where old.version = excluded.version - 1
   returning 1
 )"""
@@ -62,7 +63,7 @@ INSERT_DATA_KEYS: Final = """inserted_data_keys as (
   select * from unnest(
     split_column({key_tenants}), split_column({key_subject_ids})::uuid[],
     split_column({key_wrapped})::bytea[])
-  on conflict (tenant, subject_id) do nothing
+  on conflict do nothing
   returning 1
 )"""
 
@@ -108,12 +109,20 @@ INSERT_EFFECTS: Final = """inserted_effects as (
 )"""
 
 UPSERT_SEALED: Final = """upserted_sealed as (
-  insert into sealed (tenant, stream_id, subject_id, name, ciphertext)
-  select * from unnest(
+  insert into sealed (tenant, stream_id, subject_id, name, key_number, ciphertext)
+  select s.tenant, s.stream_id, s.subject_id, s.name, s.key_number, s.ciphertext from unnest(
     split_column({sealed_tenants}), split_column({sealed_stream_ids})::uuid[],
     split_column({sealed_subject_ids})::uuid[], split_column({sealed_names}),
+    split_column({sealed_key_numbers})::integer[], split_column({sealed_key_is_new})::boolean[],
     split_column({sealed_ciphertexts})::bytea[])
-  on conflict (tenant, stream_id, subject_id, name) do update set ciphertext = excluded.ciphertext
+    as s (tenant, stream_id, subject_id, name, key_number, key_is_new, ciphertext)
+  where s.key_is_new or exists (
+    select from data_keys k
+    where k.tenant = s.tenant and k.subject_id = s.subject_id and k.number = s.key_number
+      and k.retired_at is null and k.destroyed_at is null)
+  on conflict (tenant, stream_id, subject_id, name) do update
+  set key_number = excluded.key_number, ciphertext = excluded.ciphertext
+  returning 1
 )"""
 
 INSERT_PARKED: Final = """inserted_parked as (
@@ -139,5 +148,6 @@ _CHECKS: Final[Mapping[str, str]] = {
     INSERT_DATA_KEYS: (
         "(select count(*) from inserted_data_keys) = cardinality(split_column({key_subject_ids}))"
     ),
+    UPSERT_SEALED: "(select count(*) from upserted_sealed) = cardinality(split_column({sealed_names}))",
 }
 """Conditions under which a part has written all of its rows."""

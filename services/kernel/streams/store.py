@@ -8,16 +8,23 @@ from typing import Any, Final
 import msgspec
 
 from services.kernel.crash_points import crash_point
-from services.kernel.decider.decision import PrivateValue
 from services.kernel.ids import StreamKey
 from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.postgres.connections import Tx
-from services.kernel.privacy.encryption import NewKey, SealedRow
+from services.kernel.privacy.encryption import NewKey, SealedRow, ValueToSeal, seal_name
 from services.kernel.streams import statement as sql
 from services.kernel.streams.columns import NULL_MARK, bytes_text, join_column
-from services.kernel.streams.stream import IdempotencyRecord, LoadedStream, Marks, ParkedEvent, StoredStream
+from services.kernel.streams.stream import (
+    IdempotencyRecord,
+    LoadedStream,
+    Marks,
+    ParkedEvent,
+    Seals,
+    StoredStream,
+)
 
 _decode_marks = msgspec.json.Decoder(Marks).decode
+_decode_seals = msgspec.json.Decoder(Seals).decode
 _encode = msgspec.json.Encoder().encode
 _lock_order = attrgetter("tenant", "id_text")
 
@@ -34,7 +41,7 @@ async def read_stored(tx: Tx, keys: Sequence[StreamKey]) -> dict[StreamKey, Stor
     tenants = join_column([tenant for tenant, _ in keys])
     texts = [str(stream_id) for _, stream_id in keys]
     found: dict[StreamKey, StoredStream] = {}
-    for n, version, seq, halted, marks, state in await tx.fetch(
+    for n, version, seq, halted, marks, state, seals in await tx.fetch(
         sql.READ_STREAMS, tenants, join_column(texts)
     ):
         key = keys[n - 1]
@@ -48,6 +55,7 @@ async def read_stored(tx: Tx, keys: Sequence[StreamKey]) -> dict[StreamKey, Stor
             "",
             NULL_MARK if state is None else state,
             halted,
+            NULL_MARK if seals is None else seals,
         )
     return found
 
@@ -66,6 +74,8 @@ def take_loaded(
         loaded[key] = LoadedStream(
             one.stream_id, one.id_text, one.tenant, one.version, one.seq, one.halted, marks, state, state
         )
+        if one.seals != NULL_MARK:
+            loaded[key].seals = _decode_seals(one.seals)
     return loaded
 
 
@@ -95,7 +105,7 @@ class WriteSet:
         self.bodies: list[str] = []
         self.timers: list[tuple[str, ...]] = []
         self.effects: list[tuple[str, ...]] = []
-        self.private_values: list[tuple[str, str, PrivateValue]] = []
+        self.private_values: list[ValueToSeal] = []
         self.projection_writes: list[tuple[str, list[list[Any]]]] = []
         self._position = 0
         self.add(streams)
@@ -104,6 +114,16 @@ class WriteSet:
         """Serialize streams and their new events, each stream once."""
         self._position = 0
         for stream in streams:
+            if stream.private_values:  # of the same name only the last
+                version = stream.version + 1
+                last_values = {(value.subject, value.name): value for value in stream.private_values}
+                stream.seals = stream.seals | dict.fromkeys(
+                    (seal_name(*value) for value in last_values), version
+                )
+                self.private_values += [
+                    ValueToSeal(stream.tenant, stream.id_text, version, value)
+                    for value in last_values.values()
+                ]
             self.stored.append(_stored(stream))
             if stream.new_events:
                 self._add_events(stream)
@@ -125,9 +145,6 @@ class WriteSet:
                     (tenant, str(effect.key), id_text, effect.kind, _encode(effect.about).decode())
                     for effect in stream.effects
                 ]
-            if stream.private_values:  # of the same name only the last
-                last_values = {(value.subject, value.name): value for value in stream.private_values}
-                self.private_values += [(id_text, tenant, value) for value in last_values.values()]
 
     def _add_events(self, stream: LoadedStream) -> None:
         id_text, tenant = stream.id_text, stream.tenant
@@ -222,7 +239,16 @@ def _add_private(
         values |= _named(_KEY_COLUMNS, keys)
     if sealed:
         rows = [
-            (one.tenant, one.stream_id, one.subject, one.name, bytes_text(one.ciphertext)) for one in sealed
+            (
+                one.tenant,
+                one.stream_id,
+                one.subject,
+                one.name,
+                str(one.key_number),
+                "t" if one.key_is_new else "f",
+                bytes_text(one.ciphertext),
+            )
+            for one in sealed
         ]
         parts.append(sql.UPSERT_SEALED)
         values |= _named(_SEALED_COLUMNS, rows)
@@ -242,6 +268,7 @@ def _stored(stream: LoadedStream) -> StoredStream:
         kind,
         state,
         stream.halted,
+        _encode(stream.seals).decode() if stream.seals else NULL_MARK,
     )
 
 
@@ -256,6 +283,7 @@ def _stream_columns(stored: Sequence[StoredStream]) -> dict[str, Any]:
         "stream_marks": join_column([one.marks for one in streams]),
         "stream_kinds": join_column([one.kind for one in streams]),
         "stream_states": join_column([one.state for one in streams]),
+        "stream_seals": join_column([one.seals for one in streams]),
     }
 
 
@@ -284,5 +312,6 @@ _EFFECT_COLUMNS: Final = (
 )  # fmt: skip
 _KEY_COLUMNS: Final = ("key_tenants", "key_subject_ids", "key_wrapped")
 _SEALED_COLUMNS: Final = (
-    "sealed_tenants", "sealed_stream_ids", "sealed_subject_ids", "sealed_names", "sealed_ciphertexts",
+    "sealed_tenants", "sealed_stream_ids", "sealed_subject_ids", "sealed_names", "sealed_key_numbers",
+    "sealed_key_is_new", "sealed_ciphertexts",
 )  # fmt: skip

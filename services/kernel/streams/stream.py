@@ -7,9 +7,14 @@ from msgspec import Struct
 
 from services.kernel.decider.decision import Effect, PrivateValue, Timer
 from services.kernel.decider.service import RecordedEvent
+from services.kernel.streams.columns import NULL_MARK
 
 Marks = dict[str, tuple[int, str]]
 """High-water marks: by source the last sequence that was applied, and the id of its event."""
+
+
+Seals = dict[str, int]
+"""By person and name of each private value the version of the stream at which it was written."""
 
 
 class LoadedStream(Struct, gc=False):
@@ -30,10 +35,11 @@ class LoadedStream(Struct, gc=False):
     timers: tuple[Timer, ...] = ()
     private_values: tuple[PrivateValue, ...] = ()
     effects: tuple[Effect, ...] = ()
+    seals: Seals = {}
 
 
 class StoredStream(Struct, frozen=True, gc=False):
-    """A row of `streams`, with marks and state as JSON text."""
+    """A row of `streams`, with marks, state and seals as JSON text."""
 
     stream_id: UUID
     id_text: str
@@ -44,6 +50,7 @@ class StoredStream(Struct, frozen=True, gc=False):
     kind: str
     state: str
     halted: bool = False
+    seals: str = NULL_MARK
 
 
 class ParkedEvent(Struct, frozen=True):

@@ -23,6 +23,9 @@ create table streams (
   halted boolean not null default false,
   -- High-water marks: by source the last sequence that was applied, with the id of its event.
   marks jsonb not null,
+  -- By person and name of each private value the version of the stream at which it was written: an older ciphertext
+  -- that is put back does not decrypt.
+  seals jsonb,
   -- A state is read and written whole, by its service alone; its kind stands beside it for each service's own check.
   kind text,
   state text,
@@ -142,15 +145,23 @@ create table effects (
 -- The effects that are still to be performed.
 create index effects_waiting on effects (due_at) where done_at is null;
 
--- The data key of a person in one municipality, wrapped by that municipality's key.
+-- The data keys of a person in one municipality, wrapped by that municipality's key. One of them encrypts; those that
+-- a rotation has retired decrypt only, until nothing is left under them.
 create table data_keys (
   tenant text not null,
   subject_id uuid not null,
+  number integer not null default 1,
   wrapped bytea not null,
   created_at timestamptz not null default now(),
+  retired_at timestamptz,
   destroyed_at timestamptz,
-  constraint data_keys_pk primary key (tenant, subject_id)
+  constraint data_keys_pk primary key (tenant, subject_id, number)
 );
+
+-- A person has one key that encrypts.
+create unique index data_keys_current on data_keys (tenant, subject_id) where retired_at is null;
+-- The keys of rotations that were not finished.
+create index data_keys_retired on data_keys (tenant, subject_id) where retired_at is not null;
 
 -- A municipality's keys that belong to no person, by what they are for.
 create table internal_keys (
@@ -166,9 +177,14 @@ create table sealed (
   stream_id uuid not null,
   subject_id uuid not null,
   name text not null,
+  -- The data key of the person that it is encrypted under.
+  key_number integer not null,
   ciphertext bytea not null,
   constraint sealed_pk primary key (tenant, stream_id, subject_id, name)
 );
+
+-- Everything that is encrypted under a person's keys, for their rotation.
+create index sealed_by_person on sealed (tenant, subject_id);
 
 -- The stream that records the accesses and denials of one person, under a random id.
 create table access_streams (
