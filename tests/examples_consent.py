@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from contracts.event import Event
 from contracts.model import CollaborationModel, load_models, model_folder
@@ -18,6 +18,7 @@ from services.consent.domain.commands import (
 )
 from services.consent.domain.states import Case, Custody, Minuted, Permission
 from services.kernel.decider.decision import Actor, Context, TimerFired
+from services.kernel.decider.derived_ids import derived_id
 from tests.invariants import Step
 
 TENANT = "0440"
@@ -138,7 +139,7 @@ def custody(
 
 def consent_id(person_id: UUID = MOTHER, referral_id: UUID = REFERRAL) -> UUID:
     """Return the id of what one person is asked for one referral."""
-    return uuid5(referral_id, str(person_id))
+    return derived_id(referral_id, str(person_id))
 
 
 def sha256_of(audience: str = "guardian", language: Language = "da") -> str:

@@ -3,11 +3,14 @@
 import importlib
 from collections.abc import Iterator
 from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contracts.event import SERVICES
+from contracts.event import SERVICES, municipality_stream
+from services.kernel.http.fields import GivenId
+from services.kernel.ids import new_id
 
 WRONG: dict[str, tuple[object, ...]] = {
     "date": (0, "0", "1700000000", 20260228, True, "28-02-2026"),
@@ -48,3 +51,33 @@ def test_what_is_written_otherwise_is_refused(body: type[BaseModel], name: str, 
 
     faults = {error["loc"][0]: error["type"] for error in refused.value.errors()}
     assert faults.get(name) not in {None, "missing"}
+
+
+NEVER_GIVEN: dict[str, UUID] = {
+    "random": uuid4(),
+    "calculated": uuid5(NAMESPACE_URL, "urn:samspil:looks:0440:somebody"),
+    "reserved": municipality_stream("0440"),
+    "nil": UUID(int=0),
+}
+
+
+def test_an_id_that_was_given_is_taken() -> None:
+    """In whichever case it is written."""
+    given = new_id()
+
+    assert TypeAdapter(GivenId).validate_python(str(given)) == given
+    assert TypeAdapter(GivenId).validate_json(f'"{str(given).upper()}"') == given
+
+
+@pytest.mark.parametrize("kind", NEVER_GIVEN)
+def test_findings_1_and_2_an_id_that_is_never_given_is_no_id(kind: str) -> None:
+    """Finding 1, 2: what a client makes up or calculates is refused by its form, whatever it may name."""
+    with pytest.raises(ValidationError, match="ids are given by Samspil: leave it out, or name one"):
+        TypeAdapter(GivenId).validate_python(str(NEVER_GIVEN[kind]))
+
+
+@pytest.mark.parametrize("written", ["urn:uuid:{}", "{{{}}}", " {}"])
+def test_an_id_is_written_in_one_way(written: str) -> None:
+    """As the document says it, and in no other spelling."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(GivenId).validate_python(written.format(new_id()))

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from asyncpg.pgproto import pgproto
 
+from services.kernel.decider.derived_ids import derived_id
 from services.kernel.ids import as_uuid, new_id, new_ids
 
 
@@ -87,3 +88,15 @@ def test_a_spelt_id_is_read() -> None:
     assert {found} == {UUID("0199a000-0000-7000-8000-0000000000aa")}
     with pytest.raises(ValueError, match="invalid UUID"):
         as_uuid("not-an-id")
+
+
+def test_a_derived_id_is_a_uuid_of_version_7_too() -> None:
+    """What follows from a referral has its time, is the same each time, and another for another name."""
+    referral = new_id()
+
+    found = {derived_id(referral, name) for name in ("agreement", "agreement", "evaluation")}
+
+    assert len(found) == 2
+    assert {(one.version, one.variant) for one in found} == {(7, "specified in RFC 4122")}
+    assert {one.int >> 80 for one in found} == {referral.int >> 80}
+    assert derived_id(new_id(), "agreement") not in found

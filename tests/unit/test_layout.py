@@ -30,6 +30,7 @@ IMPURE_MODULES = {
 KERNEL_FOR_DOMAINS = {
     "services.kernel.decider.deadlines",
     "services.kernel.decider.decision",
+    "services.kernel.decider.derived_ids",
     "services.kernel.decider.escalation",
     "services.kernel.decider.lifecycle",
     "services.kernel.decider.work_items",

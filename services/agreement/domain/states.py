@@ -2,9 +2,11 @@
 
 from datetime import date, datetime
 from typing import Final, Literal, TypeAlias, assert_never
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec import Struct
+
+from services.kernel.decider.derived_ids import derived_id
 
 Party: TypeAlias = Literal["municipality", "organisation", "family", "young_person"]
 Trend: TypeAlias = Literal["forward", "steady", "back"]
@@ -23,7 +25,7 @@ COMPLETED: Final = "completed"
 
 def agreement_of(referral_id: UUID) -> UUID:
     """Return the id of the agreement that a referral leads to, which both services derive alike."""
-    return uuid5(referral_id, "agreement")
+    return derived_id(referral_id, "agreement")
 
 
 def goals_name(agreement_id: UUID, version: int) -> str:

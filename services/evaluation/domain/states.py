@@ -2,9 +2,11 @@
 
 from datetime import date, datetime
 from typing import Final, Literal, TypeAlias
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec import Struct
+
+from services.kernel.decider.derived_ids import derived_id
 
 Voice: TypeAlias = Literal["child", "family", "organisation", "caseworker"]
 Answer: TypeAlias = Literal["heard", "declined"]
@@ -19,7 +21,7 @@ NEEDED: Final[tuple[Voice, ...]] = ("child", "family", "organisation")
 
 def evaluation_of(agreement_id: UUID, number: int) -> UUID:
     """Return the id of an agreement's first, second … evaluation."""
-    return uuid5(agreement_id, f"evaluation:{number}")
+    return derived_id(agreement_id, f"evaluation:{number}")
 
 
 def words_name(evaluation_id: UUID, voice: Voice, by: UUID) -> str:

@@ -1,8 +1,9 @@
-"""Field types of request bodies: days and moments within bounds in which dates can be calculated."""
+"""Field types of request bodies: ids that were given here, and days within bounds that can be calculated."""
 
 import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Final
+from uuid import UUID
 
 from pydantic import AwareDatetime, BeforeValidator, Field
 
@@ -17,6 +18,20 @@ def _checked_form(value: object) -> object:
         raise ValueError("write it as in 2026-02-28")
     return value
 
+
+GIVEN: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"
+"""A UUIDv7 as it is written (RFC 9562): the only form in which Samspil gives ids."""
+
+
+def _given_form(value: object) -> object:
+    """Refuse an id of another form than Samspil gives: one that a client has made up, or calculated."""
+    if not re.fullmatch(GIVEN, str(value), re.ASCII):
+        raise ValueError("ids are given by Samspil: leave it out, or name one that you were given")
+    return value
+
+
+GivenId = Annotated[UUID, Field(json_schema_extra={"pattern": GIVEN}), BeforeValidator(_given_form)]
+"""An id that a client was given before; whether it was given to its municipality is a matter of the rules."""
 
 Day = Annotated[
     date, Field(ge=_FIRST, le=_LAST, json_schema_extra={**_INVALID}), BeforeValidator(_checked_form)

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from typing import Final, Literal
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from msgspec import Struct
+
+from services.kernel.decider.derived_ids import derived_id
 
 Audience = Literal["caseworker", "leader", "organisation", "guardians", "holder", "unanswered"]
 """Whom a notification is for: a role of the case, the one person `about`, or the holders yet to answer."""
@@ -167,4 +169,4 @@ State = Case | Recipient
 
 def contact_of(tenant: str, recipient_id: UUID) -> UUID:
     """Return the stream of how one municipality reaches a recipient; no case and no other has its id."""
-    return uuid5(NAMESPACE_URL, f"urn:samspil:contact:{tenant}:{recipient_id}")
+    return derived_id(recipient_id, f"contact:{tenant}")

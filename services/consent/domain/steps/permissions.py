@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from contracts.consent import (
     ConsentExpired,
@@ -30,6 +30,7 @@ from services.consent.domain.states import (
 )
 from services.consent.domain.transition import Transition
 from services.kernel.decider.decision import Decision, TimerFired
+from services.kernel.decider.derived_ids import derived_id
 
 _REASONS: Final[dict[type[Event], str]] = {ConsentRefused: "refused", ConsentWithdrawn: "withdrawn"}
 
@@ -160,7 +161,7 @@ def _question(
     text = next(text for text in model.consent.texts if text.audience == audience)
     language = custody.language_of(person)
     return ConsentRequested(
-        consent_id=uuid5(referral_id, str(person)),
+        consent_id=derived_id(referral_id, str(person)),
         referral_id=referral_id,
         organisation_id=scope.organisation_id,
         holder_id=person,

@@ -1,10 +1,11 @@
 """Recipients of a case's notifications, and the notices that follow for each of them; pure."""
 
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec.structs import replace
 
+from services.kernel.decider.derived_ids import derived_id
 from services.notify.domain.states import STOPS, Case, Notice, Notification
 
 
@@ -39,7 +40,7 @@ def notify_recipients(case: Case) -> tuple[Case, tuple[UUID, ...]]:
         for notification_id, notification in case.notifications.items()
         for recipient_id in recipients(case, notification)
     ]
-    missing = {uuid5(one[0], str(one[1])): one for one in due if one not in existing}
+    missing = {derived_id(one[0], str(one[1])): one for one in due if one not in existing}
     if not missing and len(due) == len(existing):
         return case, ()
     kept = {existing[one]: case.notices[existing[one]] for one in due if one in existing}

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec import Struct
 
 from contracts import agreement, consent, evaluation, referral
 from contracts.event import Event
+from services.kernel.decider.derived_ids import derived_id
 from services.notify.domain.states import Audience, Case, Notification
 
 
@@ -134,7 +135,7 @@ def notifications_of(
         name = "|".join((event.type, *identity, audience))
         shown = {code: _text(getattr(event, code)) for code in codes}
         about, subject_id = _about(event, audience), _subject_of(event)
-        yield uuid5(case_id, name), Notification(rule.kind, audience, at, about, shown, subject_id)
+        yield derived_id(case_id, name), Notification(rule.kind, audience, at, about, shown, subject_id)
 
 
 def _rule_of(event: Event) -> NotificationRule | None:
