@@ -28,6 +28,7 @@ IMPURE_MODULES = {
     "time", "urllib",
 }  # fmt: skip
 KERNEL_FOR_DOMAINS = {
+    "services.kernel.decider.access",
     "services.kernel.decider.deadlines",
     "services.kernel.decider.decision",
     "services.kernel.decider.derived_ids",

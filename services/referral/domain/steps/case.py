@@ -60,6 +60,7 @@ def open_case(transition: DocumentTransition, before: Expected | None, command: 
         caseworker_id=case.caseworker_id,
         model=case.model,
         model_version=case.model_version,
+        child_id=case.child_id,
     )
     return Decision(case, (opened,), private_values=_about_child(command, context))
 
