@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from bench.chain import BORN, CHAIN, PERSON, TENANT, custody_of
-from contracts.directory import ModelAdopted, OfferPublished, OrganisationJoined
+from contracts.directory import DepartmentRegistered, ModelAdopted, OfferPublished, OrganisationJoined
 from contracts.event import Event, municipality_stream
 from services.kernel.decider.service import EventMetadata
 from services.kernel.ids import new_id, new_ids
@@ -34,7 +34,7 @@ class Opening:
         """Open them in these."""
         self._runtimes = runtimes
         self._model = runtimes["referral"].models[MODEL]
-        self._offer, self.organisation = new_ids(2)
+        self._offer, self.organisation, self._department = new_ids(3)
 
     async def of(self, cases: int) -> list[UUID]:
         """Open so many cases and return their ids; the last event of each waits in the log."""
@@ -44,7 +44,7 @@ class Opening:
         return ids
 
     async def directory(self) -> None:
-        """Let the referral service know a model, an organisation and an offer."""
+        """Let the referral service know a model, a department, an organisation and an offer."""
         events: dict[UUID, Event] = {
             municipality_stream(TENANT): ModelAdopted(
                 model="kerteminde", version=1, sha256=self._model.sha256
@@ -68,6 +68,8 @@ class Opening:
             ),
         }
         batch = [_incoming(stream, "directory", 1, new_id(), body) for stream, body in events.items()]
+        department = DepartmentRegistered(department_id=self._department, kind="counselling")
+        batch.append(_incoming(municipality_stream(TENANT), "directory", 2, new_id(), department))
         async with self._runtimes["referral"].pool.acquire() as tx:
             await self._runtimes["referral"].processor.process_once(tx, batch)
 
@@ -108,11 +110,12 @@ class Opening:
                 offer_id=self._offer,
             ),
             DraftReferral(
+                municipality_id=municipality_stream(TENANT),
                 referral_id=uuid5(case_id, "referral"),
                 organisation_id=self.organisation,
                 offer_id=self._offer,
                 purposes=("networks",),
-                public_help=(Help("school_support", uuid5(case_id, "department")),),
+                public_help=(Help("school_support", self._department),),
                 need="x",
                 aim="x",
             ),

@@ -1,10 +1,24 @@
 """Events of the directory: models, departments, organisations and what they offer."""
 
 from datetime import date
+from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
 from contracts.event import AccessRefused, Code, Event, Sha256, Tenant
+
+
+class WhyLeft(StrEnum):
+    """Why an organisation takes part no longer; readers must expect words that are new to them."""
+
+    OWN_WISH = "own_wish"  # it wants to
+    TOO_FEW_VOLUNTEERS = "too_few_volunteers"  # it cannot keep what it offered
+    DISSOLVED = "dissolved"  # the association exists no longer
+    MERGED = "merged"  # it goes on as part of another
+    DECLARATION_EXPIRED = "declaration_expired"  # its child-protection declaration was not renewed
+    TERMS_NOT_ACCEPTED = "terms_not_accepted"  # those of a later model
+    TERMS_BROKEN = "terms_broken"  # the municipality ends it
+    ENTERED_IN_ERROR = "entered_in_error"
 
 
 class ModelAdopted(Event):

@@ -94,14 +94,16 @@ def an_offer() -> Offer:
     )
 
 
-def joining(terms: str = "kerteminde_1", declaration_until: date = A_YEAR_ON) -> JoinOrganisation:
+def joining(
+    terms: str = "kerteminde_1", declaration_until: date = A_YEAR_ON, *, again: bool = False
+) -> JoinOrganisation:
     """Return the command by which the association comes in."""
-    return JoinOrganisation(MUNICIPALITY, "Børns Voksenvenner", "12345678", terms, declaration_until)
+    return JoinOrganisation(MUNICIPALITY, "Børns Voksenvenner", "12345678", terms, declaration_until, again)
 
 
 def leaving() -> LeaveOrganisation:
     """Return the command by which the association leaves."""
-    return LeaveOrganisation(MUNICIPALITY, "no_volunteers")
+    return LeaveOrganisation(MUNICIPALITY, "too_few_volunteers")
 
 
 def publishing(
@@ -128,9 +130,9 @@ def publishing(
     )
 
 
-def registering(kind: str = "child_welfare") -> RegisterDepartment:
+def registering(kind: str = "child_welfare", *, again: bool = False) -> RegisterDepartment:
     """Return the command by which a department is named."""
-    return RegisterDepartment(DEPARTMENT, kind, "Familieafdelingen")
+    return RegisterDepartment(DEPARTMENT, kind, "Familieafdelingen", again)
 
 
 def states() -> tuple[State, ...]:

@@ -9,6 +9,7 @@ from contracts.agreement import AgreementEnded, AgreementInForce
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.directory import (
     CapacityChanged,
+    DepartmentRegistered,
     ModelAdopted,
     OfferPublished,
     OrganisationJoined,
@@ -108,13 +109,18 @@ def a_context(**changes: Any) -> Context:
         "actor": CASEWORKER,
         "models": {KERTEMINDE.ref: KERTEMINDE},
         "others": {
-            MUNICIPALITY: Municipality(model="kerteminde", model_version=1),
+            MUNICIPALITY: a_municipality(),
             OFFER: an_offer(),
             ORGANISATION: an_organisation(),
         },
         "private": PRIVATE,
     }
     return Context(**{**usual, **changes})
+
+
+def a_municipality(*departments: UUID) -> Municipality:
+    """Kerteminde, which follows its own model."""
+    return Municipality(model="kerteminde", model_version=1, departments=departments or (DEPARTMENT,))
 
 
 def an_offer(*, places: int = 3, taken: int = 1, **changes: Any) -> Offer:
@@ -303,7 +309,7 @@ def documents() -> tuple[State, ...]:
         a_case(a_sent(), a_consent()),
         an_offer(),
         an_organisation(),
-        Municipality(model="kerteminde", model_version=1),
+        a_municipality(),
     )
 
 
@@ -312,6 +318,7 @@ def document_triggers() -> tuple[Command | Event, ...]:
     return (
         to_open_case(), to_note_views(), to_assess(), to_draft(), CloseCase("family_moved"),
         custody_recorded(), granted(), lost(), published(), capacity(2), joined(), left(), adopted(),
+        registered(),
     )  # fmt: skip
 
 
@@ -357,6 +364,7 @@ def to_assess(**changes: Any) -> AssessEligibility:
 def to_draft(**changes: Any) -> DraftReferral:
     """Choose the mentor, while the school goes on helping."""
     usual: dict[str, Any] = {
+        "municipality_id": MUNICIPALITY,
         "referral_id": REFERRAL,
         "organisation_id": ORGANISATION,
         "offer_id": OFFER,
@@ -447,6 +455,11 @@ def published(places: int = 3) -> OfferPublished:
 def capacity(places: int) -> CapacityChanged:
     """The association has corrected its places."""
     return CapacityChanged(offer_id=OFFER, places=places, as_of=TODAY)
+
+
+def registered(department_id: UUID = DEPARTMENT) -> DepartmentRegistered:
+    """A department takes part."""
+    return DepartmentRegistered(department_id=department_id, kind="child_welfare")
 
 
 def adopted() -> ModelAdopted:

@@ -23,7 +23,7 @@ from services.agreement.views import CaseView, Figures, WorkView, case_for
 from services.kernel.decider.access import purpose_of
 from services.kernel.decider.projection_rows import local_days
 from services.kernel.decider.work_items import owner_of
-from services.kernel.http.fields import Day
+from services.kernel.http.fields import Day, GivenId
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
@@ -42,7 +42,7 @@ class _Body(BaseModel):
 class MeetingBody(_Body):
     """The start-up meeting: when it was held, and who came."""
 
-    agreement_id: UUID
+    agreement_id: GivenId
     held_on: Day
     attended: Annotated[list[Attendee], Field(min_length=1, max_length=6)]
 
@@ -74,7 +74,7 @@ class WantsBody(_Body):
 class ProposalBody(_Body):
     """One version of an agreement; without a rhythm the model's is meant."""
 
-    agreement_id: UUID
+    agreement_id: GivenId
     goals: Annotated[list[GoalBody], Field(max_length=20)]
     wants: WantsBody
     starts_on: Day
@@ -89,7 +89,7 @@ class ProposalBody(_Body):
 class SignBody(_Body):
     """One party's name under one version."""
 
-    agreement_id: UUID
+    agreement_id: GivenId
     version: Annotated[int, Field(strict=True, ge=1)]
     party: Party
 
@@ -97,7 +97,7 @@ class SignBody(_Body):
 class ProgressBody(_Body):
     """The organisation's word on how it goes."""
 
-    agreement_id: UUID
+    agreement_id: GivenId
     trend: Trend
     text: Words
 
@@ -105,7 +105,7 @@ class ProgressBody(_Body):
 class EndBody(_Body):
     """The end, for a reason of the model."""
 
-    agreement_id: UUID
+    agreement_id: GivenId
     reason: Code
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from contracts.directory import WhyLeft
 from contracts.event import Code, Tenant, municipality_stream
 from services.directory.domain.commands import (
     AdoptModel,
@@ -27,7 +28,7 @@ from services.directory.views import (
     organisation_view,
 )
 from services.kernel.errors import NotFound
-from services.kernel.http.fields import Day
+from services.kernel.http.fields import Day, GivenId
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
@@ -52,17 +53,20 @@ class AdoptBody(_Body):
 
 
 class DepartmentBody(_Body):
-    """A department; without an id, one is made."""
+    """A department; without an id one is made, with the id of one its kind and name are corrected."""
 
-    department_id: UUID | None = None
+    department_id: GivenId | None = None
     kind: Code
     name: Name
 
 
 class JoinBody(_Body):
-    """An association, what it accepts and declares; with an id it joins again, or renews its declaration."""
+    """An association, what it accepts and declares.
 
-    organisation_id: UUID | None = None
+    Without an id one is made; with the id of one that was let in before, it joins again or renews.
+    """
+
+    organisation_id: GivenId | None = None
     name: Name
     number: Number = ""
     terms: Code
@@ -72,7 +76,7 @@ class JoinBody(_Body):
 class LeaveBody(_Body):
     """Why the organisation leaves."""
 
-    reason: Code
+    reason: WhyLeft
 
 
 class OfferBody(_Body):
@@ -128,7 +132,7 @@ async def read_model(request: DirectoryRequest) -> AdoptedModel:
 async def register_department(body: DepartmentBody, request: DirectoryRequest) -> CommandResult:
     """Name a department that takes part."""
     department_id = body.department_id or new_id()
-    command = RegisterDepartment(department_id, body.kind, body.name)
+    command = RegisterDepartment(department_id, body.kind, body.name, again=body.department_id is not None)
     return await request.execute(
         municipality_stream(request.actor.tenant), command, created=department_id, any_version=True
     )
@@ -143,13 +147,14 @@ async def read_departments(request: DirectoryRequest) -> list[DepartmentView]:
 
 @router.post("/organisations", status_code=201)
 async def join(body: JoinBody, request: DirectoryRequest) -> CommandResult:
-    """Let an organisation take part."""
+    """Let an organisation take part, for the first time or again."""
     command = JoinOrganisation(
         municipality_id=municipality_stream(request.actor.tenant),
         name=body.name,
         number=body.number,
         terms=body.terms,
         declaration_until=body.declaration_until,
+        again=body.organisation_id is not None,
     )
     return await request.execute(body.organisation_id or new_id(), command)
 

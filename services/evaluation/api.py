@@ -15,6 +15,7 @@ from services.evaluation.views.outcomes import OutcomesView, outcomes_view
 from services.kernel.decider.access import purpose_of
 from services.kernel.decider.projection_rows import local_days
 from services.kernel.decider.work_items import owner_of
+from services.kernel.http.fields import GivenId
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 
@@ -32,7 +33,7 @@ class _Body(BaseModel):
 class MeasurementBody(_Body):
     """The child's scores by dimension of the model; what was not answered is left out."""
 
-    agreement_id: UUID
+    agreement_id: GivenId
     moment: Moment
     scores: Annotated[dict[Code, Score], Field(min_length=1, max_length=50)]
 
@@ -48,7 +49,7 @@ class VoiceBody(_Body):
 class GoalBody(_Body):
     """How far one goal was reached."""
 
-    goal_id: UUID
+    goal_id: GivenId
     attainment: Attainment
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from contracts.event import Code, Tenant, municipality_stream
 from services.kernel.decider.decision import Context
 from services.kernel.errors import NotAllowed
-from services.kernel.http.fields import Day
+from services.kernel.http.fields import Day, GivenId
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
 from services.referral.domain.access import SHARED, STATUS, visible
@@ -30,6 +30,7 @@ from services.referral.domain.commands import (
     SendReferral,
     View,
 )
+from services.referral.domain.refusals import ChildUnknown
 from services.referral.domain.states import Help
 from services.referral.domain.steps.case import DECLINED, HEARD, NOT_HEARD
 from services.referral.projections import queries
@@ -66,9 +67,9 @@ class _Body(BaseModel):
 
 
 class OpenBody(_Body):
-    """Whom the case is about; without an id the child gets a new one."""
+    """Whom the case is about; the id of a child is taken who has had a case here, and else one is made."""
 
-    child_id: UUID | None = None
+    child_id: GivenId | None = None
     first_name: Name
     family_name: Name
     born: Day
@@ -103,21 +104,21 @@ class EligibilityBody(_Body):
     factors: Codes = ()
     answers: Annotated[dict[Code, StrictBool], Field(max_length=50)]
     judgement: Words = ""
-    offer_id: UUID | None = None
+    offer_id: GivenId | None = None
 
 
 class HelpBody(_Body):
     """Public help that goes on, and the department that answers for it."""
 
     kind: Code
-    department_id: UUID
+    department_id: GivenId
 
 
 class DraftBody(_Body):
     """The offer that is chosen, what is needed and what the aim is."""
 
-    organisation_id: UUID
-    offer_id: UUID
+    organisation_id: GivenId
+    offer_id: GivenId
     purposes: Codes
     public_help: Annotated[tuple[HelpBody, ...], Field(max_length=20)]
     need: SomeWords
@@ -139,16 +140,20 @@ class ReasonBody(_Body):
 
 @router.post("/cases", status_code=201)
 async def open_case(body: OpenBody, request: ReferralRequest) -> CommandResult:
-    """Begin to follow a child in my department."""
+    """Begin to follow a child in my department; `made` is the child's id."""
+    request.require_role("caseworker")
     if request.actor.department_id is None:
         raise NotAllowed
+    if body.child_id and not await request.query(queries.knows_child, child_id=body.child_id):
+        raise ChildUnknown
+    child_id = body.child_id or new_id()
     command = OpenCase(
         municipality_id=municipality_stream(request.actor.tenant),
         department_id=request.actor.department_id,
-        child_id=body.child_id or new_id(),
+        child_id=child_id,
         child=Child(**body.model_dump(exclude={"child_id"})),
     )
-    return await request.execute(new_id(), command)
+    return await request.execute(new_id(), command, created=child_id)
 
 
 @router.get("/cases")
@@ -203,6 +208,7 @@ async def draft(case_id: UUID, body: DraftBody, request: ReferralRequest) -> Com
     """Choose an offer, and name the public help that goes on."""
     referral_id = new_id()
     command = DraftReferral(
+        municipality_id=municipality_stream(request.actor.tenant),
         referral_id=referral_id,
         public_help=tuple(Help(help_.kind, help_.department_id) for help_ in body.public_help),
         **body.model_dump(exclude={"public_help"}),

@@ -6,6 +6,7 @@ from contracts.agreement import AgreementEnded, AgreementInForce
 from contracts.consent import ConsentGranted, ConsentLost, ConsentTicked, CustodyRecorded
 from contracts.directory import (
     CapacityChanged,
+    DepartmentRegistered,
     ModelAdopted,
     OfferPublished,
     OrganisationJoined,
@@ -15,6 +16,7 @@ from contracts.event import Event
 
 SUBSCRIPTIONS: Final[tuple[type[Event], ...]] = (
     ModelAdopted,  # a case is opened under the model that its municipality follows
+    DepartmentRegistered,  # public help is that of a department of the municipality
     OrganisationJoined,  # nothing is sent to an organisation that has not accepted the terms
     OrganisationLeft,  # nor to one that takes part no longer
     OfferPublished,  # a referral is for one offer, and must fit its ages, area and theme

@@ -149,10 +149,10 @@ def test_an_association_can_leave_and_come_back_and_every_period_is_on_record() 
 
     first = date(2026, 6, 1)
     assert gone.events == (
-        OrganisationLeft(organisation_id=ORGANISATION, reason="no_volunteers", left_on=first),
+        OrganisationLeft(organisation_id=ORGANISATION, reason="too_few_volunteers", left_on=first),
     )
     assert gone.state.membership == Left(first)
-    assert back.state.before == (Period(TODAY, first, "no_volunteers"),)
+    assert back.state.before == (Period(TODAY, first, "too_few_volunteers"),)
     view = organisation_view(ORGANISATION, 3, back.state)
     assert [(period.joined_on, period.left_on) for period in view.periods] == [
         (TODAY, first),

@@ -9,6 +9,7 @@ import pytest
 from services.directory.domain.commands import AdoptModel, ChangeCapacity, PublishOffer, RegisterDepartment
 from services.directory.domain.lifecycle import LIFECYCLES, decide, related_streams
 from services.directory.domain.lifecycle import ORGANISATION as ORGANISATION_LIFECYCLE
+from services.directory.domain.refusals import DepartmentUnknown, OrganisationUnknown
 from services.directory.domain.states import (
     Adoption,
     Department,
@@ -21,7 +22,7 @@ from services.directory.domain.states import (
     State,
 )
 from services.kernel.decider.lifecycle import Row
-from services.kernel.errors import InvalidTransition, NotFound, ProblemError
+from services.kernel.errors import NotFound, ProblemError
 from tests.examples_directory import (
     DEPARTMENT,
     MUNICIPALITY,
@@ -29,6 +30,7 @@ from tests.examples_directory import (
     ORGANISATION,
     a_left_organisation,
     a_municipality,
+    a_municipality_with_a_department,
     an_offer,
     an_organisation,
     commands,
@@ -46,27 +48,31 @@ from tests.examples_directory import (
     [
         (a_municipality, AdoptModel("kerteminde", 1), "same"),
         (a_municipality, registering(), "event"),
-        (a_municipality, joining(), InvalidTransition),
-        (a_municipality, leaving(), InvalidTransition),
-        (a_municipality, publishing(), InvalidTransition),
-        (a_municipality, ChangeCapacity(MUNICIPALITY, 3), InvalidTransition),
-        (an_organisation, AdoptModel("kerteminde", 1), InvalidTransition),
-        (an_organisation, registering(), InvalidTransition),
+        (a_municipality, joining(), OrganisationUnknown),
+        (a_municipality, leaving(), NotFound),
+        (a_municipality, publishing(), NotFound),
+        (a_municipality, ChangeCapacity(MUNICIPALITY, 3), NotFound),
+        (an_organisation, AdoptModel("kerteminde", 1), NotFound),
+        (an_organisation, registering(), NotFound),
         (an_organisation, joining(), "same"),
         (an_organisation, leaving(), "event"),
-        (an_organisation, publishing(), InvalidTransition),
-        (an_organisation, ChangeCapacity(MUNICIPALITY, 3), InvalidTransition),
+        (an_organisation, publishing(), NotFound),
+        (an_organisation, ChangeCapacity(MUNICIPALITY, 3), NotFound),
         (a_left_organisation, joining(), "event"),
         (a_left_organisation, leaving(), "same"),
-        (an_offer, AdoptModel("kerteminde", 1), InvalidTransition),
-        (an_offer, registering(), InvalidTransition),
-        (an_offer, joining(), InvalidTransition),
-        (an_offer, leaving(), InvalidTransition),
+        (an_offer, AdoptModel("kerteminde", 1), NotFound),
+        (an_offer, registering(), NotFound),
+        (an_offer, joining(), OrganisationUnknown),
+        (an_offer, leaving(), NotFound),
         (an_offer, publishing(), "same"),
         (an_offer, ChangeCapacity(MUNICIPALITY, 4), "same"),
         (an_offer, ChangeCapacity(MUNICIPALITY, 3), "event"),
         (lambda: None, AdoptModel("kerteminde", 1), "event"),
         (lambda: None, joining(), "event"),
+        (lambda: None, joining(again=True), OrganisationUnknown),
+        (an_organisation, joining(again=True), "same"),
+        (a_municipality, registering(again=True), DepartmentUnknown),
+        (a_municipality_with_a_department, registering(again=True), "same"),
         (lambda: None, leaving(), NotFound),
         (lambda: None, publishing(), "event"),
         (lambda: None, ChangeCapacity(MUNICIPALITY, 3), NotFound),

@@ -6,6 +6,7 @@ from typing import Any
 
 from openapi_spec_validator import validate
 
+from services.kernel.http.fields import GIVEN
 from services.publish.openapi import FILE, document
 from tests.documents import answers
 
@@ -109,3 +110,18 @@ def test_keys_that_have_a_pattern_are_the_only_ones() -> None:
 
     assert patterned
     assert {node["additionalProperties"] for node in patterned} == {False}
+
+
+def test_findings_1_and_2_every_id_in_a_body_is_one_that_was_given() -> None:
+    """Finding 1, 2: no body takes an id of another form than the server gives."""
+    shapes = json.loads(FILE.read_text(encoding="utf-8"))["components"]["schemas"]
+    bodies = [call.get("requestBody", {}) for _, call in calls()]
+    ids = [
+        (path, node)
+        for one in bodies
+        for path, node in values_in(one, shapes)
+        if node.get("format") == "uuid"
+    ]
+
+    assert len(ids) > 10
+    assert [path for path, node in ids if node.get("pattern") != GIVEN] == []

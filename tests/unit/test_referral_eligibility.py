@@ -10,10 +10,12 @@ from services.referral.domain import refusals
 from services.referral.domain.lifecycle import decide, related_streams
 from services.referral.domain.states import (
     Case,
+    Help,
 )
 from tests.examples_referral import (
     CASE,
     DEPARTMENT,
+    MUNICIPALITY,
     OFFER,
     ORGANISATION,
     PRIVATE,
@@ -22,6 +24,7 @@ from tests.examples_referral import (
     a_case,
     a_context,
     a_draft,
+    a_municipality,
     an_eligibility,
     an_offer,
     an_organisation,
@@ -155,7 +158,7 @@ def test_a_draft_names_offer_need_and_public_help() -> None:
             public_help=(events.PublicHelp(kind="school_support", department_id=DEPARTMENT),),
         ),
     )
-    assert related_streams(a_case(), to_draft()) == (OFFER, ORGANISATION)
+    assert related_streams(a_case(), to_draft()) == (MUNICIPALITY, OFFER, ORGANISATION)
 
 
 @pytest.mark.req("K2")
@@ -168,6 +171,8 @@ def test_a_draft_names_offer_need_and_public_help() -> None:
         (a_case(views=None), {}, {}, refusals.ViewsMissing),
         (a_case(eligibility=None), {}, {}, refusals.EligibilityMissing),
         (a_case(eligibility=an_eligibility(eligible=False)), {}, {}, refusals.NotEligible),
+        (a_case(), {"public_help": (Help("school_support", OFFER),)}, {}, refusals.DepartmentUnknown),
+        (a_case(), {}, {MUNICIPALITY: None}, refusals.DepartmentUnknown),
         (a_case(), {"purposes": ()}, {}, refusals.PurposeMissing),
         (a_case(), {"purposes": ("fun",)}, {}, refusals.CodeUnknown),
         (a_case(), {"organisation_id": CASE}, {}, refusals.OfferUnknown),
@@ -183,7 +188,7 @@ def test_no_referral_is_drafted_before_all_is_settled(
     case: Case, changes: dict[str, Any], others: dict[Any, Any], refusal: type[Refused]
 ) -> None:
     """Public help goes on, the views are noted, the case is eligible, and the offer covers the need."""
-    others = {OFFER: an_offer(), ORGANISATION: an_organisation(), **others}
+    others = {MUNICIPALITY: a_municipality(), OFFER: an_offer(), ORGANISATION: an_organisation(), **others}
 
     with pytest.raises(refusal):
         decide(case, to_draft(**changes), a_context(others=others))

@@ -30,6 +30,7 @@ from tests.examples_referral import (
     lost,
     published,
     referrals,
+    registered,
 )
 
 MUNICIPALITY: Final = UUID(int=0x440)
@@ -52,6 +53,7 @@ SOURCES: Final[dict[str, Sequence[Sequence[Delivery]]]] = {
     "directory": (
         (
             (MUNICIPALITY, adopted()),
+            (MUNICIPALITY, registered()),
             (ORGANISATION, joined()),
             (OFFER, published()),
             (OFFER, capacity(1)),

@@ -14,21 +14,26 @@ class AdoptModel(Struct, frozen=True):
 
 
 class RegisterDepartment(Struct, frozen=True):
-    """Name a department that takes part."""
+    """Name a department that takes part; `again` where it is to be one that did before."""
 
     department_id: UUID
     kind: str
     name: str
+    again: bool = False
 
 
 class JoinOrganisation(Struct, frozen=True):
-    """Let an organisation take part, again, or with a renewed declaration; `terms` is the model's ref."""
+    """Let an organisation take part; `again` where it is to be one that did before, which may renew.
+
+    `terms` is the model's ref.
+    """
 
     municipality_id: UUID
     name: str
     number: str
     terms: str
     declaration_until: date
+    again: bool = False
 
 
 class LeaveOrganisation(Struct, frozen=True):

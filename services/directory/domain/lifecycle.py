@@ -11,6 +11,7 @@ from services.directory.domain.commands import (
     PublishOffer,
     RegisterDepartment,
 )
+from services.directory.domain.refusals import OrganisationUnknown
 from services.directory.domain.states import (
     Adoption,
     Department,
@@ -91,13 +92,16 @@ def related_streams(_state: State | None, trigger: Any) -> tuple[UUID, ...]:
 def decide(state: State | None, trigger: Any, context: Context) -> Decision:
     """Return the stream after a command, and its events.
 
-    Raises `NotFound` where there is nothing to change, `InvalidTransition` where the command does not fit.
+    Raises `NotFound` where there is nothing to change, or something else under the id; `OrganisationUnknown`
+    where that is to join again; `InvalidTransition` where the command does not fit.
     """
     lifecycle, before = _subject(state, trigger)
     step = lifecycle.step(before, trigger) if lifecycle else None
     if step is not None:
         return step(Transition(state, context), before, trigger)
-    if state is None:
+    if isinstance(trigger, JoinOrganisation):
+        raise OrganisationUnknown
+    if state is None or lifecycle is None:
         raise NotFound
     raise InvalidTransition(type(trigger).__name__)
 

@@ -27,5 +27,13 @@ class AgesOutside(Refused):
     """The offer is for no child of the model's target group: correct its ages."""
 
 
+class DepartmentUnknown(Refused):
+    """Department not known here: leave the id out and one is made."""
+
+
+class OrganisationUnknown(Refused):
+    """Organisation not known here: leave the id out and one is made."""
+
+
 class OrganisationMissing(Refused):
     """The organisation does not take part: let it join first."""

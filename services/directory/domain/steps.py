@@ -27,8 +27,10 @@ from services.directory.domain.refusals import (
     AgesOutside,
     CodeUnknown,
     DeclarationMissing,
+    DepartmentUnknown,
     ModelUnknown,
     OrganisationMissing,
+    OrganisationUnknown,
     TermsOutdated,
 )
 from services.directory.domain.states import (
@@ -67,6 +69,8 @@ def register_department(
     transition: Transition, before: Department | None, command: RegisterDepartment
 ) -> Decision:
     """Name a department, or correct its name; its first day stays."""
+    if before is None and command.again:
+        raise DepartmentUnknown
     model, municipality = transition.model, transition.municipality
     _require_code("department", command.kind, model.departments)
     since = transition.today(model) if before is None else before.since
@@ -80,6 +84,8 @@ def register_department(
 
 def join(transition: Transition, before: Membership | None, command: JoinOrganisation) -> Decision:
     """Let an organisation in, or let it renew what it accepted and declared; its first day stays."""
+    if before is None and command.again:
+        raise OrganisationUnknown
     model, organisation = transition.model, transition.document
     today = transition.today(model)
     if command.terms != terms_of(model):

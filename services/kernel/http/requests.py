@@ -37,6 +37,8 @@ from services.kernel.tracing import command_span
 _MAX_KEY_LENGTH: Final = 200
 _MAX_VERSION_DIGITS: Final = 18
 _POOL_WAIT_SECONDS: Final = 5.0
+_CALCULATED: Final = 5
+"""The version of the UUIDs that anybody can calculate from a name (RFC 9562, 5.5); no id that is given."""
 
 T = TypeVar("T")
 
@@ -98,10 +100,9 @@ class RequestContext:
         `created` is the id of what the command creates within its stream. With `any_version` the request
         needs no If-Match. Raises the command's refusal, `NotAllowed` (recorded in the audit trail),
         `VersionConflict`, `PreconditionRequired`, `IdempotencyKeyMissing`, `IdempotencyKeyReused`, and
-        `NotFound` where the stream is another municipality's own.
+        `NotFound` where the id is another municipality's own, or calculated.
         """
-        if municipality_of(stream_id) not in {None, self.actor.tenant}:
-            raise NotFound
+        self._require_nameable(stream_id)
         key = self._idempotency_key()
         request = await self._request_bytes()
         with self._span(command):
@@ -156,7 +157,14 @@ class RequestContext:
         """Return a pooled connection; raise `TimeoutError`, answered by 503, when none is free in time."""
         return self._runtime.pool.acquire(timeout=_POOL_WAIT_SECONDS)
 
+    def _require_nameable(self, stream_id: UUID) -> None:
+        """Raise `NotFound` for a calculated id (UUIDv5), and for that of another municipality."""
+        foreign = municipality_of(stream_id) not in {None, self.actor.tenant}
+        if foreign or stream_id.version == _CALCULATED:
+            raise NotFound
+
     async def _authorized_view(self, tx: Tx, stream_id: UUID, what: tuple[str, ...]) -> StreamView:
+        self._require_nameable(stream_id)
         envelope = self._envelope(stream_id, ReadRequest(what))
         try:
             stream = await self._runtime.processor.read_authorized(tx, envelope)

@@ -69,6 +69,7 @@ class AssessEligibility(Struct, frozen=True, kw_only=True):
 class DraftReferral(Struct, frozen=True, kw_only=True):
     """Choose an offer for the case, and say what is needed and what the aim is."""
 
+    municipality_id: UUID
     referral_id: UUID
     organisation_id: UUID
     offer_id: UUID

@@ -9,6 +9,7 @@ from contracts.agreement import AgreementEnded, AgreementInForce
 from contracts.consent import ConsentGranted, ConsentLost, CustodyRecorded
 from contracts.directory import (
     CapacityChanged,
+    DepartmentRegistered,
     ModelAdopted,
     OfferPublished,
     OrganisationJoined,
@@ -66,7 +67,14 @@ from services.referral.domain.steps.consent import (
     record_custody,
     withdraw,
 )
-from services.referral.domain.steps.directory import adopt_model, change_capacity, join, leave, publish_offer
+from services.referral.domain.steps.directory import (
+    adopt_model,
+    change_capacity,
+    join,
+    leave,
+    publish_offer,
+    register_department,
+)
 from services.referral.domain.steps.escalation import escalate
 from services.referral.domain.steps.referral import (
     accept,
@@ -189,6 +197,7 @@ MUNICIPALITY: Final = Lifecycle(
     on_event=(
         row(ABSENT, ModelAdopted, adopt_model, Municipality),
         row(Municipality, ModelAdopted, adopt_model),
+        row(Municipality, DepartmentRegistered, register_department),
     ),
 )
 
@@ -227,7 +236,7 @@ def decide(state: State | None, trigger: Trigger, context: Context) -> Decision:
 
 
 def related_streams(state: State | None, trigger: Trigger) -> tuple[UUID, ...]:
-    """Return the further streams that a decision needs: the offer, the organisation, the municipality.
+    """Return the further streams that a decision needs: the municipality, the offer, the organisation.
 
     Several events of one batch are decided one after the other, so an event names the offer of its referral
     whatever state the referral had before the batch.
@@ -245,7 +254,7 @@ def related_streams(state: State | None, trigger: Trigger) -> tuple[UUID, ...]:
         case AssessEligibility(offer_id=UUID() as offer_id):
             return (offer_id,)
         case DraftReferral():
-            return (trigger.offer_id, trigger.organisation_id)
+            return (trigger.municipality_id, trigger.offer_id, trigger.organisation_id)
         case _:
             return ()
 

@@ -47,6 +47,14 @@ class PublicHelpMissing(Refused):
     """Volunteers never replace public help: name the help that goes on, and the department behind it."""
 
 
+class DepartmentUnknown(Refused):
+    """The department behind the public help is none of this municipality: choose one that takes part."""
+
+
+class ChildUnknown(Refused):
+    """Child not known here: leave the id out and one is made."""
+
+
 class PurposeMissing(Refused):
     """Name at least one purpose of the collaboration model."""
 

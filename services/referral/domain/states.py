@@ -268,10 +268,11 @@ class Organisation(Struct, frozen=True, kw_only=True, tag="organisation", tag_fi
 
 
 class Municipality(Struct, frozen=True, kw_only=True, tag="municipality", tag_field="kind"):
-    """Which version of which model a municipality follows."""
+    """Which version of which model a municipality follows, and which departments take part."""
 
     model: str
     model_version: int
+    departments: tuple[UUID, ...] = ()
 
 
 State: TypeAlias = Expected | Case | Offer | Organisation | Municipality

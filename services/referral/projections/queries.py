@@ -21,6 +21,11 @@ async def cases_of(
     return [dict(row) for row in rows]
 
 
+async def knows_child(tx: QueryConnection, *, tenant: str, child_id: UUID) -> bool:
+    """Return whether a municipality has had a case about a child."""
+    return bool(await tx.fetchval(_KNOWS_CHILD, tenant, child_id))
+
+
 async def inbox(
     tx: QueryConnection,
     *,
@@ -67,6 +72,8 @@ where c.tenant = $1 and c.department_id = $2
 order by c.case_id desc
 limit $5
 """
+
+_KNOWS_CHILD: Final = "select exists (select from cases where tenant = $1 and child_id = $2)"
 
 _INBOX: Final = """
 select r.case_id, s.version, r.referral_id, r.offer_id, r.status, r.due_on, r.sent_at

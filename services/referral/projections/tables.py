@@ -99,7 +99,7 @@ def _case_row(one: StreamChange, case: Case) -> Row:
     else:
         status = "views_noted" if case.views else "opened"
     reason = case.ending.reason if case.ending else ""
-    return one.stream_id, one.tenant, case.department_id, status, reason, case.opened_at
+    return one.stream_id, one.tenant, case.child_id, case.department_id, status, reason, case.opened_at
 
 
 def _draft_rows(one: StreamChange) -> list[Row]:
@@ -180,8 +180,9 @@ def _steps(one: StreamChange) -> tuple[Mapping[UUID, int], datetime | None]:
 
 
 _UPSERT_CASES: Final = """
-insert into cases (case_id, tenant, department_id, status, reason, opened_at)
-select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
+insert into cases (case_id, tenant, child_id, department_id, status, reason, opened_at)
+select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
+                     $7::timestamptz[])
 on conflict (case_id) do update set status = excluded.status, reason = excluded.reason
 """
 

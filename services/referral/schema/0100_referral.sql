@@ -6,6 +6,7 @@ alter table streams add constraint streams_kind_is_a_state
 create table cases (
   case_id uuid not null,
   tenant text not null,
+  child_id uuid not null,
   department_id uuid not null,
   status text not null,
   reason text not null default '',
@@ -19,6 +20,9 @@ create table cases (
 
 -- A department's list, newest case first, read in parts; its first column also serves the figures of a municipality.
 create index cases_by_department on cases (tenant, department_id, case_id desc);
+
+-- Whether a child that a caseworker names has had a case in the municipality.
+create index cases_by_child on cases (tenant, child_id);
 
 create table referrals (
   referral_id uuid not null,

@@ -128,6 +128,7 @@ def draft(transition: DocumentTransition, case: Case, command: DraftReferral) ->
     context, model = transition.context, transition.model_of(case)
     eligibility = _require_eligible(case)
     _require_complete(command, model)
+    _require_departments(command, context)
     _require_offer(command, context)
     _require_match(command, eligibility, model, context)
     plan = Plan(command.organisation_id, command.offer_id, command.purposes, command.public_help)
@@ -211,6 +212,13 @@ def _require_complete(command: DraftReferral, model: CollaborationModel) -> None
         require_code(purpose, model.purposes)
     for help_ in command.public_help:
         require_code(help_.kind, model.public_help)
+
+
+def _require_departments(command: DraftReferral, context: Context) -> None:
+    municipality = context.others.get(command.municipality_id)
+    known = municipality.departments if isinstance(municipality, Municipality) else ()
+    if any(help_.department_id not in known for help_ in command.public_help):
+        raise refusals.DepartmentUnknown
 
 
 def _require_offer(command: DraftReferral, context: Context) -> None:

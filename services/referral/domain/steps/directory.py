@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from contracts.directory import (
     CapacityChanged,
+    DepartmentRegistered,
     ModelAdopted,
     OfferPublished,
     OrganisationJoined,
@@ -15,10 +16,20 @@ from services.referral.domain.transition import DocumentTransition
 
 
 def adopt_model(
-    _transition: DocumentTransition, _before: Municipality | None, event: ModelAdopted
+    _transition: DocumentTransition, before: Municipality | None, event: ModelAdopted
 ) -> Decision:
     """Record which version of which model the municipality follows from now on."""
-    return Decision(Municipality(model=event.model, model_version=event.version))
+    departments = before.departments if before else ()
+    return Decision(Municipality(model=event.model, model_version=event.version, departments=departments))
+
+
+def register_department(
+    _transition: DocumentTransition, before: Municipality, event: DepartmentRegistered
+) -> Decision:
+    """Record a department that takes part; it may be named anew under the same id."""
+    if event.department_id in before.departments:
+        return Decision(before)
+    return Decision(replace(before, departments=(*before.departments, event.department_id)))
 
 
 def join(
