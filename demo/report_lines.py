@@ -74,10 +74,11 @@ def _pace(report: Mapping[str, Any]) -> Iterator[str]:
     for step, days in report["median_days"].items():
         yield f"  {step.replace('_', ' '):<28}{days:>6.1f}"
     answers = report["answers"]
-    in_time = f"{answers['answered_in_time']} of {answers['answered']} answers"
-    yield f"  answered in time: {in_time}, {answers['asked']} asked"
-    updates = f"{answers['updates_on_time']} of {answers['updates']}"
-    yield f"  updates on time: {updates}, {answers['updates_missed']} never came"
+    about = {name: "fewer than 5" if count is None else f"about {count}" for name, count in answers.items()}
+    in_time = f"{about['answered_in_time']} of {about['answered']} answers"
+    yield f"  answered in time: {in_time}, {about['asked']} asked"
+    updates = f"{about['updates_on_time']} of {about['updates']}"
+    yield f"  updates on time: {updates}, {about['updates_missed']} never came"
 
 
 def _outcomes(report: Mapping[str, Any]) -> Iterator[str]:
@@ -91,7 +92,7 @@ def _outcomes(report: Mapping[str, Any]) -> Iterator[str]:
 def _news(report: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     mails = ", ".join(f"{count} {how}" for how, count in sorted(report["mails"].items()))
-    yield f"[bold]Notices[/]: {sum(report['notices'].values())}; mails: {mails}"
+    yield f"[bold]Notices[/]: about {sum(report['notices'].values())}; mails, to the nearest five: {mails}"
     most = sorted(report["notices"].items(), key=lambda item: -item[1])[:5]
     yield "  most of all: " + ", ".join(f"{count} {kind}" for kind, count in most)
 

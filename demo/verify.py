@@ -145,7 +145,8 @@ async def _check_figures(world: World, findings: Findings) -> None:
     mails = await world.wire.read(auditor, "/notify/figures")
     findings.notices, findings.mails = mails["notices"], mails["mails"]
     stuck = [f"{findings.mails[how]} {how}" for how in ("queued", "failed") if findings.mails.get(how)]
-    findings.record("every mail went out", stuck, f"{findings.mails.get('delivered', 0)} delivered")
+    said = f"about {findings.mails.get('delivered', 0)} delivered"
+    findings.record("every mail went out, but for fewer than five", stuck, said)
     findings.funnel = await world.wire.read(leader, "/referral/funnel")
     findings.agreements = await world.wire.read(leader, "/agreement/figures")
 

@@ -19,7 +19,7 @@ from services.agreement.domain.commands import (
     Sign,
 )
 from services.agreement.domain.states import Party, Payer, Trend
-from services.agreement.views import CaseView, Figures, WorkView, case_for
+from services.agreement.views import CaseView, Figures, WorkView, case_for, figures_view
 from services.kernel.decider.access import purpose_of
 from services.kernel.decider.projection_rows import local_days
 from services.kernel.decider.work_items import owner_of
@@ -187,6 +187,6 @@ async def read_mine(request: AgreementRequest) -> list[WorkView]:
 
 @router.get("/figures")
 async def read_figures(request: AgreementRequest) -> Figures:
-    """Return the municipality's agreements in numbers."""
+    """Return the municipality's agreements in numbers; small groups are not shown."""
     request.require_role("leader")
-    return Figures(**await request.query(projections.figures))
+    return figures_view(**await request.query(projections.figures))

@@ -18,9 +18,6 @@ from services.kernel.decider.projection_rows import (
 )
 from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
 
-LEAST_SHOWN: Final = 5
-"""How many cases a group must hold before its outcome is shown: with fewer a child could be known."""
-
 
 async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     """Write agreements, goals and work items of the cases that were saved, where they changed."""
@@ -56,13 +53,16 @@ async def work_list(
 
 
 async def figures(tx: QueryConnection, *, tenant: str) -> dict[str, Any]:
-    """Return a municipality's agreements in numbers; days are calendar days."""
+    """Return a municipality's agreements in exact numbers, each with that of the cases behind it.
+
+    Days are calendar days.
+    """
     pace = await tx.fetchrow(_PACE, tenant)
     return {
-        "statuses": {row["status"]: row["agreements"] for row in await tx.fetch(_STATUSES, tenant)},
-        "reasons": {row["reason"]: row["agreements"] for row in await tx.fetch(_REASONS, tenant)},
-        "purposes": [dict(row) for row in await tx.fetch(_PURPOSES, tenant, LEAST_SHOWN)],
-        **dict(pace or {}),
+        "statuses": [tuple(row) for row in await tx.fetch(_STATUSES, tenant)],
+        "reasons": [tuple(row) for row in await tx.fetch(_REASONS, tenant)],
+        "purposes": [dict(row) for row in await tx.fetch(_PURPOSES, tenant)],
+        "pace": dict(pace or {}),
     }
 
 
@@ -122,40 +122,41 @@ select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[],
 """
 
 _STATUSES: Final = """
-select status, count(*) as agreements from agreements where tenant = $1 group by status order by status
+select status, count(*), count(distinct case_id) from agreements
+where tenant = $1 group by status order by status
 """
 
 _REASONS: Final = """
-select reason, count(*) as agreements from agreements
+select reason, count(*) as agreements, count(distinct case_id) from agreements
 where tenant = $1 and status = 'ended'
 group by reason order by agreements desc, reason
 """
 
 _PACE: Final = """
-select percentile_cont(0.5) within group (order by held_on - invited_on) as median_days_to_meeting,
-       percentile_cont(0.5) within group (order by in_force_on - invited_on) as median_days_to_in_force,
+select percentile_cont(0.5) within group (order by held_on - invited_on) as days_to_meeting,
+       count(distinct case_id) filter (where held_on is not null) as cases_met,
+       percentile_cont(0.5) within group (order by in_force_on - invited_on) as days_to_in_force,
+       count(distinct case_id) filter (where in_force_on is not null) as cases_in_force,
        coalesce(sum(updates), 0) as updates,
+       count(distinct case_id) filter (where updates > 0) as updates_cases,
        coalesce(sum(updates_on_time), 0) as updates_on_time,
-       coalesce(sum(updates_missed), 0) as updates_missed
+       count(distinct case_id) filter (where updates_on_time > 0) as updates_on_time_cases,
+       coalesce(sum(updates_missed), 0) as updates_missed,
+       count(distinct case_id) filter (where updates_missed > 0) as updates_missed_cases
 from agreements
 where tenant = $1
 """
 
-# Goals of one purpose are counted always; how far they were reached only where enough cases stand behind it.
 _PURPOSES: Final = """
-select purpose, goals,
-       case when judged_cases >= $2 then reached end as reached,
-       case when judged_cases >= $2 then partly end as partly,
-       case when judged_cases >= $2 then not_reached end as not_reached
-from (
-  select purpose, count(*) as goals,
-         count(distinct case_id) filter (where attainment is not null) as judged_cases,
-         count(*) filter (where attainment = 'reached') as reached,
-         count(*) filter (where attainment = 'partly') as partly,
-         count(*) filter (where attainment = 'not_reached') as not_reached
-  from goals
-  where tenant = $1
-  group by purpose
-) as counted
+select purpose, count(*) as goals, count(distinct case_id) as goals_cases,
+       count(*) filter (where attainment = 'reached') as reached,
+       count(distinct case_id) filter (where attainment = 'reached') as reached_cases,
+       count(*) filter (where attainment = 'partly') as partly,
+       count(distinct case_id) filter (where attainment = 'partly') as partly_cases,
+       count(*) filter (where attainment = 'not_reached') as not_reached,
+       count(distinct case_id) filter (where attainment = 'not_reached') as not_reached_cases
+from goals
+where tenant = $1
+group by purpose
 order by purpose
 """

@@ -1,8 +1,8 @@
 """Answers of the agreement service: dates and codes from the case, words from private values; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -23,8 +23,12 @@ from services.agreement.domain.states import (
     wants_name,
 )
 from services.kernel.decider.decision import Actor
+from services.kernel.decider.small_groups import shown_count, shown_counts, shown_days
 
 _Private: TypeAlias = Mapping[str, Any]
+_Row: TypeAlias = Mapping[str, Any]
+_Counts: TypeAlias = Iterable[tuple[str, int, int]]
+_GOALS: Final = ("goals", "reached", "partly", "not_reached")
 
 
 class ActionView(BaseModel):
@@ -117,26 +121,29 @@ class WorkView(BaseModel):
 
 
 class PurposeFigures(BaseModel):
-    """The goals of one purpose; how far they were reached is left out where few cases stand behind it."""
+    """The goals of one purpose, and how far they were reached; null where few cases stand behind it."""
 
     purpose: str
-    goals: int
+    goals: int | None
     reached: int | None
     partly: int | None
     not_reached: int | None
 
 
 class Figures(BaseModel):
-    """A municipality's agreements in numbers; days are calendar days from the acceptance."""
+    """A municipality's agreements in numbers; days are calendar days from the acceptance.
+
+    Counts are to the nearest five; what is not listed, or null, is of fewer than five.
+    """
 
     statuses: dict[str, int]
     reasons: dict[str, int]
     purposes: list[PurposeFigures]
-    median_days_to_meeting: float | None
-    median_days_to_in_force: float | None
-    updates: int
-    updates_on_time: int
-    updates_missed: int
+    median_days_to_meeting: int | None
+    median_days_to_in_force: int | None
+    updates: int | None
+    updates_on_time: int | None
+    updates_missed: int | None
 
 
 class _Read(Protocol):
@@ -146,6 +153,23 @@ class _Read(Protocol):
     def version(self) -> int: ...
     @property
     def private(self) -> _Private: ...
+
+
+def figures_view(*, statuses: _Counts, reasons: _Counts, purposes: Iterable[_Row], pace: _Row) -> Figures:
+    """Return what may be shown of a municipality's agreements."""
+    names = ("updates", "updates_on_time", "updates_missed")
+    return Figures(
+        statuses=shown_counts(statuses),
+        reasons=shown_counts(reasons),
+        purposes=[PurposeFigures(purpose=row["purpose"], **_of_cases(row, _GOALS)) for row in purposes],
+        median_days_to_meeting=shown_days(pace["days_to_meeting"], pace["cases_met"]),
+        median_days_to_in_force=shown_days(pace["days_to_in_force"], pace["cases_in_force"]),
+        **_of_cases(pace, names),
+    )
+
+
+def _of_cases(row: _Row, names: Iterable[str]) -> dict[str, int | None]:
+    return {name: shown_count(row[name], row[f"{name}_cases"]) for name in names}
 
 
 def case_for(case_id: UUID, read: _Read, actor: Actor, now: datetime) -> CaseView:

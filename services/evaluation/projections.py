@@ -129,7 +129,11 @@ select dimension,
        count(*) filter (where change = 'same') as same,
        count(*) filter (where change = 'worse') as worse,
        count(*) filter (where change = 'missing') as missing,
-       count(distinct case_id) filter (where change <> 'missing') as children
+       count(distinct case_id) filter (where change <> 'missing') as children,
+       count(distinct case_id) filter (where change = 'better') as children_better,
+       count(distinct case_id) filter (where change = 'same') as children_same,
+       count(distinct case_id) filter (where change = 'worse') as children_worse,
+       count(distinct case_id) filter (where change = 'missing') as children_missing
 from outcomes left join unnest($4::text[], $5::date[]) as calendar (model, today) using (model)
 where tenant = $1 and moment = $2 and counts_from <= coalesce(today, ($3 at time zone 'UTC')::date)
 group by dimension

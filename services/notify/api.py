@@ -133,7 +133,7 @@ async def see_contact(recipient_id: UUID, request: NotifyRequest) -> ContactView
 
 @router.get("/figures")
 async def read_figures(request: NotifyRequest) -> FiguresView:
-    """Count the municipality's notices by kind, and their mails by outcome."""
+    """Count the municipality's notices by kind, and their mails by outcome; small groups are not shown."""
     request.require_role("operator", "auditor", "administrator")
     return figures_view(await request.query(projections.figures))
 

@@ -149,7 +149,7 @@ async def case_of(tx: QueryConnection, *, tenant: str, notice_id: UUID) -> UUID 
 
 
 async def figures(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
-    """Return how many notices there are of each kind, by the outcome of their mail."""
+    """Return how many notices of how many cases there are of each kind, and by the outcome of their mail."""
     return [dict(row) for row in await tx.fetch(_FIGURES, tenant)]
 
 
@@ -210,5 +210,7 @@ select case_id from notices where notice_id = $2 and tenant = $1 and shown
 """
 
 _FIGURES: Final = """
-select kind, mail, count(*) as notices from notices where tenant = $1 group by kind, mail order by kind, mail
+select kind, mail, count(*) as notices, count(distinct case_id) as cases
+from notices where tenant = $1
+group by grouping sets ((kind), (mail)) order by kind, mail
 """

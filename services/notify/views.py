@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from services.kernel.decider.small_groups import shown_counts
 from services.kernel.errors import NotFound
 from services.notify.domain.states import ADDRESS, Case, Parties, Recipient, State
 from services.notify.effects import Texts
@@ -46,7 +47,10 @@ class InboxView(BaseModel):
 
 
 class FiguresView(BaseModel):
-    """How many notices there are of each kind, and the outcomes of their mails."""
+    """How many notices there are of each kind, and the outcomes of their mails, to the nearest five.
+
+    What is not listed is fewer than five, or of fewer than five cases.
+    """
 
     notices: dict[str, int]
     mails: dict[str, int]
@@ -78,12 +82,12 @@ def inbox_view(rows: Sequence[Mapping[str, Any]], *, unread: int, limit: int, te
 
 
 def figures_view(rows: Sequence[Mapping[str, Any]]) -> FiguresView:
-    """Return how many notices there are by kind, and how many by the outcome of their mail."""
-    figures = FiguresView(notices={}, mails={})
-    for row in rows:
-        figures.notices[row["kind"]] = figures.notices.get(row["kind"], 0) + row["notices"]
-        figures.mails[row["mail"]] = figures.mails.get(row["mail"], 0) + row["notices"]
-    return figures
+    """Return what may be shown of how many notices there are by kind, and by the outcome of their mail."""
+    return FiguresView(notices=_counts(rows, "kind"), mails=_counts(rows, "mail"))
+
+
+def _counts(rows: Sequence[Mapping[str, Any]], by: str) -> dict[str, int]:
+    return shown_counts((row[by], row["notices"], row["cases"]) for row in rows if row[by] is not None)
 
 
 def position_of(cursor: str | None) -> tuple[datetime, UUID] | None:

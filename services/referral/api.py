@@ -1,6 +1,5 @@
 """Cases and referrals over HTTP."""
 
-from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -37,11 +36,11 @@ from services.referral.projections import queries
 from services.referral.views import (
     CaseLine,
     CaseView,
-    Count,
     Funnel,
     InboxLine,
     ReferralLine,
     case_view,
+    funnel,
 )
 
 router = APIRouter(prefix="/referral", tags=["referral"])
@@ -59,7 +58,6 @@ _PURPOSE: Final = {
     "guardian": "own_child",
     "young_person": "own_case",
 }
-_COUNTED: Final = ("asked", "answered", "answered_in_time")
 
 
 class _Body(BaseModel):
@@ -289,16 +287,11 @@ async def read_inbox(
 
 @router.get("/funnel")
 async def read_funnel(request: ReferralRequest) -> Funnel:
-    """Return my municipality's cases and referrals in numbers."""
+    """Return my municipality's cases and referrals in numbers; small groups are not shown."""
     request.require_role("leader", "caseworker")
-    pace = await request.query(queries.pace)
-    return Funnel(
-        cases=[Count(**row) for row in await request.query(queries.case_counts)],
-        referrals=[Count(**row) for row in await request.query(queries.referral_counts)],
-        median_days={step: _days(lasted) for step, lasted in pace.items() if step not in _COUNTED},
-        **{name: pace[name] for name in _COUNTED},
+    return funnel(
+        cases=await request.query(queries.case_counts),
+        referrals=await request.query(queries.referral_counts),
+        pace=await request.query(queries.pace),
+        answers=await request.query(queries.answers),
     )
-
-
-def _days(lasted: timedelta | None) -> float | None:
-    return None if lasted is None else round(lasted / timedelta(days=1), 1)

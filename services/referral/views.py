@@ -1,14 +1,15 @@
 """HTTP answers: a case field by field as far as its reader may see it, lists, and figures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, assert_never
+from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from contracts.model_parts import Text
 from services.kernel.decider.decision import Context
+from services.kernel.decider.small_groups import shown_count, shown_counts, shown_days
 from services.kernel.decider.working_days import calendar_of
 from services.referral.domain.access import shared_facts, shared_with, visible
 from services.referral.domain.deadlines import waiting
@@ -32,6 +33,8 @@ from services.referral.domain.states import (
     Views,
     Withdrawn,
 )
+
+_Rows: TypeAlias = Iterable[Mapping[str, Any]]
 
 
 class OwnView(BaseModel):
@@ -150,7 +153,7 @@ class InboxLine(BaseModel):
 
 
 class Count(BaseModel):
-    """How many stand at one status for one reason."""
+    """How many stand at one status for one reason, to the nearest five."""
 
     status: str
     reason: str
@@ -158,14 +161,37 @@ class Count(BaseModel):
 
 
 class Funnel(BaseModel):
-    """How far cases and referrals came; days are the median that a step lasts, as far as it was left."""
+    """How far cases and referrals came; days are the median that a step lasts, as far as it was left.
+
+    Counts are to the nearest five; what is not listed, or null, is of fewer than five.
+    """
 
     cases: list[Count]
     referrals: list[Count]
-    median_days: dict[str, float | None]
-    asked: int
-    answered: int
-    answered_in_time: int
+    median_days: dict[str, int]
+    asked: int | None
+    answered: int | None
+    answered_in_time: int | None
+
+
+def funnel(*, cases: _Rows, referrals: _Rows, pace: _Rows, answers: _Rows) -> Funnel:
+    """Return what may be shown of the counts of cases and referrals."""
+    days = {row["step"]: shown_days(row["days"], row["people"]) for row in pace}
+    answered = shown_counts((row["name"], row["count"], row["people"]) for row in answers)
+    return Funnel(
+        cases=_counts(cases),
+        referrals=_counts(referrals),
+        median_days={step: median for step, median in days.items() if median is not None},
+        **{name: answered.get(name) for name in ("asked", "answered", "answered_in_time")},
+    )
+
+
+def _counts(rows: _Rows) -> list[Count]:
+    return [
+        Count(status=row["status"], reason=row["reason"], count=count)
+        for row in rows
+        if (count := shown_count(row["count"], row["people"])) is not None
+    ]
 
 
 def case_view(case: Case, context: Context, version: int, private: Mapping[str, Any]) -> CaseView:

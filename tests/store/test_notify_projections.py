@@ -185,9 +185,10 @@ async def test_figures_count_by_kind_and_by_outcome_of_the_mail(tx: Session) -> 
     await project(tx, [saved(a_case(sent()))])
 
     assert await figures(tx, tenant=TENANT) == [
-        {"kind": "consent_granted", "mail": "queued", "notices": 2},
-        {"kind": "consent_requested", "mail": "queued", "notices": 1},
-        {"kind": "referral_sent", "mail": "queued", "notices": 1},
+        {"kind": "consent_granted", "mail": None, "notices": 2, "cases": 1},
+        {"kind": "consent_requested", "mail": None, "notices": 1, "cases": 1},
+        {"kind": "referral_sent", "mail": None, "notices": 1, "cases": 1},
+        {"kind": None, "mail": "queued", "notices": 4, "cases": 1},
     ]
     assert await figures(tx, tenant="0657") == []
 
@@ -241,7 +242,8 @@ async def test_a_batch_of_any_size_is_written(tx: Session, size: int) -> None:
 
     await project(tx, [saved(sent_off)])
     assert await figures(tx, tenant=TENANT) == [
-        {"kind": "referral_sent", "mail": "delivered", "notices": size}
+        {"kind": "referral_sent", "mail": None, "notices": size, "cases": 1},
+        {"kind": None, "mail": "delivered", "notices": size, "cases": 1},
     ]
 
 

@@ -16,7 +16,7 @@ from services.kernel.postgres.migrations import migrate
 from services.referral.app import SERVICE
 from services.referral.domain.deadlines import waiting
 from services.referral.domain.states import Case, Ending, Referral, State
-from services.referral.projections.queries import case_counts, cases_of, inbox, pace, referral_counts
+from services.referral.projections.queries import answers, case_counts, cases_of, inbox, pace, referral_counts
 from services.referral.projections.tables import project, rebuild
 from tests.examples_referral import (
     CASE,
@@ -129,7 +129,8 @@ async def test_every_status_of_a_case_has_its_row(tx: Any, status: str) -> None:
 
     (row,) = await case_counts(tx, tenant=TENANT)
 
-    assert row == {"status": status, "reason": "family_moved" if status == "closed" else "", "count": 1}
+    reason = "family_moved" if status == "closed" else ""
+    assert row == {"status": status, "reason": reason, "count": 1, "people": 1}
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda document: type(document).__name__)
@@ -192,9 +193,11 @@ async def test_the_figures_count_answers_and_those_in_time(tx: Any) -> None:
     await project(tx, [changed(case, drafted(), recorded(answer))])
     await project(tx, [changed(a_case(closed, a_consent()), before=case)])
 
-    figures = await pace(tx, tenant=TENANT)
+    found = {row["name"]: (row["count"], row["people"]) for row in await answers(tx, tenant=TENANT)}
+    lasted = {row["step"]: row["people"] for row in await pace(tx, tenant=TENANT)}
 
-    assert (figures["answered"], figures["answered_in_time"]) == (1, 1)
+    assert found == {"asked": (0, 0), "answered": (1, 1), "answered_in_time": (1, 1)}
+    assert set(lasted.values()) == {0}
     assert await referral_counts(tx, tenant=TENANT) == [
-        {"status": "closed", "reason": "goals_reached", "count": 1}
+        {"status": "closed", "reason": "goals_reached", "count": 1, "people": 1}
     ]

@@ -13,9 +13,10 @@ from services.evaluation.domain.lifecycle import decide
 from services.evaluation.domain.states import Case, Change, Measured
 from services.evaluation.domain.steps.measuring import changes
 from services.evaluation.projections import outcome_rows
-from services.evaluation.views.outcomes import LEAST_SHOWN, DimensionView, Tally, outcomes_view, wilson
+from services.evaluation.views.outcomes import DimensionView, Tally, outcomes_view, wilson
 from services.kernel.decider.decision import Decision, PrivateValue
 from services.kernel.decider.service import StreamChange
+from services.kernel.decider.small_groups import LEAST_SHOWN
 from services.kernel.errors import Refused
 from tests.examples_evaluation import (
     AGREEMENT,
@@ -45,8 +46,14 @@ CHANGES: dict[str, Change] = {
 SCORES = {f"scores:{AGREEMENT}:start": FIRST}
 
 
-def shown(tally: Tally) -> DimensionView:
-    """Return what is shown of the counts of one dimension."""
+def shown(
+    better: int = 0, same: int = 0, worse: int = 0, missing: int = 0, children: int | None = None
+) -> DimensionView:
+    """Return what is shown of the counts of one dimension; each is of another child, or they are fewer."""
+    counts = better, same, worse, missing
+    measured = better + same + worse if children is None else children
+    of_each = counts if children is None else [min(children, count) for count in counts]
+    tally = Tally("coping_skills", *counts, measured, *of_each)
     return outcomes_view("end", [tally]).dimensions[0]
 
 
@@ -163,14 +170,28 @@ def test_decimal_scores_reach_the_threshold() -> None:
 
 @pytest.mark.req("S2")
 def test_shares_come_with_their_uncertainty() -> None:
-    """Of 53 measured children 28 are better: 53 per cent, and by 95 per cent between 40 and 66."""
-    found = shown(Tally(dimension="coping_skills", better=28, same=15, worse=10, missing=7, children=53))
+    """Of some 55 measured children 30 are better: 55 per cent, and by 95 per cent between 37 and 72."""
+    found = shown(better=28, same=15, worse=10, missing=7)
 
-    assert (found.measured, found.missing) == (53, 7)
+    assert (found.measured, found.missing) == (55, 5)
     assert found.better is not None
-    assert found.better.count == 28
-    assert found.better.share == pytest.approx(0.5283, abs=1e-4)
-    assert (round(found.better.low, 2), round(found.better.high, 2)) == (0.4, 0.66)
+    assert found.better.count == 30
+    assert found.better.share == pytest.approx(0.5455, abs=1e-4)
+    assert (round(found.better.low, 2), round(found.better.high, 2)) == (0.37, 0.72)
+
+
+@each(st.integers(5, 500), st.data())
+def test_the_interval_allows_for_what_was_rounded_away(measured: int, data: st.DataObject) -> None:
+    """What the exact counts would have shown lies within it."""
+    better = data.draw(st.integers(5, measured))
+
+    found = shown(better=better, same=measured - better).better
+
+    assert found is not None
+    low, high = wilson(better, measured)
+    assert found.low <= low + 1e-12
+    assert high - 1e-12 <= found.high
+    assert found.low - 1e-12 <= found.share <= found.high + 1e-12
 
 
 @pytest.mark.req("S2")
@@ -201,15 +222,23 @@ def test_the_share_lies_within_its_interval(of: int, data: st.DataObject) -> Non
 @pytest.mark.req("S2")
 def test_a_group_so_small_that_a_child_could_be_known_is_not_shown() -> None:
     """Four children stand behind it, however often they were measured: not even the counts are shown."""
-    small = Tally(dimension="coping_skills", better=6, same=0, worse=1, missing=20, children=LEAST_SHOWN - 1)
-
-    found = shown(small)
+    found = shown(better=6, worse=1, missing=20, children=LEAST_SHOWN - 1)
 
     assert found.suppressed
     assert found.model_dump(exclude_none=True) == {
         "dimension": "coping_skills",
         "suppressed": True,
     }
+
+
+@pytest.mark.req("S2")
+def test_finding_10_a_small_part_of_a_large_group_is_not_shown_either() -> None:
+    """Finding 10: of fourteen children two are worse; that is not shown, nor what the others leave."""
+    found = shown(better=12, worse=2, missing=4)
+
+    assert (found.measured, found.missing, found.worse, found.same) == (15, None, None, None)
+    assert found.better is not None
+    assert found.better.count == 10
 
 
 def rows(case: Case) -> dict[tuple[str, str], tuple[str, date]]:

@@ -8,13 +8,16 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from services.evaluation.domain.states import Moment
+from services.kernel.decider.small_groups import LEAST_SHOWN, ROUNDING, shown_count
 
-LEAST_SHOWN: Final = 5
-"""How many children must stand behind a share before it is shown: with fewer a child could be known."""
+_ROUNDED_AWAY: Final = ROUNDING // 2
 
 
 class ShareView(BaseModel):
-    """A count, its share of the measured, and the interval that the share lies in by 95 per cent."""
+    """A count to the nearest five, its share of the measured, and the interval of the share.
+
+    The exact share lies in the interval by 95 per cent, whichever way both counts were rounded.
+    """
 
     count: int
     share: float
@@ -23,7 +26,7 @@ class ShareView(BaseModel):
 
 
 class DimensionView(BaseModel):
-    """What became of the children on one dimension; without numbers where too few stand behind it."""
+    """What became of the children on one dimension; null where too few stand behind it."""
 
     dimension: str
     suppressed: bool
@@ -43,7 +46,7 @@ class OutcomesView(BaseModel):
 
 
 class Tally(Struct, frozen=True):
-    """How many collaborations moved which way on a dimension, and how many children they are of."""
+    """How many collaborations moved which way on a dimension, and of how many children in all and in each."""
 
     dimension: str
     better: int
@@ -51,6 +54,10 @@ class Tally(Struct, frozen=True):
     worse: int
     missing: int
     children: int
+    children_better: int
+    children_same: int
+    children_worse: int
+    children_missing: int
 
 
 def outcomes_view(moment: Moment, tallies: Iterable[Tally]) -> OutcomesView:
@@ -61,32 +68,26 @@ def outcomes_view(moment: Moment, tallies: Iterable[Tally]) -> OutcomesView:
 
 
 def _dimension(tally: Tally) -> DimensionView:
-    if tally.children < LEAST_SHOWN:
-        return DimensionView(
-            dimension=tally.dimension,
-            suppressed=True,
-            measured=None,
-            missing=None,
-            better=None,
-            same=None,
-            worse=None,
-        )
-    measured = tally.better + tally.same + tally.worse
-    better, same, worse = (_share(count, measured) for count in (tally.better, tally.same, tally.worse))
+    measured = shown_count(tally.better + tally.same + tally.worse, tally.children)
     return DimensionView(
         dimension=tally.dimension,
-        suppressed=False,
+        suppressed=measured is None,
         measured=measured,
-        missing=tally.missing,
-        better=better,
-        same=same,
-        worse=worse,
+        missing=shown_count(tally.missing, tally.children_missing) if measured else None,
+        better=_share(shown_count(tally.better, tally.children_better), measured),
+        same=_share(shown_count(tally.same, tally.children_same), measured),
+        worse=_share(shown_count(tally.worse, tally.children_worse), measured),
     )
 
 
-def _share(count: int, measured: int) -> ShareView:
-    low, high = wilson(count, measured)
-    return ShareView(count=count, share=count / measured, low=low, high=high)
+def _share(count: int | None, measured: int | None) -> ShareView | None:
+    """Return a share of two rounded counts, with an interval that allows for what was rounded away."""
+    if count is None or measured is None:
+        return None
+    most = max(measured - _ROUNDED_AWAY, LEAST_SHOWN)
+    low, _ = wilson(count - _ROUNDED_AWAY, measured + _ROUNDED_AWAY)
+    _, high = wilson(min(count + _ROUNDED_AWAY, most), most)
+    return ShareView(count=count, share=min(1.0, count / measured), low=low, high=high)
 
 
 def wilson(count: int, of: int, z: float = 1.959964) -> tuple[float, float]:

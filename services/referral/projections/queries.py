@@ -41,19 +41,23 @@ async def inbox(
 
 
 async def case_counts(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
-    """Return how many cases of a municipality have which status, and why they were closed."""
+    """Return how many cases of how many children have which status, and why they were closed."""
     return [dict(row) for row in await tx.fetch(_CASE_COUNTS, tenant)]
 
 
 async def referral_counts(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
-    """Return how many referrals of a municipality have which status, and why they ended."""
+    """Return how many referrals of how many cases have which status, and why they ended."""
     return [dict(row) for row in await tx.fetch(_REFERRAL_COUNTS, tenant)]
 
 
-async def pace(tx: QueryConnection, *, tenant: str) -> dict[str, Any]:
-    """Return the median duration of each step, and how many answers came, how many of them in time."""
-    row = await tx.fetchrow(_PACE, tenant)
-    return dict(row or {})
+async def pace(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
+    """Return the median days of each step, and of how many cases it is."""
+    return [dict(row) for row in await tx.fetch(_PACE, tenant)]
+
+
+async def answers(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
+    """Return how many referrals of how many cases were sent, answered, and answered in time."""
+    return [dict(row) for row in await tx.fetch(_ANSWERS, tenant)]
 
 
 _CASES_OF: Final = """
@@ -88,14 +92,14 @@ limit $5
 """
 
 _CASE_COUNTS: Final = """
-select status, reason, count(*) as count from cases
+select status, reason, count(*) as count, count(distinct child_id) as people from cases
 where tenant = $1
 group by status, reason
 order by status, reason
 """
 
 _REFERRAL_COUNTS: Final = """
-select status, reason, count(*) as count from referrals
+select status, reason, count(*) as count, count(distinct case_id) as people from referrals
 where tenant = $1
 group by status, reason
 order by status, reason
@@ -103,15 +107,27 @@ order by status, reason
 
 # A step that was not taken is no number, and the median passes over it.
 _PACE: Final = """
-select percentile_cont(0.5) within group (order by awaited_at - drafted_at) as drafted,
-       percentile_cont(0.5) within group (order by ready_at - awaited_at) as awaiting_consent,
-       percentile_cont(0.5) within group (order by sent_at - ready_at) as ready,
-       percentile_cont(0.5) within group (order by seen_at - sent_at) as sent,
-       percentile_cont(0.5) within group (order by answered_at - sent_at) as answer,
-       percentile_cont(0.5) within group (order by under_way_at - answered_at) as accepted,
-       count(*) filter (where sent_at is not null) as asked,
-       count(answered_at) as answered,
-       count(*) filter (where in_time) as answered_in_time
-from referrals
+select step, extract(epoch from percentile_cont(0.5) within group (order by lasted))::float8 / 86400 as days,
+       count(distinct case_id) filter (where lasted is not null) as people
+from referrals cross join lateral (values
+  ('drafted', awaited_at - drafted_at),
+  ('awaiting_consent', ready_at - awaited_at),
+  ('ready', sent_at - ready_at),
+  ('sent', seen_at - sent_at),
+  ('answer', answered_at - sent_at),
+  ('accepted', under_way_at - answered_at)
+) as steps (step, lasted)
 where tenant = $1
+group by step
+"""
+
+_ANSWERS: Final = """
+select name, count(*) filter (where so) as count, count(distinct case_id) filter (where so) as people
+from referrals cross join lateral (values
+  ('asked', sent_at is not null),
+  ('answered', answered_at is not null),
+  ('answered_in_time', coalesce(in_time, false))
+) as answers (name, so)
+where tenant = $1
+group by name
 """
