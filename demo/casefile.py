@@ -3,7 +3,7 @@
 import asyncio
 from datetime import date
 from typing import Any, Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -67,10 +67,12 @@ class CaseFile:
     """Asks for steps on behalf of the people of one case."""
 
     case_id: UUID
+    child: Person
+    parents: tuple[Person, ...]
 
     def __init__(self, world: World, plan: CasePlan, book: CaseBook) -> None:
-        """Invent the people of a case."""
-        run, department = world.cast.run, world.cast.departments[plan.department]
+        """Begin with the caseworker; child and parents get their ids from the server."""
+        department = world.cast.departments[plan.department]
         self.world = world
         self.plan = plan
         self.book = book
@@ -78,10 +80,6 @@ class CaseFile:
         self.department = department
         self.duty = department.caseworkers[0]
         self.caseworker = department.caseworkers[plan.caseworker % len(department.caseworkers)]
-        self.parents = tuple(
-            Person(uuid5(run, f"parent:{plan.number}:{n}"), "guardian") for n in range(len(plan.parents))
-        )
-        self.child = Person(uuid5(run, f"child:{plan.number}"), "young_person")
         self._versions: dict[str, int] = {}
 
     @property

@@ -14,7 +14,7 @@ from demo.ledger import Ledger
 from demo.plan import DAYS, throw_plans
 from demo.progress import Showing
 from demo.report import Report, draw_up
-from demo.setting import TENANT, cast_of, set_the_stage
+from demo.setting import TENANT, set_the_stage
 from demo.story import live
 from demo.story_staff import stories
 from demo.verify import verify
@@ -46,8 +46,7 @@ async def play(
         began = time.monotonic()
         now, before = await read_clock(wire)
         run = uuid5(NAMESPACE_URL, f"urn:samspil:demo:{seed}:{now.isoformat()}")
-        cast = cast_of(run, cases)
-        await set_the_stage(wire, cast, cases, before)
+        cast = await set_the_stage(wire, run, cases, before)
         world = World(
             seed, wire, Days(wire, cast.operator, before), cast, Ledger(watch), catalogue={}, placed={}
         )

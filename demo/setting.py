@@ -55,92 +55,91 @@ class Cast(Struct, frozen=True):
     places: dict[UUID, int]
 
 
-def cast_of(run: UUID, cases: int) -> Cast:
-    """Return who acts in one run; other runs have others."""
+async def set_the_stage(wire: Wire, run: UUID, cases: int, today: date) -> Cast:
+    """Adopt the model, let everybody in, publish the offers, say how all are reached; return who acts.
+
+    Departments and organisations get their ids from the server; who works there signs in with these.
+    """
+    stage = _Stage(wire, run)
+    await stage.adopt()
     size = max(1, round(cases / _CASES_A_CASEWORKER / len(_DEPARTMENTS)))
+    departments = [await _department(stage, kind, name, size) for kind, name in _DEPARTMENTS]
+    coordinators: dict[UUID, Person] = {}
+    places: dict[UUID, int] = {}
+    for name, offers in _ASSOCIATIONS:
+        at = await stage.join(name, today)
+        coordinators[at] = Person(uuid5(run, f"coordinator:{name}"), "coordinator", None, at)
+        await stage.reach(at, address(dice(run, name)))
+        for offer in offers:
+            room = max(3, cases // _CASES_A_PLACE)
+            places[await stage.publish(coordinators[at], name, offer, room)] = room
     return Cast(
         run=run,
-        administrator=Person(uuid5(run, "administrator"), "administrator"),
+        administrator=stage.administrator,
         operator=Person(uuid5(run, "operator"), "operator"),
         auditors=tuple(Person(uuid5(run, f"auditor:{n}"), "auditor") for n in range(_AUDITORS)),
-        departments=tuple(_department(run, kind, size) for kind, _ in _DEPARTMENTS),
-        coordinators=dict(_coordinator(run, name) for name, _ in _ASSOCIATIONS),
-        places={},
+        departments=tuple(departments),
+        coordinators=coordinators,
+        places=places,
     )
 
 
-def _department(run: UUID, kind: str, size: int) -> Department:
-    at = uuid5(run, kind)
-    return Department(
+async def _department(stage: "_Stage", kind: str, name: str, size: int) -> Department:
+    at = await stage.register(kind, name)
+    await stage.reach(at, address(dice(stage.run, kind)))
+    department = Department(
         at,
-        Person(uuid5(run, f"leader:{kind}"), "leader", at),
-        tuple(Person(uuid5(run, f"caseworker:{kind}:{n}"), "caseworker", at) for n in range(size)),
+        Person(uuid5(stage.run, f"leader:{kind}"), "leader", at),
+        tuple(Person(uuid5(stage.run, f"caseworker:{kind}:{n}"), "caseworker", at) for n in range(size)),
     )
-
-
-def _coordinator(run: UUID, name: str) -> tuple[UUID, Person]:
-    at = uuid5(run, name)
-    return at, Person(uuid5(run, f"coordinator:{name}"), "coordinator", None, at)
-
-
-async def set_the_stage(wire: Wire, cast: Cast, cases: int, today: date) -> None:
-    """Adopt the model, let everybody in, publish the offers, and say how all are reached."""
-    stage = _Stage(wire, cast)
-    await stage.adopt()
-    for department, (kind, name) in zip(cast.departments, _DEPARTMENTS, strict=True):
-        body = {"department_id": department.id, "kind": kind, "name": name}
-        await stage.do(cast.administrator, "/directory/departments", body)
-        await stage.reach(department.id, address(dice(cast.run, kind)))
-        for caseworker in department.caseworkers:
-            await stage.reach(caseworker.id, None)
-    for (organisation_id, coordinator), (name, offers) in zip(
-        cast.coordinators.items(), _ASSOCIATIONS, strict=True
-    ):
-        await stage.join(organisation_id, name, today)
-        await stage.reach(organisation_id, address(dice(cast.run, name)))
-        for offer in offers:
-            await stage.publish(coordinator, name, offer, max(3, cases // _CASES_A_PLACE))
+    for caseworker in department.caseworkers:
+        await stage.reach(caseworker.id, None)
+    return department
 
 
 class _Stage:
     """Gives the commands of the set-up, each under a key of its own."""
 
-    def __init__(self, wire: Wire, cast: Cast) -> None:
+    def __init__(self, wire: Wire, run: UUID) -> None:
+        self.run = run
+        self.administrator = Person(uuid5(run, "administrator"), "administrator")
         self._wire = wire
-        self._cast = cast
         self._numbers = count()
 
     async def do(self, who: Person, path: str, body: object, version: int | None = None) -> Any:
-        key = f"{self._cast.run}:stage:{next(self._numbers)}"
+        key = f"{self.run}:stage:{next(self._numbers)}"
         answer = await self._wire.post(who, path, body, key=key, version=version)
         if answer.status not in {200, 201}:
             raise Unexpected(f"{answer.status} {answer.slug} at POST {path}")
         return answer.body
 
     async def adopt(self) -> None:
-        administrator = self._cast.administrator
-        adopted = await self._wire.get(administrator, "/directory/model")
+        adopted = await self._wire.get(self.administrator, "/directory/model")
         if adopted.status == 200 and adopted.body["ref"] == f"{MODEL}/{MODEL_VERSION}":  # noqa: PLR2004  HTTP's
             return
         body = {"model": MODEL, "version": MODEL_VERSION}
-        await self.do(administrator, "/directory/models/adopt", body, adopted.version)
+        await self.do(self.administrator, "/directory/models/adopt", body, adopted.version)
+
+    async def register(self, kind: str, name: str) -> UUID:
+        done = await self.do(self.administrator, "/directory/departments", {"kind": kind, "name": name})
+        return UUID(done["made"])
 
     async def reach(self, recipient_id: UUID, email: str | None) -> None:
         body = {"language": "da", "email": email}
-        await self.do(self._cast.administrator, f"/notify/contacts/{recipient_id}", body)
+        await self.do(self.administrator, f"/notify/contacts/{recipient_id}", body)
 
-    async def join(self, organisation_id: UUID, name: str, today: date) -> None:
+    async def join(self, name: str, today: date) -> UUID:
         body = {
-            "organisation_id": organisation_id,
             "name": name,
             "terms": f"{MODEL}_{MODEL_VERSION}",
             "declaration_until": today + _DECLARED,
         }
-        await self.do(self._cast.administrator, "/directory/organisations", body)
+        done = await self.do(self.administrator, "/directory/organisations", body)
+        return UUID(done["id"])
 
     async def publish(
         self, coordinator: Person, name: str, offer: tuple[str, str, int, int, str], places: int
-    ) -> None:
+    ) -> UUID:
         theme, form, age_from, age_to, price = offer
         body = {
             "title": f"{name}: {theme}",
@@ -154,4 +153,4 @@ class _Stage:
         }
         path = f"/directory/organisations/{coordinator.organisation_id}/offers"
         done = await self.do(coordinator, path, body)
-        self._cast.places[UUID(done["id"])] = places
+        return UUID(done["id"])

@@ -11,6 +11,7 @@ from demo.story_consent import record_custody
 from demo.story_course import CourseRun
 from demo.story_end import close, measure_after, measure_end, tidy
 from demo.story_referral import refer
+from demo.wire import Person
 
 _ELSEWHERE: Final = "0450"
 _REASONS: Final = {
@@ -66,7 +67,6 @@ async def _follow(case: CaseFile) -> CourseRun | None:
 async def _open(case: CaseFile) -> None:
     plan = case.plan
     body = {
-        "child_id": case.child.id,
         "first_name": plan.first_name,
         "family_name": plan.family_name,
         "born": plan.born,
@@ -77,6 +77,7 @@ async def _open(case: CaseFile) -> None:
     }
     done = await case.do(case.caseworker, "open", "", body, fresh=True)
     case.case_id = UUID(done["id"])
+    case.child = Person(UUID(done["made"]), "young_person")
     case.world.ledger.cases[case.case_id] = case.book
     case.knows("referral", done["version"])
     case.stage("opened")

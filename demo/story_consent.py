@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 from demo.casefile import CaseFile
 from demo.days import ONE_DAY
@@ -24,22 +25,32 @@ async def record_custody(case: CaseFile) -> None:
     body: dict[str, Any] = {
         "holders": [
             {
-                "person_id": person.id,
                 "name": f"{parent.name} {plan.family_name}",
                 "residence": parent.residence,
                 "language": parent.language,
             }
-            for person, parent in zip(case.parents, plan.parents, strict=True)
+            for parent in plan.parents
         ],
         "born": plan.born,
     }
     if plan.age_on(today + _SOON) >= YOUNG:
         body |= {"young_person_id": case.child.id, "young_person_name": plan.first_name}
     await case.do(case.caseworker, "custody", "/custody", body)
+    case.parents = await _parents(case)
     case.forgets("referral")
     for n, (person, parent) in enumerate(zip(case.parents, plan.parents, strict=True)):
         how = {"language": parent.language, "email": parent.email}
         await case.send(case.caseworker, f"contact:{n}", f"/notify/contacts/{person.id}", how)
+
+
+async def _parents(case: CaseFile) -> tuple[Person, ...]:
+    """Return the parents under the ids that they were given; of a child of age they have none."""
+    holders = (await case.view(case.caseworker, "consent"))["custody"]["holders"]
+    ids = {holder["name"].partition(" ")[0]: UUID(holder["person_id"]) for holder in holders}
+    return tuple(
+        Person(ids.get(parent.name) or uuid5(case.case_id, parent.name), "guardian")
+        for parent in case.plan.parents
+    )
 
 
 async def consent(case: CaseFile, attempt: Attempt, referral: ReferralBook) -> bool:
