@@ -1,5 +1,6 @@
 """Events of consent: a record per person who must consent, a result per referral; the stream is the case."""
 
+from datetime import date
 from typing import ClassVar
 from uuid import UUID
 
@@ -19,6 +20,23 @@ class CustodyRecorded(Event):
     rule: Code
 
 
+class CustodyConfirmed(Event):
+    """A second employee has confirmed who holds parental responsibility, as it was recorded at that time."""
+
+    type: ClassVar[str] = "consent.custody_confirmed.v1"
+
+    recorded_at: AwareDatetime
+
+
+class CustodyConfirmationAwaited(Event):
+    """All who must consent have said yes; a second employee has yet to confirm who they are."""
+
+    type: ClassVar[str] = "consent.custody_confirmation_awaited.v1"
+
+    referral_id: UUID
+    confirm_by: date
+
+
 class ConsentRequested(Event):
     """One person's consent is requested: that named facts reach one organisation for one purpose."""
 
@@ -35,8 +53,42 @@ class ConsentRequested(Event):
     language: Code
 
 
+class ConsentMinuted(Event):
+    """An employee has minuted one person's yes; it permits nothing until a second employee confirms it."""
+
+    type: ClassVar[str] = "consent.minuted.v1"
+
+    consent_id: UUID
+    referral_id: UUID
+    holder_id: UUID
+    evidence: Code
+    confirm_by: date
+
+
+class ConsentUnconfirmed(Event):
+    """A minuted yes was rejected by an employee, or not confirmed in time: the person is asked anew."""
+
+    type: ClassVar[str] = "consent.unconfirmed.v1"
+
+    consent_id: UUID
+    referral_id: UUID
+    holder_id: UUID
+    reason: Code
+
+
+class ConfirmationNudged(Event):
+    """A minuted yes still waits for a second employee; `rung` is the next step of the escalation."""
+
+    type: ClassVar[str] = "consent.confirmation_nudged.v1"
+
+    consent_id: UUID
+    referral_id: UUID
+    confirm_by: date
+    rung: Code
+
+
 class ConsentGiven(Event):
-    """One person has given the requested consent, until a day."""
+    """One person has given the requested consent, until a day; `told_by`: how they learnt of its minute."""
 
     type: ClassVar[str] = "consent.given.v1"
 
@@ -45,6 +97,8 @@ class ConsentGiven(Event):
     holder_id: UUID
     given_at: AwareDatetime
     expires_at: AwareDatetime
+    evidence: Code | None = None
+    told_by: Code | None = None
 
 
 class ConsentRefused(Event):

@@ -24,6 +24,7 @@ SomeDays = Annotated[int, Field(ge=1, le=366, description="a whole number of day
 
 Quorum = Literal["all_holders", "residence_holder", "young_person_and_holders", "authority_decision"]
 Side = Literal["family", "organisation", "municipality"]
+Assurance = Literal["low", "substantial", "high"]
 
 _LEAP_YEAR: Final = 2000
 
@@ -154,9 +155,15 @@ def _sha256(words: str) -> str:
 
 
 class ConsentTerms(Part):
-    """How long a consent lasts at most, who gives it, and what they are shown."""
+    """How long a consent lasts at most, who gives it and how surely that is known, and what they are shown.
+
+    `second_employee`: a yes that an employee minutes permits nothing until another one has confirmed it.
+    `assurance`: the least level of a sign-in by which a person says yes themselves.
+    """
 
     months: Annotated[int, Field(ge=1, le=12, description="whole months, 12 at most")]
+    second_employee: bool = True
+    assurance: Assurance = "high"
     rules: Annotated[tuple[ConsentRule, ...], Field(min_length=1)]
     texts: Annotated[tuple[ConsentText, ...], Field(min_length=1)]
 
@@ -172,6 +179,7 @@ class Deadlines(Part):
     dialogue: SomeDays
     consent_remind: SomeDays
     consent_lapse: SomeDays
+    consent_confirm: SomeDays
     send: SomeDays
     seen: SomeDays
     answer: SomeDays

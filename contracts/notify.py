@@ -1,4 +1,4 @@
-"""Events of notices; the stream is the case, or how one municipality reaches one recipient."""
+"""Events of notices; the stream is the case, or a random one of how a municipality reaches a recipient."""
 
 from typing import ClassVar
 from uuid import UUID

@@ -25,6 +25,7 @@ class CaseOpened(Event):
     caseworker_id: UUID
     model: Code
     model_version: int
+    child_id: UUID | None = None
 
 
 class ViewsNoted(Event):

@@ -29,6 +29,10 @@ EVENT_OF: Final = {
     "close": "referral.case_closed.v1",
     "custody": "consent.custody_recorded.v1",
     "give": "consent.given.v1",
+    "minute": "consent.minuted.v1",
+    "reject": "consent.unconfirmed.v1",
+    "confirm_custody": "consent.custody_confirmed.v1",
+    "confirm": "consent.given.v1",
     "refuse": "consent.refused.v1",
     "withdraw": "consent.withdrawn.v1",
     "meet": "agreement.meeting_held.v1",
@@ -81,6 +85,12 @@ class CaseFile:
         self.duty = department.caseworkers[0]
         self.caseworker = department.caseworkers[plan.caseworker % len(department.caseworkers)]
         self._versions: dict[str, int] = {}
+
+    @property
+    def colleague(self) -> Person:
+        """The employee who confirms what the caseworker has minuted: another one, or else the leader."""
+        others = (one for one in self.department.caseworkers if one != self.caseworker)
+        return next(others, self.department.leader)
 
     @property
     def is_young(self) -> bool:
@@ -199,7 +209,7 @@ class CaseFile:
         if service == "consent" and who.role in _FAMILY:
             rows = await self.world.wire.read(who, "/consent/mine")
             return next(int(row["version"]) for row in rows if row["case_id"] == str(self.case_id))
-        view = await self.view(who, service)
+        view = await self.view(who, service, "/to-confirm" if who.role == "leader" else "")
         return int(view["version"])
 
     async def view(self, who: Person, service: str, rest: str = "") -> Any:

@@ -69,7 +69,7 @@ async def set_the_stage(wire: Wire, run: UUID, cases: int, today: date) -> Cast:
     for name, offers in _ASSOCIATIONS:
         at = await stage.join(name, today)
         coordinators[at] = Person(uuid5(run, f"coordinator:{name}"), "coordinator", None, at)
-        await stage.reach(at, address(dice(run, name)))
+        await stage.reach(coordinators[at], address(dice(run, name)))
         for offer in offers:
             room = max(3, cases // _CASES_A_PLACE)
             places[await stage.publish(coordinators[at], name, offer, room)] = room
@@ -86,14 +86,14 @@ async def set_the_stage(wire: Wire, run: UUID, cases: int, today: date) -> Cast:
 
 async def _department(stage: "_Stage", kind: str, name: str, size: int) -> Department:
     at = await stage.register(kind, name)
-    await stage.reach(at, address(dice(stage.run, kind)))
     department = Department(
         at,
         Person(uuid5(stage.run, f"leader:{kind}"), "leader", at),
         tuple(Person(uuid5(stage.run, f"caseworker:{kind}:{n}"), "caseworker", at) for n in range(size)),
     )
+    await stage.reach(department.leader, address(dice(stage.run, kind)))
     for caseworker in department.caseworkers:
-        await stage.reach(caseworker.id, None)
+        await stage.reach(caseworker, None)
     return department
 
 
@@ -124,9 +124,9 @@ class _Stage:
         done = await self.do(self.administrator, "/directory/departments", {"kind": kind, "name": name})
         return UUID(done["made"])
 
-    async def reach(self, recipient_id: UUID, email: str | None) -> None:
-        body = {"language": "da", "email": email}
-        await self.do(self.administrator, f"/notify/contacts/{recipient_id}", body)
+    async def reach(self, who: Person, email: str | None) -> None:
+        """Say how somebody is reached, or their department or organisation, as they would do it."""
+        await self.do(who, "/notify/contacts/mine", {"language": "da", "email": email})
 
     async def join(self, name: str, today: date) -> UUID:
         body = {

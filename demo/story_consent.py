@@ -16,6 +16,7 @@ MINE: Final = "/consent/mine"
 NEWS: Final = "/notify/inbox?unread=true&limit=10"
 _SOON: Final = timedelta(days=20)
 _SHARE_READING: Final = 0.3
+_SHARE_DOUBTED: Final = 0.2
 
 
 async def record_custody(case: CaseFile) -> None:
@@ -40,7 +41,7 @@ async def record_custody(case: CaseFile) -> None:
     case.forgets("referral")
     for n, (person, parent) in enumerate(zip(case.parents, plan.parents, strict=True)):
         how = {"language": parent.language, "email": parent.email}
-        await case.send(case.caseworker, f"contact:{n}", f"/notify/contacts/{person.id}", how)
+        await case.send(person, f"contact:{n}", "/notify/contacts/mine", how)
 
 
 async def _parents(case: CaseFile) -> tuple[Person, ...]:
@@ -86,15 +87,32 @@ async def _speak(case: CaseFile, person: Person, said: Said, day: date, referral
         return False
     yes = {"language": line["language"], "text_sha256": line["text_sha256"]}
     if said.minuted:
-        receipt = await case.view(case.caseworker, "consent", f"{rest}/receipt")
-        yes |= {"text_sha256": receipt["text_sha256"], "evidence": "oral_minuted"}
-        await case.do(case.caseworker, f"give:{step}", f"{rest}/give", yes)
+        await _minute(case, step, rest, yes)
     else:
         await case.do(person, f"give:{step}", f"{rest}/give", yes, version=line["version"])
     referral.given += 1
     for inbox in news:
         await case.read_notice(person, f"notice:{step}", inbox)
     return True
+
+
+async def _minute(case: CaseFile, step: str, rest: str, yes: dict[str, Any]) -> None:
+    """Let the caseworker minute a yes, and a colleague confirm it, or first doubt it."""
+    receipt = await case.view(case.caseworker, "consent", f"{rest}/receipt")
+    yes |= {"text_sha256": receipt["text_sha256"], "evidence_reference": case.text("dokument")}
+    forms = ["paper_signed"]
+    if happens(dice(case.world.seed, case.plan.number, step, "doubt"), _SHARE_DOUBTED):
+        forms.insert(0, "oral_minuted")
+    for n, form in enumerate(forms):
+        if n:
+            body = {"reason": "evidence_not_found"}
+            await case.do(case.colleague, f"reject:{step}", f"{rest}/reject", body, fresh=True)
+            case.forgets("consent")
+        await case.do(case.caseworker, f"minute:{step}:{n}", f"{rest}/give", yes | {"evidence": form})
+    waits = await case.view(case.colleague, "consent", "/to-confirm")
+    if waits["custody"] is not None:
+        await case.do(case.colleague, f"confirm_custody:{step}", "/custody/confirm")
+    await case.do(case.colleague, f"confirm:{step}", f"{rest}/confirm", {"told_by": "letter"})
 
 
 def _question_for(rows: Any, referral: ReferralBook) -> Any:

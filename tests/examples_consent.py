@@ -10,13 +10,16 @@ from contracts.model import CollaborationModel, load_models, model_folder
 from contracts.model_parts import Language
 from contracts.referral import CaseClosed, CaseOpened, ConsentAwaited, ReferralDeclined, ReferralRecalled
 from services.consent.domain.commands import (
+    ConfirmConsent,
+    ConfirmCustody,
     GiveConsent,
     NamedHolder,
     RecordCustody,
     RefuseConsent,
+    RejectConsent,
     WithdrawConsent,
 )
-from services.consent.domain.states import Case, Custody, Minuted, Permission
+from services.consent.domain.states import AnswerForm, Case, Custody, Doubt, Permission
 from services.kernel.decider.decision import Actor, Context, TimerFired
 from services.kernel.decider.derived_ids import derived_id
 from tests.invariants import Step
@@ -33,6 +36,9 @@ REFERRAL = UUID("0198d000-0000-7000-8000-000000000010")
 OTHER_REFERRAL = UUID("0198d000-0000-7000-8000-000000000011")
 ORGANISATION = UUID("0198d000-0000-7000-8000-000000000012")
 OTHER_ORGANISATION = UUID("0198d000-0000-7000-8000-000000000013")
+COLLEAGUE = UUID("0198d000-0000-7000-8000-000000000014")
+CHILD = UUID("0198d000-0000-7000-8000-000000000015")
+MADE = UUID("0198d000-0000-7000-8000-000000000016")
 
 OPENED_AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 AWAITED_AT = datetime(2026, 3, 3, 9, 0, tzinfo=UTC)
@@ -55,11 +61,17 @@ MODEL = MODELS["kerteminde/1"]
 MOTHERS_NAME = "Prøvemor Eksempelsen"
 FATHERS_NAME = "Prøvefar Eksempelsen"
 CHILDS_NAME = "Prøvebarn Eksempelsen"
+FOUND_AT = "Sag 26/1234, dokument 7"
 
 
 def a_caseworker(department_id: UUID | None = DEPARTMENT) -> Actor:
     """Return the caseworker of the case."""
     return Actor(CASEWORKER, "caseworker", TENANT, None, department_id, "high")
+
+
+def a_colleague(role: str = "caseworker", person_id: UUID = COLLEAGUE) -> Actor:
+    """Return another employee of the case's department."""
+    return Actor(person_id, role, TENANT, None, DEPARTMENT, "high")
 
 
 def a_guardian(person_id: UUID = MOTHER) -> Actor:
@@ -85,7 +97,13 @@ def a_context(
 
 def a_case_opened() -> CaseOpened:
     """Return that a caseworker follows the child under Kerteminde's model."""
-    return CaseOpened(department_id=DEPARTMENT, caseworker_id=CASEWORKER, model="kerteminde", model_version=1)
+    return CaseOpened(
+        department_id=DEPARTMENT,
+        caseworker_id=CASEWORKER,
+        model="kerteminde",
+        model_version=1,
+        child_id=CHILD,
+    )
 
 
 def a_consent_awaited(
@@ -131,10 +149,14 @@ def the_father(*, residence: bool = False, language: Language = "nb") -> NamedHo
 
 
 def custody(
-    *holders: NamedHolder, born: date = BORN, young_person_id: UUID | None = None, name: str = CHILDS_NAME
+    *holders: NamedHolder, born: date = BORN, young_person_id: UUID | None = None, name: str | None = None
 ) -> RecordCustody:
-    """Return the command that puts custody on record; by default both parents hold it."""
-    return RecordCustody(holders or (the_mother(), the_father()), born, young_person_id, name)
+    """Return the command that puts custody on record; by default both parents hold it.
+
+    The young person is named where there is an id or a name of theirs.
+    """
+    named = (CHILDS_NAME if young_person_id else "") if name is None else name
+    return RecordCustody(holders or (the_mother(), the_father()), born, young_person_id, named, new_id=MADE)
 
 
 def consent_id(person_id: UUID = MOTHER, referral_id: UUID = REFERRAL) -> UUID:
@@ -153,13 +175,25 @@ def a_yes(
     *,
     language: Language | None = None,
     sha256: str | None = None,
-    evidence: Minuted | None = None,
+    evidence: AnswerForm | None = None,
+    reference: str | None = None,
 ) -> GiveConsent:
     """Return a yes to the text in the language that the person reads."""
     read = language or ("nb" if person_id == FATHER else "da")
     audience = "young_person" if person_id == YOUNG_PERSON else "guardian"
     shown = sha256 or sha256_of(audience, read)
-    return GiveConsent(consent_id(person_id, referral_id), read, shown, evidence)
+    found_at = (FOUND_AT if evidence else "") if reference is None else reference
+    return GiveConsent(consent_id(person_id, referral_id), read, shown, evidence, found_at)
+
+
+def a_confirmation(person_id: UUID = MOTHER, referral_id: UUID = REFERRAL) -> ConfirmConsent:
+    """Return that a second employee confirms a minuted yes, of which the person was told by letter."""
+    return ConfirmConsent(consent_id(person_id, referral_id), "letter")
+
+
+def a_rejection(person_id: UUID = MOTHER, reason: Doubt = "not_said") -> RejectConsent:
+    """Return that a second employee doubts a minuted yes."""
+    return RejectConsent(consent_id(person_id), reason)
 
 
 def a_no(person_id: UUID = MOTHER, referral_id: UUID = REFERRAL) -> RefuseConsent:
@@ -168,7 +202,7 @@ def a_no(person_id: UUID = MOTHER, referral_id: UUID = REFERRAL) -> RefuseConsen
 
 
 def a_withdrawal(
-    person_id: UUID = MOTHER, referral_id: UUID = REFERRAL, evidence: Minuted | None = None
+    person_id: UUID = MOTHER, referral_id: UUID = REFERRAL, evidence: AnswerForm | None = None
 ) -> WithdrawConsent:
     """Return that a yes is taken back."""
     return WithdrawConsent(consent_id(person_id, referral_id), evidence)
@@ -182,6 +216,11 @@ def a_lapse(referral_id: UUID = REFERRAL) -> TimerFired:
 def an_expiry(person_id: UUID = MOTHER) -> TimerFired:
     """Return that the time of a yes is over."""
     return TimerFired("expiry", consent_id(person_id), datetime(2027, 3, 5, 19, 30, tzinfo=UTC))
+
+
+def an_unconfirmed_end(person_id: UUID = MOTHER) -> TimerFired:
+    """Return that the time to confirm a minuted yes is over."""
+    return TimerFired("confirm:automatic", consent_id(person_id), datetime(2026, 3, 24, 5, 0, tzinfo=UTC))
 
 
 def a_birthday_check(at: datetime = LATER) -> Step:
@@ -211,6 +250,11 @@ def recorded(
     return Step(custody(*holders, born=born, young_person_id=young), a_caseworker(), at)
 
 
+def custody_confirmed(at: datetime = LATER) -> Step:
+    """Return the step by which a colleague confirms who holds parental responsibility."""
+    return Step(ConfirmCustody(), a_colleague(), at)
+
+
 class Person(NamedTuple):
     """Somebody who may be asked, and the steps that they take signed in."""
 
@@ -220,6 +264,14 @@ class Person(NamedTuple):
     def yes(self, referral_id: UUID = REFERRAL, at: datetime = ANSWERED_AT, **read: Any) -> Step:
         """Return the step by which they say yes."""
         return Step(a_yes(self.id, referral_id, **read), self.actor, at)
+
+    def minuted_yes(self, at: datetime = ANSWERED_AT, evidence: AnswerForm = "oral_minuted") -> Step:
+        """Return the step by which the caseworker minutes their yes."""
+        return Step(a_yes(self.id, evidence=evidence), a_caseworker(), at)
+
+    def confirmed(self, at: datetime = LATER, by: Actor | None = None) -> Step:
+        """Return the step by which a colleague confirms their minuted yes."""
+        return Step(a_confirmation(self.id), by or a_colleague(), at)
 
     def no(self, at: datetime = LATER) -> Step:
         """Return the step by which they say no."""

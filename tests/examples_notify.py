@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from contracts.agreement import (
     AgreementEnded,
     AgreementInForce,
@@ -14,13 +16,18 @@ from contracts.agreement import (
     ProgressReported,
 )
 from contracts.consent import (
+    ConfirmationNudged,
     ConsentGiven,
     ConsentGranted,
     ConsentLost,
+    ConsentMinuted,
     ConsentRefused,
     ConsentRequested,
+    ConsentUnconfirmed,
+    CustodyConfirmationAwaited,
     CustodyRecorded,
 )
+from contracts.directory import DepartmentRegistered, OrganisationJoined
 from contracts.evaluation import EvaluationConcluded, EvaluationDue, EvaluationNudged, EvaluationPlanned
 from contracts.event import Event
 from contracts.notify import NoticeSent
@@ -40,7 +47,7 @@ from contracts.referral import (
 from services.kernel.decider.decision import Actor, Context, Effect
 from services.notify.domain.commands import ReadNotice, RecordMailOutcome
 from services.notify.domain.lifecycle import decide
-from services.notify.domain.states import Case, Recipient, State, contact_of
+from services.notify.domain.states import Case, Parties, Recipient, State
 
 TENANT = "0440"
 CASE = UUID("0198c000-0000-7000-8000-000000000001")
@@ -125,6 +132,46 @@ def requested(holder_id: UUID = MOTHER, consent_id: UUID = MOTHERS_CONSENT) -> C
         text_id="consent_text",
         text_sha256="0" * 64,
         language="da",
+    )
+
+
+def minuted_for(holder_id: UUID = MOTHER, consent_id: UUID = MOTHERS_CONSENT) -> ConsentMinuted:
+    """Return the minute of a person's yes."""
+    return ConsentMinuted(
+        consent_id=consent_id,
+        referral_id=REFERRAL,
+        holder_id=holder_id,
+        evidence="oral_minuted",
+        confirm_by=SOON,
+    )
+
+
+def unconfirmed(holder_id: UUID = MOTHER, consent_id: UUID = MOTHERS_CONSENT) -> ConsentUnconfirmed:
+    """Return that a minuted yes does not count."""
+    return ConsentUnconfirmed(
+        consent_id=consent_id, referral_id=REFERRAL, holder_id=holder_id, reason="not_said"
+    )
+
+
+def confirmation_nudged(rung: str) -> ConfirmationNudged:
+    """Return a rung of the escalation of a confirmation."""
+    return ConfirmationNudged(consent_id=MOTHERS_CONSENT, referral_id=REFERRAL, confirm_by=SOON, rung=rung)
+
+
+def custody_to_confirm() -> CustodyConfirmationAwaited:
+    """Return that custody is to be confirmed before anything is permitted."""
+    return CustodyConfirmationAwaited(referral_id=REFERRAL, confirm_by=SOON)
+
+
+def department_registered() -> DepartmentRegistered:
+    """Return that the municipality has the case's department."""
+    return DepartmentRegistered(department_id=DEPARTMENT, kind="child_welfare")
+
+
+def organisation_joined() -> OrganisationJoined:
+    """Return that an organisation takes part."""
+    return OrganisationJoined(
+        organisation_id=ORGANISATION, terms="kerteminde_1", joined_on=SOON, declaration_until=SOON
     )
 
 
@@ -368,13 +415,16 @@ def a_mail(case: Case, notice_id: UUID) -> Effect:
     about = {
         "case_id": str(CASE),
         "notice_id": str(notice_id),
-        "contact_id": str(contact_of(TENANT, notice.recipient_id)),
+        "recipient_id": str(notice.recipient_id),
         "kind": case.notifications[notice.notification_id].kind,
     }
+    if about["kind"] == "consent_minuted":
+        about["minuted_by"] = str(CASEWORKER)
     return Effect(notice_id, "mail", about)
 
 
-REACHED = Recipient("da", has_address=True)
+REACHED = Recipient(MOTHER, "da", has_address=True, recorded_by=MOTHER)
+PARTIES = Parties(frozenset({DEPARTMENT}))
 
 
 def mail_outcomes(notice_id: UUID) -> tuple[RecordMailOutcome, ...]:
@@ -393,7 +443,7 @@ def states() -> tuple[State, ...]:
     notice_id = notice_to(case, MOTHER, "referral_accepted")
     triggers = (ReadNotice(notice_id), *mail_outcomes(notice_id))
     followed = (decide(case, trigger, context(a_guardian())).state for trigger in triggers)
-    return (Case(), case, *followed, REACHED, Recipient("nb", has_address=False))
+    return (Case(), case, *followed, REACHED, replace(REACHED, has_address=False), PARTIES)
 
 
 def events() -> tuple[Event, ...]:
@@ -402,6 +452,10 @@ def events() -> tuple[Event, ...]:
         case_opened(),
         custody_recorded(MOTHER, FATHER),
         requested(),
+        minuted_for(),
+        unconfirmed(),
+        confirmation_nudged("reminder"),
+        custody_to_confirm(),
         given_by(),
         refused_by(),
         granted(),
@@ -427,4 +481,6 @@ def events() -> tuple[Event, ...]:
         evaluation_nudged("reminder"),
         concluded(),
         case_closed(),
+        department_registered(),
+        organisation_joined(),
     )

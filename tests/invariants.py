@@ -178,17 +178,22 @@ def an_open_state_says_what_it_waits_for(subject: Subject[S], step: Observed[S])
 
 
 def a_wait_that_ends_by_itself_has_its_timer(subject: Subject[S], step: Observed[S]) -> Iterator[str]:
-    """Each timer is the last day of a wait, and each last day on which something follows has a timer."""
+    """Each timer is the last day of a wait, and each last day on which something follows has a timer.
+
+    The steps of an escalation, `kind:step`, lie around that day.
+    """
     if step.after is None:
         return
     waiting = subject.waiting(step.after)
     days = {subject.day_of(due_at) for due_at in step.timers.values()}
-    for wait in waiting.values():
-        if wait.then and wait.until not in days:
+    steps = {ref for kind, ref in step.timers if ":" in kind}
+    for thing_id, wait in waiting.items():
+        if wait.then and wait.until not in days and thing_id not in steps:
             yield f"{wait.what} is to be {wait.then} by itself, and no timer fires on that day"
     for timer in subject.timers(step.after):
-        ends = waiting.get(timer.ref)
-        if timer.due_at and (ends is None or ends.until != subject.day_of(timer.due_at) or not ends.then):
+        ends, is_step = waiting.get(timer.ref), ":" in timer.kind
+        is_last = ends is not None and timer.due_at and ends.until == subject.day_of(timer.due_at)
+        if timer.due_at and (ends is None or not (is_last or is_step) or not ends.then):
             yield f"{timer.kind} fires on a day that nothing waits for"
 
 

@@ -7,17 +7,21 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from contracts.model_parts import Language
-from services.consent.domain.access import receipt_part
+from services.consent.domain.access import CONFIRMATION, receipt_part
 from services.consent.domain.commands import (
+    ConfirmConsent,
+    ConfirmCustody,
     GiveConsent,
     NamedHolder,
     RecordCustody,
     RefuseConsent,
+    RejectConsent,
     WithdrawConsent,
 )
-from services.consent.domain.states import Case, Minuted
-from services.consent.projections import cases_of
+from services.consent.domain.states import AnswerForm, Case, Doubt, ToldBy
+from services.consent.projections import cases_of, known_persons
 from services.consent.views.cases import CaseView, MineView, case_view, mine
+from services.consent.views.confirmation import ToConfirmView, to_confirm
 from services.consent.views.receipt import Receipt, receipt_of
 from services.kernel.errors import NotFound
 from services.kernel.http.fields import Day, GivenId
@@ -28,6 +32,11 @@ router = APIRouter(prefix="/consent", tags=["consent"])
 ConsentRequest = Annotated[RequestContext, Depends(request_context("consent"))]
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Reference = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=2000),
+    Field(description="where the evidence is found: a file number, or what was said and when"),
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -36,7 +45,7 @@ class _Body(BaseModel):
 
 
 class HolderBody(_Body):
-    """A holder of parental responsibility; without an id, one is made."""
+    """A holder of parental responsibility; without an id, one is made, and the case shows it."""
 
     person_id: GivenId | None = None
     name: Name
@@ -45,7 +54,10 @@ class HolderBody(_Body):
 
 
 class CustodyBody(_Body):
-    """Who holds parental responsibility; the young person is named where they are asked too."""
+    """Who holds parental responsibility; the young person is named where they are asked too.
+
+    A young person without an id is the child of the case.
+    """
 
     holders: Annotated[list[HolderBody], Field(max_length=8)]
     born: Day
@@ -55,22 +67,44 @@ class CustodyBody(_Body):
 
 
 class YesBody(_Body):
-    """A yes to the text with this fingerprint; a caseworker adds how it was given."""
+    """A yes to the text with this fingerprint; a caseworker adds how it was given and where that is found."""
 
     language: Language
     text_sha256: Sha256
-    evidence: Minuted | None = None
+    evidence: AnswerForm | None = None
+    evidence_reference: Reference = ""
 
 
 class NoBody(_Body):
     """A no; a caseworker may add how it was given."""
 
-    evidence: Minuted | None = None
+    evidence: AnswerForm | None = None
+
+
+class ConfirmationBody(_Body):
+    """The channel by which the person was told that a yes was minuted for them.
+
+    It is not a number or an address from the case's own file: what one employee typed proves nothing.
+    """
+
+    told_by: ToldBy
+
+
+class RejectionBody(_Body):
+    """Why a minuted yes is not confirmed."""
+
+    reason: Doubt
 
 
 @router.post("/cases/{case_id}/custody")
 async def record_custody(case_id: UUID, body: CustodyBody, request: ConsentRequest) -> CommandResult:
-    """Put on record who holds parental responsibility, or confirm it anew."""
+    """Put on record who holds parental responsibility, or confirm it anew.
+
+    An id that is named is one that this municipality was given before.
+    """
+    named = {holder.person_id for holder in body.holders} | {body.young_person_id}
+    ids = [person_id for person_id in named if person_id is not None]
+    known = await request.query(known_persons, person_ids=ids) if ids else set()
     command = RecordCustody(
         holders=tuple(
             NamedHolder(holder.person_id or new_id(), holder.name, holder.residence, holder.language)
@@ -80,8 +114,23 @@ async def record_custody(case_id: UUID, body: CustodyBody, request: ConsentReque
         young_person_id=body.young_person_id,
         young_person_name=body.young_person_name,
         young_person_language=body.young_person_language,
+        new_id=new_id(),
+        unknown=frozenset(ids) - known,
     )
     return await request.execute(case_id, command)
+
+
+@router.post("/cases/{case_id}/custody/confirm")
+async def confirm_custody(case_id: UUID, request: ConsentRequest) -> CommandResult:
+    """Confirm, as a second employee, who holds parental responsibility."""
+    return await request.execute(case_id, ConfirmCustody())
+
+
+@router.get("/cases/{case_id}/to-confirm")
+async def read_what_to_confirm(case_id: UUID, request: ConsentRequest) -> ToConfirmView:
+    """Return what waits for a second employee of the department; the access is logged."""
+    seen = await request.read_private(case_id, what=(CONFIRMATION,), purpose="casework")
+    return to_confirm(seen.state, case_id, seen.version, seen.private)
 
 
 @router.get("/cases/{case_id}")
@@ -112,10 +161,25 @@ async def read_mine(request: ConsentRequest, language: Language | None = None) -
 
 @router.post("/cases/{case_id}/consents/{consent_id}/give")
 async def give(case_id: UUID, consent_id: UUID, body: YesBody, request: ConsentRequest) -> CommandResult:
-    """Say yes, or put on record that somebody has."""
-    return await request.execute(
-        case_id, GiveConsent(consent_id, body.language, body.text_sha256, body.evidence)
-    )
+    """Say yes, or put on record that somebody has, which a second employee then confirms."""
+    command = GiveConsent(consent_id, body.language, body.text_sha256, body.evidence, body.evidence_reference)
+    return await request.execute(case_id, command)
+
+
+@router.post("/cases/{case_id}/consents/{consent_id}/confirm")
+async def confirm(
+    case_id: UUID, consent_id: UUID, body: ConfirmationBody, request: ConsentRequest
+) -> CommandResult:
+    """Confirm, as a second employee, a yes that another one minuted."""
+    return await request.execute(case_id, ConfirmConsent(consent_id, body.told_by))
+
+
+@router.post("/cases/{case_id}/consents/{consent_id}/reject")
+async def reject(
+    case_id: UUID, consent_id: UUID, body: RejectionBody, request: ConsentRequest
+) -> CommandResult:
+    """Reject a minuted yes: it never counts, and the person is asked anew."""
+    return await request.execute(case_id, RejectConsent(consent_id, body.reason), any_version=True)
 
 
 @router.post("/cases/{case_id}/consents/{consent_id}/refuse")
@@ -138,5 +202,11 @@ async def read_receipt(case_id: UUID, consent_id: UUID, request: ConsentRequest)
     if consent_id not in case.consents:
         raise NotFound
     return receipt_of(
-        case, case_id, consent_id, tenant=request.actor.tenant, version=seen.version, models=request.models
+        case,
+        case_id,
+        consent_id,
+        tenant=request.actor.tenant,
+        version=seen.version,
+        models=request.models,
+        private=seen.private,
     )

@@ -7,12 +7,13 @@ from email_validator import EmailNotValidError, validate_email
 from fastapi import APIRouter, Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from contracts.event import municipality_stream
 from services.kernel.errors import NotAllowed, NotFound
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
+from services.kernel.ids import new_id
 from services.notify import projections
-from services.notify.domain.access import Inbox, inbox_of, rests_on_consent
+from services.notify.domain.access import contact_part, inbox_of, inboxes_of, rests_on_consent
 from services.notify.domain.commands import ReadNotice, RecordContact
-from services.notify.domain.states import contact_of
 from services.notify.effects import TEXTS
 from services.notify.views import (
     ContactView,
@@ -63,14 +64,16 @@ async def read_inbox(
     limit: Limit = 50,
     unread: Annotated[bool, Query(description="only what has not been read")] = False,  # noqa: FBT002
 ) -> InboxView:
-    """List the actor's own notices, their organisation's or their department's."""
-    inbox = _inbox(request)
-    whose = {"recipient_id": inbox.recipient_id, "role": inbox.role}
+    """List the actor's own notices, their organisation's or their department's, and the colleagues' ones."""
+    inboxes = inboxes_of(request.actor)
+    if not inboxes:
+        raise NotAllowed
+    whose = {"recipient_ids": [one.recipient_id for one in inboxes], "roles": [one.role for one in inboxes]}
     rows = await request.query(
         projections.inbox, **whose, unread=unread, before=position_of(cursor), limit=limit
     )
     await request.require_fresh_consents(
-        {row["case_id"] for row in rows if rests_on_consent(inbox.role, row["kind"])}
+        {row["case_id"] for row in rows if rests_on_consent(row["role"], row["kind"])}
     )
     count = await request.query(projections.unread, **whose)
     return inbox_view(rows, unread=count, limit=limit, texts=TEXTS[request.language])
@@ -79,29 +82,53 @@ async def read_inbox(
 @router.post("/inbox/{notice_id}/read")
 async def read_notice(notice_id: UUID, request: NotifyRequest) -> CommandResult:
     """Put on record that a notice of the actor's inbox was read."""
-    _inbox(request)
+    if not inboxes_of(request.actor):
+        raise NotAllowed
     case_id = await request.query(projections.case_of, notice_id=notice_id)
     if case_id is None:
         raise NotFound
     return await request.execute(case_id, ReadNotice(notice_id), any_version=True)
 
 
-@router.post("/contacts/{recipient_id}", status_code=201)
-async def record_contact(recipient_id: UUID, body: ContactBody, request: NotifyRequest) -> CommandResult:
-    """Keep the language and the address of a person, an organisation or a department.
+@router.post("/contacts/mine", status_code=201)
+async def record_my_contact(body: ContactBody, request: NotifyRequest) -> CommandResult:
+    """Keep how I am reached, or how my organisation or my department is.
 
     Each municipality has its own of each; the audit trail has it under the answer's `id`.
     """
-    command = RecordContact(recipient_id, body.language, body.email or "")
-    return await request.execute(contact_of(request.actor.tenant, recipient_id), command, any_version=True)
+    return await _record(request, _own(request), body)
+
+
+@router.get("/contacts/mine")
+async def see_my_contact(request: NotifyRequest) -> ContactView:
+    """Show how I am reached; the reading is put on record."""
+    return await _see(request, _own(request))
+
+
+@router.post("/cases/{case_id}/contacts/{person_id}", status_code=201)
+async def record_contact_in_case(
+    case_id: UUID, person_id: UUID, body: ContactBody, request: NotifyRequest
+) -> CommandResult:
+    """Keep how somebody of a case's family is reached; they are told, also at their former address."""
+    return await _record(request, person_id, body, case_id)
+
+
+@router.get("/cases/{case_id}/contacts/{person_id}")
+async def see_contact_in_case(case_id: UUID, person_id: UUID, request: NotifyRequest) -> ContactView:
+    """Show how somebody of a case's family is reached; the reading is put on record."""
+    return await _see(request, person_id, case_id)
+
+
+@router.post("/contacts/{recipient_id}", status_code=201)
+async def record_contact(recipient_id: UUID, body: ContactBody, request: NotifyRequest) -> CommandResult:
+    """Keep how an organisation or a department of the municipality is reached; it is an administrator's."""
+    return await _record(request, recipient_id, body, *_directory(request, recipient_id))
 
 
 @router.get("/contacts/{recipient_id}")
 async def see_contact(recipient_id: UUID, request: NotifyRequest) -> ContactView:
-    """Show how a recipient is reached; the reading is put on record."""
-    contact_id = contact_of(request.actor.tenant, recipient_id)
-    seen = await request.read_private(contact_id, what=("contact",), purpose="contact")
-    return contact_view(contact_id, seen.version, seen.state, seen.private)
+    """Show how an organisation or a department is reached; the reading is put on record."""
+    return await _see(request, recipient_id, *_directory(request, recipient_id))
 
 
 @router.get("/figures")
@@ -111,8 +138,28 @@ async def read_figures(request: NotifyRequest) -> FiguresView:
     return figures_view(await request.query(projections.figures))
 
 
-def _inbox(request: RequestContext) -> Inbox:
+async def _record(
+    request: RequestContext, recipient_id: UUID, body: ContactBody, *named_in: UUID
+) -> CommandResult:
+    command = RecordContact(recipient_id, body.language, body.email or "", named_in)
+    contact_id = await request.query(projections.contact_of, recipient_id=recipient_id)
+    return await request.execute(contact_id or new_id(), command, any_version=True)
+
+
+async def _see(request: RequestContext, recipient_id: UUID, *named_in: UUID) -> ContactView:
+    found = await request.query(projections.contact_of, recipient_id=recipient_id)
+    contact_id = found or new_id()
+    seen = await request.read_private(contact_id, what=contact_part(named_in), purpose="contact")
+    return contact_view(contact_id, seen.version, seen.state, seen.private)
+
+
+def _own(request: RequestContext) -> UUID:
     inbox = inbox_of(request.actor)
     if inbox is None:
         raise NotAllowed
-    return inbox
+    return inbox.recipient_id
+
+
+def _directory(request: RequestContext, recipient_id: UUID) -> tuple[UUID, UUID]:
+    """Return the streams in which the directory names an organisation and the departments."""
+    return recipient_id, municipality_stream(request.actor.tenant)

@@ -6,7 +6,7 @@ from typing import Final
 from contracts.notify import ContactLooked, NotifyAccessRefused, NotifyEventDropped
 from services.kernel.decider.service import Service
 from services.notify.api import router
-from services.notify.domain.access import authorize
+from services.notify.domain.access import authorize, related_streams
 from services.notify.domain.commands import RecordContact
 from services.notify.domain.lifecycle import decide
 from services.notify.domain.states import State
@@ -25,6 +25,7 @@ SERVICE: Final = Service(
     discarded_event=NotifyEventDropped,
     routes=router,
     schema=Path(__file__).parent / "schema",
+    related_streams=related_streams,
     reads_private_for=frozenset({RecordContact}),
     projection=project,
     effect_handlers={"mail": mail},

@@ -12,6 +12,7 @@ from uuid import UUID
 import aiosmtplib
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from contracts.model_parts import LANGUAGES
 from services.kernel.decider.decision import Effect
@@ -19,7 +20,17 @@ from services.kernel.decider.service import EffectContext, EffectSettings
 from services.kernel.errors import ConsentUnknown
 from services.notify.domain.access import rests_on_consent
 from services.notify.domain.commands import RecordMailOutcome
-from services.notify.domain.states import ADDRESS, Case, Recipient, State
+from services.notify.domain.states import (
+    ADDRESS,
+    CONTACT_CHANGED,
+    MINUTED,
+    Case,
+    Parties,
+    Recipient,
+    State,
+    former_address,
+)
+from services.notify.projections import contact_of
 
 LINK: Final = "((link))"
 _FOLDER: Final = Path(__file__).parent / "templates"
@@ -50,6 +61,14 @@ class Texts(Struct, frozen=True, forbid_unknown_fields=True):
     kinds: dict[str, Wording]
 
 
+class _Contact(Struct, frozen=True):
+    """The language and the address of a recipient, and who has recorded it."""
+
+    language: str = ""
+    address: str = ""
+    recorded_by: UUID | None = None
+
+
 class MailNotTaken(Exception):
     """The mail server did not accept a mail now; the code is its answer, the address is left out."""
 
@@ -72,7 +91,7 @@ async def mail(effect: Effect, context: EffectContext) -> RecordMailOutcome | No
     """
     notice_id = UUID(effect.about["notice_id"])
     case_id = UUID(effect.about["case_id"])
-    state, _ = await context.read(case_id)
+    state, of_case = await context.read(case_id)
     case = _case_in(state)
     notice = case.notices.get(notice_id)
     if notice is None:
@@ -82,9 +101,14 @@ async def mail(effect: Effect, context: EffectContext) -> RecordMailOutcome | No
     notification = case.notification_of(notice)
     if rests_on_consent(notification.role, notification.kind) and not await context.consents_fresh(case_id):
         raise ConsentUnknown
-    recipient, private = await context.read(UUID(effect.about["contact_id"]))
-    language, address = _language_in(recipient), private.get(ADDRESS)
-    if language is None or not isinstance(address, str) or not address:
+    contact = await _contact(effect, context)
+    if notification.kind == CONTACT_CHANGED:
+        contact = replace(contact, address=of_case.get(former_address(notice_id)) or "")
+    elif notification.kind == MINUTED and str(contact.recorded_by) == effect.about["minuted_by"]:
+        # what the same employee has typed tells the person nothing
+        contact = replace(contact, address="")
+    language, address = contact.language, contact.address
+    if not language or not address:
         return RecordMailOutcome(notice_id, "inbox")
     letter = letter_of(effect, language, address, context.settings)
     code = await _send(letter, address, context.settings)
@@ -98,19 +122,23 @@ def _case_in(state: State | None) -> Case:
     match state:
         case Case():
             return state
-        case None | Recipient():
+        case None | Recipient() | Parties():
             return Case()
         case _:
             assert_never(state)
 
 
-def _language_in(state: State | None) -> str | None:
-    """Return the language of a recipient; None where there is no recipient."""
+async def _contact(effect: Effect, context: EffectContext) -> _Contact:
+    """Return how the recipient of a mail is reached; nothing in it where that is not on record."""
+    contact_id = await context.query(contact_of, recipient_id=UUID(effect.about["recipient_id"]))
+    if contact_id is None:
+        return _Contact()
+    state, private = await context.read(contact_id)
     match state:
         case Recipient():
-            return state.language
-        case None | Case():
-            return None
+            return _Contact(state.language, private.get(ADDRESS) or "", state.recorded_by)
+        case None | Case() | Parties():
+            return _Contact()
         case _:
             assert_never(state)
 

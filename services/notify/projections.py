@@ -14,6 +14,7 @@ from services.notify.domain.states import (
     Failed,
     InboxOnly,
     Mail,
+    Parties,
     Queued,
     Read,
     Reading,
@@ -29,25 +30,41 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
-    """Write the notices that a batch has sent or changed, and delete those that it has taken back."""
+    """Write the notices that a batch has sent or changed, delete those taken back, and write new contacts."""
     written: list[_Row] = []
     deleted: list[tuple[str, UUID]] = []
+    contacts: list[tuple[str, UUID, UUID]] = []
     for change in changes:
         before = _rows(change, change.before)
         after = _rows(change, change.state)
         written += [row for notice_id, row in after.items() if before.get(notice_id) != row]
         deleted += [(change.tenant, notice_id) for notice_id in before if notice_id not in after]
+        contacts += _contact_rows(change)
     if written:
         await tx.execute(_WRITE, *map(list, zip(*written, strict=True)))
     if deleted:
         await tx.execute(_DELETE, *map(list, zip(*deleted, strict=True)))
+    if contacts:
+        await tx.execute(_WRITE_CONTACTS, *map(list, zip(*contacts, strict=True)))
+
+
+def _contact_rows(change: StreamChange) -> list[tuple[str, UUID, UUID]]:
+    """Return which stream says how a recipient is reached, where it is new."""
+    state: State | None = change.state
+    match state:
+        case Recipient(recipient_id=recipient_id):
+            return [(change.tenant, recipient_id, change.stream_id)] if change.before is None else []
+        case None | Case() | Parties():
+            return []
+        case _:
+            assert_never(state)
 
 
 def _rows(change: StreamChange, state: State | None) -> dict[UUID, _Row]:
     match state:
         case Case():
             return {notice_id: _row(change, state, notice_id) for notice_id in state.notices}
-        case None | Recipient():
+        case None | Recipient() | Parties():
             return {}
         case _:
             assert_never(state)
@@ -101,20 +118,28 @@ async def inbox(
     tx: QueryConnection,
     *,
     tenant: str,
-    recipient_id: UUID,
-    role: str,
+    recipient_ids: Sequence[UUID],
+    roles: Sequence[str],
     unread: bool,
     before: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Return a page of somebody's notices, newest first; `before` is the last one of the page before."""
-    rows = await tx.fetch(_INBOX, tenant, recipient_id, role, unread, *(before or _END), limit)
+    """Return a page of the notices of some inboxes, newest first; `before` is the last of the page before."""
+    rows = await tx.fetch(_INBOX, tenant, recipient_ids, roles, unread, *(before or _END), limit)
     return [{**row, "codes": msgspec.json.decode(row["codes"], type=dict[str, str])} for row in rows]
 
 
-async def unread(tx: QueryConnection, *, tenant: str, recipient_id: UUID, role: str) -> int:
-    """Return how many notices somebody has not read."""
-    return int(await tx.fetchval(_UNREAD, tenant, recipient_id, role))
+async def unread(
+    tx: QueryConnection, *, tenant: str, recipient_ids: Sequence[UUID], roles: Sequence[str]
+) -> int:
+    """Return how many notices of some inboxes were not read."""
+    return int(await tx.fetchval(_UNREAD, tenant, recipient_ids, roles))
+
+
+async def contact_of(tx: QueryConnection, *, tenant: str, recipient_id: UUID) -> UUID | None:
+    """Return the stream that says how a recipient is reached, or None where that is not on record."""
+    found: UUID | None = await tx.fetchval(_CONTACT, tenant, recipient_id)
+    return found
 
 
 async def case_of(tx: QueryConnection, *, tenant: str, notice_id: UUID) -> UUID | None:
@@ -145,19 +170,39 @@ delete from notices using unnest($1::text[], $2::uuid[]) as w (tenant, notice_id
 where notices.notice_id = w.notice_id and notices.tenant = w.tenant
 """
 
+# Each inbox is read by the index, at most one page of it.
 _INBOX: Final = """
-select notice_id, case_id, kind, at, codes::text as codes, read_at
-from notices
-where tenant = $1 and recipient_id = $2 and role = $3 and shown
-  and (not $4::boolean or read_at is null)
-  and (at, notice_id) < ($5, $6)
-order by at desc, notice_id desc
+select found.*
+from unnest($2::uuid[], $3::text[]) as mine (recipient_id, role)
+cross join lateral (
+  select n.notice_id, n.case_id, n.role, n.kind, n.at, n.codes::text as codes, n.read_at
+  from notices n
+  where n.tenant = $1 and n.recipient_id = mine.recipient_id and n.role = mine.role and n.shown
+    and (not $4::boolean or n.read_at is null)
+    and (n.at, n.notice_id) < ($5, $6)
+  order by n.at desc, n.notice_id desc
+  limit $7
+) as found
+order by found.at desc, found.notice_id desc
 limit $7
 """
 
 _UNREAD: Final = """
-select count(*) from notices
-where tenant = $1 and recipient_id = $2 and role = $3 and shown and read_at is null
+select count(*)
+from unnest($2::uuid[], $3::text[]) as mine (recipient_id, role)
+join notices n on n.tenant = $1 and n.recipient_id = mine.recipient_id and n.role = mine.role
+where n.shown and n.read_at is null
+"""
+
+_CONTACT: Final = """
+select contact_id from contacts where tenant = $1 and recipient_id = $2
+"""
+
+# Of two first ones at the same time the later one holds.
+_WRITE_CONTACTS: Final = """
+insert into contacts (tenant, recipient_id, contact_id)
+select * from unnest($1::text[], $2::uuid[], $3::uuid[])
+on conflict (tenant, recipient_id) do update set contact_id = excluded.contact_id
 """
 
 _CASE: Final = """

@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from contracts import agreement, consent, evaluation, referral
+from contracts import agreement, consent, directory, evaluation, referral
 from contracts.event import Event
 
 SUBSCRIBES_TO: Final[tuple[type[Event], ...]] = (
+    directory.DepartmentRegistered,  # an administrator may say how it is reached
+    directory.OrganisationJoined,  # the same
     referral.CaseOpened,  # the caseworker, and the department whose leader stands behind
     referral.ReferralReady,  # the caseworker may send it
     referral.ReferralSent,  # the organisation must answer
@@ -19,6 +21,10 @@ SUBSCRIBES_TO: Final[tuple[type[Event], ...]] = (
     referral.CaseClosed,  # the family: the case is followed no longer
     consent.CustodyRecorded,  # the recipients in the family
     consent.ConsentRequested,  # the one person whose consent is requested
+    consent.CustodyConfirmationAwaited,  # the colleagues of the caseworker
+    consent.ConsentMinuted,  # the person and the colleagues; this person needs no reminder
+    consent.ConsentUnconfirmed,  # the person and the caseworker; this person is to be reminded again
+    consent.ConfirmationNudged,  # the next rung of the escalation
     consent.ConsentGiven,  # this person needs no reminder
     consent.ConsentRefused,  # the caseworker; and this person needs no reminder
     consent.ConsentGranted,  # the family's receipt; from here on the organisation may be notified

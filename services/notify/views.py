@@ -9,10 +9,11 @@ from pydantic import BaseModel
 
 from services.kernel.decider.small_groups import shown_counts
 from services.kernel.errors import NotFound
-from services.notify.domain.states import ADDRESS, Case, Recipient, State
+from services.notify.domain.states import ADDRESS, Case, Parties, Recipient, State
 from services.notify.effects import Texts
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN: Final = ("notice_id", "case_id", "kind", "at", "codes", "read_at")
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -63,7 +64,7 @@ def contact_view(
         case Recipient():
             email = private.get(ADDRESS) or None
             return ContactView(id=contact_id, language=state.language, email=email, version=version)
-        case None | Case():
+        case None | Case() | Parties():
             raise NotFound
         case _:
             assert_never(state)
@@ -71,7 +72,10 @@ def contact_view(
 
 def inbox_view(rows: Sequence[Mapping[str, Any]], *, unread: int, limit: int, texts: Texts) -> InboxView:
     """Return a page of an inbox with each notice in words."""
-    notices = [NoticeView(text=texts.kinds[row["kind"]].inbox, **row) for row in rows]
+    notices = [
+        NoticeView(text=texts.kinds[row["kind"]].inbox, **{field: row[field] for field in _SHOWN})
+        for row in rows
+    ]
     return InboxView(
         notices=notices, unread=unread, next=_cursor(notices[-1]) if len(notices) == limit else None
     )

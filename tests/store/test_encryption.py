@@ -126,7 +126,7 @@ async def test_a_box_that_was_moved_does_not_open(
 async def test_finding_15_an_older_box_that_is_put_back_does_not_open(
     runtime: Runtime, key_store: FileKeyStore
 ) -> None:
-    """Finding 15: what was replaced is not shown again, though the whole row is put back, and the newer is."""
+    """Finding 15: what was replaced is not shown again, though its whole row is put back."""
     await apply(runtime, keep("an address"))
     older = await fetch_one(runtime, "select key_number, ciphertext from sealed")
     await apply(runtime, keep("none any more"))

@@ -1,29 +1,37 @@
 """The API of notify: inboxes while consents are not fresh, and how each municipality reaches a person."""
 
 import json
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 import pytest
 
+from contracts.event import Event, municipality_stream, service_of
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.effects.context import EffectReader
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
 from services.notify.app import SERVICE
-from services.notify.domain.states import Case, contact_of
-from services.notify.projections import project
+from services.notify.domain.states import Case
+from services.notify.projections import contact_of, project
 from tests.examples_notify import (
     CASE,
+    CASEWORKER,
     COORDINATOR,
+    DEPARTMENT,
+    FATHER,
     MOTHER,
     ORGANISATION,
+    STRANGER,
     TENANT,
     a_case,
     accepted,
+    case_opened,
     custody_recorded,
+    department_registered,
     lost,
+    organisation_joined,
     requested,
     sent,
     withdrawn,
@@ -58,23 +66,29 @@ GUARDIAN = {"role": "guardian", "sub": str(MOTHER)}
 ELSEWHERE = "0461"
 
 
-async def consume_request(runtime: Runtime, case_id: UUID, tenant: str) -> None:
-    """Consume the request for the mother's consent in a case."""
+async def consume(runtime: Runtime, stream_id: UUID, *happened: Event, tenant: str = TENANT) -> None:
+    """Consume what happened in a stream, each event from the topic of its service."""
     records = [
-        a_record(a_message(case_id, n, body, tenant=tenant), topic="samspil.consent.v1")
-        for n, body in enumerate((custody_recorded(MOTHER), requested()), 1)
+        a_record(a_message(stream_id, n, body, tenant=tenant), topic=f"samspil.{service_of(body.type)}.v1")
+        for n, body in enumerate(happened, 1)
     ]
     async with runtime.pool.acquire() as tx:
         await runtime.processor.process(tx, EventDecoder(SERVICE).read(records).events)
 
 
-async def reach(site: Site, recipient_id: UUID, body: dict[str, str] | None, **claims: Any) -> Answer:
+async def consume_request(runtime: Runtime, case_id: UUID, tenant: str = TENANT) -> None:
+    """Consume that a case was opened, and the request for the mother's consent in it."""
+    await consume(runtime, case_id, case_opened(), tenant=tenant)
+    await consume(runtime, case_id, custody_recorded(MOTHER), requested(), tenant=tenant)
+
+
+async def reach(site: Site, path: str, body: dict[str, str] | None, **claims: Any) -> Answer:
     """Record how a recipient is reached, or read it."""
-    path, token = f"/notify/contacts/{recipient_id}", a_token(**claims)
+    token = a_token(**claims)
     if body is None:
-        return await site.request("GET", path, token=token)
+        return await site.request("GET", f"/notify/{path}", token=token)
     return await site.request(
-        "POST", path, token=token, json=body, headers={"Idempotency-Key": str(new_id())}
+        "POST", f"/notify/{path}", token=token, json=body, headers={"Idempotency-Key": str(new_id())}
     )
 
 
@@ -107,6 +121,10 @@ async def test_the_notice_to_stop_is_shown_also_then(postgres_dsn: str) -> None:
     assert shown == (200, ["referral_withdrawn"])
 
 
+MINE: Final = "contacts/mine"
+CASEWORKER_HERE: Final = {"role": "caseworker", "sub": str(CASEWORKER), "department_id": str(DEPARTMENT)}
+
+
 async def test_each_municipality_keeps_how_it_reaches_somebody_who_works_with_several(
     postgres_dsn: str,
 ) -> None:
@@ -115,29 +133,94 @@ async def test_each_municipality_keeps_how_it_reaches_somebody_who_works_with_se
     there = {**here, "tenant": ELSEWHERE}
     async with open_site(postgres_dsn, SERVICE) as site:
         recorded = [
-            await reach(site, ORGANISATION, {"language": language, "email": email}, **claims)
+            await reach(site, MINE, {"language": language, "email": email}, **claims)
             for claims, language, email in (
                 (here, "da", "here@example.org"),
                 (there, "nb", "there@example.org"),
                 (there, "nb", "new@example.org"),
             )
         ]
-        seen = [await reach(site, ORGANISATION, None, **claims) for claims in (here, there)]
-        nobodys = await reach(site, ORGANISATION, None, **{**here, "tenant": "0657"})
-        a_stranger = await reach(site, ORGANISATION, None, role="coordinator", organisation_id=str(CASE))
-        by_its_stream = await reach(site, contact_of(TENANT, ORGANISATION), None, tenant=ELSEWHERE)
+        seen = [await reach(site, MINE, None, **claims) for claims in (here, there)]
+        nobodys = await reach(site, MINE, None, **{**here, "tenant": "0657"})
         events = [one for one in await site.events() if one[2] == "notify.contact_recorded.v1"]
 
-    own = [str(contact_of(tenant, ORGANISATION)) for tenant in (TENANT, ELSEWHERE)]
+    own = [one.body["id"] for one in seen]
     assert [one.status for one in recorded] == [201] * 3
-    assert [one.body for one in seen] == [
-        {"id": own[0], "language": "da", "email": "here@example.org", "version": 1},
-        {"id": own[1], "language": "nb", "email": "new@example.org", "version": 2},
+    assert [{**one.body, "id": ""} for one in seen] == [
+        {"id": "", "language": "da", "email": "here@example.org", "version": 1},
+        {"id": "", "language": "nb", "email": "new@example.org", "version": 2},
     ]
-    assert [one.status for one in (nobodys, a_stranger, by_its_stream)] == [404, 403, 404]
+    assert {UUID(one).version for one in own} == {7}
+    assert len({*own, str(ORGANISATION)}) == 3
+    assert nobodys.status == 404
     assert [(str(one[0]), one[3]["recipient_id"]) for one in events] == [
         (stream, str(ORGANISATION)) for stream in (own[0], own[1], own[1])
     ]
+
+
+async def test_finding_5_a_caseworker_reaches_the_families_of_the_departments_cases_only(
+    postgres_dsn: str,
+) -> None:
+    """Whether a person is of another case, another department or not there, the answer is the same."""
+    body = {"language": "da", "email": "typed@example.org"}
+    async with open_site(postgres_dsn, SERVICE) as site:
+        await consume_request(site.runtime, CASE)
+        other_case = new_id()
+        await consume(site.runtime, other_case, case_opened())
+        await consume(site.runtime, other_case, custody_recorded(FATHER))
+        await reach(site, MINE, {"language": "da", "email": "mine@example.org"}, **GUARDIAN)
+        await reach(site, MINE, {"language": "da"}, role="guardian", sub=str(FATHER))
+        own = f"cases/{CASE}/contacts/{MOTHER}"
+        seen = await reach(site, own, None, **CASEWORKER_HERE)
+        changed = await reach(site, own, body, **CASEWORKER_HERE)
+        inbox = await kinds(site, **GUARDIAN)
+        runtime = site.runtime
+        reading = EffectReader(runtime.processor, runtime.pool, runtime.settings, TENANT)
+        _, former = await reading.read(CASE)
+        elsewhere = {**CASEWORKER_HERE, "department_id": str(STRANGER)}
+        administrator = {"role": "administrator", "sub": str(STRANGER)}
+        foreign = (
+            (f"cases/{CASE}/contacts/{FATHER}", CASEWORKER_HERE),
+            (f"cases/{CASE}/contacts/{new_id()}", CASEWORKER_HERE),
+            (f"cases/{new_id()}/contacts/{MOTHER}", CASEWORKER_HERE),
+            (own, elsewhere),
+            (own, administrator),
+            (f"contacts/{MOTHER}", administrator),
+            (f"contacts/{new_id()}", administrator),
+            (f"contacts/{MOTHER}", CASEWORKER_HERE),
+            (own, {**CASEWORKER_HERE, "tenant": ELSEWHERE}),
+        )
+        refused = [
+            await reach(site, path, sent, **claims) for path, claims in foreign for sent in (None, body)
+        ]
+
+    assert (seen.status, seen.body["email"], changed.status) == (200, "mine@example.org", 201)
+    assert "contact_changed" in inbox[1]
+    assert "mine@example.org" in former.values()
+    assert {one.status for one in refused} <= {403, 404}
+    assert all("example.org" not in one.text for one in refused)
+
+
+async def test_an_administrator_reaches_the_departments_and_organisations_of_the_municipality(
+    postgres_dsn: str,
+) -> None:
+    """They are those that the directory names for it."""
+    how = {"language": "da", "email": "team@example.org"}
+    async with open_site(postgres_dsn, SERVICE) as site:
+        await consume(site.runtime, municipality_stream(TENANT), department_registered())
+        await consume(site.runtime, ORGANISATION, organisation_joined())
+        answers = {
+            tenant: [
+                (await reach(site, f"contacts/{one}", how, role="administrator", tenant=tenant)).status
+                for one in (DEPARTMENT, ORGANISATION)
+            ]
+            for tenant in (TENANT, ELSEWHERE)
+        }
+        seen = await reach(site, f"contacts/{DEPARTMENT}", None, role="administrator")
+
+    assert answers[TENANT] == [201, 201]
+    assert {*answers[ELSEWHERE]} <= {403, 404}
+    assert seen.body["email"] == "team@example.org"
 
 
 async def test_a_mail_goes_to_the_address_that_the_cases_municipality_has(postgres_dsn: str) -> None:
@@ -147,25 +230,15 @@ async def test_a_mail_goes_to_the_address_that_the_cases_municipality_has(postgr
     async with open_site(postgres_dsn, SERVICE) as site:
         for tenant, case_id in cases.items():
             how = {"language": "da", "email": f"of.{tenant}@example.org"}
-            await reach(site, MOTHER, how, **GUARDIAN, tenant=tenant)
+            await reach(site, MINE, how, **GUARDIAN, tenant=tenant)
             await consume_request(site.runtime, case_id, tenant)
         rows = await site.runtime.pool.fetch("select tenant, about::text as about from effects")
         for row in rows:
-            runtime = site.runtime
+            runtime, about = site.runtime, json.loads(row["about"])
             reading = EffectReader(runtime.processor, runtime.pool, runtime.settings, row["tenant"])
-            _, private = await reading.read(UUID(json.loads(row["about"])["contact_id"]))
+            contact_id = await reading.query(contact_of, recipient_id=UUID(about["recipient_id"]))
+            assert contact_id is not None
+            _, private = await reading.read(contact_id)
             found[row["tenant"]] = private["email"]
 
     assert found == {tenant: f"of.{tenant}@example.org" for tenant in cases}
-
-
-async def test_a_contact_under_the_id_of_a_case_leaves_the_case_its_notices(postgres_dsn: str) -> None:
-    """A case mistaken for a person, before or after its first event, loses nothing."""
-    async with open_site(postgres_dsn, SERVICE) as site:
-        before = await reach(site, CASE, {"language": "da"})
-        await consume_request(site.runtime, CASE, TENANT)
-        after = await reach(site, CASE, {"language": "nb"})
-        inbox = await kinds(site, **GUARDIAN)
-
-    assert (before.status, after.status) == (201, 201)
-    assert inbox == (200, ["consent_requested"])

@@ -4,37 +4,47 @@ import asyncio
 import email
 import email.policy
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from msgspec.structs import replace
 
 from contracts.model_parts import LANGUAGES
 from services.kernel.errors import ConsentUnknown
 from services.kernel.settings import Settings
-from services.notify.domain.commands import RecordMailOutcome
-from services.notify.domain.states import ADDRESS, Recipient, contact_of
+from services.notify.domain.commands import RecordContact, RecordMailOutcome
+from services.notify.domain.lifecycle import decide
+from services.notify.domain.states import ADDRESS, Recipient, former_address
 from services.notify.domain.steps.rules import KINDS
 from services.notify.effects import LINK, TEXTS, MailNotTaken, mail
 from tests.examples_notify import (
     CASE,
+    CASEWORKER,
     MOTHER,
     ORGANISATION,
+    REACHED,
+    STRANGER,
     TENANT,
     a_case,
+    a_caseworker,
     a_mail,
     accepted,
+    context,
     lost,
+    minuted_for,
     notice_to,
     sent,
     withdrawn,
 )
 
-MOTHERS = contact_of(TENANT, MOTHER)
+T = TypeVar("T")
+
+MOTHERS = UUID("0198c000-0000-7000-8000-0000000000ee")
 ADDRESSED = "someone@example.org"
 SENDER = "Samspil <no-reply@samspil.example.dk>"
 PORTAL = "https://samspil.example.dk/"
@@ -94,6 +104,14 @@ class Streams:
         """Return a stream's state and private values."""
         return self._streams.get(stream_id, (None, {}))
 
+    async def query(self, query: Callable[..., Awaitable[T]], **parameters: Any) -> T:
+        """Return what a query finds in a database in which the mother alone is reached."""
+        return await query(self, tenant=TENANT, **parameters)
+
+    async def fetchval(self, _statement: str, _tenant: str, recipient_id: UUID) -> UUID | None:
+        """Return the stream of how a recipient is reached."""
+        return MOTHERS if recipient_id == MOTHER else None
+
     async def consents_fresh(self, _stream_id: UUID) -> bool:
         """Return what was prepared."""
         return self._fresh
@@ -115,7 +133,7 @@ async def mailed(
     case = a_case(sent(), accepted())
     effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
     async with serving(handler) as port:
-        reached = Recipient(language, bool(address))
+        reached = Recipient(MOTHER, language, bool(address), MOTHER)
         return await mail(effect, Streams(port, {CASE: (case, {}), MOTHERS: (reached, {ADDRESS: address})}))
 
 
@@ -159,6 +177,38 @@ async def test_a_repeated_mail_is_recognisable() -> None:
     assert len({letter["Message-ID"] for letter in handler.letters}) == 1
 
 
+@pytest.mark.req("K3")
+@pytest.mark.parametrize(("recorded_by", "letters"), [(MOTHER, 1), (STRANGER, 1), (CASEWORKER, 0)])
+async def test_finding_7_what_the_same_employee_typed_tells_nobody_of_a_minuted_yes(
+    recorded_by: UUID, letters: int
+) -> None:
+    """A mail goes only to an address that another than the one who minuted it has recorded."""
+    handler, case = MailServer(), a_case(minuted_for())
+    effect = a_mail(case, notice_to(case, MOTHER, "consent_minuted"))
+    reached = replace(REACHED, recorded_by=recorded_by), {ADDRESS: ADDRESSED}
+    async with serving(handler) as port:
+        outcome = await mail(effect, Streams(port, {CASE: (case, {}), MOTHERS: reached}))
+
+    assert len(handler.letters) == letters
+    assert outcome == RecordMailOutcome(effect.key, "delivered" if letters else "inbox")
+
+
+@pytest.mark.parametrize("former", ["before@example.org", ""])
+async def test_finding_5_a_change_of_address_is_told_at_the_address_before(former: str) -> None:
+    """Who types a wrong address does not keep the right one from hearing of it."""
+    here = replace(context(a_caseworker(), email=former), others={CASE: a_case()})
+    changed = RecordContact(MOTHER, "da", "other@example.org", (CASE,))
+    case = decide(REACHED, changed, here).others[CASE].state
+    notice_id = notice_to(case, MOTHER, "contact_changed")
+    handler, reached = MailServer(), (REACHED, {ADDRESS: "other@example.org"})
+    async with serving(handler) as port:
+        streams = {CASE: (case, {former_address(notice_id): former}), MOTHERS: reached}
+        outcome = await mail(a_mail(case, notice_id), Streams(port, streams))
+
+    assert [letter["To"] for letter in handler.letters] == [former] * bool(former)
+    assert outcome == RecordMailOutcome(notice_id, "delivered" if former else "inbox")
+
+
 async def test_without_an_address_the_inbox_alone_is_used() -> None:
     """Without an address, or after its erasure, no mail is sent."""
     case = a_case(sent(), accepted())
@@ -166,9 +216,7 @@ async def test_without_an_address_the_inbox_alone_is_used() -> None:
 
     emptied = await mailed(MailServer(), address="")
     unknown = await mail(effect, Streams(1, {CASE: (case, {})}))
-    erased = await mail(
-        effect, Streams(1, {CASE: (case, {}), MOTHERS: (Recipient("da", has_address=True), {})})
-    )
+    erased = await mail(effect, Streams(1, {CASE: (case, {}), MOTHERS: (REACHED, {})}))
 
     assert emptied == unknown == erased == RecordMailOutcome(effect.key, "inbox")
 
@@ -234,7 +282,7 @@ async def test_an_unreachable_server_is_retried() -> None:
     """A mail waits while the mail server does not answer."""
     case = a_case(sent(), accepted())
     effect = a_mail(case, notice_to(case, MOTHER, "referral_accepted"))
-    reached = (Recipient("da", has_address=True), {ADDRESS: ADDRESSED})
+    reached = (REACHED, {ADDRESS: ADDRESSED})
     async with serving(MailServer()) as port:
         pass
 

@@ -14,8 +14,8 @@ from services.kernel.decider.service import StreamChange
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from services.notify.app import SERVICE
-from services.notify.domain.states import Case, Delivered, Mail, Read, Recipient, State
-from services.notify.projections import case_of, figures, inbox, project, unread
+from services.notify.domain.states import Case, Delivered, Mail, Read, State
+from services.notify.projections import case_of, contact_of, figures, inbox, project, unread
 from tests.examples_notify import (
     AUNT,
     CASE,
@@ -25,6 +25,7 @@ from tests.examples_notify import (
     MOTHER,
     NOW,
     ORGANISATION,
+    REACHED,
     TENANT,
     a_case,
     accepted,
@@ -33,6 +34,7 @@ from tests.examples_notify import (
     custody_recorded,
     lost,
     meeting_invited,
+    minuted_for,
     notice_to,
     progress_nudged,
     proposed,
@@ -55,13 +57,13 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
     await connection.close()
 
 
-def saved(state: Case | Recipient, before: object = None, stream_id: UUID = CASE) -> StreamChange:
+def saved(state: State, before: object = None, stream_id: UUID = CASE) -> StreamChange:
     """Return a stream as it was just saved."""
     return StreamChange(stream_id, TENANT, 1, before, state, (), ())
 
 
 async def _kinds(tx: Session, recipient_id: UUID, role: str) -> list[str]:
-    rows = await inbox(tx, tenant=TENANT, recipient_id=recipient_id, role=role, **FIRST)
+    rows = await inbox(tx, tenant=TENANT, recipient_ids=[recipient_id], roles=[role], **FIRST)
     return [row["kind"] for row in rows]
 
 
@@ -84,7 +86,8 @@ async def test_every_state_is_projected(tx: Session, state: State) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "union"), [("notices_mail_is_known", Mail), ("streams_hold_a_case_or_a_recipient", State)]
+    ("name", "union"),
+    [("notices_mail_is_known", Mail), ("streams_hold_a_case_a_recipient_or_parties", State)],
 )
 async def test_the_database_repeats_the_states(tx: Session, name: str, union: object) -> None:
     """A new state needs a migration; each check names exactly the tags of the states."""
@@ -97,7 +100,7 @@ async def test_an_inbox_lists_the_newest_first(tx: Session) -> None:
     """The organisation sees its own notices, with the codes that it may know."""
     await project(tx, [saved(a_case(sent(), accepted(), meeting_invited()))])
 
-    rows = await inbox(tx, tenant=TENANT, recipient_id=ORGANISATION, role="coordinator", **FIRST)
+    rows = await inbox(tx, tenant=TENANT, recipient_ids=[ORGANISATION], roles=["coordinator"], **FIRST)
 
     assert [row["kind"] for row in rows] == ["meeting_invited", "referral_sent"]
     assert rows[0]["codes"]["meeting_by"] == "2026-03-16"
@@ -110,7 +113,7 @@ async def test_an_inbox_is_read_page_by_page(tx: Session) -> None:
 
     before, kinds = None, []
     while page := await inbox(
-        tx, tenant=TENANT, recipient_id=MOTHER, role="family", unread=False, before=before, limit=2
+        tx, tenant=TENANT, recipient_ids=[MOTHER], roles=["family"], unread=False, before=before, limit=2
     ):
         kinds += [row["kind"] for row in page]
         before = (page[-1]["at"], page[-1]["notice_id"])
@@ -127,7 +130,7 @@ async def test_an_inbox_belongs_to_one_recipient_in_one_role_of_one_municipality
     assert await _kinds(tx, MOTHER, "caseworker") == []
     assert await _kinds(tx, DEPARTMENT, "leader") == ["progress_nudged"]
     assert await _kinds(tx, CASEWORKER, "caseworker") == ["referral_accepted"]
-    assert await inbox(tx, tenant="0657", recipient_id=MOTHER, role="family", **FIRST) == []
+    assert await inbox(tx, tenant="0657", recipient_ids=[MOTHER], roles=["family"], **FIRST) == []
     assert (
         await case_of(tx, tenant="0657", notice_id=notice_to(a_case(sent()), ORGANISATION, "referral_sent"))
         is None
@@ -166,7 +169,7 @@ async def test_what_is_read_counts_no_more_among_the_unread(tx: Session) -> None
     notice_id = notice_to(case, MOTHER, "referral_accepted")
     notices = {**case.notices, notice_id: replace(case.notices[notice_id], reading=Read(NOW))}
     read = replace(case, notices=notices)
-    whose: dict[str, Any] = {"tenant": TENANT, "recipient_id": MOTHER, "role": "family"}
+    whose: dict[str, Any] = {"tenant": TENANT, "recipient_ids": [MOTHER], "roles": ["family"]}
 
     await project(tx, [saved(case)])
     before = await unread(tx, **whose)
@@ -191,10 +194,30 @@ async def test_figures_count_by_kind_and_by_outcome_of_the_mail(tx: Session) -> 
 
 
 async def test_only_cases_have_notices(tx: Session) -> None:
-    """A recipient's stream leaves no row."""
-    await project(tx, [saved(Recipient("da", has_address=True), stream_id=MOTHER)])
+    """A recipient's stream leaves no notice, but where it is found; of two first ones the later holds."""
+    first, later = UUID(int=1), UUID(int=2)
+    await project(tx, [saved(REACHED, stream_id=first)])
+    await project(tx, [saved(REACHED, REACHED, stream_id=UUID(int=3))])
+    found = await contact_of(tx, tenant=TENANT, recipient_id=MOTHER)
+    await project(tx, [saved(REACHED, stream_id=later)])
 
     assert await tx.fetchval("select count(*) from notices") == 0
+    assert (found, await contact_of(tx, tenant=TENANT, recipient_id=MOTHER)) == (first, later)
+    assert await contact_of(tx, tenant="0657", recipient_id=MOTHER) is None
+
+
+async def test_an_employee_reads_their_own_notices_and_those_of_the_department(tx: Session) -> None:
+    """One list, newest first, of both inboxes."""
+    await project(tx, [saved(a_case(sent(), minuted_for(), accepted()))])
+
+    whose: dict[str, Any] = {"recipient_ids": [CASEWORKER, DEPARTMENT], "roles": ["caseworker", "colleague"]}
+    rows = await inbox(tx, tenant=TENANT, **whose, **FIRST)
+
+    assert [(row["kind"], row["role"]) for row in rows] == [
+        ("referral_accepted", "caseworker"),
+        ("confirmation_awaited", "colleague"),
+    ]
+    assert await unread(tx, tenant=TENANT, **whose) == 2
 
 
 @pytest.mark.parametrize("size", [1, 100, 2000])

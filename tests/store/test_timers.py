@@ -333,6 +333,14 @@ class Changing:
         """Unwrap by the one of now."""
         return await self.now.unwrap(tenant, wrapped, about=about)
 
+    async def newest_version(self, tenant: str) -> bytes:
+        """Wrap by the newest version of the one of now."""
+        return await self.now.newest_version(tenant)
+
+    def version_of(self, wrapped: bytes) -> bytes:
+        """Ask the one of now."""
+        return self.now.version_of(wrapped)
+
 
 async def test_the_wrong_key_store_costs_no_timer(
     postgres_dsn: str, clock: VirtualClock, tmp_path: Path

@@ -169,3 +169,18 @@ def test_no_name_and_no_birth_date_leaves_the_private_values(story: Story[Case])
         (YOUNG_PERSON, f"born:{YOUNG_PERSON}"): ex.FIFTEEN.isoformat(),
     }
     assert {*map(str, story.private_values.values())} <= {*SUBJECT.markers}
+
+
+def test_a_young_person_who_is_named_without_an_id_is_the_child_of_the_case() -> None:
+    """The referral service knows the child already; where it does not, they get an id here."""
+    unnamed = Step(custody(born=ex.FIFTEEN, name=ex.CHILDS_NAME), ex.a_caseworker(), ex.RECORDED_AT)
+    unknown = ex.a_case_opened().model_copy(update={"child_id": None})
+
+    assert ex.custody_of(a_case(ex.opened(), unnamed)).young_person_id == ex.CHILD
+    assert ex.custody_of(a_case(Step(unknown), unnamed)).young_person_id == ex.MADE
+
+
+def test_an_id_that_this_municipality_was_never_given_is_refused(story: Story[Case]) -> None:
+    """Whose id it is elsewhere, or whether it is anybody's, the answer is the same."""
+    strange = replace(custody(), unknown=frozenset({MOTHER}))
+    story.given(ex.opened()).refused(Step(strange, ex.a_caseworker(), LATER), refusals.PersonUnknown)

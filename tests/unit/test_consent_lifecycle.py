@@ -8,6 +8,7 @@ import pytest
 from contracts import consent as events
 from contracts.event import Event
 from contracts.referral import CaseClosed, ReferralClosed
+from services.consent.domain.commands import ConfirmCustody
 from services.consent.domain.deadlines import waiting
 from services.consent.domain.lifecycle import CASE as CASE_MACHINE
 from services.consent.domain.lifecycle import COMMANDS, CONSENT, ENDS, PERMISSION
@@ -26,6 +27,10 @@ decide = SUBJECT.service.decide
 ENDED = ("refused", "withdrawn", "expired", "invalidated")
 TRIGGERS: dict[str, Any] = {
     "yes": ex.a_yes(evidence="oral_minuted"),
+    "own yes": ex.a_yes(),
+    "confirmed": ex.a_confirmation(),
+    "rejected": ex.a_rejection(),
+    "custody confirmed": ConfirmCustody(),
     "no": ex.a_no(),
     "back": ex.a_withdrawal(),
     "opened": ex.a_case_opened(),
@@ -35,6 +40,8 @@ TRIGGERS: dict[str, Any] = {
     "mother alone": ex.custody(ex.the_mother()),
     "lapse": ex.a_lapse(),
     "expiry": ex.an_expiry(),
+    "unconfirmed": ex.an_unconfirmed_end(),
+    "reminder": TimerFired("confirm:reminder", ex.consent_id(), LATER),
     "age": ex.a_birthday_check().trigger,
     "case closed": CaseClosed(reason="x"),
     "recalled": ex.a_recall(),
@@ -46,9 +53,17 @@ TRIGGERS: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("status", "answer", "becomes"),
     [
-        ("requested", "yes", "given"),
+        ("requested", "yes", "minuted"),
+        ("requested", "own yes", "given"),
+        ("requested", "rejected", "requested"),
         ("requested", "no", "refused"),
         ("requested", "back", "refused"),
+        ("minuted", "yes", "minuted"),
+        ("minuted", "own yes", "given"),
+        ("minuted", "rejected", "requested"),
+        ("minuted", "no", "refused"),
+        ("minuted", "back", "refused"),
+        ("confirmed", "confirmed", "given"),
         ("given", "yes", "given"),
         ("given", "no", "withdrawn"),
         ("given", "back", "withdrawn"),
@@ -58,8 +73,9 @@ TRIGGERS: dict[str, Any] = {
 )
 def test_every_answer_at_every_moment(status: str, answer: str, becomes: str) -> None:
     """A no is always taken; a yes only while it is asked for; what is so already changes nothing."""
-    case, command, context = CASES[status], TRIGGERS[answer], a_context(LATER)
-    assert statuses(case)[ex.MOTHER] == status
+    by = ex.a_guardian() if answer == "own yes" else ex.a_caseworker()
+    case, command, context = CASES[status], TRIGGERS[answer], a_context(LATER, by)
+    before = statuses(case)[ex.MOTHER]
 
     if not becomes:
         with pytest.raises(InvalidTransition):
@@ -68,8 +84,8 @@ def test_every_answer_at_every_moment(status: str, answer: str, becomes: str) ->
     decision = decide(case, command, context)
 
     assert statuses(decision.state)[ex.MOTHER] == becomes
-    assert (decision.state is case) == (becomes == status)
-    assert bool(decision.events) == (becomes != status)
+    assert (decision.state is case) == (becomes == before)
+    assert bool(decision.events) == (becomes != before)
 
 
 def test_the_examples_cover_every_state() -> None:
@@ -139,6 +155,12 @@ WAITS = {
         ("custody", "caseworker", date(2027, 3, 3)),
         ("permission", "guardian", LAPSE_ON),
         ("answer", "guardian", LAPSE_ON),
+        ("answer", "guardian", LAPSE_ON),
+    ],
+    "minuted": [
+        ("custody", "caseworker", date(2027, 3, 3)),
+        ("permission", "guardian", LAPSE_ON),
+        ("confirmation", "colleague", date(2026, 3, 10)),
         ("answer", "guardian", LAPSE_ON),
     ],
     "granted": [

@@ -4,10 +4,11 @@ from dataclasses import replace as with_fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from contracts import consent as events
 from services.consent.domain import refusals
-from services.consent.domain.states import Awaited, Case
+from services.consent.domain.states import Awaited, Case, evidence_key
 from services.kernel.decider.decision import Timer
 from services.kernel.errors import NotFound
 from tests import examples_consent as ex
@@ -98,14 +99,39 @@ def test_a_text_may_be_read_in_another_language_and_is_then_frozen_in_it(story: 
 
 
 def test_a_caseworker_minutes_an_answer_with_how_it_was_given(story: Story[Case]) -> None:
-    """A yes on paper or by word is on record with who wrote it down, and how; a no needs no form."""
+    """A yes on paper or by word says who wrote it down, how, and where that is found; a no needs no form."""
     story.given(*ASKED).refused(Step(ex.a_yes(), ex.a_caseworker()), refusals.EvidenceMissing)
+    story.refused(
+        Step(ex.a_yes(evidence="paper_signed", reference=""), ex.a_caseworker()), refusals.EvidenceMissing
+    )
     story.given(Step(ex.a_yes(evidence="paper_signed"), ex.a_caseworker()))
-    yes = consent_of(story.state).given
+    yes = consent_of(story.state).minuted
+    found_at = story.private[evidence_key(ex.consent_id())]
     story.given(Step(ex.a_no(FATHER), ex.a_caseworker()))
 
-    assert (yes.evidence, yes.role) == ("paper_signed", "caseworker")
+    assert (yes.evidence, yes.role, found_at) == ("paper_signed", "caseworker", ex.FOUND_AT)
     assert consent_of(story.state, FATHER).refused.evidence == "oral_minuted"
+
+
+@pytest.mark.parametrize("level", ["none", "low", "substantial", "unheard_of"])
+def test_a_yes_by_own_sign_in_needs_the_level_that_the_model_asks_for(story: Story[Case], level: str) -> None:
+    """Who is not surely known cannot permit anything; a no is taken from everybody who is asked."""
+    weak = replace(ex.a_guardian(), assurance=level)
+    story.given(*ASKED).refused(Step(ex.a_yes(), weak), refusals.SignInTooWeak)
+    story.given(Step(ex.a_no(), weak))
+
+    proof = "unproved_sign_in" if level in {"none", "unheard_of"} else "own_sign_in"
+    assert consent_of(story.state).refused.evidence == proof
+
+
+def test_a_model_may_ask_for_a_lower_level(story: Story[Case]) -> None:
+    """Which sign-in is safe enough for a yes is agreed on with the organisations."""
+    terms = ex.MODEL.consent.model_copy(update={"assurance": "substantial"})
+    model = ex.MODEL.model_copy(update={"consent": terms})
+    story.subject = with_fields(SUBJECT, models={model.ref: model})
+    story.given(*ASKED, Step(ex.a_yes(), replace(ex.a_guardian(), assurance="substantial")))
+
+    assert consent_of(story.state).given.assurance == "substantial"
 
 
 @pytest.mark.req("K3")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.model import CollaborationModel
-from services.consent.domain.states import Case, name_key
+from services.consent.domain.states import Case, evidence_key, name_key
 from services.consent.views.cases import case_view, mine
 from services.consent.views.receipt import receipt_of
 from services.kernel.decider.working_days import months_after
@@ -32,6 +32,25 @@ def test_a_person_sees_what_they_are_asked_and_nothing_about_others() -> None:
     assert (english.language, english.text_sha256) == ("en", ex.sha256_of(language="en"))
     assert english.text is not None
     assert english.text.startswith("You permit")
+
+
+def test_a_person_sees_that_a_yes_was_minuted_for_them() -> None:
+    """They can say yes or no themselves before a colleague confirms it; the receipt has the evidence."""
+    case = CASES["minuted"]
+
+    (own,) = mine(case, CASE, 4, person_id=MOTHER, models=MODELS, language=None)
+    receipt = receipt_of(
+        case,
+        CASE,
+        consent_id(MOTHER),
+        tenant=TENANT,
+        version=4,
+        models=MODELS,
+        private={evidence_key(consent_id(MOTHER)): ex.FOUND_AT},
+    )
+
+    assert (own.status, own.answer_by, own.expires_at) == ("minuted", ex.LAPSE_ON, None)
+    assert (receipt.evidence_reference, receipt.not_before) == (ex.FOUND_AT, None)
 
 
 def test_what_was_given_is_shown_in_the_words_that_it_was_given_to() -> None:
@@ -93,7 +112,9 @@ def test_the_receipt_says_what_was_permitted_in_the_standards_words() -> None:
     ("status", "history"),
     [
         ("requested", ["requested"]),
+        ("minuted", ["requested", "minuted"]),
         ("given", ["requested", "given"]),
+        ("confirmed", ["requested", "minuted", "given"]),
         ("refused", ["requested", "refused"]),
         ("withdrawn", ["requested", "given", "withdrawn"]),
         ("expired", ["requested", "expired"]),
@@ -105,8 +126,8 @@ def test_the_receipt_keeps_what_happened(status: str, history: list[str]) -> Non
     receipt = the_receipt(CASES[status])
 
     assert [event["event_state"] for event in receipt["events"]] == history
-    assert receipt["state"] == status
-    assert (receipt["expires"] is None) == (status != "given")
+    assert receipt["state"] == ("given" if status == "confirmed" else status)
+    assert (receipt["expires"] is None) == (status not in {"given", "confirmed"})
 
 
 def test_a_text_that_was_changed_behind_a_consent_is_not_passed_off_as_the_one_read() -> None:

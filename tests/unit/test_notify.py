@@ -18,15 +18,18 @@ from tests.examples_notify import (
     OTHER_REFERRAL,
     YOUNG_PERSON,
     a_case,
+    a_caseworker,
     a_mail,
     accepted,
     at,
     case_closed,
     case_opened,
     concluded,
+    confirmation_nudged,
     consume,
     context,
     custody_recorded,
+    custody_to_confirm,
     declined,
     deletion_confirmed,
     due,
@@ -40,6 +43,7 @@ from tests.examples_notify import (
     lost,
     meeting_invited,
     meeting_nudged,
+    minuted_for,
     notice_to,
     nudged,
     planned,
@@ -51,6 +55,7 @@ from tests.examples_notify import (
     reported,
     requested,
     sent,
+    unconfirmed,
     withdrawn,
 )
 
@@ -80,6 +85,8 @@ def test_a_sent_referral_notifies_its_organisation_alone() -> None:
         (deletion_confirmed(), "deletion_confirmed", {CASEWORKER, *FAMILY}),
         (case_closed(), "case_closed", FAMILY),
         (refused_by(), "consent_refused", {CASEWORKER}),
+        (unconfirmed(), "consent_unconfirmed", {CASEWORKER, MOTHER}),
+        (custody_to_confirm(), "custody_unconfirmed", {DEPARTMENT}),
         (lost("expired"), "consent_lost", {CASEWORKER}),
         (meeting_invited(), "meeting_invited", ALL),
         (proposed(), "agreement_proposed", ALL),
@@ -127,6 +134,7 @@ def test_each_event_notifies_those_whom_it_concerns(event: Event, kind: str, rec
             marks=pytest.mark.req("N9"),
         ),
         (evaluation_nudged, "evaluation_nudged", {CASEWORKER}, {CASEWORKER}),
+        (confirmation_nudged, "confirmation_nudged", {DEPARTMENT}, {DEPARTMENT, CASEWORKER}),
     ],
 )
 def test_silence_climbs_the_ladder(event, kind, reminded, late) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -141,6 +149,30 @@ def test_silence_climbs_the_ladder(event, kind, reminded, late) -> None:  # type
     }
 
     assert recipients == {"reminder": reminded, "standin": late, "leader": {DEPARTMENT}}
+
+
+@pytest.mark.req("K3")
+def test_a_minuted_yes_is_told_to_the_person_and_to_the_colleagues_who_confirm_it() -> None:
+    """Finding 7: the person hears of it by another than who minuted it, and may say no."""
+    decision = decide(a_case(), minuted_for(), context(a_caseworker(), now=at(9)))
+    case = decision.state
+
+    assert {(one.recipient_id, one.kind) for one in decision.events if isinstance(one, NoticeSent)} == {
+        (MOTHER, "consent_minuted"),
+        (DEPARTMENT, "confirmation_awaited"),
+    }
+    assert a_mail(case, notice_to(case, MOTHER, "consent_minuted")) in decision.effects
+
+
+def test_a_minuted_yes_needs_no_reminder_until_it_turns_out_not_to_count() -> None:
+    """The person is reminded of what they are asked, and not of what they have answered."""
+    minuted = _after(a_case(), minuted_for())
+    quiet = _after(minuted, nudged("awaiting_consent", "reminder"))
+    asked, _ = consume([(unconfirmed(), at(11)), (nudged("awaiting_consent", "due"), at(12))], quiet)
+
+    assert isinstance(asked, Case)
+    assert "consent_nudged" not in kinds_of(quiet)[MOTHER]
+    assert "consent_nudged" in kinds_of(asked)[MOTHER]
 
 
 def test_each_rung_is_a_notice_of_its_own() -> None:

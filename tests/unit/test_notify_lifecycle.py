@@ -6,22 +6,27 @@ from typing import get_args
 import pytest
 
 from contracts.consent import ConsentTicked
+from contracts.directory import DepartmentRegistered, OrganisationJoined
 from contracts.event import Event
 from services.kernel.decider.lifecycle import Row
 from services.kernel.errors import InvalidTransition, NotFound, ProblemError
 from services.notify.domain.commands import ReadNotice, RecordContact, RecordMailOutcome
 from services.notify.domain.lifecycle import CASE as CASE_LIFECYCLE
 from services.notify.domain.lifecycle import LIFECYCLES, MAIL, NOTICE, decide
-from services.notify.domain.states import Case, Mail, Reading, Recipient, State
+from services.notify.domain.lifecycle import PARTIES as PARTIES_LIFECYCLE
+from services.notify.domain.states import Case, Mail, Parties, Reading, Recipient, State
 from services.notify.subscriptions import SUBSCRIBES_TO
 from tests.examples_notify import (
     MOTHER,
+    PARTIES,
     REACHED,
     STRANGER,
     case_opened,
     context,
+    department_registered,
     events,
     mail_outcomes,
+    organisation_joined,
     states,
 )
 
@@ -42,6 +47,10 @@ CONTACT = RecordContact(MOTHER, "da", "someone@example.org")
         (Case(), RecordMailOutcome(STRANGER, "delivered"), Case),
         (REACHED, case_opened(), Recipient),
         (REACHED, CONTACT, Recipient),
+        (None, department_registered(), Parties),
+        (PARTIES, organisation_joined(), Parties),
+        (PARTIES, case_opened(), Parties),
+        (PARTIES, CONTACT, InvalidTransition),
         (REACHED, READING, InvalidTransition),
         (REACHED, RecordMailOutcome(STRANGER, "delivered"), InvalidTransition),
     ],
@@ -58,6 +67,8 @@ def test_every_state_answers_every_input(state: object, trigger: object, answer:
 def things_in(state: State | None, trigger: object) -> dict[str, object]:
     """Return the state of each lifecycle that a trigger may concern, by the lifecycle's name."""
     match state, trigger:
+        case ((None | Parties()), DepartmentRegistered() | OrganisationJoined()):
+            return {"parties": state}
         case ((None | Case()), Event()):
             return {"case": state}
         case ((None | Recipient()), RecordContact()):
@@ -118,5 +129,6 @@ def test_every_event_that_is_consumed_stands_in_the_table() -> None:
     """An event of the subscriptions without a row would change nothing; the watermark alone has none."""
     consumed = set(SUBSCRIBES_TO) - {ConsentTicked}
 
-    assert {row.trigger for row in CASE_LIFECYCLE.on_event} == consumed
+    rows = (*CASE_LIFECYCLE.on_event, *PARTIES_LIFECYCLE.on_event)
+    assert {row.trigger for row in rows} == consumed
     assert {type(event) for event in events()} == consumed

@@ -50,6 +50,7 @@ def test_opening_a_case_follows_the_model_of_the_municipality() -> None:
             caseworker_id=decision.state.caseworker_id,
             model="kerteminde",
             model_version=1,
+            child_id=decision.state.child_id,
         ),
     )
     assert related_streams(None, to_open_case()) == (MUNICIPALITY,)

@@ -1,10 +1,14 @@
-"""Access to consent: the person who was asked, and the caseworkers of the case's own department; pure."""
+"""Access to consent: the person who was asked, the caseworkers of the case's own department; pure.
 
-from typing import Any
+Their colleagues in the department, who confirm what one of them has minuted, see and do no more than that.
+"""
+
+from typing import Any, Final
 from uuid import UUID
 
 from services.consent.domain.commands import (
     Answering,
+    Confirming,
     GiveConsent,
     RecordCustody,
     RefuseConsent,
@@ -12,6 +16,11 @@ from services.consent.domain.commands import (
 )
 from services.consent.domain.states import Case
 from services.kernel.decider.decision import Actor, Context, ReadRequest
+
+CONFIRMATION: Final = "confirmation"
+"""The part of a case that a colleague reads who confirms what another one put on record."""
+
+_COLLEAGUES: Final = frozenset({"caseworker", "bridge_builder", "leader"})
 
 
 def authorize(case: Case | None, trigger: Any, context: Context) -> bool:
@@ -21,7 +30,9 @@ def authorize(case: Case | None, trigger: Any, context: Context) -> bool:
         # lets a caseworker learn that the case does not exist here: every command on it is answered so
         return actor.role == "caseworker"
     if _is_caseworker_of(case, actor):
-        return isinstance(trigger, Answering | RecordCustody | ReadRequest)
+        return isinstance(trigger, Answering | Confirming | RecordCustody | ReadRequest)
+    if _is_colleague_in(case, actor):
+        return isinstance(trigger, Confirming) or trigger == ReadRequest((CONFIRMATION,))
     match trigger:
         case GiveConsent() | RefuseConsent() | WithdrawConsent():
             return _is_asked(case, trigger.consent_id, actor)
@@ -39,8 +50,12 @@ def receipt_part(consent_id: UUID) -> str:
 
 
 def _is_caseworker_of(case: Case, actor: Actor) -> bool:
+    return actor.role == "caseworker" and _is_colleague_in(case, actor)
+
+
+def _is_colleague_in(case: Case, actor: Actor) -> bool:
     return (
-        actor.role == "caseworker"
+        actor.role in _COLLEAGUES
         and case.department_id is not None
         and actor.department_id == case.department_id
     )

@@ -18,6 +18,7 @@ from contracts.consent import (
     ConsentRefused,
     ConsentRequested,
     ConsentWithdrawn,
+    CustodyConfirmed,
     CustodyRecorded,
 )
 from contracts.event import Event
@@ -32,13 +33,16 @@ from contracts.referral import (
     ReferralWithdrawn,
 )
 from services.consent.domain.commands import (
+    ConfirmConsent,
+    ConfirmCustody,
     GiveConsent,
     No,
     RecordCustody,
     RefuseConsent,
+    RejectConsent,
     WithdrawConsent,
 )
-from services.consent.domain.deadlines import AGE, EXPIRY, LAPSE
+from services.consent.domain.deadlines import AGE, CONFIRM, EXPIRY, LAPSE
 from services.consent.domain.states import (
     Awaited,
     Case,
@@ -47,6 +51,7 @@ from services.consent.domain.states import (
     Granted,
     Invalidated,
     Lost,
+    Minuted,
     Over,
     Refused,
     Requested,
@@ -58,7 +63,15 @@ from services.kernel.decider.decision import Context, Decision, TimerFired
 from services.kernel.decider.lifecycle import ABSENT, Lifecycle, row, timer_row
 from services.kernel.errors import InvalidTransition, NotFound
 
-COMMANDS: Final = (RecordCustody, GiveConsent, RefuseConsent, WithdrawConsent)
+COMMANDS: Final = (
+    RecordCustody,
+    ConfirmCustody,
+    GiveConsent,
+    ConfirmConsent,
+    RejectConsent,
+    RefuseConsent,
+    WithdrawConsent,
+)
 SAYING_NO: Final[tuple[type[No], ...]] = (RefuseConsent, WithdrawConsent)
 ENDS: Final[tuple[type[Event], ...]] = (
     ReferralRecalled,
@@ -73,7 +86,10 @@ ALL_ENDS: Final[tuple[type[Event], ...]] = (*ENDS, CaseClosed)
 CASE: Final = Lifecycle(
     "case",
     (Case,),
-    on_command=(row(Case, RecordCustody, custody.record_custody),),
+    on_command=(
+        row(Case, RecordCustody, custody.record_custody),
+        row(Case, ConfirmCustody, custody.confirm_custody),
+    ),
     on_event=(
         row(ABSENT, CaseOpened, custody.open_case, Case),
         row(Case, CaseOpened, custody.open_case),
@@ -88,6 +104,7 @@ PERMISSION: Final = Lifecycle(
     on_event=(
         row(ABSENT, ConsentAwaited, permissions.wait, Awaited),
         row(Awaited, CustodyRecorded, permissions.review, Awaited, Granted),
+        row(Awaited, CustodyConfirmed, permissions.grant, Awaited, Granted),
         row(Awaited, ConsentGiven, permissions.grant, Awaited, Granted),
         row(Awaited, ConsentRefused, permissions.stop, Lost),
         row(Awaited, ConsentWithdrawn, permissions.stop, Lost),
@@ -104,11 +121,17 @@ PERMISSION: Final = Lifecycle(
 
 CONSENT: Final = Lifecycle(
     "consent",
-    (Requested, Given, Refused, Withdrawn, Expired, Invalidated),
+    (Requested, Minuted, Given, Refused, Withdrawn, Expired, Invalidated),
     on_command=(
-        row(Requested, GiveConsent, consents.give, Given),
+        row(Requested, GiveConsent, consents.give, Minuted, Given),
+        row(Requested, RejectConsent, consents.already_so),
         *(row(Requested, no, consents.refuse, Refused) for no in SAYING_NO),
+        row(Minuted, GiveConsent, consents.give, Minuted, Given),
+        row(Minuted, ConfirmConsent, consents.confirm, Given),
+        row(Minuted, RejectConsent, consents.reject, Requested),
+        *(row(Minuted, no, consents.refuse, Refused) for no in SAYING_NO),
         row(Given, GiveConsent, consents.already_so),
+        row(Given, ConfirmConsent, consents.already_so),
         *(row(Given, no, consents.withdraw, Withdrawn) for no in SAYING_NO),
         *(row(Refused, no, consents.already_so) for no in SAYING_NO),
         *(row(Withdrawn, no, consents.already_so) for no in SAYING_NO),
@@ -120,6 +143,9 @@ CONSENT: Final = Lifecycle(
         row(Requested, CustodyRecorded, consents.drop_without_custody, Requested, Invalidated),
         row(Requested, ConsentLost, consents.drop_with_permission, Invalidated),
         *(row(Requested, end, consents.drop_with_referral, Invalidated) for end in ALL_ENDS),
+        row(Minuted, CustodyRecorded, consents.drop_without_custody, Minuted, Invalidated),
+        row(Minuted, ConsentLost, consents.drop_with_permission, Invalidated),
+        *(row(Minuted, end, consents.drop_with_referral, Invalidated) for end in ALL_ENDS),
         row(Given, CustodyRecorded, consents.drop_without_custody, Given, Invalidated),
         row(Given, ConsentLost, consents.drop_with_permission, Invalidated),
         *(row(Given, end, consents.drop_with_referral, Invalidated) for end in ALL_ENDS),
@@ -127,6 +153,8 @@ CONSENT: Final = Lifecycle(
     ),
     on_timer=(
         timer_row(Requested, LAPSE, consents.go_unanswered, Expired),
+        timer_row(Minuted, LAPSE, consents.go_unanswered, Expired),
+        timer_row(Minuted, CONFIRM, consents.chase, Minuted, Requested),
         timer_row(Given, EXPIRY, consents.run_out, Given, Expired),
     ),
 )
@@ -146,7 +174,7 @@ def decide(case: Case | None, trigger: Any, context: Context) -> Decision:
 
 def _put(decision: Decision, trigger: Any, context: Context) -> Decision:
     """Put a trigger to the machines that it concerns, and each event that a step makes to the others."""
-    key = trigger.kind if type(trigger) is TimerFired else type(trigger)
+    key = trigger.kind.partition(":")[0] if type(trigger) is TimerFired else type(trigger)
     concerned = _CONCERNED.get(key, _the_case)
     for machine, thing_id in concerned(decision.state or Case(), trigger, context):
         case = decision.state
@@ -199,7 +227,7 @@ def _one_record(_case: Case, trigger: Any, _context: Context) -> Concerned:
     return ((CONSENT, trigger.consent_id),)
 
 
-def _expiring_record(_case: Case, fired: TimerFired, _context: Context) -> Concerned:
+def _timed_record(_case: Case, fired: TimerFired, _context: Context) -> Concerned:
     return ((CONSENT, fired.ref),)
 
 
@@ -238,13 +266,16 @@ def _everything(case: Case, event: Any, context: Context) -> Concerned:
 
 _CONCERNED: Final[dict[type | str, Callable[[Case, Any, Context], Concerned]]] = {
     GiveConsent: _one_record,
+    ConfirmConsent: _one_record,
+    RejectConsent: _one_record,
     RefuseConsent: _one_record,
     WithdrawConsent: _one_record,
     ConsentAwaited: _one_permission,
     **dict.fromkeys(ENDS, _permission_then_records),
     CaseClosed: _everything,
     LAPSE: _records_then_permission,
-    EXPIRY: _expiring_record,
+    EXPIRY: _timed_record,
+    CONFIRM: _timed_record,
     ConsentRequested: _one_record,
     ConsentGiven: _one_permission,
     ConsentRefused: _one_permission,
@@ -252,4 +283,5 @@ _CONCERNED: Final[dict[type | str, Callable[[Case, Any, Context], Concerned]]] =
     ConsentExpired: _one_permission,
     ConsentLost: _records,
     CustodyRecorded: _all_records_and_permissions,
+    CustodyConfirmed: _all_records_and_permissions,
 }

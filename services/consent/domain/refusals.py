@@ -12,7 +12,27 @@ class TextChanged(Refused):
 
 
 class EvidenceMissing(Refused):
-    """Say how the answer was given, orally or on paper."""
+    """Say how the answer was given and where that is found: a file number, or what was said and when."""
+
+
+class SignInTooWeak(Refused):
+    """Sign in more safely to say yes: the level is in the details; a no can be said at any level."""
+
+
+class SecondEmployeeMissing(Refused):
+    """A colleague must confirm this: another one than who put it on record."""
+
+
+class OwnMatter(Refused):
+    """You are one of those concerned here: a colleague must do this."""
+
+
+class CustodyUnconfirmed(Refused):
+    """A second employee must first confirm who holds parental responsibility."""
+
+
+class PersonUnknown(Refused):
+    """Nobody has this id in this municipality: leave the id out, and the person gets one."""
 
 
 class HolderMissing(Refused):

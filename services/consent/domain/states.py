@@ -1,7 +1,7 @@
 """States of consent: custody of a child, one record a person, one permission a referral."""
 
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from msgspec import Struct
@@ -13,11 +13,28 @@ from contracts.model_parts import Language
 LEGAL_BASIS: Final = "gdpr_6_1_e"
 """What the municipality's processing rests on: its task. The consent lifts secrecy, it is not this basis."""
 
-Minuted = Literal["oral_minuted", "paper_signed"]
+AnswerForm = Literal["oral_minuted", "paper_signed"]
 """How an answer reached a caseworker who puts it on record for somebody else."""
 
-Evidence = Literal["own_sign_in", "oral_minuted", "paper_signed"]
-"""The proof that a person answered."""
+MINUTED: Final = frozenset(get_args(AnswerForm))
+
+Evidence = Literal["own_sign_in", "unproved_sign_in", "oral_minuted", "paper_signed"]
+"""The proof that a person answered; a sign-in that proves nothing is enough for a no."""
+
+ToldBy = Literal["letter", "digital_post", "phone", "in_person"]
+"""How a person was told that a yes was minuted for them, other than by what its minuter has typed."""
+
+Doubt = Literal["evidence_not_found", "not_said", "not_a_holder", "other_question"]
+"""Why an employee does not confirm a minuted yes."""
+
+
+class Confirmation(Struct, frozen=True):
+    """Which second employee has confirmed what another one put on record."""
+
+    at: datetime
+    by: UUID
+    role: str
+    told_by: ToldBy | None = None
 
 
 class Holder(Struct, frozen=True):
@@ -33,6 +50,8 @@ class Custody(Struct, frozen=True):
     After `stale_at` it must be recorded anew before anybody is asked or can say yes.
     """
 
+    recorded_by: UUID
+
     holders: dict[UUID, Holder]
     young_person_id: UUID | None
     young_person_language: Language
@@ -42,6 +61,7 @@ class Custody(Struct, frozen=True):
     checked_on: date
     recorded_at: datetime
     stale_at: datetime
+    confirmed: Confirmation | None = None
 
     def language_of(self, person_id: UUID) -> Language:
         """Return the language in which a person is asked."""
@@ -50,13 +70,22 @@ class Custody(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """Who put an answer on record, at which level of assurance, and how the answer is proved."""
+    """Who put an answer on record, at which level of assurance, and how the answer is proved.
+
+    A minuted answer that a second employee has confirmed says so.
+    """
 
     at: datetime
     by: UUID
     role: str
     assurance: str
     evidence: Evidence
+    confirmed: Confirmation | None = None
+
+    @property
+    def is_minuted(self) -> bool:
+        """Return whether an employee put it on record for somebody else."""
+        return self.evidence in MINUTED
 
 
 class Question(Struct, frozen=True):
@@ -100,9 +129,40 @@ class _Record(Struct, frozen=True, tag_field="status"):
         """The end of a yes that counts."""
         return None
 
+    @property
+    def unconfirmed(self) -> Answer | None:
+        """The yes that was minuted and does not count yet."""
+        return None
+
+    @property
+    def confirm_until(self) -> date | None:
+        """The last day on which a minuted yes is to be confirmed."""
+        return None
+
 
 class Requested(_Record, frozen=True, tag="requested"):
     """The person has not answered yet."""
+
+
+class Minuted(_Record, frozen=True, tag="minuted"):
+    """An employee has minuted a yes, which permits nothing until a second one confirms it.
+
+    `nudged` are the steps of the escalation that have passed.
+    """
+
+    minuted: Answer
+    confirm_by: date
+    nudged: tuple[str, ...] = ()
+
+    @property
+    def unconfirmed(self) -> Answer:
+        """The yes that does not count yet."""
+        return self.minuted
+
+    @property
+    def confirm_until(self) -> date:
+        """The last day on which it is to be confirmed."""
+        return self.confirm_by
 
 
 class Given(_Record, frozen=True, tag="given"):
@@ -165,7 +225,7 @@ class Invalidated(_Record, frozen=True, tag="invalidated"):
         return self.given
 
 
-Consent = Requested | Given | Refused | Withdrawn | Expired | Invalidated
+Consent = Requested | Minuted | Given | Refused | Withdrawn | Expired | Invalidated
 
 
 class Scope(Struct, frozen=True):
@@ -242,6 +302,7 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
 
     department_id: UUID | None = None
     caseworker_id: UUID | None = None
+    child_id: UUID | None = None
     model: str = ""
     closed: bool = False
     custody: Custody | None = None
@@ -260,6 +321,11 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
 def name_key(person_id: UUID) -> str:
     """Return the name of the private value that holds a person's name."""
     return f"name:{person_id}"
+
+
+def evidence_key(consent_id: UUID) -> str:
+    """Return the name of the private value that says where the proof of a minuted yes is found."""
+    return f"evidence:{consent_id}"
 
 
 def born_key(case: Case, case_id: UUID) -> str:

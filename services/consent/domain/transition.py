@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from contracts.event import Event
 from contracts.model import CollaborationModel
 from services.consent.domain.deadlines import TIMED, calendar_for, timers_of
-from services.consent.domain.refusals import ModelMissing
-from services.consent.domain.states import Case, Consent, Permission
+from services.consent.domain.refusals import ModelMissing, OwnMatter, SecondEmployeeMissing
+from services.consent.domain.states import Case, Confirmation, Consent, Permission, ToldBy
 from services.kernel.decider.decision import Context, Decision, Timer
 from services.kernel.decider.escalation import timer_changes
 from services.kernel.decider.working_days import Calendar
@@ -48,8 +48,8 @@ class Transition(Struct, frozen=True):
     ) -> tuple[Timer, ...]:
         if not isinstance(before, TIMED) and not isinstance(after, TIMED):
             return ()
-        calendar = calendar_for(self.context.models.get(model))
-        return timer_changes(timers_of(self.id, before, calendar), timers_of(self.id, after, calendar))
+        installed = self.context.models.get(model)
+        return timer_changes(timers_of(self.id, before, installed), timers_of(self.id, after, installed))
 
     def model_of(self, referral_id: UUID) -> CollaborationModel:
         """Return the model under which a referral asks; raise `ModelMissing` where it is not installed."""
@@ -58,6 +58,19 @@ class Transition(Struct, frozen=True):
         if model is None:
             raise ModelMissing(ref)
         return model
+
+    def confirmation(self, recorded_by: UUID, told_by: ToldBy | None = None) -> Confirmation:
+        """Return that the actor confirms what somebody put on record.
+
+        Raises `SecondEmployeeMissing` where it was the actor, `OwnMatter` where the actor is concerned.
+        """
+        actor, custody = self.context.actor, self.case.custody
+        concerned = () if custody is None else (*custody.holders, custody.young_person_id)
+        if actor.id in concerned:
+            raise OwnMatter
+        if actor.id == recorded_by:
+            raise SecondEmployeeMissing
+        return Confirmation(self.context.now, actor.id, actor.role, told_by)
 
     def calendar(self, referral_id: UUID | None = None) -> Calendar:
         """Return the calendar by which a referral's days count, or those of the case itself."""

@@ -1,4 +1,5 @@
--- Who may be asked in which case, for a person's own list. What they were asked stands in the case itself.
+-- The child of each case and who may be asked in it: for a person's own list, and for which ids were given to
+-- a municipality. What they were asked stands in the case itself.
 
 create table persons (
   tenant text not null,

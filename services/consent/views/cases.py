@@ -15,12 +15,14 @@ from services.consent.domain.states import (
     Expired,
     Given,
     Invalidated,
+    Minuted,
     Permission,
     Question,
     Refused,
     Requested,
     Withdrawn,
     born_key,
+    evidence_key,
     in_language,
     name_key,
 )
@@ -52,6 +54,9 @@ class CustodyView(BaseModel):
     quorum: str
     rule: str
     recorded_at: datetime
+    recorded_by: UUID
+    confirmed_at: datetime | None
+    confirmed_by: UUID | None
     stale_at: datetime
 
 
@@ -69,7 +74,7 @@ class PermissionView(BaseModel):
 
 
 class ConsentView(BaseModel):
-    """One person's record."""
+    """One person's record; a minuted yes says where its evidence is found, and who has confirmed it."""
 
     consent_id: UUID
     referral_id: UUID
@@ -79,6 +84,11 @@ class ConsentView(BaseModel):
     requested_at: datetime
     given_at: datetime | None
     evidence: str | None
+    evidence_reference: str | None
+    minuted_by: UUID | None
+    confirm_by: date | None
+    confirmed_by: UUID | None
+    told_by: str | None
     expires_at: datetime | None
 
 
@@ -136,7 +146,7 @@ def case_view(case: Case, case_id: UUID, version: int, private: Mapping[str, Any
         closed=case.closed,
         custody=_custody_view(case, case_id, private),
         permissions=[_permission_view(at, permission) for at, permission in case.permissions.items()],
-        consents=[_consent_view(at, consent) for at, consent in case.consents.items()],
+        consents=[_consent_view(at, consent, private) for at, consent in case.consents.items()],
     )
 
 
@@ -162,7 +172,7 @@ def mine(
             case Requested():
                 if language is not None:
                     question = in_language(question, language, model)
-            case Given():
+            case Minuted() | Given():
                 pass
             case Refused() | Withdrawn() | Expired() | Invalidated():
                 continue
@@ -241,6 +251,9 @@ def _custody_view(case: Case, case_id: UUID, private: Mapping[str, str]) -> Cust
         quorum=custody.quorum,
         rule=custody.rule,
         recorded_at=custody.recorded_at,
+        recorded_by=custody.recorded_by,
+        confirmed_at=custody.confirmed.at if custody.confirmed else None,
+        confirmed_by=custody.confirmed.by if custody.confirmed else None,
         stale_at=custody.stale_at,
     )
 
@@ -259,8 +272,11 @@ def _permission_view(referral_id: UUID, permission: Permission) -> PermissionVie
     )
 
 
-def _consent_view(consent_id: UUID, consent: Consent) -> ConsentView:
+def _consent_view(consent_id: UUID, consent: Consent, private: Mapping[str, Any]) -> ConsentView:
     question, yes = consent.question, consent.yes
+    answer = consent.unconfirmed or yes
+    confirmed = answer.confirmed if answer else None
+    is_minuted = answer is not None and answer.is_minuted
     return ConsentView(
         consent_id=consent_id,
         referral_id=question.referral_id,
@@ -269,6 +285,11 @@ def _consent_view(consent_id: UUID, consent: Consent) -> ConsentView:
         language=question.language,
         requested_at=question.requested_at,
         given_at=yes.at if yes else None,
-        evidence=yes.evidence if yes else None,
+        evidence=answer.evidence if answer else None,
+        evidence_reference=private.get(evidence_key(consent_id)) if is_minuted else None,
+        minuted_by=answer.by if answer and is_minuted else None,
+        confirm_by=consent.confirm_until,
+        confirmed_by=confirmed.by if confirmed else None,
+        told_by=confirmed.told_by if confirmed else None,
         expires_at=consent.valid_until,
     )

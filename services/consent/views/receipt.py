@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final, assert_never
+from types import MappingProxyType
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -13,17 +14,21 @@ from services.consent.domain.refusals import ModelMissing
 from services.consent.domain.states import (
     Answer,
     Case,
+    Confirmation,
     Consent,
     Expired,
     Given,
     Invalidated,
+    Minuted,
     Permission,
     Question,
     Refused,
     Requested,
     Withdrawn,
+    evidence_key,
 )
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 SCHEMA_VERSION: Final = "ISO/IEC TS 27560:2023"
 
 
@@ -72,6 +77,7 @@ class ReceiptEvent(BaseModel):
     entity_id: UUID | None
     assurance: str | None = None
     evidence: str | None = None
+    told_by: str | None = None
     validity_duration: str | None = None
 
 
@@ -95,6 +101,7 @@ class Receipt(BaseModel):
     model: str
     referral_id: UUID
     version: int
+    evidence_reference: str | None = None
 
 
 def receipt_of(
@@ -105,6 +112,7 @@ def receipt_of(
     tenant: str,
     version: int,
     models: Mapping[str, CollaborationModel],
+    private: Mapping[str, Any] = NOTHING,
 ) -> Receipt:
     """Return the receipt of one consent; raise `ModelMissing` where its model is not installed."""
     consent = case.consents[consent_id]
@@ -116,6 +124,7 @@ def receipt_of(
     child = (case.custody.young_person_id if case.custody else None) or case_id
     path = withdrawal_path(case_id, consent_id)
     yes = consent.yes
+    answer = consent.unconfirmed or yes
     return Receipt(
         schema_version=SCHEMA_VERSION,
         record_id=consent_id,
@@ -138,6 +147,7 @@ def receipt_of(
         model=permission.scope.model,
         referral_id=question.referral_id,
         version=version,
+        evidence_reference=private.get(evidence_key(consent_id)) if answer and answer.is_minuted else None,
     )
 
 
@@ -185,12 +195,17 @@ def _parties(permission: Permission, question: Question, tenant: str, child: UUI
 def _events(consent: Consent, model: CollaborationModel) -> Iterator[ReceiptEvent]:
     """Return what happened, oldest first."""
     yield _event("requested", consent.question.requested_at)
-    yes = consent.yes
-    if yes is not None:
-        yield _answered("given", yes, f"P{model.consent.months}M")
+    yes, validity = consent.yes, f"P{model.consent.months}M"
+    if yes is not None and yes.confirmed is not None:
+        yield _answered("minuted", yes)
+        yield _confirmed(yes.confirmed, validity)
+    elif yes is not None:
+        yield _answered("given", yes, validity)
     match consent:
         case Requested() | Given():
             return
+        case Minuted():
+            yield _answered("minuted", consent.minuted)
         case Refused():
             yield _answered("refused", consent.refused)
         case Withdrawn():
@@ -203,6 +218,17 @@ def _events(consent: Consent, model: CollaborationModel) -> Iterator[ReceiptEven
 
 def _event(state: str, at: datetime) -> ReceiptEvent:
     return ReceiptEvent(event_time=at, event_type="system", event_state=state, entity_id=None)
+
+
+def _confirmed(by: Confirmation, validity: str) -> ReceiptEvent:
+    return ReceiptEvent(
+        event_time=by.at,
+        event_type="explicit",
+        event_state="given",
+        entity_id=by.by,
+        told_by=by.told_by,
+        validity_duration=validity,
+    )
 
 
 def _answered(state: str, answer: Answer, validity: str | None = None) -> ReceiptEvent:

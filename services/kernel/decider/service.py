@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -14,6 +14,8 @@ from contracts.event import AccessRefused, Event, EventDropped, Looked, Ticked, 
 from services.kernel.decider.decision import Context, Decide, Effect
 from services.kernel.ids import as_uuid
 from services.kernel.settings import Settings
+
+T = TypeVar("T")
 
 
 class ProjectionWriter(Protocol):
@@ -118,6 +120,10 @@ class EffectContext(Protocol):
 
     async def read(self, stream_id: UUID) -> tuple[Any, Mapping[str, Any]]:
         """Return a stream's state (None where there is none) and its decrypted private values by name."""
+        ...
+
+    async def query(self, query: Callable[..., Awaitable[T]], **parameters: Any) -> T:
+        """Return what a query of the service's projections finds for the municipality of the side effect."""
         ...
 
     async def consents_fresh(self, stream_id: UUID) -> bool:

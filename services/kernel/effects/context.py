@@ -1,7 +1,7 @@
 """Effect context: what a side effect may read while it is performed, outside every transaction."""
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from services.kernel.postgres.connections import Pool
@@ -10,6 +10,8 @@ from services.kernel.streams.processor import BatchProcessor
 
 Private: TypeAlias = tuple[Any, Mapping[str, Any]]
 """A state, and the private values of its stream by name."""
+
+T = TypeVar("T")
 
 
 class EffectReader:
@@ -30,6 +32,11 @@ class EffectReader:
             opened = await self._processor.dependencies.keyring.open_streams(tx, [key])
         state = streams[key].state if key in streams else None
         return state, opened.get(key, {})
+
+    async def query(self, query: Callable[..., Awaitable[T]], **parameters: Any) -> T:
+        """Run a query of the service's projections for the municipality of the side effect."""
+        async with self._pool.acquire() as tx:
+            return await query(tx, tenant=self._tenant, **parameters)
 
     async def consents_fresh(self, stream_id: UUID) -> bool:
         """Return whether the consents that this service holds of a stream are fresh and complete."""

@@ -7,11 +7,16 @@ from msgspec import Struct
 
 
 class RecordContact(Struct, frozen=True):
-    """Keep the language and, if there is one, the mail address of a recipient."""
+    """Keep the language and, if there is one, the mail address of a recipient.
+
+    `named_in` are the streams of which one is to name the recipient: a case for somebody of its family, the
+    directory's for a department or an organisation; none where recipients do it themselves.
+    """
 
     recipient_id: UUID
     language: Literal["da", "nb", "en"]
     email: str = ""
+    named_in: tuple[UUID, ...] = ()
 
 
 class ReadNotice(Struct, frozen=True):

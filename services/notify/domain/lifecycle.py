@@ -3,7 +3,7 @@
 from itertools import chain
 from typing import Any, Final
 
-from contracts import agreement, consent, evaluation, referral
+from contracts import agreement, consent, directory, evaluation, referral
 from contracts.event import Event
 from services.kernel.decider.decision import Context, Decision
 from services.kernel.decider.lifecycle import ABSENT, Lifecycle, Row, Step, row
@@ -14,6 +14,7 @@ from services.notify.domain.states import (
     Delivered,
     Failed,
     InboxOnly,
+    Parties,
     Queued,
     Read,
     Recipient,
@@ -21,12 +22,13 @@ from services.notify.domain.states import (
     State,
     Unread,
 )
-from services.notify.domain.steps.contacts import record_contact
+from services.notify.domain.steps.contacts import name_department, name_organisation, record_contact
 from services.notify.domain.steps.facts import (
     notify,
     record_agreement,
     record_answer,
     record_custody,
+    record_doubt,
     record_end,
     record_parties,
     record_request,
@@ -59,6 +61,10 @@ CASE: Final = Lifecycle(
         _on(referral.CaseClosed, notify),
         _on(consent.CustodyRecorded, record_custody),
         _on(consent.ConsentRequested, record_request),
+        _on(consent.CustodyConfirmationAwaited, notify),
+        _on(consent.ConsentMinuted, record_answer),
+        _on(consent.ConsentUnconfirmed, record_doubt),
+        _on(consent.ConfirmationNudged, notify),
         _on(consent.ConsentGiven, record_answer),
         _on(consent.ConsentRefused, record_answer),
         _on(consent.ConsentGranted, record_share),
@@ -108,7 +114,18 @@ CONTACT: Final = Lifecycle(
     ),
 )
 
-LIFECYCLES: Final = (CASE, NOTICE, MAIL, CONTACT)
+PARTIES: Final = Lifecycle(
+    "parties",
+    (Parties,),
+    on_event=(
+        row(ABSENT, directory.DepartmentRegistered, name_department, Parties),
+        row(Parties, directory.DepartmentRegistered, name_department),
+        row(ABSENT, directory.OrganisationJoined, name_organisation, Parties),
+        row(Parties, directory.OrganisationJoined, name_organisation),
+    ),
+)
+
+LIFECYCLES: Final = (CASE, NOTICE, MAIL, CONTACT, PARTIES)
 
 
 def decide(state: State | None, trigger: Any, context: Context) -> Decision:
@@ -130,6 +147,8 @@ def decide(state: State | None, trigger: Any, context: Context) -> Decision:
 def _subject(state: State | None, trigger: Any) -> tuple[Lifecycle | None, object]:
     """Return whose lifecycle a trigger concerns, and in which state of it the document is."""
     match state, trigger:
+        case ((None | Parties()), directory.DepartmentRegistered() | directory.OrganisationJoined()):
+            return PARTIES, state
         case ((None | Case()), Event()):
             return CASE, state
         case ((None | Recipient()), RecordContact()):

@@ -6,9 +6,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.kernel.decider.derived_ids import derived_id
-
-Audience = Literal["caseworker", "leader", "organisation", "guardians", "holder", "unanswered"]
+Audience = Literal["caseworker", "colleagues", "leader", "organisation", "guardians", "holder", "unanswered"]
 """Whom a notification is for: a role of the case, the one person `about`, or the holders yet to answer."""
 
 FAMILY: Final = frozenset({"guardians", "holder", "unanswered"})
@@ -20,6 +18,20 @@ STOPS: Final = frozenset(
 
 ADDRESS: Final = "email"
 """The name of the private value that holds a recipient's address."""
+
+MINUTED: Final = "consent_minuted"
+"""The kind of the notice that tells a person of a yes that an employee minuted for them."""
+
+LETTER_NEEDED: Final = "letter_needed"
+"""The kind of the notice that no mail about it could be sent: the person is to be told in another way."""
+
+CONTACT_CHANGED: Final = "contact_changed"
+"""The kind of the notice that somebody else has changed how a person is reached."""
+
+
+def former_address(notice_id: UUID) -> str:
+    """Return the name of a case's private value that holds the address before it was changed."""
+    return f"former_email:{notice_id}"
 
 
 class Queued(Struct, frozen=True, tag="queued", tag_field="status"):
@@ -58,6 +70,9 @@ class Read(Struct, frozen=True, tag="read", tag_field="status"):
 Reading = Unread | Read
 
 
+_ROLES: Final = {"organisation": "coordinator", "colleagues": "colleague"}
+
+
 class Notification(Struct, frozen=True):
     """Something that happened and that one audience is notified of.
 
@@ -76,7 +91,7 @@ class Notification(Struct, frozen=True):
         """Return the role in which its recipients read it."""
         if self.audience in FAMILY:
             return "family"
-        return "coordinator" if self.audience == "organisation" else self.audience
+        return _ROLES.get(self.audience, self.audience)
 
 
 class Notice(Struct, frozen=True):
@@ -95,13 +110,29 @@ class Custody(Struct, frozen=True):
     person_ids: tuple[UUID, ...]
 
 
+class Answered(Struct, frozen=True):
+    """From when on an answer was there; until when, if it turned out not to count."""
+
+    since: datetime
+    until: datetime | None = None
+
+    def is_there(self, at: datetime) -> bool:
+        """Return whether there was an answer at a time."""
+        return self.since <= at and (self.until is None or at < self.until)
+
+
 class ConsentRequest(Struct, frozen=True):
     """A request to one person for a consent, and when it was answered."""
 
     referral_id: UUID
     holder_id: UUID
     at: datetime
-    answered_at: datetime | None = None
+    answers: tuple[Answered, ...] = ()
+
+    @property
+    def is_answered(self) -> bool:
+        """Return whether the last answer stands."""
+        return bool(self.answers) and self.answers[-1].until is None
 
 
 class Share(Struct, frozen=True):
@@ -131,6 +162,11 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
     notifications: dict[UUID, Notification] = {}
     notices: dict[UUID, Notice] = {}
 
+    @property
+    def family(self) -> tuple[UUID, ...]:
+        """The holders of parental responsibility, and the young person with an own say."""
+        return self.custody[-1].person_ids if self.custody else ()
+
     def notification_of(self, notice: Notice) -> Notification:
         """Return what a notice is about."""
         return self.notifications[notice.notification_id]
@@ -141,7 +177,7 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
         if notification.audience == "organisation":
             return notification.kind in STOPS or self.is_open_to(notice.recipient_id, notification.subject_id)
         if notification.audience in FAMILY:
-            return bool(self.custody) and notice.recipient_id in self.custody[-1].person_ids
+            return notice.recipient_id in self.family
         return True
 
     def is_open_to(self, organisation_id: UUID, subject_id: UUID | None) -> bool:
@@ -160,13 +196,16 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
 class Recipient(Struct, frozen=True, tag="recipient", tag_field="kind"):
     """How a person, organisation or department is reached by one municipality; the address lies sealed."""
 
+    recipient_id: UUID
     language: str
     has_address: bool
+    recorded_by: UUID
 
 
-State = Case | Recipient
+class Parties(Struct, frozen=True, tag="parties", tag_field="kind"):
+    """The departments of a municipality, or an organisation, as one stream of the directory names them."""
+
+    ids: frozenset[UUID] = frozenset()
 
 
-def contact_of(tenant: str, recipient_id: UUID) -> UUID:
-    """Return the stream of how one municipality reaches a recipient; no case and no other has its id."""
-    return derived_id(recipient_id, f"contact:{tenant}")
+State = Case | Recipient | Parties

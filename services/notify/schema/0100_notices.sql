@@ -14,7 +14,7 @@ create table notices (
   shown boolean not null,
   constraint notices_pk primary key (notice_id),
   constraint notices_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
-  constraint notices_role_is_known check (role in ('caseworker', 'leader', 'coordinator', 'family')),
+  constraint notices_role_is_known check (role in ('caseworker', 'colleague', 'leader', 'coordinator', 'family')),
   constraint notices_mail_is_known check (mail in ('queued', 'delivered', 'failed', 'inbox', 'spared'))
 );
 
@@ -27,5 +27,14 @@ create index notices_unread on notices (tenant, recipient_id, role) where shown 
 -- The figures of a municipality: notices by kind and mails by how they went.
 create index notices_by_kind on notices (tenant, kind, mail);
 
-alter table streams add constraint streams_hold_a_case_or_a_recipient
-  check (kind in ('case', 'recipient'));
+-- Which stream says how a recipient is reached: its id is random, and known here only.
+create table contacts (
+  tenant text not null,
+  recipient_id uuid not null,
+  contact_id uuid not null,
+  constraint contacts_pk primary key (tenant, recipient_id),
+  constraint contacts_tenant_is_a_code check (tenant ~ '^[0-9]{4}$')
+);
+
+alter table streams add constraint streams_hold_a_case_a_recipient_or_parties
+  check (kind in ('case', 'recipient', 'parties'));

@@ -58,17 +58,17 @@ def age_band(born: date, today: date) -> str:
 
 
 def require_code(code: str, words: Iterable[Word]) -> None:
-    """Raise `CodeUnknown` where the model has no such word."""
-    if by_code(words, code) is None:
-        raise CodeUnknown(code)
+    """Raise `CodeUnknown` with the model's words where it has no such one; what was sent is not repeated."""
+    known = tuple(words)
+    if by_code(known, code) is None:
+        raise CodeUnknown(", ".join(word.code for word in known))
 
 
 def _require_codes(model: CollaborationModel, command: AssessEligibility) -> None:
-    theme = by_code(model.themes, command.theme)
-    if theme is None:
-        raise CodeUnknown(command.theme)
+    require_code(command.theme, model.themes)
+    theme = next(theme for theme in model.themes if theme.code == command.theme)
     if command.measure not in theme.measures:
-        raise CodeUnknown(command.measure)
+        raise CodeUnknown(", ".join(theme.measures))
     for condition in command.conditions:
         require_code(condition, model.target_group.conditions)
     for factor in command.factors:

@@ -6,16 +6,19 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from contracts.consent import CustodyRecorded
+from contracts.consent import CustodyConfirmed, CustodyRecorded
 from contracts.model import CollaborationModel
 from contracts.referral import CaseClosed, CaseOpened
-from services.consent.domain.commands import RecordCustody
+from services.consent.domain.commands import ConfirmCustody, RecordCustody
 from services.consent.domain.deadlines import age_timer
 from services.consent.domain.refusals import (
     BirthAhead,
+    CustodyStale,
     HolderMissing,
     ModelMissing,
+    OwnMatter,
     PersonNamedTwice,
+    PersonUnknown,
     YoungPersonMissing,
 )
 from services.consent.domain.states import Case, Custody, Holder, born_key, name_key
@@ -32,6 +35,7 @@ def open_case(transition: Transition, _before: Case | None, event: CaseOpened) -
             transition.case,
             department_id=event.department_id,
             caseworker_id=event.caseworker_id,
+            child_id=event.child_id,
             model=f"{event.model}/{event.model_version}",
         )
     )
@@ -48,9 +52,14 @@ def record_custody(transition: Transition, before: Case, command: RecordCustody)
     In a closed case too: nobody is asked any more, but who holds custody may read, and who held it may not.
     """
     context, calendar = transition.context, transition.calendar()
+    if command.unknown:
+        raise PersonUnknown
+    command = _with_young_person(before, command)
     persons = [holder.person_id for holder in command.holders]
     if command.young_person_id is not None:
         persons.append(command.young_person_id)
+    if context.actor.id in persons:
+        raise OwnMatter
     if len(set(persons)) < len(persons):
         raise PersonNamedTwice
     today = calendar.today(context.now)
@@ -67,6 +76,20 @@ def record_custody(transition: Transition, before: Case, command: RecordCustody)
         (timer,),
         tuple(_private_values(command, custody, transition.id)),
     )
+
+
+def confirm_custody(transition: Transition, before: Case, _command: ConfirmCustody) -> Decision:
+    """Confirm as a second employee who holds parental responsibility; what waited for it goes on."""
+    custody = before.custody
+    if custody is None:
+        raise HolderMissing
+    if custody.confirmed is not None:
+        return transition.unchanged()
+    if transition.context.now >= custody.stale_at:
+        raise CustodyStale
+    confirmed = replace(custody, confirmed=transition.confirmation(custody.recorded_by))
+    event = CustodyConfirmed(recorded_at=custody.recorded_at)
+    return Decision(replace(before, custody=confirmed), (event,))
 
 
 def check_age(transition: Transition, before: Case, _fired: TimerFired) -> Decision:
@@ -101,6 +124,13 @@ def check_age(transition: Transition, before: Case, _fired: TimerFired) -> Decis
     return Decision(replace(before, custody=changed), (_recorded(changed),), timers)
 
 
+def _with_young_person(case: Case, command: RecordCustody) -> RecordCustody:
+    """Return the command with an id for a young person who is named without one."""
+    if command.young_person_id is not None or not command.young_person_name:
+        return command
+    return replace(command, young_person_id=case.child_id or command.new_id)
+
+
 def _custody(
     transition: Transition, command: RecordCustody, model: CollaborationModel, today: date
 ) -> Custody:
@@ -120,6 +150,7 @@ def _custody(
     named = () if quorum.of_age else command.holders
     now = transition.context.now
     return Custody(
+        recorded_by=transition.context.actor.id,
         holders={holder.person_id: Holder(holder.residence, holder.language) for holder in named},
         young_person_id=command.young_person_id,
         young_person_language=command.young_person_language,

@@ -1,6 +1,6 @@
 """Steps of one referral's permission: awaited, granted by all, lost by one, over with the referral; pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from contracts.consent import (
     ConsentRefused,
     ConsentRequested,
     ConsentWithdrawn,
+    CustodyConfirmationAwaited,
+    CustodyConfirmed,
     CustodyRecorded,
 )
 from contracts.event import Event
@@ -24,6 +26,7 @@ from services.consent.domain.states import (
     Given,
     Granted,
     Lost,
+    Minuted,
     Over,
     Requested,
     Scope,
@@ -33,6 +36,8 @@ from services.kernel.decider.decision import Decision, TimerFired
 from services.kernel.decider.derived_ids import derived_id
 
 _REASONS: Final[dict[type[Event], str]] = {ConsentRefused: "refused", ConsentWithdrawn: "withdrawn"}
+
+_UNANSWERED: Final = frozenset({"requested", "minuted"})
 
 
 def wait(transition: Transition, _before: None, event: ConsentAwaited) -> Decision:
@@ -67,8 +72,8 @@ def confirm(transition: Transition, before: Granted, _event: CustodyRecorded) ->
     return _lose(transition, before, "invalidated")
 
 
-def grant(transition: Transition, before: Awaited, _event: ConsentGiven) -> Decision:
-    """Grant a permission once all who must consent have done so."""
+def grant(transition: Transition, before: Awaited, _event: ConsentGiven | CustodyConfirmed) -> Decision:
+    """Grant a permission once all who must consent have done so, and a second employee is not awaited."""
     return _grant(transition, before)
 
 
@@ -80,8 +85,8 @@ def stop(
 
 
 def end_with_consent(transition: Transition, before: Awaited | Granted, event: ConsentExpired) -> Decision:
-    """Lose a permission as a yes runs out; questions without an answer end it by its own timer."""
-    return transition.unchanged() if event.was == "requested" else _lose(transition, before, "expired")
+    """Lose a permission as a yes runs out; questions without a yes that counts end it by its own timer."""
+    return transition.unchanged() if event.was in _UNANSWERED else _lose(transition, before, "expired")
 
 
 def lapse(transition: Transition, before: Awaited, _fired: TimerFired) -> Decision:
@@ -106,16 +111,23 @@ def _lose(transition: Transition, before: Awaited | Granted, reason: str) -> Dec
 
 
 def _grant(transition: Transition, before: Awaited) -> Decision:
-    """Grant until the first yes runs out, or go on waiting where somebody has not said yes."""
-    custody = transition.case.custody
+    """Grant until the first yes runs out, or go on waiting where somebody has not said yes.
+
+    What rests on a minuted yes also waits until a second employee has confirmed who must consent.
+    """
+    custody, scope = transition.case.custody, before.scope
     yes = {
-        consent.question.person_id: consent.expires_at
+        consent.question.person_id: consent
         for consent in transition.case.consents_of(transition.id).values()
         if isinstance(consent, Given)
     }
     if custody is None or not custody.must or not yes.keys() >= set(custody.must):
         return transition.unchanged()
-    scope, until = before.scope, min(yes[person] for person in custody.must)
+    counting = [yes[person] for person in custody.must]
+    if custody.confirmed is None and _needs_second_employee(transition, scope, counting):
+        awaited = CustodyConfirmationAwaited(referral_id=transition.id, confirm_by=scope.lapse_on)
+        return transition.permission(before, awaited)
+    until = min(one.expires_at for one in counting)
     granted = ConsentGranted(
         referral_id=transition.id,
         organisation_id=scope.organisation_id,
@@ -124,6 +136,12 @@ def _grant(transition: Transition, before: Awaited) -> Decision:
         until=until,
     )
     return transition.permission(Granted(scope, until), granted)
+
+
+def _needs_second_employee(transition: Transition, scope: Scope, counting: Iterable[Given]) -> bool:
+    model = transition.context.models.get(scope.model)
+    is_asked_for = model is None or model.consent.second_employee
+    return is_asked_for and any(one.given.is_minuted for one in counting)
 
 
 def _questions(transition: Transition, scope: Scope) -> Iterator[ConsentRequested]:
@@ -149,7 +167,7 @@ def _missing(transition: Transition, custody: Custody) -> list[UUID]:
     live = {
         consent.question.person_id
         for consent in transition.case.consents_of(transition.id).values()
-        if isinstance(consent, Requested | Given)
+        if isinstance(consent, Requested | Minuted | Given)
     }
     return [person for person in custody.must if person not in live]
 

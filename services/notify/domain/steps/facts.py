@@ -1,16 +1,13 @@
 """Steps of a case on events: record what an event says of the parties, then send the notices that follow."""
 
-from uuid import UUID
-
 from msgspec.structs import replace
 
 from contracts import agreement, consent, referral
 from contracts.event import Event
-from contracts.notify import NoticeSent
-from services.kernel.decider.decision import Context, Decision, Effect
-from services.notify.domain.states import Case, ConsentRequest, Custody, Notice, Share, contact_of
-from services.notify.domain.steps.recipients import notify_recipients
+from services.kernel.decider.decision import Decision
+from services.notify.domain.states import Answered, Case, ConsentRequest, Custody, Share
 from services.notify.domain.steps.rules import notifications_of
+from services.notify.domain.steps.sending import with_notifications
 from services.notify.domain.transition import Transition
 
 End = (
@@ -70,13 +67,15 @@ def record_request(transition: Transition, _before: Case | None, event: consent.
 
 
 def record_answer(
-    transition: Transition, _before: Case | None, event: consent.ConsentGiven | consent.ConsentRefused
+    transition: Transition,
+    _before: Case | None,
+    event: consent.ConsentMinuted | consent.ConsentGiven | consent.ConsentRefused,
 ) -> Decision:
-    """Record when a request was answered first: this person needs no reminder."""
+    """Record when a request was answered: this person needs no reminder."""
     case = transition.case
     request = case.requests.get(event.consent_id)
-    if request is not None and request.answered_at is None:
-        answered = replace(request, answered_at=transition.context.now)
+    if request is not None and not request.is_answered:
+        answered = replace(request, answers=(*request.answers, Answered(transition.context.now)))
         case = replace(case, requests={**case.requests, event.consent_id: answered})
     return _notified(transition, case, event)
 
@@ -92,32 +91,18 @@ def record_share(
     return _notified(transition, replace(case, shares={**case.shares, event.referral_id: share}), event)
 
 
+def record_doubt(transition: Transition, _before: Case | None, event: consent.ConsentUnconfirmed) -> Decision:
+    """Record that an answer did not count: from now on the person is to be reminded again."""
+    case = transition.case
+    request = case.requests.get(event.consent_id)
+    if request is not None and request.is_answered:
+        ended = replace(request.answers[-1], until=transition.context.now)
+        asked = replace(request, answers=(*request.answers[:-1], ended))
+        case = replace(case, requests={**case.requests, event.consent_id: asked})
+    return _notified(transition, case, event)
+
+
 def _notified(transition: Transition, case: Case, event: Event) -> Decision:
     context = transition.context
     new = dict(notifications_of(case, event, context.stream_id, context.now))
-    if new:
-        case = replace(case, notifications={**case.notifications, **new})
-    after, notice_ids = notify_recipients(case)
-    sent = [(notice_id, after.notices[notice_id]) for notice_id in notice_ids]
-    return Decision(
-        after,
-        events=tuple(
-            NoticeSent(
-                notice_id=notice_id,
-                recipient_id=notice.recipient_id,
-                kind=after.notification_of(notice).kind,
-            )
-            for notice_id, notice in sent
-        ),
-        effects=tuple(_mail(context, notice_id, notice, after) for notice_id, notice in sent),
-    )
-
-
-def _mail(context: Context, notice_id: UUID, notice: Notice, case: Case) -> Effect:
-    about = {
-        "case_id": str(context.stream_id),
-        "notice_id": str(notice_id),
-        "contact_id": str(contact_of(context.tenant, notice.recipient_id)),
-        "kind": case.notification_of(notice).kind,
-    }
-    return Effect(key=notice_id, kind="mail", about=about)
+    return with_notifications(case, context.stream_id, new, by=context.actor.id)

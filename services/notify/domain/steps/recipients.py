@@ -14,7 +14,7 @@ def recipients(case: Case, notification: Notification) -> tuple[UUID, ...]:
     match notification.audience:
         case "caseworker":
             return _if_present(case.caseworker_id)
-        case "leader":
+        case "leader" | "colleagues":
             return _if_present(case.department_id)
         case "holder":
             return _if_present(notification.about)
@@ -70,7 +70,7 @@ def _unanswered(case: Case, notification: Notification) -> tuple[UUID, ...]:
         for request in case.requests.values()
         if request.referral_id == notification.about
         and request.at <= notification.at
-        and (request.answered_at is None or request.answered_at > notification.at)
+        and not any(answer.is_there(notification.at) for answer in request.answers)
     }
     return tuple(holders)
 

@@ -10,7 +10,14 @@ from msgspec import Struct
 from contracts import agreement, consent, evaluation, referral
 from contracts.event import Event
 from services.kernel.decider.derived_ids import derived_id
-from services.notify.domain.states import Audience, Case, Notification
+from services.notify.domain.states import (
+    CONTACT_CHANGED,
+    LETTER_NEEDED,
+    MINUTED,
+    Audience,
+    Case,
+    Notification,
+)
 
 
 class NotificationRule(Struct, frozen=True):
@@ -48,7 +55,13 @@ def _escalation(kind: str, identity: str, shown: str, *audiences: Audience) -> E
     return EscalationRule(kind, tuple(identity.split()), audiences, tuple(shown.split()))
 
 
-_AUDIENCES: Final[tuple[Audience, ...]] = ("caseworker", "organisation", "guardians", "holder")
+_AUDIENCES: Final[tuple[Audience, ...]] = (
+    "caseworker",
+    "colleagues",
+    "organisation",
+    "guardians",
+    "holder",
+)
 
 # fmt: off
 RULES: Final[Mapping[type[Event], NotificationRule]] = {
@@ -70,6 +83,11 @@ RULES: Final[Mapping[type[Event], NotificationRule]] = {
     referral.CaseClosed: _rule("case_closed", guardians=""),
     consent.ConsentRequested: _rule("consent_requested", "consent_id", repeats=True,
         holder="consent_id referral_id"),
+    consent.ConsentMinuted: _rule(MINUTED, "consent_id", repeats=True, holder="consent_id referral_id"),
+    consent.ConsentUnconfirmed: _rule("consent_unconfirmed", "consent_id", repeats=True,
+        caseworker="consent_id referral_id reason", holder="consent_id referral_id"),
+    consent.CustodyConfirmationAwaited: _rule("custody_unconfirmed", "referral_id", repeats=True,
+        colleagues="referral_id confirm_by"),
     consent.ConsentRefused: _rule("consent_refused", "consent_id", caseworker="referral_id"),
     consent.ConsentGranted: _rule("consent_granted", "referral_id until", guardians="referral_id until"),
     consent.ConsentLost: _rule("consent_lost", "referral_id reason", caseworker="referral_id reason"),
@@ -90,6 +108,12 @@ RULES: Final[Mapping[type[Event], NotificationRule]] = {
 }
 """By event: the kind of notification, the fields that identify it, and by audience the codes it is shown."""
 
+BESIDES: Final[Mapping[type[Event], NotificationRule]] = {
+    consent.ConsentMinuted: _rule("confirmation_awaited", "consent_id", repeats=True,
+        colleagues="consent_id confirm_by"),
+}
+"""By event: a second kind of notification, for those who read other words."""
+
 OF_A_REFERRAL: Final[Mapping[str, EscalationRule]] = {
     "awaiting_consent": _escalation("consent_nudged", "referral_id step", "referral_id",
         "unanswered", "caseworker"),
@@ -106,6 +130,8 @@ ESCALATIONS: Final[Mapping[type[Event], EscalationRule]] = {
         "agreement_id meeting_by", "caseworker", "organisation"),
     agreement.ProgressNudged: _escalation("progress_nudged", "agreement_id number",
         "agreement_id number due_on", "organisation"),
+    consent.ConfirmationNudged: _escalation("confirmation_nudged", "consent_id confirm_by",
+        "consent_id confirm_by", "colleagues"),
     evaluation.EvaluationNudged: _escalation("evaluation_nudged", "evaluation_id",
         "evaluation_id due_on", "caseworker"),
 }
@@ -113,19 +139,35 @@ ESCALATIONS: Final[Mapping[type[Event], EscalationRule]] = {
 # fmt: on
 
 KINDS: Final = frozenset(
-    {rule.kind for rule in RULES.values()}
+    {rule.kind for rule in (*RULES.values(), *BESIDES.values())}
+    | {LETTER_NEEDED, CONTACT_CHANGED}
     | {rule.kind for rule in (*ESCALATIONS.values(), *OF_A_REFERRAL.values(), OF_ANOTHER_STEP)}
 )
 """Every kind of notification; each language has a text for each."""
+
+
+_NUDGES: Final = (
+    agreement.MeetingNudged,
+    agreement.ProgressNudged,
+    consent.ConfirmationNudged,
+    evaluation.EvaluationNudged,
+)
 
 
 def notifications_of(
     case: Case, event: Event, case_id: UUID, at: datetime
 ) -> Iterator[tuple[UUID, Notification]]:
     """Return the notifications of an event, each with an id that is the same whenever it is consumed."""
-    rule = _rule_of(event)
-    if rule is None or _is_covered_by_the_refusal(event):
+    if _is_covered_by_the_refusal(event):
         return
+    for rule in (_rule_of(event), BESIDES.get(type(event))):
+        if rule is not None:
+            yield from _by_audience(rule, case, event, case_id, at)
+
+
+def _by_audience(
+    rule: NotificationRule, case: Case, event: Event, case_id: UUID, at: datetime
+) -> Iterator[tuple[UUID, Notification]]:
     for audience, codes in rule.shown.items():
         if audience == "organisation" and _was_never_sent(case, event):
             continue
@@ -141,7 +183,7 @@ def notifications_of(
 def _rule_of(event: Event) -> NotificationRule | None:
     if isinstance(event, referral.ReferralNudged):
         return _on_the_rung(OF_A_REFERRAL.get(event.step, OF_ANOTHER_STEP), event.rung)
-    if isinstance(event, agreement.MeetingNudged | agreement.ProgressNudged | evaluation.EvaluationNudged):
+    if isinstance(event, _NUDGES):
         return _on_the_rung(ESCALATIONS[type(event)], event.rung)
     return RULES.get(type(event))
 
@@ -180,7 +222,7 @@ def _about(event: Event, audience: Audience) -> UUID | None:
             found = getattr(event, "holder_id", None)
         case "unanswered":
             found = getattr(event, "referral_id", None)
-        case "caseworker" | "leader" | "guardians":
+        case "caseworker" | "colleagues" | "leader" | "guardians":
             return None
     return found if isinstance(found, UUID) else None
 

@@ -60,6 +60,7 @@ def open_case(transition: DocumentTransition, before: Expected | None, command: 
         caseworker_id=case.caseworker_id,
         model=case.model,
         model_version=case.model_version,
+        child_id=case.child_id,
     )
     return Decision(case, (opened,), private_values=_about_child(command, context))
 
@@ -77,7 +78,7 @@ def note_views(transition: DocumentTransition, case: Case, command: NoteViews) -
     context = transition.context
     for view in (command.child, command.family):
         if view.answer not in {HEARD, DECLINED, NOT_HEARD}:
-            raise refusals.CodeUnknown(view.answer)
+            raise refusals.CodeUnknown(f"{HEARD}, {DECLINED}, {NOT_HEARD}")
         if (view.answer == HEARD and not view.view) or (view.answer == NOT_HEARD and not view.why):
             raise refusals.ViewMissing
     views = Views(command.child.answer, command.family.answer, context.now)
