@@ -43,7 +43,7 @@ async def deployed(
         mount(
             app, {service.name: runtime}, TokenVerifier(KeySet([OKPKey.generate_key("Ed25519")]), "samspil")
         )
-        serving = asyncio.create_task(serve(app, socket, stopping=stopping))
+        serving = asyncio.create_task(serve(app, socket, runtime.settings, stopping=stopping))
         try:
             yield runtime, f"http://127.0.0.1:{socket.getsockname()[1]}"
         finally:

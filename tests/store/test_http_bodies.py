@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.kernel.http.application import LARGEST_BODY
+from services.kernel.http.protocol import LARGEST_BODY
 from tests.http_site import Site
 from tests.tally import ACTOR
 

@@ -90,6 +90,7 @@ async def run_embedded(
             smtp_port=mail_port,
             smtp_tls=False,
             public_url=f"http://127.0.0.1:{port}",
+            http_hosts=_loopback_names(port),
             watermark_seconds=_WATERMARK_SECONDS,
             limits=limits,
         )
@@ -148,7 +149,7 @@ async def up(
             info = ServerInfo(f"http://{_LOOPBACK}:{port}", folder, settings.bootstrap, now)
             announcement = asyncio.create_task(_announce(runtimes, info, on_ready))
             try:
-                await serve(app, listener, stopping=stopping)
+                await serve(app, listener, settings, stopping=stopping)
             finally:
                 announcement.cancel()
     log.info("stopped")
@@ -176,6 +177,12 @@ def _clock(folder: Path, *, virtual: bool) -> Clock:
     clock = VirtualClock(file, VIRTUAL_START)
     clock.move(clock.now())  # the file marks the folder from its first start
     return clock
+
+
+def _loopback_names(port: int) -> str:
+    """Return the names of this machine: a page under another name that leads here must not be answered."""
+    suffix = f":{port}" if port else ""
+    return ",".join(f"{name}{suffix}" for name in (_LOOPBACK, "localhost", "[::1]"))
 
 
 def _kek(folder: Path) -> Path:
