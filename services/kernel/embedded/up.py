@@ -18,6 +18,7 @@ from services.kernel.decider.service import Service
 from services.kernel.embedded import servers as embedded
 from services.kernel.embedded.development_api import Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
+from services.kernel.embedded.postgres_data import private_folder
 from services.kernel.embedded.recycling import EmbeddedBroker
 from services.kernel.embedded.servers import Postgres
 from services.kernel.errors import ProblemError
@@ -166,7 +167,7 @@ async def _announce(
 
 def _clock(folder: Path, *, virtual: bool) -> Clock:
     """Return the clock of a folder; raise `OtherClock` where time would go back for what it holds."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     file = folder / "clock"
     if virtual and not file.exists() and (folder / "postgres").exists():
         raise OtherClock("--clock system")
