@@ -1,7 +1,6 @@
 """Problem details (RFC 9457): every error as a response, and the one table of HTTP status codes."""
 
 import json
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -28,6 +27,7 @@ from services.kernel.errors import (
 )
 from services.kernel.http.authentication import TokenInvalid, TokenMissing
 from services.kernel.http.content_language import language_of
+from services.kernel.http.field_errors import field_error
 from services.kernel.http.refusals import (
     AddressUnreadable,
     HeadersTooLarge,
@@ -75,7 +75,6 @@ SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"strict-transport-security", b"max-age=31536000"),
 )
-_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}|\[key\]")
 TITLES: Final = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
@@ -142,16 +141,7 @@ async def _answer_validation(request: Request, fault: Exception) -> JSONResponse
     faults = fault.errors() if isinstance(fault, RequestValidationError) else []
     if any(entry["type"] == "json_invalid" for entry in faults):
         return _problem(request, 400, BodyUnreadable)
-    errors = [
-        {"at": "/".join(map(_field_name, entry["loc"])), "what": entry["type"], "hint": entry["msg"]}
-        for entry in faults
-    ]
-    return _problem(request, 422, BodyNotUnderstood, {"errors": errors})
-
-
-def _field_name(part: object) -> str:
-    """Return one part of a field's path; a key that is no field name may hold anything, and is hidden."""
-    return str(part) if isinstance(part, int) or _NAME.fullmatch(str(part)) else "?"
+    return _problem(request, 422, BodyNotUnderstood, {"errors": list(map(field_error, faults))})
 
 
 async def _answer_http(request: Request, fault: Exception) -> JSONResponse:

@@ -58,17 +58,18 @@ def age_band(born: date, today: date) -> str:
 
 
 def require_code(code: str, words: Iterable[Word]) -> None:
-    """Raise `CodeUnknown` where the model has no such word."""
-    if by_code(words, code) is None:
-        raise CodeUnknown(code)
+    """Raise `CodeUnknown` with the codes that there are, where the model has no such word."""
+    codes = [word.code for word in words]
+    if code not in codes:
+        raise CodeUnknown(", ".join(codes))
 
 
 def _require_codes(model: CollaborationModel, command: AssessEligibility) -> None:
     theme = by_code(model.themes, command.theme)
     if theme is None:
-        raise CodeUnknown(command.theme)
+        raise CodeUnknown(", ".join(one.code for one in model.themes))
     if command.measure not in theme.measures:
-        raise CodeUnknown(command.measure)
+        raise CodeUnknown(", ".join(theme.measures))
     for condition in command.conditions:
         require_code(condition, model.target_group.conditions)
     for factor in command.factors:

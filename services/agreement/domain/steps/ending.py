@@ -33,7 +33,7 @@ _ENDING: Final = ("stop", "complete")
 def stop(transition: Transition, before: Open, command: EndAgreement) -> Decision:
     """Stop the collaboration for a reason of the model."""
     if by_code(transition.model.end_reasons, command.reason) is None:
-        raise ReasonUnknown(command.reason)
+        raise ReasonUnknown(", ".join(reason.code for reason in transition.model.end_reasons))
     return end(transition, before, Cause(transition.context.now, command.reason))
 
 

@@ -137,7 +137,7 @@ def _check_goals(goals: tuple[GoalInput, ...], model: CollaborationModel) -> Non
         raise GoalMissing
     for goal in goals:
         if by_code(model.purposes, goal.purpose) is None:
-            raise PurposeUnknown(goal.purpose)
+            raise PurposeUnknown(", ".join(purpose.code for purpose in model.purposes))
         if not goal.actions or any(not action.text.strip() for action in goal.actions):
             raise ActionMissing
 
@@ -151,11 +151,11 @@ def _check_wants(command: Propose) -> None:
 def _check_cost(command: Propose, model: CollaborationModel) -> None:
     """State who pays exactly where there is something to pay, and in words where several share it."""
     if by_code(model.prices, command.cost) is None:
-        raise CostOpen(command.cost)
+        raise CostOpen(f"cost: {', '.join(price.code for price in model.prices)}")
     if (command.cost == _FREE) != (command.payer == "nobody"):
-        raise CostOpen(command.payer)
+        raise CostOpen("payer")
     if command.payer == "shared" and not command.cost_text.strip():
-        raise CostOpen(command.payer)
+        raise CostOpen("cost_text")
 
 
 def _rhythm(command: Propose, model: CollaborationModel) -> tuple[int, int]:

@@ -13,7 +13,6 @@ from contracts.evaluation import (
     VoiceHeard,
 )
 from contracts.model import CollaborationModel
-from contracts.model_parts import by_code
 from services.evaluation.domain.commands import GOING_ON, Conclude, HearVoice
 from services.evaluation.domain.deadlines import next_day
 from services.evaluation.domain.refusals import GoalUnjudged, ReasonUnknown, VoiceMissing, WordsMissing
@@ -132,9 +131,6 @@ def _check(
         raise VoiceMissing(", ".join(sorted(silent)))
     if set(command.attained) != set(goal_ids):
         raise GoalUnjudged(f"{len(goal_ids)} goals")
-    if command.decision in GOING_ON:
-        fits = command.reason in GOING_ON[command.decision]
-    else:
-        fits = by_code(model.end_reasons, command.reason) is not None
-    if not fits:
-        raise ReasonUnknown(command.reason)
+    reasons = GOING_ON.get(command.decision) or [reason.code for reason in model.end_reasons]
+    if command.reason not in reasons:
+        raise ReasonUnknown(", ".join(reasons))

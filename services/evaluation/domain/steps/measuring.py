@@ -102,9 +102,9 @@ def _check_scores(scores: Mapping[str, float], model: CollaborationModel) -> Non
     for code, score in scores.items():
         scale = scales.get(code)
         if scale is None:
-            raise DimensionUnknown(code)
+            raise DimensionUnknown(", ".join(scales))
         if not scale.lowest <= score <= scale.highest:
-            raise ScoreOffScale(f"{code}: {scale.lowest} to {scale.highest}")
+            raise ScoreOffScale(f"{scale.code}: {scale.lowest} to {scale.highest}")
 
 
 def changes(

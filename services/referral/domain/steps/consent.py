@@ -150,7 +150,7 @@ def _scope(plan: Plan, command: AwaitConsent, model: CollaborationModel) -> Scop
     """Return the chosen facts, and those without which no referral is understood."""
     purpose = command.purpose or plan.purposes[0]
     if purpose not in plan.purposes:
-        raise CodeUnknown(purpose)
+        raise CodeUnknown(", ".join(plan.purposes))
     for fact in command.facts:
         require_code(fact, model.facts)
     return Scope(
