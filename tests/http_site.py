@@ -205,7 +205,7 @@ async def open_site(dsn: str, service: Service = SERVICE, **more: Any) -> AsyncI
     async with running(dsn, "", "none", service, **more) as runtime, aiohttp.ClientSession() as session:
         app = app_of([service])
         mount(app, {service.name: runtime}, TokenVerifier([trusting(ISSUER)], AUDIENCE))
-        serving = asyncio.create_task(serve(app, listener, stopping=stopping))
+        serving = asyncio.create_task(serve(app, listener, runtime.settings, stopping=stopping))
         site = Site(runtime, session, listener.getsockname()[1])
 
         async def open_() -> bool:

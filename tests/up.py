@@ -37,6 +37,12 @@ class Server:
         ]
         self._process = subprocess.Popen([*command, "--port", str(self.port)], stdout=stdout)
 
+    @property
+    def pid(self) -> int:
+        """Return the id of the process."""
+        assert self._process is not None
+        return self._process.pid
+
     def end(self, how: signal.Signals) -> None:
         """Send a signal, and wait until the process is gone."""
         if self._process is not None and self._process.poll() is None:

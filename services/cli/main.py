@@ -1,6 +1,7 @@
 """The command line `samspil`."""
 
 import logging
+import os
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ from services.cli.options import (
 )
 from services.cli.terminal import err, out, run_to_end, show
 from services.kernel.clock import SystemClock
+from services.kernel.embedded.postgres_data import private_folder
 from services.kernel.embedded.up import ServerInfo
 from services.kernel.embedded.up import up as run_everything
 from services.kernel.http.server import run_services
@@ -79,7 +81,8 @@ def up(
     if clock not in {"system", "virtual"}:
         raise typer.BadParameter("system or virtual", param_hint="--clock")
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        os.umask(0o077)
+        private_folder(data)
         set_up_logs("info", data / "samspil.log")
     except OSError as fault:
         raise typer.BadParameter(

@@ -1,7 +1,12 @@
-"""Atomic files: write a small file completely or not at all, readable by its owner alone."""
+"""Files of one owner: a small one written completely or not at all, and every one readable by nobody else."""
 
 import os
 from pathlib import Path
+
+
+def private_opener(path: str, flags: int) -> int:
+    """Open a file for `open(opener=...)`; a new one is readable by its owner alone."""
+    return os.open(path, flags, 0o600)
 
 
 def write_whole(file: Path, content: str | bytes) -> None:

@@ -73,6 +73,9 @@ REQUESTS: Final = Histogram(
     ["service", "method", "route", "status"],
     buckets=_FAST,
 )
+HTTP_REFUSED: Final = Counter(
+    "samspil_http_refused", "Connections refused before a route saw a request, by reason.", ["reason"]
+)
 BROKER_UP: Final = Gauge("samspil_broker_up", "1 while the broker responds to this service.", ["service"])
 DATABASE_UP: Final = Gauge(
     "samspil_database_up", "1 while the database responds to this service.", ["service"]

@@ -3,6 +3,7 @@
 import os
 import re
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -16,6 +17,7 @@ from services.kernel.limits import Limits
 _HOST: Final = r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]/?@]*)(:[0-9]{1,5})?"
 _DATABASE: Final = re.compile(rf"postgres(ql)?://([^/?]*@)?{_HOST}(,{_HOST})*([/?].*)?")
 _BROKER: Final = re.compile(r"\s*(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]]+)(:[0-9]{1,5})?\s*")
+_HOST_NAME: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 _MISSPELT: Final = 0.88
 """How much of a name must agree with a setting's, so that it counts as a misspelt one."""
 
@@ -44,6 +46,23 @@ def _parts(value: object) -> object:
 
 Part: TypeAlias = Literal["database", "issuers", "kafka", "otlp", "public_url", "smtp"]
 """A part that production reaches by TLS."""
+
+
+def _networks(value: str) -> str:
+    """Refuse what is neither an IP address nor a network."""
+    for one in filter(None, value.split(",")):
+        try:
+            ip_network(one.strip())
+        except ValueError:
+            raise ValueError("addresses or networks as in 10.0.0.5,10.1.0.0/16") from None
+    return value
+
+
+def _hosts(value: str) -> str:
+    if value and not all(_HOST_NAME.fullmatch(one.strip()) for one in value.split(",")):
+        raise ValueError("names as in samspil.example.dk,localhost:8080")
+    return value
+
 
 NEEDED_IN_PRODUCTION: Final = frozenset({"database", "bootstrap", "issuers", "vault_url"})
 """The settings without which a service does not start in production."""
@@ -112,6 +131,33 @@ class Settings(BaseSettings):
     plain_connections: Annotated[frozenset[Part], NoDecode, BeforeValidator(_parts)] = frozenset()
     """Parts that production may reach without TLS on a Unix socket or a loopback address, and nowhere else:
     `database`, `issuers`, `kafka`, `otlp`, `public_url` and `smtp`, separated by commas."""
+
+    http_header_bytes: int = Field(default=16_384, ge=512)
+    """Bytes of a request line with its headers; more are answered 431."""
+    http_headers: int = Field(default=64, ge=8)
+    """Number of headers of a request; more are answered 431."""
+    http_header_seconds: float = Field(default=10.0, gt=0)
+    """Seconds within which the headers of a request must have arrived; later ones are answered 408."""
+    http_body_seconds: float = Field(default=20.0, gt=0)
+    """Seconds within which the body of a request must have arrived, and a response must have been read."""
+    http_idle_seconds: int = Field(default=65, ge=1)
+    """Seconds after which a connection without a request is closed; longer than the gateway keeps one."""
+    http_connections: int = Field(default=512, ge=1)
+    """Number of open connections of a process; further ones are answered 503 and closed."""
+    http_address_connections: int = Field(default=128, ge=1)
+    """Number of open connections of one address that is no trusted proxy."""
+    http_trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
+    """Addresses and networks of gateways whose `X-Forwarded-For` names the client, separated by commas."""
+    http_hosts: Annotated[str, AfterValidator(_hosts)] = ""
+    """Names that `Host` may give, each with a port or for any port, separated by commas; empty for any."""
+    http_person_requests: int = Field(default=600, ge=0)
+    """Requests of one person a minute, in production unless it is set; 0 for any number."""
+    http_tenant_requests: int = Field(default=6_000, ge=0)
+    """Requests of one municipality a minute, in production unless it is set; 0 for any number."""
+    http_address_requests: int = Field(default=600, ge=0)
+    """Requests without a valid token of one address a minute, in production unless it is set; 0 for any
+    number."""
+
     otlp: str = ""
     """Address of an OpenTelemetry collector (OTLP over HTTP); without it nothing is traced."""
     traced_share: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -136,6 +182,12 @@ class Settings(BaseSettings):
 
     limits: Limits = Limits()
     """Intervals and bounds of the kernel's loops, as JSON; an installation needs no others."""
+
+    def requests_a_minute(self, of: Literal["person", "tenant", "address"]) -> int:
+        """Return a limit on requests: the one that is set, else in production the default; 0 for none."""
+        name = f"http_{of}_requests"
+        applies = self.mode == "production" or name in self.model_fields_set
+        return int(getattr(self, name)) if applies else 0
 
     @property
     def alone(self) -> bool:

@@ -40,7 +40,7 @@ async def deployed(
     async with running(dsn, bootstrap, kind, service, **more) as runtime:
         app = app_of([service])
         mount(app, {service.name: runtime}, TokenVerifier([], "samspil"))
-        serving = asyncio.create_task(serve(app, socket, stopping=stopping))
+        serving = asyncio.create_task(serve(app, socket, runtime.settings, stopping=stopping))
         try:
             yield runtime, f"http://127.0.0.1:{socket.getsockname()[1]}"
         finally:

@@ -274,7 +274,7 @@ async def _served(runtimes: Mapping[str, Runtime], clock: VirtualClock, folder: 
     mount(app, runtimes, verifier)
     app.include_router(development_routes(reader, runtimes, clock, issuer, folder))
     stopping = asyncio.Event()
-    serving = asyncio.create_task(serve(app, socket, stopping=stopping))
+    serving = asyncio.create_task(serve(app, socket, reader, stopping=stopping))
     try:
         yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     finally:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.kernel.http.application import LARGEST_BODY
+from services.kernel.http.protocol import LARGEST_BODY
 from tests.http_site import Site
 from tests.tally import ACTOR
 
@@ -44,17 +44,16 @@ async def test_an_unreadable_body_is_refused(site: Site, body: bytes) -> None:
 
 async def test_invalid_fields_are_named_and_their_values_not_repeated(site: Site) -> None:
     """422 with path and kind of each error, and no value."""
-    body = {"referral_id": "Karen Hansen", "word": "Søren" * 50, "more": "Mette", "Anne Holm": 1}
+    body = {"referral_id": "Karen Hansen", "word": "Søren" * 50, "mette": "Mette", "Anne Holm": 1}
     answer = await site.request("POST", "/consent/tallies", json=body, headers={"Idempotency-Key": "1"})
 
     assert (answer.status, answer.slug) == (422, "body-not-understood")
     assert {(error["at"], error["what"]) for error in answer.body["errors"]} == {
         ("body/referral_id", "uuid_parsing"),
         ("body/word", "string_too_long"),
-        ("body/more", "extra_forbidden"),
         ("body/?", "extra_forbidden"),
     }
-    for value in ("Karen", "Søren", "Mette", "Anne"):
+    for value in ("Karen", "Søren", "mette", "Mette", "Anne", "`K`"):
         assert value not in answer.text
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from contracts.model import load_models, model_folder
-from services.kernel.http.application import LARGEST_BODY
+from services.kernel.http.protocol import LARGEST_BODY
 from tests.http_site import TALLY_ID, Answer, Site, a_token, open_site
 from tests.tally import ACTOR
 

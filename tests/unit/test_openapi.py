@@ -54,7 +54,7 @@ def test_every_operation_names_its_problem_responses() -> None:
     """A generated client knows each status of a rule, the request layer or an outage."""
     statuses = {status for status, _ in answers()} - {405}  # an undocumented method has no operation
     documented = [{int(status) for status in call["responses"]} - {200, 201} for _, call in calls()]
-    of_reads = statuses - {400, 409, 412, 428}
+    of_reads = statuses - {409, 412, 428}
 
     assert {frozenset(one) for one in documented} == {frozenset(statuses), frozenset(of_reads)}
 
@@ -68,6 +68,7 @@ def test_a_problem_response_has_the_shape_of_a_problem() -> None:
     assert {status: set(one["headers"]) - {"Content-Language"} for status, one in responses.items()} == {
         **{status: set() for status in responses},
         "401": {"WWW-Authenticate"},
+        "429": {"Retry-After"},
         "503": {"Retry-After"},
     }
     assert "HTTPValidationError" not in document["components"]["schemas"]

@@ -17,11 +17,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from services.kernel.atomic_files import private_opener, write_whole
 from services.kernel.errors import FolderInUse, ServerFailed
 
 POLL_SECONDS = 0.02
 LOG_LIMIT_BYTES = 10_000_000
 _LOG_TAIL_BYTES = 4_000
+_UMASK = 0o077
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _SAME_START_SECONDS = 2.0  # how far two readings of one process's start may lie apart
 
@@ -65,7 +67,7 @@ class Child:
         prefix = stepping_down(account, self._last_signal)
         if prefix:
             argv, account = [*prefix, *argv], None
-        with self.log.open("ab") as log:
+        with open(self.log, "ab", opener=private_opener) as log:
             self._popen = subprocess.Popen(  # noqa: S603 - the program of a server, and our own paths
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -73,18 +75,19 @@ class Child:
                 stderr=log,
                 env=dict(env),
                 start_new_session=True,
+                umask=_UMASK,
                 user=account and account.uid,
                 group=account and account.gid,
                 extra_groups=account and [],
                 preexec_fn=_leash(self._last_signal),  # noqa: PLW1509 - only async-signal-safe calls in it
             )
-        self._pid_file.write_text(f"{self._popen.pid} {time.time()}\n")
+        write_whole(self._pid_file, f"{self._popen.pid} {time.time()}\n")
 
     def trim_log(self, limit: int = LOG_LIMIT_BYTES) -> None:
         """Set a log aside that is longer than a limit; a running program goes on at the start of the file."""
         with contextlib.suppress(FileNotFoundError):
             if self.log.stat().st_size > limit:
-                shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+                shutil.copy(self.log, self.log.with_suffix(".log.1"))  # with its mode
                 os.truncate(self.log, 0)
 
     async def wait(self) -> int:
@@ -182,8 +185,8 @@ def _leash(how: signal.Signals) -> Callable[[], None] | None:
 @contextlib.contextmanager
 def owned(folder: Path, name: str) -> Iterator[None]:
     """Own `folder` for the server `name` while the block runs; the lock ends with our process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("a") as lock:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(folder / f"{name}.lock", "a", opener=private_opener) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as busy:

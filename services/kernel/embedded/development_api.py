@@ -90,7 +90,7 @@ class Issuer:
     def __init__(self, file: Path, audience: str) -> None:
         """Use the key in a file, or make one."""
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(file, json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True)))
         self._key = OKPKey.import_key(json.loads(file.read_text()))
         self._audience = audience

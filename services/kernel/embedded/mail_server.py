@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from services.kernel.atomic_files import private_opener
 from services.kernel.ids import new_id
 
 
@@ -12,14 +13,15 @@ class MailFolder:
 
     def __init__(self, folder: Path) -> None:
         """Keep them in this folder."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
 
     async def handle_DATA(self, _server: object, _session: object, envelope: object) -> str:  # noqa: N802  aiosmtpd calls it so
         """Keep one mail, with whom it is for in front, as SMTP said it."""
         to = ", ".join(getattr(envelope, "rcpt_tos", []))
         content: bytes = getattr(envelope, "content", b"")
-        (self._folder / f"{new_id()}.eml").write_bytes(f"X-Envelope-To: {to}\r\n".encode() + content)
+        with open(self._folder / f"{new_id()}.eml", "wb", opener=private_opener) as mail:  # noqa: ASYNC230  a small file; Path.open takes no opener
+            mail.write(f"X-Envelope-To: {to}\r\n".encode() + content)
         return "250 Kept"
 
 

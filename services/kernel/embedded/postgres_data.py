@@ -30,6 +30,18 @@ def give(path: Path, account: Account | None) -> None:
         os.chown(path, *account)
 
 
+def private_folder(folder: Path) -> None:
+    """Make a data folder its owner's alone; an existing folder that is no data folder keeps its rights.
+
+    Where PostgreSQL runs as another account that cannot pass a closed folder, that account may pass it.
+    """
+    ours = not folder.exists() or (folder / "postgres").exists()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if ours:
+        account = unprivileged()
+        folder.chmod(0o700 if account is None or stepping_down(account) else 0o711)
+
+
 def refuse_out_of_reach(paths: tuple[Path, ...], account: Account | None) -> None:
     """Say which folder keeps the unprivileged account out, which PostgreSQL itself would say badly."""
     if account is None or stepping_down(account):

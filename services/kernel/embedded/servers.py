@@ -7,6 +7,7 @@ from pathlib import Path
 from services.kernel.embedded.child_process import free_port, owned
 from services.kernel.embedded.kafka_broker import Broker
 from services.kernel.embedded.postgres import Postgres
+from services.kernel.embedded.postgres_data import private_folder
 
 __all__ = ["Broker", "Postgres", "broker", "postgres"]
 
@@ -26,6 +27,7 @@ async def postgres(
     another process owns the folder, `ServerFailed` when the server does not start.
     """
     with owned(folder, "postgres"):
+        private_folder(folder)
         server = Postgres(folder, port=port, programs=programs, settings=settings)
         try:
             await server.start()

@@ -18,6 +18,7 @@ from services.kernel.decider.service import Service
 from services.kernel.embedded import servers as embedded
 from services.kernel.embedded.development_api import TOKEN_DAYS, Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
+from services.kernel.embedded.postgres_data import private_folder
 from services.kernel.embedded.recycling import EmbeddedBroker
 from services.kernel.embedded.servers import Postgres
 from services.kernel.errors import ProblemError
@@ -90,6 +91,7 @@ async def run_embedded(
             smtp_port=mail_port,
             smtp_tls=False,
             public_url=f"http://127.0.0.1:{port}",
+            http_hosts=_loopback_names(port),
             watermark_seconds=_WATERMARK_SECONDS,
             token_seconds=TOKEN_DAYS * 86_400,
             limits=limits,
@@ -152,7 +154,7 @@ async def up(
             info = ServerInfo(f"http://{_LOOPBACK}:{port}", folder, settings.bootstrap, now)
             announcement = asyncio.create_task(_announce(runtimes, info, on_ready))
             try:
-                await serve(app, listener, stopping=stopping)
+                await serve(app, listener, settings, stopping=stopping)
             finally:
                 announcement.cancel()
     log.info("stopped")
@@ -169,7 +171,7 @@ async def _announce(
 
 def _clock(folder: Path, *, virtual: bool) -> Clock:
     """Return the clock of a folder; raise `OtherClock` where time would go back for what it holds."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     file = folder / "clock"
     if virtual and not file.exists() and (folder / "postgres").exists():
         raise OtherClock("--clock system")
@@ -180,6 +182,12 @@ def _clock(folder: Path, *, virtual: bool) -> Clock:
     clock = VirtualClock(file, VIRTUAL_START)
     clock.move(clock.now())  # the file marks the folder from its first start
     return clock
+
+
+def _loopback_names(port: int) -> str:
+    """Return the names of this machine: a page under another name that leads here must not be answered."""
+    suffix = f":{port}" if port else ""
+    return ",".join(f"{name}{suffix}" for name in (_LOOPBACK, "localhost", "[::1]"))
 
 
 def _kek(folder: Path) -> Path:

@@ -10,24 +10,27 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kernel import metrics
 from services.kernel.decider.service import Service
+from services.kernel.errors import ProblemError
+from services.kernel.http.admission import Admission
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.content_language import DefaultLanguages
 from services.kernel.http.openapi import DocumentedApp
-from services.kernel.http.problems import BodyUnreadable, answer_problems, answer_to
-from services.kernel.runtime.runtime import Runtime
-
-LARGEST_BODY: Final = 64 * 1024
-_HEADERS: Final = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"strict-transport-security", b"max-age=31536000"),
+from services.kernel.http.problems import (
+    SECURITY_HEADERS,
+    BodyUnreadable,
+    answer_problems,
+    answer_to,
+    problem_response,
 )
+from services.kernel.http.protocol import LARGEST_BODY
+from services.kernel.runtime.runtime import Runtime
+from services.kernel.settings import Settings
+
 _NUL_IN_JSON: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _HINT: Final = "A text cannot hold the character U+0000"
 
@@ -46,6 +49,7 @@ def application(services: Sequence[Service], version: str) -> FastAPI:
     for service in services:
         app.include_router(service.routes, dependencies=[Depends(reject_non_text)])
     app.state.default_languages = DefaultLanguages(())
+    app.state.admission = Admission(Settings.model_construct(mode="test"))  # until it is served
     answer_problems(app)
     app.add_middleware(ResponseMiddleware)
     return app
@@ -101,7 +105,7 @@ def _is_utf8(body: bytes) -> bool:
 
 
 class ResponseMiddleware:
-    """Middleware: bounds every body, times every request by its route, and adds the security headers."""
+    """Middleware: admits a request, bounds its body, times it by its route, and adds the security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap an application."""
@@ -119,20 +123,24 @@ class ResponseMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = str(message["status"])
-                message["headers"] = [*message["headers"], *_HEADERS]
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS]
             await send(message)
 
+        admission: Admission = scope["app"].state.admission
         try:
+            admission.check(scope)
             await self._app(scope, _bounded(scope, receive), send_with_headers)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
+        except ProblemError as problem:
+            await problem_response(Request(scope), problem)(scope, receive, send_with_headers)
         except Exception as fault:
             if status:
                 raise
             await answer_to(Request(scope), fault)(scope, receive, send_with_headers)
         finally:
-            route = _route(scope)
-            metrics.REQUESTS.labels(
-                route.partition("/")[0] or "-", scope["method"], route, status or "none"
-            ).observe(time.perf_counter() - began)
+            admission.count(scope)
+            metrics.REQUESTS.labels(*_labels(scope), status or "none").observe(time.perf_counter() - began)
 
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:
@@ -151,6 +159,9 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
     return take
 
 
-def _route(scope: Mapping[str, Any]) -> str:
+def _labels(scope: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return service, method and route of a request; what no route has is one label, whatever was sent."""
     route = scope.get("route")
-    return getattr(route, "path", "unknown").lstrip("/")
+    path = getattr(route, "path", "unknown").lstrip("/")
+    method = scope["method"] if scope["method"] in (getattr(route, "methods", None) or ()) else "other"
+    return path.partition("/")[0] or "-", method, path

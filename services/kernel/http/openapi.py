@@ -14,16 +14,20 @@ _COMMAND_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _SHARED_HEADERS: Final = frozenset({"accept-language", *_COMMAND_HEADERS})
 _COMMON_PROBLEMS: Final[Mapping[int, str]] = {
+    400: "The request, its address or its body cannot be read, or a command has no Idempotency-Key.",
     401: "There is no token, or none that is good.",
     403: "The actor has no right to this.",
     404: "There is nothing with this id.",
+    408: "Headers or body did not arrive in time: send it again.",
     413: "The body is larger than is taken here.",
+    421: "The server does not answer under the name in Host.",
     422: "Something is missing or not as agreed: `errors` says where.",
+    429: "There were too many requests: wait as long as Retry-After says.",
+    431: "The headers are larger, or more, than are taken here.",
     500: "A bug, or a key or a sealed value that cannot be used: nothing was changed.",
     503: "Something does not respond, or consents are not fresh: try again.",
 }
 _COMMAND_PROBLEMS: Final[Mapping[int, str]] = {
-    400: "The body is not JSON, or there is no Idempotency-Key.",
     409: "A rule of the service says no.",
     412: "It was changed after it was seen.",
     428: "If-Match must say which version was seen.",
@@ -83,7 +87,7 @@ def _problem_response(status: int, description: str) -> dict[str, Any]:
     headers = {"Content-Language": "The language of the sentence."}
     if status == 401:  # noqa: PLR2004  HTTP's number
         headers["WWW-Authenticate"] = "How to sign in."
-    if status == 503:  # noqa: PLR2004  HTTP's number
+    if status in {429, 503}:
         headers["Retry-After"] = "In how many seconds to come again."
     return {
         "description": description,

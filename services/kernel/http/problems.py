@@ -1,6 +1,6 @@
 """Problem details (RFC 9457): every error as a response, and the one table of HTTP status codes."""
 
-import re
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from contracts.model_parts import Language
 from services.kernel import metrics
 from services.kernel.clock import ClockBackwards
 from services.kernel.errors import (
@@ -26,6 +27,16 @@ from services.kernel.errors import (
 )
 from services.kernel.http.authentication import IssuerKeysUnavailable, TokenInvalid, TokenMissing
 from services.kernel.http.content_language import language_of
+from services.kernel.http.field_errors import field_error
+from services.kernel.http.refusals import (
+    AddressUnreadable,
+    HeadersTooLarge,
+    HostUnknown,
+    RequestTooSlow,
+    RequestUnreadable,
+    TooManyConnections,
+    TooManyRequests,
+)
 from services.kernel.http.translations import context_of, translate
 from services.kernel.logging import log
 from services.kernel.postgres.connections import is_transient
@@ -48,15 +59,29 @@ _STATUS: Final[Mapping[type[ProblemError], int]] = {
     KeyStoreMismatch: 500,
     DecryptionFailed: 500,
     Refused: 409,
+    AddressUnreadable: 400,
+    RequestUnreadable: 400,
+    RequestTooSlow: 408,
+    HostUnknown: 421,
+    TooManyRequests: 429,
+    HeadersTooLarge: 431,
+    TooManyConnections: 503,
     ProblemError: 400,
 }
 MEDIA: Final = "application/problem+json"
-_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}|\[key\]")
+SECURITY_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"strict-transport-security", b"max-age=31536000"),
+)
 TITLES: Final = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
     413: "This body is larger than is taken here.",
 }
+_RETRY_SECONDS: Final = 5
 OTHER_TITLE: Final = "This cannot be done."
 
 
@@ -84,32 +109,40 @@ def answer_problems(app: FastAPI) -> None:
 
 
 async def _answer_error(request: Request, fault: Exception) -> JSONResponse:
-    problem = fault if isinstance(fault, ProblemError) else Bug()
+    return problem_response(request, fault if isinstance(fault, ProblemError) else Bug())
+
+
+def problem_response(request: Request, problem: ProblemError) -> JSONResponse:
+    """Return the response to a problem, and count it."""
     kind = type(problem)
-    status = next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
+    status = status_of(kind)
     metrics.REFUSED.labels("http", problem.code()).inc()
     headers = {}
     if status == 401:  # noqa: PLR2004  HTTP's number
         headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:  # noqa: PLR2004  HTTP's number
-        headers["Retry-After"] = "5"
+    if status in {429, 503}:
+        seconds = problem.seconds if isinstance(problem, TooManyRequests) else _RETRY_SECONDS
+        headers["Retry-After"] = str(seconds)
     return _problem(request, status, kind, {"detail": problem.detail}, headers)
+
+
+def status_of(kind: type[ProblemError]) -> int:
+    """Return the HTTP status of a kind of problem."""
+    return next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
+
+
+def document_of(kind: type[ProblemError], language: Language) -> tuple[bytes, Language]:
+    """Return a problem document for a request that no route has seen, and the language of its title."""
+    translated, spoken = translate(language, context_of(kind), kind.title())
+    body = {"type": f"urn:samspil:problem:{kind.code()}", "title": translated, "status": status_of(kind)}
+    return json.dumps(body, ensure_ascii=False).encode(), spoken
 
 
 async def _answer_validation(request: Request, fault: Exception) -> JSONResponse:
     faults = fault.errors() if isinstance(fault, RequestValidationError) else []
     if any(entry["type"] == "json_invalid" for entry in faults):
         return _problem(request, 400, BodyUnreadable)
-    errors = [
-        {"at": "/".join(map(_field_name, entry["loc"])), "what": entry["type"], "hint": entry["msg"]}
-        for entry in faults
-    ]
-    return _problem(request, 422, BodyNotUnderstood, {"errors": errors})
-
-
-def _field_name(part: object) -> str:
-    """Return one part of a field's path; a key that is no field name may hold anything, and is hidden."""
-    return str(part) if isinstance(part, int) or _NAME.fullmatch(str(part)) else "?"
+    return _problem(request, 422, BodyNotUnderstood, {"errors": list(map(field_error, faults))})
 
 
 async def _answer_http(request: Request, fault: Exception) -> JSONResponse:

@@ -277,6 +277,7 @@ def request_context(service: str) -> Callable[..., Awaitable[RequestContext]]:
     ) -> RequestContext:
         actor = await request.app.state.token_verifier.authenticate(authorization)
         request.state.tenant = actor.tenant
+        request.app.state.admission.rates.take(actor)
         return RequestContext(request.app.state.runtimes[service], actor, request, response, if_match)
 
     context.__name__ = f"request_context_of_{service}"

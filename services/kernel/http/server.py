@@ -15,9 +15,11 @@ from fastapi import FastAPI
 from services.kernel.clock import Clock
 from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
+from services.kernel.http.admission import Admission
 from services.kernel.http.application import application, mount
 from services.kernel.http.authentication import TokenVerifier, TrustedIssuer, trusted
 from services.kernel.http.issuer_keys import IssuerKeys, KeysRefused, keys_of
+from services.kernel.http.protocol import bounded_protocol
 from services.kernel.issuer_settings import IssuerSettings
 from services.kernel.logging import log
 from services.kernel.runtime.assembly import key_store_of, running
@@ -95,16 +97,23 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(app: FastAPI, listener: socket.socket, *, stopping: asyncio.Event) -> None:
+async def serve(
+    app: FastAPI, listener: socket.socket, settings: Settings, *, stopping: asyncio.Event
+) -> None:
     """Serve HTTP on a socket until `stopping` is set, then finish requests under way; raise `PortTaken`."""
+    app.state.admission = Admission(settings)
     config = uvicorn.Config(
         app,
         loop="none",
+        http=bounded_protocol(settings, app.state.default_languages),
+        ws="none",
+        proxy_headers=bool(settings.http_trusted_proxies),
+        forwarded_allow_ips=settings.http_trusted_proxies,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        timeout_keep_alive=65,
+        timeout_keep_alive=settings.http_idle_seconds,
         lifespan="off",
     )
     server = uvicorn.Server(config)
@@ -140,5 +149,5 @@ async def run_services(services: Sequence[Service], settings: Settings, clock: C
         ):
             mount(app, runtimes, token_verifier)
             log.info("serving", services=sorted(runtimes), port=settings.port)
-            await serve(app, listener, stopping=stopping)
+            await serve(app, listener, settings, stopping=stopping)
     log.info("stopped")

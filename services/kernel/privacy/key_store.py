@@ -145,7 +145,7 @@ def associated_data(tenant: str, about: str) -> bytes:
 
 def _create_key_file(file: Path) -> None:
     """Create the file whole or not at all; of several concurrent calls the first one's key stays."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = file.with_suffix(f".{secrets.token_hex(8)}.new")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as out:

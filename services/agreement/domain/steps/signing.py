@@ -65,7 +65,7 @@ def _require_level(actor: Actor) -> None:
 def _signable(transition: Transition, before: Proposed | InForce, command: Sign) -> Proposal | None:
     """Return the version to sign; None where it is in force already."""
     if command.party not in transition.case.parties:
-        raise PartyUnknown(command.party)
+        raise PartyUnknown(", ".join(transition.case.parties))
     if isinstance(before, InForce) and command.version == before.terms.version:
         return None
     if before.proposal is None or command.version != before.proposal.terms.version:

@@ -151,11 +151,11 @@ def _check_wants(command: Propose) -> None:
 def _check_cost(command: Propose, model: CollaborationModel) -> None:
     """State who pays exactly where there is something to pay, and in words where several share it."""
     if by_code(model.prices, command.cost) is None:
-        raise CostOpen(", ".join(price.code for price in model.prices))
+        raise CostOpen(f"cost: {', '.join(price.code for price in model.prices)}")
     if (command.cost == _FREE) != (command.payer == "nobody"):
-        raise CostOpen(command.payer)
+        raise CostOpen("payer")
     if command.payer == "shared" and not command.cost_text.strip():
-        raise CostOpen(command.payer)
+        raise CostOpen("cost_text")
 
 
 def _rhythm(command: Propose, model: CollaborationModel) -> tuple[int, int]:

@@ -104,7 +104,7 @@ def _check_scores(scores: Mapping[str, float], model: CollaborationModel) -> Non
         if scale is None:
             raise DimensionUnknown(", ".join(scales))
         if not scale.lowest <= score <= scale.highest:
-            raise ScoreOffScale(f"{code}: {scale.lowest} to {scale.highest}")
+            raise ScoreOffScale(f"{scale.code}: {scale.lowest} to {scale.highest}")
 
 
 def changes(

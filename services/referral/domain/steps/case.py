@@ -36,6 +36,7 @@ from services.referral.domain.transition import DocumentTransition
 HEARD: Final = "heard"
 DECLINED: Final = "declined"
 NOT_HEARD: Final = "not_heard"
+_ANSWERS: Final = (HEARD, DECLINED, NOT_HEARD)
 
 
 def open_case(transition: DocumentTransition, before: Expected | None, command: OpenCase) -> Decision:
@@ -77,8 +78,8 @@ def note_views(transition: DocumentTransition, case: Case, command: NoteViews) -
     _require_open(case)
     context = transition.context
     for view in (command.child, command.family):
-        if view.answer not in {HEARD, DECLINED, NOT_HEARD}:
-            raise refusals.CodeUnknown(f"{HEARD}, {DECLINED}, {NOT_HEARD}")
+        if view.answer not in _ANSWERS:
+            raise refusals.CodeUnknown(", ".join(_ANSWERS))
         if (view.answer == HEARD and not view.view) or (view.answer == NOT_HEARD and not view.why):
             raise refusals.ViewMissing
     views = Views(command.child.answer, command.family.answer, context.now)
