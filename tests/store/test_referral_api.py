@@ -183,3 +183,24 @@ async def test_finding_1_a_draft_names_what_its_municipality_has(postgres_dsn: s
     assert {len(found) for found in refused.values()} == {1}
     assert after == before
     assert drafted.status == 201
+
+
+async def test_finding_10_the_funnel_shows_no_small_group(postgres_dsn: str) -> None:
+    """Finding 10: four children with a case are shown as none are, six as about five."""
+    leader = a_token(role="leader", tenant="0440", department_id=str(DEPARTMENT))
+    async with open_site(postgres_dsn, SERVICE, models=MODELS) as site:
+        await two_municipalities(site)
+        none = (await site.request("GET", "/referral/funnel", token=leader)).body
+        child = (await send(site, "", FRIDA)).body["made"]
+        for _ in range(4):  # five cases, one child
+            await send(site, "", {**FRIDA, "child_id": child})
+        for _ in range(3):
+            await send(site, "", FRIDA)
+        four = (await site.request("GET", "/referral/funnel", token=leader)).body
+        for _ in range(2):
+            await send(site, "", FRIDA)
+        six = (await site.request("GET", "/referral/funnel", token=leader)).body
+
+    assert four == none
+    assert none["cases"] == []
+    assert six["cases"] == [{"status": "opened", "reason": "", "count": 10}]
