@@ -180,5 +180,5 @@ def _said(thrown: Random) -> Said:
     return Said(
         answer=one_of(thrown, ("give", "refuse", "silent"), (90, 4, 6)),
         after=one_of(thrown, (0, 1, 3, 6, 10), (30, 30, 20, 15, 5)),
-        minuted=happens(thrown, 0.06),
+        minuted=happens(thrown, 0.15),
     )
