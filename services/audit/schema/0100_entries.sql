@@ -14,6 +14,7 @@ create table entries (
   what text[] not null,
   purpose text,
   slug text,
+  times integer not null default 1,
   correlation uuid not null,
   causation uuid not null,
   constraint entries_pk primary key (source, stream_id, seq),
@@ -42,5 +43,11 @@ $$;
 
 create trigger entries_stay before update or delete or truncate on entries
   for each statement execute function entries_stay();
+
+-- How many parked events name no municipality: any municipality's trail may lack them. Only their number is shown.
+create function parked_without_tenant() returns bigint
+language sql stable security definer set search_path from current as $$
+  select count(*) from parked_events where coalesce(tenant, '') = ''
+$$;
 
 alter table streams add constraint streams_hold_a_trail check (kind = 'trail');
