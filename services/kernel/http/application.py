@@ -16,6 +16,7 @@ from services.kernel import metrics
 from services.kernel.decider.service import Service
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.content_language import DefaultLanguages
+from services.kernel.http.denials import Denials
 from services.kernel.http.openapi import DocumentedApp
 from services.kernel.http.problems import BodyUnreadable, answer_problems, answer_to
 from services.kernel.runtime.runtime import Runtime
@@ -55,6 +56,7 @@ def mount(app: FastAPI, runtimes: Mapping[str, Runtime], token_verifier: TokenVe
     """Mount running services in an application, with health and metrics."""
     app.state.runtimes = runtimes
     app.state.token_verifier = token_verifier
+    app.state.denials = {name: Denials(runtime) for name, runtime in runtimes.items()}
     app.state.default_languages = DefaultLanguages(
         model for runtime in runtimes.values() for model in runtime.models.values()
     )

@@ -14,6 +14,7 @@ from starlette.routing import Match
 from services.kernel import metrics
 from services.kernel.clock import ClockBackwards
 from services.kernel.errors import (
+    AccessNotRecorded,
     ConsentUnknown,
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
@@ -26,6 +27,7 @@ from services.kernel.errors import (
 )
 from services.kernel.http.authentication import IssuerKeysUnavailable, TokenInvalid, TokenMissing
 from services.kernel.http.content_language import language_of
+from services.kernel.http.denials import DENIALS
 from services.kernel.http.translations import context_of, translate
 from services.kernel.logging import log
 from services.kernel.postgres.connections import is_transient
@@ -38,6 +40,7 @@ _STATUS: Final[Mapping[type[ProblemError], int]] = {
     IssuerKeysUnavailable: 503,
     NotAllowed: 403,
     NotFound: 404,
+    AccessNotRecorded: 500,
     VersionConflict: 412,
     PreconditionRequired: 428,
     IdempotencyKeyMissing: 400,
@@ -84,8 +87,15 @@ def answer_problems(app: FastAPI) -> None:
 
 
 async def _answer_error(request: Request, fault: Exception) -> JSONResponse:
+    """Answer an error; a denial is first recorded in the audit trail, whatever the request asked for.
+
+    A `NotFound` is answered without its hint: what is not there and what is somebody else's look the same.
+    """
     problem = fault if isinstance(fault, ProblemError) else Bug()
     kind = type(problem)
+    record_denial = getattr(request.state, "record_denial", None)
+    if isinstance(problem, DENIALS) and record_denial is not None:
+        await record_denial(problem)
     status = next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
     metrics.REFUSED.labels("http", problem.code()).inc()
     headers = {}
@@ -93,7 +103,8 @@ async def _answer_error(request: Request, fault: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:  # noqa: PLR2004  HTTP's number
         headers["Retry-After"] = "5"
-    return _problem(request, status, kind, {"detail": problem.detail}, headers)
+    more = {} if kind is NotFound else {"detail": problem.detail}
+    return _problem(request, status, kind, more, headers)
 
 
 async def _answer_validation(request: Request, fault: Exception) -> JSONResponse:

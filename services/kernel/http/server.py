@@ -117,6 +117,7 @@ async def serve(app: FastAPI, listener: socket.socket, *, stopping: asyncio.Even
         raise PortTaken from task.exception()  # another process bound it too, and listened first
     server.should_exit = True
     await task
+    await asyncio.gather(*(denials.close() for denials in app.state.denials.values()))
 
 
 def stop_on_signals() -> asyncio.Event:
