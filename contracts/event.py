@@ -41,7 +41,10 @@ class Event(Facts):
 
 
 class Looked(Event):
-    """Somebody has read personal data; the stream is the one of that person's readings."""
+    """Somebody has read personal data; the stream is the one of that person's readings.
+
+    An operator's commands are among them, under the purpose `operations`.
+    """
 
     case_id: UUID
     what: tuple[Code, ...]
