@@ -17,6 +17,7 @@ from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
 from services.kernel.http.application import application, mount
 from services.kernel.http.authentication import TokenVerifier, TrustedIssuer, trusted
+from services.kernel.http.denials import record_counted
 from services.kernel.http.issuer_keys import IssuerKeys, KeysRefused, keys_of
 from services.kernel.issuer_settings import IssuerSettings
 from services.kernel.logging import log
@@ -117,7 +118,7 @@ async def serve(app: FastAPI, listener: socket.socket, *, stopping: asyncio.Even
         raise PortTaken from task.exception()  # another process bound it too, and listened first
     server.should_exit = True
     await task
-    await asyncio.gather(*(denials.close() for denials in app.state.denials.values()))
+    await record_counted(app.state.denials)
 
 
 def stop_on_signals() -> asyncio.Event:

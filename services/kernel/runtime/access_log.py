@@ -36,14 +36,17 @@ class AccessLog:
 
     async def append(
         self, tx: Tx, actor: Actor, event: Looked | AccessRefused, traceparent: str = ""
-    ) -> None:
-        """Append an access or a denial; raise `AccessNotRecorded` where the trail would lack it."""
+    ) -> BatchResult:
+        """Append an access or a denial; raise `AccessNotRecorded` where the trail would lack it.
+
+        Inside a transaction of the caller, the caller publishes the result after its commit.
+        """
         stream_id = await self._streams.stream_of(tx, actor.tenant, actor.id)
         cause, now = str(new_id()), self._clock.now()
         envelope = Envelope(
             stream_id, actor.tenant, AppendEvent(event), actor, now, cause, cause, traceparent
         )
-        await self._processor.process(tx, [envelope], guard=self._require_readable)
+        return await self._processor.process(tx, [envelope], guard=self._require_readable)
 
     def _require_readable(self, result: BatchResult) -> None:
         """Raise `AccessNotRecorded` unless the new events decode from what the relay will send."""
