@@ -92,7 +92,7 @@ def _faults(found: dict[str, Seen], *, strict: bool) -> list[str]:
         f"{kind} takes {len(found[kind].statements)} statements, absent {len(absent.statements)}: "
         f"{sorted({*found[kind].statements} ^ {*absent.statements})}"
         for kind in (alike if strict else ["foreign"])
-        if {*found[kind].statements} != {*absent.statements} and found[kind].status in REFUSED
+        if found[kind].statements != absent.statements and found[kind].status in REFUSED
     ]
     faults += [
         f"{kind} is answered {seen.status} and leaves {seen.denials} entries"

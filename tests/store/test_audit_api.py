@@ -156,3 +156,12 @@ async def test_only_an_auditor_reads_and_every_other_attempt_is_recorded(trail: 
         assert (answer.status, answer.slug) == (403, "not-allowed")
 
     assert await trail.types() == ["audit.access_refused.v1"] * 2
+
+
+async def test_the_same_id_in_two_municipalities_is_two_streams(trail: Site) -> None:
+    """Neither keeps the other's events out of the trail."""
+    await arrive(trail, a_message(CASE, 1, case_opened()), a_message(CASE, 1, case_opened(), ELSEWHERE))
+
+    found = [await figures(trail, tenant) for tenant in (TENANT, ELSEWHERE)]
+
+    assert [(one["complete"], one["sources"][0]["entries"]) for one in found] == [(True, 1)] * 2

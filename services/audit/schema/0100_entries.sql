@@ -1,4 +1,4 @@
--- The trail: one row for each event of any service, under its source, stream and sequence.
+-- The trail: one row for each event of any service, under its municipality, source, stream and sequence.
 
 create table entries (
   tenant text not null,
@@ -17,7 +17,7 @@ create table entries (
   times integer not null default 1,
   correlation uuid not null,
   causation uuid not null,
-  constraint entries_pk primary key (source, stream_id, seq),
+  constraint entries_pk primary key (tenant, source, stream_id, seq),
   constraint entries_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint entries_count_from_one check (seq >= 1)
 );

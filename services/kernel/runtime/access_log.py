@@ -58,7 +58,7 @@ class AccessLog:
             for message in [
                 message_of(
                     str(event.event_id),
-                    stream.key,
+                    str(stream.stream_id),
                     event.seq,
                     stream.tenant,
                     event.type,
