@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from contracts.event import AccessRefused, Code, Event, Sha256, Tenant
+from contracts.event import AccessRefused, Code, Event, Looked, Sha256, Tenant
 
 
 class WhyLeft(StrEnum):
@@ -85,6 +85,12 @@ class CapacityChanged(Event):
     offer_id: UUID
     places: int
     as_of: date
+
+
+class DirectoryLooked(Looked):
+    """An operator has given a command on the directory: `what` names it; nothing in it is about a person."""
+
+    type: ClassVar[str] = "directory.looked.v1"
 
 
 class DirectoryAccessRefused(AccessRefused):

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 SERVICES: Final = ("directory", "referral", "consent", "agreement", "evaluation", "notify", "audit")
 
@@ -41,7 +41,10 @@ class Event(Facts):
 
 
 class Looked(Event):
-    """Somebody has read personal data; the stream is the one of that person's readings."""
+    """Somebody has read personal data; the stream is the one of that person's readings.
+
+    An operator's commands are among them, under the purpose `operations`.
+    """
 
     case_id: UUID
     what: tuple[Code, ...]
@@ -49,11 +52,16 @@ class Looked(Event):
 
 
 class AccessRefused(Event):
-    """Somebody was refused data or a step; the stream is the one of that person's refusals."""
+    """Somebody was refused data or a step; the stream is the one of that person's refusals.
+
+    Many refusals of one person have one entry a minute, with their number in `times`; where these were not
+    all about one case, it counts to the municipality's stream and names what was wanted last.
+    """
 
     case_id: UUID
     wanted: Code
     slug: Code
+    times: Annotated[int, Field(ge=1)] = 1
 
 
 class EventDropped(Event):

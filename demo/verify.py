@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -158,9 +159,29 @@ async def _check_trails(world: World, findings: Findings, files: Sequence[CaseFi
         for file, entries in zip(files, trails, strict=True)
         for fault in missing_in_trail(file.book, entries)
     ]
+    faults += await _missing_refusals(world, files)
     ledger = world.ledger
     said = f"{ledger.commands} commands once, {ledger.reads} reads, {ledger.refused_reads} refused reads"
     findings.record("each command is in the trail once, and each read", faults, said)
+
+
+async def _missing_refusals(world: World, files: Sequence[CaseFile]) -> list[str]:
+    """Return whose refusals the trail does not count as often as they were answered."""
+    refused: Counter[tuple[str, UUID]] = sum((file.book.refused for file in files), Counter())
+    perhaps: Counter[tuple[str, UUID]] = sum((file.book.perhaps for file in files), Counter())
+    faults = []
+    for (event, actor), least in refused.items():
+        path = f"/audit/search?actor={actor}&type={event}&limit={_TRAIL_PAGE}"
+        counted, cursor = 0, ""
+        while True:
+            page = await world.wire.read(world.cast.auditors[0], path + cursor)
+            counted += sum(entry["times"] for entry in page["entries"])
+            if page["next"] is None:
+                break
+            cursor = f"&cursor={page['next']}"
+        if not least <= counted <= least + perhaps[event, actor]:
+            faults.append(f"audit: {counted} refusals of {event} for one person, not {least}")
+    return faults
 
 
 async def _trail(world: World, file: CaseFile) -> list[Any]:

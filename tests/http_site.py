@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import aiohttp
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, FastAPI
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field
@@ -159,6 +159,7 @@ class Site:
     runtime: Runtime
     session: aiohttp.ClientSession
     port: int
+    app: FastAPI
 
     async def request(self, method: str, path: str, *, token: str | None = "", **more: Any) -> Answer:
         """Send a request with a token; every response must carry the security headers."""
@@ -206,7 +207,7 @@ async def open_site(dsn: str, service: Service = SERVICE, **more: Any) -> AsyncI
         app = app_of([service])
         mount(app, {service.name: runtime}, TokenVerifier([trusting(ISSUER)], AUDIENCE))
         serving = asyncio.create_task(serve(app, listener, runtime.settings, stopping=stopping))
-        site = Site(runtime, session, listener.getsockname()[1])
+        site = Site(runtime, session, listener.getsockname()[1], app)
 
         async def open_() -> bool:
             try:

@@ -7,7 +7,17 @@ from fastapi import APIRouter, Depends, Query
 
 from contracts.event import municipality_stream
 from services.audit import projections
-from services.audit.views import EPOCH, FiguresView, TrailView, figures_view, position_of, trail_view
+from services.audit.views import (
+    EPOCH,
+    FiguresView,
+    TrailView,
+    WaitingView,
+    figures_view,
+    position_of,
+    trail_view,
+    waiting_view,
+)
+from services.kernel.errors import NotFound
 from services.kernel.http.fields import Moment
 from services.kernel.http.requests import RequestContext, request_context
 
@@ -26,10 +36,14 @@ async def read_trail(
     case_id: UUID, request: AuditRequest, cursor: Cursor = None, limit: Limit = 100
 ) -> TrailView:
     """Show what happened in a case and who read it; the reading is itself put on record."""
-    await request.read_private(case_id, what=("trail",), purpose="audit")
+    request.require_role("auditor")
     after = position_of(cursor) or projections.BEGINNING
     rows = await request.query(projections.trail_of, case_id=case_id, after=after, limit=limit)
-    return trail_view(rows, limit=limit)
+    waiting = [one for one in await _waiting(request, cursor) if case_id in {one.case_id, one.stream_id}]
+    if not rows and not waiting and cursor is None:
+        raise NotFound
+    await request.record_access(case_id, what=("trail",), purpose="audit")
+    return trail_view(rows, limit=limit, waiting=waiting)
 
 
 @router.get("/search")
@@ -46,18 +60,35 @@ async def search(
 
     Where there are several criteria all of them hold; `from` is included, `to` is not.
     """
+    request.require_role("auditor")
     criteria = {"by_actor": actor, "by_type": type, "by_time": since or until}
     what = ("search", *(name for name, value in criteria.items() if value is not None))
-    await request.read_private(municipality_stream(request.actor.tenant), what=what, purpose="audit")
+    await request.record_access(municipality_stream(request.actor.tenant), what=what, purpose="audit")
     after = position_of(cursor) or (since or EPOCH, projections.BEGINNING[1])
     rows = await request.query(
         projections.search, actor=actor, type=type, after=after, until=until or projections.END, limit=limit
     )
-    return trail_view(rows, limit=limit)
+    waiting = [
+        one
+        for one in await _waiting(request, cursor)
+        if actor in {None, one.actor}
+        and type in {None, one.type}
+        and (one.at is None or (since or EPOCH) <= one.at < (until or projections.END))
+    ]
+    return trail_view(rows, limit=limit, waiting=waiting)
 
 
 @router.get("/figures")
 async def read_figures(request: AuditRequest) -> FiguresView:
-    """Count the municipality's entries by source, and check that no stream has a hole."""
+    """Count the municipality's entries by source, and check that no stream has a hole and nothing waits."""
     request.require_role("operator", "auditor")
-    return figures_view(await request.query(projections.figures))
+    return figures_view(
+        await request.query(projections.figures),
+        await request.query(projections.parked),
+        await request.query(projections.since),
+    )
+
+
+async def _waiting(request: RequestContext, cursor: str | None) -> list[WaitingView]:
+    """Return what has arrived of the municipality and is not entered; the first page of results has it."""
+    return [] if cursor else [waiting_view(row) for row in await request.query(projections.waiting)]

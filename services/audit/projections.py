@@ -13,6 +13,7 @@ Position = tuple[datetime, UUID]
 
 BEGINNING: Final[Position] = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
+_MOST_WAITING: Final = 1_000
 
 
 async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
@@ -24,6 +25,7 @@ async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None
 
 def _entry(change: StreamChange, event: RecordedEvent) -> tuple[Any, ...]:
     case_id, what, purpose, slug = _details(change.stream_id, event)
+    times = event.body.times if isinstance(event.body, AccessRefused) else 1
     return (
         change.tenant,
         case_id,
@@ -38,6 +40,7 @@ def _entry(change: StreamChange, event: RecordedEvent) -> tuple[Any, ...]:
         " ".join(what),
         purpose,
         slug,
+        times,
         event.correlation,
         event.causation,
     )
@@ -85,26 +88,44 @@ async def search(
     return [dict(row) for row in rows]
 
 
+async def waiting(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
+    """Return the municipality's events that have arrived and could not be applied, oldest first."""
+    return [dict(row) for row in await tx.fetch(_WAITING, tenant, _MOST_WAITING)]
+
+
 async def figures(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
     """Return how many entries each source has, in how many streams, and how many of these have holes."""
     return [dict(row) for row in await tx.fetch(_FIGURES, tenant)]
 
 
+async def parked(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
+    """Return how many events of each source wait, by reason; those of no known municipality are one row."""
+    rows = [dict(row) for row in await tx.fetch(_PARKED, tenant)]
+    unassigned = await tx.fetchval(_UNASSIGNED)
+    return [*rows, {"source": None, "reason": "tenant_unknown", "events": unassigned}] if unassigned else rows
+
+
+async def since(tx: QueryConnection, *, tenant: str) -> datetime | None:
+    """Return the time of the municipality's first entry."""
+    found: datetime | None = await tx.fetchval(_SINCE, tenant)
+    return found
+
+
 _WRITE: Final = """
 insert into entries (tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role, what, purpose,
-                     slug, correlation, causation)
+                     slug, times, correlation, causation)
 select tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role,
-       string_to_array(what, ' '), purpose, slug, correlation, causation
+       string_to_array(what, ' '), purpose, slug, times, correlation, causation
 from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::uuid[], $7::text[],
-            $8::timestamptz[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[], $14::uuid[],
-            $15::uuid[])
+            $8::timestamptz[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[],
+            $14::integer[], $15::uuid[], $16::uuid[])
      as e (tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role, what, purpose, slug,
-           correlation, causation)
+           times, correlation, causation)
 """
 
 _OF_CASE: Final = """
-select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, correlation,
-       causation
+select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, times,
+       correlation, causation
 from entries
 where tenant = $1 and case_id = $2 and (at, event_id) > ($3, $4)
 order by at, event_id
@@ -112,8 +133,8 @@ limit $5
 """
 
 _BY_ACTOR: Final = """
-select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, correlation,
-       causation
+select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, times,
+       correlation, causation
 from entries
 where tenant = $1 and actor = $6 and ($7::text is null or type = $7) and (at, event_id) > ($2, $3) and at < $4
 order by at, event_id
@@ -121,8 +142,8 @@ limit $5
 """
 
 _BY_TYPE: Final = """
-select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, correlation,
-       causation
+select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, times,
+       correlation, causation
 from entries
 where tenant = $1 and type = $6 and (at, event_id) > ($2, $3) and at < $4
 order by at, event_id
@@ -130,8 +151,8 @@ limit $5
 """
 
 _BY_TIME: Final = """
-select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, correlation,
-       causation
+select event_id, case_id, stream_id, source, seq, type, at, actor, role, what, purpose, slug, times,
+       correlation, causation
 from entries
 where tenant = $1 and (at, event_id) > ($2, $3) and at < $4
 order by at, event_id
@@ -140,9 +161,9 @@ limit $5
 
 _FIGURES: Final = """
 select source, sum(entries)::bigint as entries, count(*) as streams,
-       count(*) filter (where highest <> entries) as with_holes
+       count(*) filter (where highest <> entries) as with_holes, max(latest) as latest
 from (
-  select source, stream_id, count(*) as entries, max(seq) as highest
+  select source, stream_id, count(*) as entries, max(seq) as highest, max(at) as latest
   from entries
   where tenant = $1
   group by source, stream_id
@@ -150,3 +171,20 @@ from (
 group by source
 order by source
 """
+
+_WAITING: Final = """
+select stream_id, coalesce(source, split_part(topic, '.', 2)) as source, seq, event_id,
+       headers::text as headers,
+       value, reason, parked_at
+from parked_events where tenant = $1 order by id limit $2
+"""
+
+_PARKED: Final = """
+select coalesce(source, split_part(topic, '.', 2)) as source, reason, count(*) as events
+from parked_events where tenant = $1
+group by 1, 2 order by 1, 2
+"""
+
+_UNASSIGNED: Final = "select parked_without_tenant()"
+
+_SINCE: Final = "select at from entries where tenant = $1 order by at, event_id limit 1"

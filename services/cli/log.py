@@ -4,17 +4,21 @@ from typing import Annotated
 
 import typer
 
-from services.cli.options import LARGEST, DataOption, JsonOption, ServiceArgument, StreamOption, run_at
+from services.cli.options import LARGEST, DataOption, JsonOption, ServiceArgument, StreamOption, run_recorded
 from services.cli.terminal import show, show_rows, time_of
+from services.kernel.decider.decision import Actor
 from services.kernel.operations import rebuild_projections
 from services.kernel.operations.missing_events import find_missing_events
+from services.kernel.operations.operators import tenants_here
 from services.kernel.outbox.republish import republish
 from services.kernel.runtime.runtime import Runtime
 
 
 def rebuild(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Rebuild a service's lists and figures from its streams and its log, also while it runs."""
-    done = run_at(service, data, rebuild_projections.rebuild)
+    done = run_recorded(
+        service, data, "rebuild", lambda at, _operator: rebuild_projections.rebuild(at), tenants_here
+    )
     show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
 
 
@@ -33,19 +37,19 @@ def resend(
     if last is not None and last < first:
         raise typer.BadParameter("not below --first", param_hint="--last")
 
-    async def work(runtime: Runtime) -> int:
+    async def work(runtime: Runtime, _operator: Actor) -> int:
         async with runtime.pool.acquire() as tx:
             return await republish(
                 tx, stream_id=stream, since=begins, until=ends, first_seq=first, last_seq=last
             )
 
-    count = run_at(service, data, work)
+    count = run_recorded(service, data, "resend", work, tenants_here, stream=stream)
     show({"queued": count}, as_json, [f"{count} events queued"])
 
 
 def lost(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """List what a service's topic holds and its log does not, as after a restore; if any, exits with 1."""
-    rows = run_at(service, data, find_missing_events)
+    rows = run_recorded(service, data, "lost", lambda at, _operator: find_missing_events(at), tenants_here)
     show_rows(rows, as_json, "nothing is lost")
     if rows:
         raise typer.Exit(1)

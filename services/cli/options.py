@@ -1,7 +1,7 @@
 """Options and arguments that several commands share, and what they name: services, settings, addresses."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
@@ -11,9 +11,11 @@ import typer
 
 from contracts.event import SERVICES
 from services.cli.terminal import err, run_to_end
+from services.kernel.decider.decision import Actor
 from services.kernel.decider.service import Service
 from services.kernel.embedded.up import read_server_info
 from services.kernel.errors import ProblemError
+from services.kernel.operations.operators import operator_of, record_operation
 from services.kernel.operations.parked_events import open_service
 from services.kernel.production import require_complete
 from services.kernel.runtime.runtime import Runtime
@@ -37,9 +39,6 @@ ParkedArgument = Annotated[
     int, typer.Argument(min=1, max=LARGEST, help="Its id, as `samspil parked list` shows it.")
 ]
 StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")]
-OperatorOption = Annotated[
-    UUID, typer.Option("--by", help="Who decides: the random id that your sign-in gives the person.")
-]
 
 
 def require_address(url: str | None) -> None:
@@ -88,11 +87,30 @@ def _settings_faults() -> Iterator[None]:
         raise typer.Exit(3) from None
 
 
-def run_at(service: str, data: Path | None, work: Callable[[Runtime], Awaitable[T]]) -> T:
-    """Run some work on a service's opened database to its end, and return its result."""
+def run_recorded(
+    service: str,
+    data: Path | None,
+    what: str,
+    work: Callable[[Runtime, Actor], Awaitable[T]],
+    concerned: Callable[[Runtime], Awaitable[Iterable[str]]],
+    *,
+    stream: UUID | None = None,
+) -> T:
+    """Run some work on a service's opened database to its end, and return its result.
+
+    Before it is run it is recorded, with the operator, for the municipalities that it concerns.
+    """
 
     async def opened() -> T:
-        async with open_service(service_named(service), settings_of(data)) as runtime:
-            return await work(runtime)
+        settings = settings_of(data)
+        async with open_service(service_named(service), settings) as runtime:
+            operator = operator_of(settings)
+            await record_operation(runtime, operator, what, await concerned(runtime), stream)
+            return await work(runtime, operator)
 
     return run_to_end(opened())
+
+
+async def nobody(_runtime: Runtime) -> Iterable[str]:
+    """Return no municipality: the work leaves an event of its own."""
+    return ()

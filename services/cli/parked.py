@@ -10,13 +10,15 @@ from services.cli.options import (
     LARGEST,
     DataOption,
     JsonOption,
-    OperatorOption,
     ParkedArgument,
     ServiceArgument,
     StreamOption,
-    run_at,
+    nobody,
+    run_recorded,
 )
 from services.cli.terminal import age_of, show, show_rows
+from services.kernel.decider.decision import Actor
+from services.kernel.operations.operators import tenants_with_parked
 from services.kernel.operations.parked_events import (
     accept_source,
     discard_parked,
@@ -42,11 +44,20 @@ def list_(
     """List parked events by age, oldest first; bodies are never shown."""
     age = age_of(older_than, "--older-than")
 
-    async def listed(runtime: Runtime) -> list[dict[str, Any]]:
+    async def listed(runtime: Runtime, _operator: Actor) -> list[dict[str, Any]]:
         return await list_parked(runtime, stream_id=stream, reason=reason, older_than=age, most=most)
 
     rows = [
-        row for name in (SERVICES if service is None else (service,)) for row in run_at(name, data, listed)
+        row
+        for name in (SERVICES if service is None else (service,))
+        for row in run_recorded(
+            name,
+            data,
+            "parked_list",
+            listed,
+            lambda at: tenants_with_parked(at, stream_id=stream),
+            stream=stream,
+        )
     ]
     show_rows(sorted(rows, key=lambda row: row["parked_at"]), as_json, "nothing is parked")
 
@@ -56,7 +67,13 @@ def show_one(
     service: ServiceArgument, parked_id: ParkedArgument, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Show one parked event's offset and attempts, and what waits with it, never its body."""
-    row = run_at(service, data, lambda runtime: show_parked(runtime, parked_id))
+    row = run_recorded(
+        service,
+        data,
+        "parked_show",
+        lambda at, _operator: show_parked(at, parked_id),
+        lambda at: tenants_with_parked(at, parked_id=parked_id),
+    )
     show(row, as_json, [f"{name}: {value}" for name, value in row.items()])
 
 
@@ -74,10 +91,13 @@ def replay(
     """Replay parked events: one, a stream, those with a reason, or all; each stream in order."""
     if parked_id is not None and (stream or reason):
         raise typer.BadParameter("one event, or --stream and --reason", param_hint="PARKED_ID")
-    done = run_at(
+    done = run_recorded(
         service,
         data,
-        lambda at: replay_parked(at, parked_id=parked_id, stream_id=stream, reason=reason),
+        "parked_replay",
+        lambda at, _operator: replay_parked(at, parked_id=parked_id, stream_id=stream, reason=reason),
+        lambda at: tenants_with_parked(at, stream_id=stream, parked_id=parked_id),
+        stream=stream,
     )
     show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
     if done["left"]:
@@ -89,7 +109,6 @@ def drop(
     service: ServiceArgument,
     parked_id: ParkedArgument,
     why: Annotated[WhyDropped, typer.Option("--because", help="The reason that the trail keeps.")],
-    by: OperatorOption,
     tenant: Annotated[
         str | None,
         typer.Option(help="For a message without a stream here: the municipality whose trail records it."),
@@ -100,10 +119,12 @@ def drop(
     """Discard one parked event and resume its stream; operator and reason are in the audit trail."""
     if tenant is not None and not re.fullmatch("[0-9]{4}", tenant):
         raise typer.BadParameter("a municipality's four digits", param_hint="--tenant")
-    done = run_at(
+    done = run_recorded(
         service,
         data,
-        lambda at: discard_parked(at, parked_id, why=why, by=by, tenant=tenant),
+        "parked_drop",
+        lambda at, operator: discard_parked(at, parked_id, why=why, by=operator.id, tenant=tenant),
+        nobody,
     )
     show(done, as_json, [f"{name}: {value}" for name, value in done.items()])
 
@@ -112,10 +133,15 @@ def drop(
 def follow(
     service: ServiceArgument,
     parked_id: ParkedArgument,
-    by: OperatorOption,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Accept a diverged source and resume with the events that it sends now; recorded in the audit trail."""
-    done = run_at(service, data, lambda at: accept_source(at, parked_id, by=by))
+    done = run_recorded(
+        service,
+        data,
+        "parked_follow",
+        lambda at, operator: accept_source(at, parked_id, by=operator.id),
+        nobody,
+    )
     show(done, as_json, [f"{name}: {value}" for name, value in done.items()])

@@ -107,6 +107,7 @@ class CapacityBody(_Body):
 @router.post("/models/adopt")
 async def adopt_model(body: AdoptBody, request: DirectoryRequest) -> CommandResult:
     """Follow one version of a collaboration model from now on."""
+    request.require_role("administrator")
     return await request.execute(
         municipality_stream(request.actor.tenant), AdoptModel(body.model, body.version)
     )
@@ -131,6 +132,7 @@ async def read_model(request: DirectoryRequest) -> AdoptedModel:
 @router.post("/departments", status_code=201)
 async def register_department(body: DepartmentBody, request: DirectoryRequest) -> CommandResult:
     """Name a department that takes part."""
+    request.require_role("administrator")
     department_id = body.department_id or new_id()
     command = RegisterDepartment(department_id, body.kind, body.name, again=body.department_id is not None)
     return await request.execute(
@@ -148,6 +150,7 @@ async def read_departments(request: DirectoryRequest) -> list[DepartmentView]:
 @router.post("/organisations", status_code=201)
 async def join(body: JoinBody, request: DirectoryRequest) -> CommandResult:
     """Let an organisation take part, for the first time or again."""
+    request.require_role("administrator")
     command = JoinOrganisation(
         municipality_id=municipality_stream(request.actor.tenant),
         name=body.name,

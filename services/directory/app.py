@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from contracts.directory import DirectoryAccessRefused
-from contracts.event import Looked
+from contracts.directory import DirectoryAccessRefused, DirectoryLooked
 from services.directory.api import router
 from services.directory.domain.access import authorize
 from services.directory.domain.lifecycle import decide, related_streams
@@ -18,7 +17,7 @@ SERVICE: Final = Service(
     decide=decide,
     subscribes_to=(),
     authorize=authorize,
-    access_event=Looked,  # nothing here is about a person, so no access event is written
+    access_event=DirectoryLooked,
     denied_event=DirectoryAccessRefused,
     routes=router,
     schema=Path(__file__).parent / "schema",

@@ -43,9 +43,7 @@ class NotAllowed(ProblemError):
 
 
 class NotFound(ProblemError):
-    """There is nothing with this id."""
-
-    slug = "missing"
+    """There is nothing with this id, or nothing that you have a right to."""
 
 
 class VersionConflict(ProblemError):
@@ -82,6 +80,10 @@ class ServerFailed(ProblemError):
 
 class FolderInUse(ServerFailed):
     """Another running process owns this data folder: stop it, or name another folder."""
+
+
+class AccessNotRecorded(ProblemError):
+    """This cannot be shown, for its access cannot be put on record: an operator must see to it first."""
 
 
 class Poison(ProblemError):

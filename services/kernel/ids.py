@@ -1,10 +1,10 @@
-"""Ids: UUIDv7, cheap to make one by one and in bulk, and the name-based id of a stream of accesses."""
+"""Ids: UUIDv7, cheap to make one by one and in bulk."""
 
 import os
 import struct
 import time
 from typing import TypeAlias
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 
@@ -62,8 +62,3 @@ def new_ids(count: int) -> list[UUID]:
 def as_uuid(text: str) -> UUID:
     """Return the id that a text spells; raise ValueError where it spells none."""
     return pgproto.UUID(text)
-
-
-def access_stream(tenant: str, actor_id: UUID) -> UUID:
-    """Return the stream of one person's accesses and denials in one municipality."""
-    return uuid5(NAMESPACE_URL, f"urn:samspil:looks:{tenant}:{actor_id}")

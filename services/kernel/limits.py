@@ -61,6 +61,12 @@ class Limits(BaseModel):
     lease_renew_seconds: float = 3.0
     """Interval in which leases are renewed."""
 
+    denials_alone: int = 5
+    """How many denials of one person have an entry each in the audit trail, before the others are counted."""
+
+    denials_seconds: float = 60.0
+    """Interval of the entries that count what one person was denied; a quiet one ends the counting."""
+
     embedded_watch_seconds: float = 0.5
     """Interval in which the embedded servers are checked."""
 

@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     """Audience that a token must name (`aud`)."""
     token_seconds: float = Field(default=3600.0, ge=60.0, le=604_800.0)
     """Longest lifetime of a token in seconds; one that lives longer is refused."""
+    operator_token: SecretStr = SecretStr("")
+    """Token of the person who gives commands with `samspil`, with the role operator; a server needs none."""
     kek: Path | None = None
     """File with the key that wraps the keys of persons; refused in production, which uses Vault."""
     vault_url: str = ""

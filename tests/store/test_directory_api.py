@@ -101,7 +101,7 @@ async def test_an_organisation_offers_corrects_its_capacity_and_leaves(postgres_
 
 
 async def test_what_is_not_there_cannot_be_left_or_changed(postgres_dsn: str) -> None:
-    """An unknown id is answered 404; an id of another kind of stream is refused."""
+    """An unknown id is answered 404; an id of another kind of stream too."""
     async with open_site(postgres_dsn, SERVICE, models=MODELS) as site:
         organisation_id = await join(site)
         unknown = await send(
@@ -117,7 +117,7 @@ async def test_what_is_not_there_cannot_be_left_or_changed(postgres_dsn: str) ->
         }
         other = await send(site, f"offers/{organisation_id}/capacity", {"places": 1}, version=1, **claims)
 
-    assert (unknown.status, seen.status, other.status) == (404, 404, 403)
+    assert (unknown.status, seen.status, other.status) == (404, 404, 404)
 
 
 NEVER_GIVEN = {
@@ -197,7 +197,7 @@ async def test_findings_1_and_2_an_id_that_is_never_given_reaches_nothing(
         after = await site.events()
 
     assert {(one.status, one.slug) for one in bodies} == {(422, "body-not-understood")}
-    assert {(one.status, one.slug) for one in (left, seen)} == {(404, "missing")}
+    assert {(one.status, one.slug) for one in (left, seen)} == {(404, "not-found")}
     assert after == before
 
 

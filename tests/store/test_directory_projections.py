@@ -11,7 +11,7 @@ from services.directory.app import SERVICE
 from services.directory.domain.states import Membership, Organisation, State
 from services.directory.projections import offers, organisations, project
 from services.kernel.decider.service import StreamChange
-from services.kernel.ids import access_stream
+from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
 from tests.examples_directory import (
@@ -110,7 +110,7 @@ async def test_other_streams_have_no_row(tx: Session, state: State | None) -> No
 
 
 async def test_the_stream_of_a_persons_accesses_has_no_row(tx: Session) -> None:
-    """It holds events without a state: a denied command is recorded, and answered 403 and not 500."""
-    await project(tx, [StreamChange(access_stream(TENANT, ORGANISATION), TENANT, 1, None, None, (), ())])
+    """It holds events without a state: a denied command is recorded, and answered 404 and not 500."""
+    await project(tx, [StreamChange(new_id(), TENANT, 1, None, None, (), ())])
 
     assert await organisations(tx, tenant=TENANT) == []

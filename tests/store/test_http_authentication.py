@@ -84,10 +84,11 @@ async def test_a_denied_request_is_recorded_in_the_audit_trail(site: Site) -> No
     read = await site.request("GET", f"/consent/tallies/{begun}", token=coordinator)
     shown = await site.request("GET", f"/consent/tallies/{begun}/status", token=coordinator)
 
-    assert [(each.status, each.slug) for each in (done, read, shown)] == [(403, "not-allowed")] * 3
+    assert [(each.status, each.slug) for each in (done, read, shown)] == [(404, "not-found")] * 3
     tried = [event for event in await site.events() if event[2] == "consent.access_refused.v1"]
     assert [event[3] for event in tried] == [
-        {"case_id": begun, "wanted": wanted, "slug": "not_allowed"} for wanted in ("count", "look", "look")
+        {"case_id": begun, "wanted": wanted, "slug": "not_found", "times": 1}
+        for wanted in ("count", "look", "look")
     ]
     assert [event[1] for event in tried] == [1, 2, 3]
     rows = await site.runtime.pool.fetch("select meta ->> 1 as actor, meta ->> 2 as role from event_log")

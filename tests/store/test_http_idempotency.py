@@ -97,3 +97,24 @@ async def test_a_refusal_carries_its_code_and_title(site: Site) -> None:
 
     assert (answer.status, answer.slug) == (409, "too-many")
     assert answer.body["title"] == "More than the tally can hold."
+
+
+async def test_the_words_of_a_key_are_not_kept(site: Site) -> None:
+    """Row 14: what a client writes into an Idempotency-Key is kept as a keyed digest only."""
+    await site.begin("Karen Jensen, 1.1.2014")
+
+    rows = await site.runtime.pool.fetch("select key, k::text as whole from idempotency_keys k")
+
+    assert [len(row["key"]) for row in rows] == [32]
+    assert "Karen" not in rows[0]["whole"]
+
+
+async def test_a_denial_under_a_used_key_is_a_denial(site: Site) -> None:
+    """Whatever the key was used for before, what one has no right to looks as if it were not there."""
+    await site.begin("key-1")
+    begun = (await site.begin(token=a_token(tenant="0461"))).body["id"]
+
+    foreign = await site.count(begun, 1, "key-1", token=a_token(role="guardian"))
+
+    assert (foreign.status, foreign.slug) == (404, "not-found")
+    assert (await site.types())[-1] == "consent.access_refused.v1"

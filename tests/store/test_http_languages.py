@@ -11,7 +11,7 @@ ANSWERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "token-missing": ("GET", "/consent/numbers", {"token": None}),
     "token-invalid": ("GET", "/consent/numbers", {"token": "guess"}),
     "not-allowed": ("GET", "/consent/numbers", {"role": "guardian"}),
-    "missing": ("GET", f"/consent/tallies/{TALLY_ID}", {}),
+    "not-found": ("GET", f"/consent/tallies/{TALLY_ID}", {}),
     "http-404": ("GET", "/consent/nowhere", {}),
     "http-405": ("DELETE", f"/consent/tallies/{TALLY_ID}", {}),
     "http-413": ("POST", "/consent/tallies", {"data": b"x" * (LARGEST_BODY + 1)}),

@@ -8,11 +8,11 @@ from tests.tally import TENANT
 
 
 async def test_an_unknown_id_is_not_found(site: Site) -> None:
-    """A read of an unknown id is answered 404 and creates nothing."""
+    """A read of an unknown id is answered 404 and creates nothing but its record."""
     for path in (f"/consent/tallies/{TALLY_ID}", f"/consent/tallies/{TALLY_ID}/status"):
         answer = await site.request("GET", path)
-        assert (answer.status, answer.slug) == (404, "missing")
-    assert await site.events() == []
+        assert (answer.status, answer.slug) == (404, "not-found")
+    assert await site.types() == ["consent.access_refused.v1"] * 2
 
 
 async def test_another_municipality_finds_nothing(site: Site) -> None:
@@ -28,8 +28,8 @@ async def test_another_municipality_finds_nothing(site: Site) -> None:
     counted = await site.count(begun, 1, token=elsewhere)
     own = await site.request("GET", f"/consent/tallies/{begun}")
 
-    assert [(answer.status, answer.slug) for answer in answers] == [(404, "missing")] * 2
-    assert types == ["consent.given.v1"]
+    assert [(answer.status, answer.slug) for answer in answers] == [(404, "not-found")] * 2
+    assert types == ["consent.given.v1", *["consent.access_refused.v1"] * 2]
     assert counted.body["version"] == own.body["version"] == 1
 
 
@@ -42,7 +42,7 @@ async def test_the_stream_of_a_municipality_is_taken_by_no_other(site: Site) -> 
     absent = await site.request("GET", f"/consent/tallies/{uuid5(NAMESPACE_URL, 'a tally')}")
     began = await site.count(str(others), None, token=a_token(tenant="0461"))
 
-    assert {(one.status, one.slug) for one in (taken, calculated, absent)} == {(404, "missing")}
+    assert {(one.status, one.slug) for one in (taken, calculated, absent)} == {(404, "not-found")}
     assert began.status == 200
     assert (await site.count(str(own), None)).status == 200
 

@@ -178,7 +178,7 @@ async def test_a_stream_that_has_moved_undoes_everything(tx: Session, tmp_path: 
             sealed=[sealed],
             new_keys=[new_key],
             parked=[a_parked(1)],
-            idempotency=IdempotencyRecord(TENANT, ACTOR, "once", b"print", "{}"),
+            idempotency=IdempotencyRecord(TENANT, ACTOR, bytes(32), b"print", "{}"),
         )
 
     assert await counts(tx) == before
@@ -326,7 +326,7 @@ async def test_an_event_is_parked_once(tx: Session) -> None:
 
 async def test_a_key_that_was_used_undoes_the_command(tx: Session) -> None:
     """The answer is stored with the deed, so a second deed under the same key is undone."""
-    key = IdempotencyRecord(TENANT, ACTOR, "once", b"print", '{"id": 1}')
+    key = IdempotencyRecord(TENANT, ACTOR, bytes(32), b"print", '{"id": 1}')
     await save(tx, WriteSet(streams(1)), idempotency=key)
 
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -336,7 +336,7 @@ async def test_a_key_that_was_used_undoes_the_command(tx: Session) -> None:
     await save(
         tx,
         WriteSet(streams(1, first=1)),
-        idempotency=IdempotencyRecord("0461", ACTOR, "once", b"print", "{}"),
+        idempotency=IdempotencyRecord("0461", ACTOR, bytes(32), b"print", "{}"),
     )
 
 

@@ -51,5 +51,5 @@ def test_a_case_that_was_not_opened_belongs_to_no_department() -> None:
     case = a_case(ex.awaited())
 
     assert not authorize(case, WHOLE_CASE, a_context(actor=a_caseworker(None)))
-    assert authorize(None, custody(), a_context(actor=a_caseworker()))
+    assert not authorize(None, custody(), a_context(actor=a_caseworker()))
     assert not authorize(None, a_yes(), a_context(actor=a_guardian()))

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from services.kernel.decider.decision import Actor, ReadRequest
 from services.kernel.errors import ConsentUnknown
@@ -30,14 +31,18 @@ from tests.examples_referral import (
     REFERRAL,
     TENANT,
     a_case,
+    a_closed,
     a_consent,
     a_context,
+    a_declined,
     a_draft,
+    a_ready,
     a_recalled,
     a_sent,
     a_withdrawn,
     an_accepted,
     an_awaiting,
+    an_expired,
     an_offer,
     consent_of,
     referral_commands,
@@ -152,6 +157,33 @@ def test_an_organisation_can_always_decline_and_confirm_a_deletion() -> None:
     assert authorize(a_case(a_sent()), DeclineReferral(REFERRAL, "no_places"), blind)
     assert authorize(a_case(a_withdrawn()), ConfirmDeletion(REFERRAL), blind)
     assert authorize(a_case(a_recalled()), ConfirmDeletion(REFERRAL), blind)
+
+
+BEFORE_IT_WAS_SENT = [
+    a_draft(),
+    an_awaiting(),
+    a_ready(),
+    a_recalled(delete_by=None),
+    replace(a_withdrawn(), delete_by=None),
+    an_expired("awaiting_consent"),
+]
+
+
+@pytest.mark.parametrize("referral", BEFORE_IT_WAS_SENT, ids=lambda one: str(one.__struct_config__.tag))
+def test_finding_13_what_was_never_sent_does_not_exist_for_its_organisation(referral: Referral) -> None:
+    """Before the consent an organisation learns nothing, not even by declining or confirming a deletion."""
+    here = a_context(actor=COORDINATOR)
+
+    for trigger in (DeclineReferral(REFERRAL, "no_places"), ConfirmDeletion(REFERRAL)):
+        assert not authorize(a_case(referral, a_consent()), trigger, here)
+
+
+@pytest.mark.parametrize(
+    "referral", [a_closed(), a_declined(), an_expired("sent")], ids=lambda one: type(one).__name__
+)
+def test_an_organisation_knows_what_it_was_once_sent(referral: Referral) -> None:
+    """A repeated no to what is over is answered by the rules."""
+    assert authorize(a_case(referral), DeclineReferral(REFERRAL, "no_places"), a_context(actor=COORDINATOR))
 
 
 @pytest.mark.req("K3")

@@ -239,5 +239,5 @@ def test_no_default_in_the_document_is_a_secret() -> None:
     """A secret has no default, and would not be printed."""
     rows = [line for line in document().splitlines() if "| secret |" in line]
 
-    assert len(rows) == 4
+    assert len(rows) == 5
     assert all("| secret |  |" in line for line in rows)

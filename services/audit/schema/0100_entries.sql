@@ -1,4 +1,4 @@
--- The trail: one row for each event of any service, under its source, stream and sequence.
+-- The trail: one row for each event of any service, under its municipality, source, stream and sequence.
 
 create table entries (
   tenant text not null,
@@ -14,9 +14,10 @@ create table entries (
   what text[] not null,
   purpose text,
   slug text,
+  times integer not null default 1,
   correlation uuid not null,
   causation uuid not null,
-  constraint entries_pk primary key (source, stream_id, seq),
+  constraint entries_pk primary key (tenant, source, stream_id, seq),
   constraint entries_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint entries_count_from_one check (seq >= 1)
 );
@@ -42,5 +43,11 @@ $$;
 
 create trigger entries_stay before update or delete or truncate on entries
   for each statement execute function entries_stay();
+
+-- How many parked events name no municipality: any municipality's trail may lack them. Only their number is shown.
+create function parked_without_tenant() returns bigint
+language sql stable security definer set search_path from current as $$
+  select count(*) from parked_events where coalesce(tenant, '') = ''
+$$;
 
 alter table streams add constraint streams_hold_a_trail check (kind = 'trail');

@@ -20,6 +20,7 @@ from services.kernel.embedded.leak_scan import Leak, find_leaks
 from services.kernel.embedded.quiescence import advance_clock, wait_until_idle
 from services.kernel.errors import NotAllowed, ProblemError, Refused
 from services.kernel.http.authentication import ROLES, TrustedIssuer
+from services.kernel.http.denials import record_counted
 from services.kernel.http.fields import Moment
 from services.kernel.http.issuer_keys import IssuerKeys
 from services.kernel.ids import new_id
@@ -162,6 +163,7 @@ def development_routes(
     @router.get("/checks")
     async def checks(request: Request, authorization: Annotated[str | None, Header()] = None) -> Checks:
         await operator(request, authorization)
+        await record_counted(request.app.state.denials)
         await wait_until_idle(runtimes)
         return await check_all(runtimes)
 

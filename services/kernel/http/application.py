@@ -19,6 +19,7 @@ from services.kernel.errors import ProblemError
 from services.kernel.http.admission import Admission
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.content_language import DefaultLanguages
+from services.kernel.http.denials import Denials
 from services.kernel.http.openapi import DocumentedApp
 from services.kernel.http.problems import (
     SECURITY_HEADERS,
@@ -59,6 +60,7 @@ def mount(app: FastAPI, runtimes: Mapping[str, Runtime], token_verifier: TokenVe
     """Mount running services in an application, with health and metrics."""
     app.state.runtimes = runtimes
     app.state.token_verifier = token_verifier
+    app.state.denials = {name: Denials(runtime) for name, runtime in runtimes.items()}
     app.state.default_languages = DefaultLanguages(
         model for runtime in runtimes.values() for model in runtime.models.values()
     )

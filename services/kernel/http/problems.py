@@ -15,6 +15,7 @@ from contracts.model_parts import Language
 from services.kernel import metrics
 from services.kernel.clock import ClockBackwards
 from services.kernel.errors import (
+    AccessNotRecorded,
     ConsentUnknown,
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
@@ -27,6 +28,7 @@ from services.kernel.errors import (
 )
 from services.kernel.http.authentication import IssuerKeysUnavailable, TokenInvalid, TokenMissing
 from services.kernel.http.content_language import language_of
+from services.kernel.http.denials import DENIALS
 from services.kernel.http.field_errors import field_error
 from services.kernel.http.refusals import (
     AddressUnreadable,
@@ -49,6 +51,7 @@ _STATUS: Final[Mapping[type[ProblemError], int]] = {
     IssuerKeysUnavailable: 503,
     NotAllowed: 403,
     NotFound: 404,
+    AccessNotRecorded: 500,
     VersionConflict: 412,
     PreconditionRequired: 428,
     IdempotencyKeyMissing: 400,
@@ -109,11 +112,19 @@ def answer_problems(app: FastAPI) -> None:
 
 
 async def _answer_error(request: Request, fault: Exception) -> JSONResponse:
-    return problem_response(request, fault if isinstance(fault, ProblemError) else Bug())
+    """Answer an error; a denial is first recorded in the audit trail, whatever the request asked for."""
+    problem = fault if isinstance(fault, ProblemError) else Bug()
+    record_denial = getattr(request.state, "record_denial", None)
+    if isinstance(problem, DENIALS) and record_denial is not None:
+        await record_denial(problem)
+    return problem_response(request, problem)
 
 
 def problem_response(request: Request, problem: ProblemError) -> JSONResponse:
-    """Return the response to a problem, and count it."""
+    """Return the response to a problem, and count it.
+
+    A `NotFound` is answered without its hint: what is not there and what is somebody else's look the same.
+    """
     kind = type(problem)
     status = status_of(kind)
     metrics.REFUSED.labels("http", problem.code()).inc()
@@ -123,7 +134,8 @@ def problem_response(request: Request, problem: ProblemError) -> JSONResponse:
     if status in {429, 503}:
         seconds = problem.seconds if isinstance(problem, TooManyRequests) else _RETRY_SECONDS
         headers["Retry-After"] = str(seconds)
-    return _problem(request, status, kind, {"detail": problem.detail}, headers)
+    more = {} if kind is NotFound else {"detail": problem.detail}
+    return _problem(request, status, kind, more, headers)
 
 
 def status_of(kind: type[ProblemError]) -> int:

@@ -1,7 +1,7 @@
 """Requests: one HTTP request at one service, with its actor, idempotency key and expected version."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from hmac import compare_digest
 from typing import Annotated, Any, Final, TypeVar
@@ -13,7 +13,7 @@ from fastapi import Header, Request, Response
 from msgspec import Struct
 from pydantic import BaseModel
 
-from contracts.event import municipality_of
+from contracts.event import municipality_of, municipality_stream
 from contracts.model import CollaborationModel
 from contracts.model_parts import Language
 from services.kernel.decider.decision import Actor, ReadRequest
@@ -27,10 +27,11 @@ from services.kernel.errors import (
     ProblemError,
 )
 from services.kernel.http.content_language import language_of
-from services.kernel.ids import access_stream, new_id
+from services.kernel.http.denials import Denial, Denials, slug_of
+from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Tx
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.streams.envelopes import AppendEvent, Envelope
+from services.kernel.streams.envelopes import Envelope
 from services.kernel.streams.processor import RETRIES
 from services.kernel.streams.stream import IdempotencyRecord
 from services.kernel.tracing import command_span
@@ -74,6 +75,7 @@ class RequestContext:
         self._response = response
         self._seen_version = seen_version
         self._traceparent = ""
+        self._asked_for: tuple[UUID, str] | None = None
 
     @property
     def now(self) -> datetime:
@@ -99,23 +101,23 @@ class RequestContext:
         """Execute a command once, however often it is sent under its idempotency key.
 
         `created` is the id of what the command creates within its stream. With `any_version` the request
-        needs no If-Match. Raises the command's refusal, `NotAllowed` (recorded in the audit trail),
-        `VersionConflict`, `PreconditionRequired`, `IdempotencyKeyMissing`, `IdempotencyKeyReused`, and
-        `NotFound` where the id is another municipality's own, or calculated.
+        needs no If-Match. Raises the command's refusal, `NotFound`, `VersionConflict`,
+        `PreconditionRequired`, `IdempotencyKeyMissing` and `IdempotencyKeyReused`.
         """
+        self._asked_for = stream_id, _snake(type(command).__name__)
         self._require_nameable(stream_id)
         key = self._idempotency_key()
         request = await self._request_bytes()
         with self._span(command):
             envelope = self._envelope(stream_id, command, any_version=any_version)
             async with self._connection() as tx:
-                digest = await self._runtime.request_digests.digest(tx, self.actor.tenant, request)
+                hidden_key = await self._digest(tx, b"key\0" + key)
+                digest = await self._digest(tx, request)
                 try:
-                    result = await self._execute(tx, envelope, key, digest, created)
+                    result = await self._execute(tx, envelope, hidden_key, digest, created)
                 except (ProblemError, asyncpg.UniqueViolationError) as error:
-                    stored = await self._stored_result(tx, key, digest)
+                    stored = await self._stored_result(tx, hidden_key, digest, error)
                     if stored is None:
-                        await self._record_denial(tx, stream_id, type(command).__name__, error)
                         raise
                     result = stored
         self._response.headers["ETag"] = f'"{result.version}"'
@@ -124,21 +126,38 @@ class RequestContext:
     async def read_private(self, stream_id: UUID, what: tuple[str, ...], purpose: str) -> StreamView:
         """Return a stream with its private values, after the access is recorded in the audit trail.
 
-        Raises `NotFound` and `NotAllowed`.
+        Raises `NotFound`, and `AccessNotRecorded` where the record would not be read by an auditor.
         """
         with self._span(ReadRequest(what)):
             async with self._connection() as tx:
                 view = await self._authorized_view(tx, stream_id, what)
                 key = self.actor.tenant, stream_id
                 opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [key])
-                access = self._runtime.service.access_event(case_id=stream_id, what=what, purpose=purpose)
-                await self._append(tx, access)
+                await self._record_access(tx, stream_id, what, purpose)
             return StreamView(view.state, view.version, opened.get(key, {}))
 
     async def read(self, stream_id: UUID, what: tuple[str, ...] = ("status",)) -> StreamView:
-        """Return a stream without its private values; raise `NotFound` and `NotAllowed`."""
+        """Return a stream without its private values; raise `NotFound`."""
         async with self._connection() as tx:
             return await self._authorized_view(tx, stream_id, what)
+
+    async def record_access(self, case_id: UUID, what: tuple[str, ...], purpose: str) -> None:
+        """Record an access to rows that a query then returns, whether or not there is a stream of this id.
+
+        Raises what `read_private` raises, but not for a stream that is not there.
+        """
+        with self._span(ReadRequest(what)):
+            async with self._connection() as tx:
+                await self._authorized_view(tx, case_id, what, absent=True)
+                await self._record_access(tx, case_id, what, purpose)
+
+    def denial(self, problem: ProblemError) -> Denial:
+        """Return what this request was denied, for the audit trail.
+
+        Its case is the id that the request names, or the municipality where it names none.
+        """
+        case_id, wanted = self._asked_for or (self._named_id(), self._request.scope["route"].name)
+        return Denial(self.actor, case_id, wanted, slug_of(problem), self._traceparent)
 
     async def query(self, query: Callable[..., Awaitable[T]], **parameters: Any) -> T:
         """Run a query of the service's projections for the actor's municipality, read-only."""
@@ -164,19 +183,18 @@ class RequestContext:
         if foreign or stream_id.version == _CALCULATED:
             raise NotFound
 
-    async def _authorized_view(self, tx: Tx, stream_id: UUID, what: tuple[str, ...]) -> StreamView:
+    async def _authorized_view(
+        self, tx: Tx, stream_id: UUID, what: tuple[str, ...], *, absent: bool = False
+    ) -> StreamView:
+        self._asked_for = stream_id, "look"
         self._require_nameable(stream_id)
         envelope = self._envelope(stream_id, ReadRequest(what))
-        try:
-            stream = await self._runtime.processor.read_authorized(tx, envelope)
-        except NotAllowed as error:
-            await self._record_denial(tx, stream_id, "look", error)
-            raise
+        stream = await self._runtime.processor.read_authorized(tx, envelope, absent=absent)
         self._response.headers["ETag"] = f'"{stream.version}"'
         return StreamView(stream.state, stream.version, {})
 
     async def _execute(
-        self, tx: Tx, envelope: Envelope, key: str, digest: bytes, created: UUID | None
+        self, tx: Tx, envelope: Envelope, key: bytes, digest: bytes, created: UUID | None
     ) -> CommandResult:
         """Execute a command and store its result under its key, again where another writer was faster."""
         processor = self._runtime.processor
@@ -199,26 +217,35 @@ class RequestContext:
                 return result
         raise AssertionError
 
-    async def _stored_result(self, tx: Tx, key: str, digest: bytes) -> CommandResult | None:
-        """Return the stored result of an executed request; raise `IdempotencyKeyReused`."""
+    async def _stored_result(
+        self, tx: Tx, key: bytes, digest: bytes, error: Exception
+    ) -> CommandResult | None:
+        """Return the stored result of an executed request; raise `IdempotencyKeyReused`.
+
+        A denial stays a denial, whatever the key was used for before.
+        """
         row = await tx.fetchrow(_READ_STORED_RESULT, self.actor.tenant, self.actor.id, key)
         if row is None:
             return None
         if not compare_digest(row["request_digest"], digest):
+            if isinstance(error, NotFound):
+                return None
             raise IdempotencyKeyReused
         return CommandResult.model_validate_json(row["answer"])
 
-    async def _record_denial(self, tx: Tx, stream_id: UUID, wanted: str, error: Exception) -> None:
-        """Record in the audit trail that the actor was denied something; other errors leave no record."""
-        if isinstance(error, NotAllowed):
-            slug = NotAllowed.code().replace("-", "_")
-            denied = self._runtime.service.denied_event(case_id=stream_id, wanted=_snake(wanted), slug=slug)
-            await self._append(tx, denied)
+    async def _digest(self, tx: Tx, content: bytes) -> bytes:
+        return await self._runtime.request_digests.digest(tx, self.actor.tenant, content)
 
-    async def _append(self, tx: Tx, event: Any) -> None:
-        """Append an event to the stream of the actor's accesses."""
-        stream_id = access_stream(self.actor.tenant, self.actor.id)
-        await self._runtime.processor.process(tx, [self._envelope(stream_id, AppendEvent(event))])
+    async def _record_access(self, tx: Tx, case_id: UUID, what: tuple[str, ...], purpose: str) -> None:
+        access = self._runtime.service.access_event(case_id=case_id, what=what, purpose=purpose)
+        await self._runtime.access_log.append(tx, self.actor, access, self._traceparent)
+
+    def _named_id(self) -> UUID:
+        """Return the first id in the path, or the municipality's."""
+        for value in self._request.path_params.values():
+            with suppress(ValueError):
+                return UUID(value)
+        return municipality_stream(self.actor.tenant)
 
     @contextmanager
     def _span(self, command: object) -> Iterator[None]:
@@ -249,11 +276,11 @@ class RequestContext:
             raise PreconditionRequired('If-Match holds a version as in "7"')
         return int(text)
 
-    def _idempotency_key(self) -> str:
+    def _idempotency_key(self) -> bytes:
         key = self._request.headers.get("idempotency-key", "")
         if not 0 < len(key) <= _MAX_KEY_LENGTH:
             raise IdempotencyKeyMissing(f"1 to {_MAX_KEY_LENGTH} characters")
-        return key
+        return key.encode()
 
     async def _request_bytes(self) -> bytes:
         """Return method, path and body, whose digest distinguishes a repetition from another request."""
@@ -278,7 +305,10 @@ def request_context(service: str) -> Callable[..., Awaitable[RequestContext]]:
         actor = await request.app.state.token_verifier.authenticate(authorization)
         request.state.tenant = actor.tenant
         request.app.state.admission.rates.take(actor)
-        return RequestContext(request.app.state.runtimes[service], actor, request, response, if_match)
+        made = RequestContext(request.app.state.runtimes[service], actor, request, response, if_match)
+        denials: Denials = request.app.state.denials[service]
+        request.state.record_denial = lambda problem: denials.record(made.denial(problem))
+        return made
 
     context.__name__ = f"request_context_of_{service}"
     return context

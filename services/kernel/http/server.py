@@ -18,6 +18,7 @@ from services.kernel.errors import ProblemError
 from services.kernel.http.admission import Admission
 from services.kernel.http.application import application, mount
 from services.kernel.http.authentication import TokenVerifier, TrustedIssuer, trusted
+from services.kernel.http.denials import record_counted
 from services.kernel.http.issuer_keys import IssuerKeys, KeysRefused, keys_of
 from services.kernel.http.protocol import bounded_protocol
 from services.kernel.issuer_settings import IssuerSettings
@@ -126,6 +127,7 @@ async def serve(
         raise PortTaken from task.exception()  # another process bound it too, and listened first
     server.should_exit = True
     await task
+    await record_counted(app.state.denials)
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -10,9 +10,10 @@ from services.kernel.clock import Clock
 from services.kernel.consumer.redelivery import RELEASE, Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotFound, ProblemError
-from services.kernel.ids import StreamKey, access_stream, new_id
+from services.kernel.ids import StreamKey, new_id
 from services.kernel.kafka.cloudevents import decode_headers
 from services.kernel.postgres.connections import Tx
+from services.kernel.streams.access_streams import AccessStreams
 from services.kernel.streams.envelopes import AppendEvent, Envelope
 from services.kernel.streams.handler import BatchResult, mark_of
 from services.kernel.streams.parked import event_name, source_of_topic, unpark
@@ -92,7 +93,7 @@ class Discarding:
         stream_id = row["stream_id"] or _uuid(row["key"])
         if stream_id is not None and await tx.fetchval(_LOCK, tenant, stream_id) is not None:
             return tenant, stream_id
-        return tenant, access_stream(tenant, operator.id)
+        return tenant, await AccessStreams().stream_of(tx, tenant, operator.id)
 
     async def _advance_past(self, tx: Tx, row: Any) -> None:
         """Advance the high-water mark past the event where it is next; raise `NotFirstInStream`.

@@ -23,6 +23,7 @@ from services.kernel.postgres.migrations import make_partitions, missing_migrati
 from services.kernel.privacy.encryption import Keyring
 from services.kernel.privacy.key_store import KeyStore
 from services.kernel.privacy.request_digests import RequestDigests
+from services.kernel.runtime.access_log import AccessLog
 from services.kernel.runtime.gauges import DatabaseGauges
 from services.kernel.scheduling.timers import Timers
 from services.kernel.settings import Settings
@@ -89,6 +90,7 @@ class Runtime:
         await self._verify_key_store(keyring)
         dependencies = Dependencies(keyring, self.models, watermark, self.clock.now)
         self.processor = BatchProcessor(self.service, dependencies, self.relay.buffer.enqueue, cache)
+        self.access_log = AccessLog(self.processor, self.clock)
         self.timers = Timers(self.processor, self.pool, self.clock)
         self.effects = EffectWorker(self.processor, self.pool, self.clock, self.settings)
         self.processor.on_effects = self.effects.wake

@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from contracts.event import Event
+from contracts.event import Event, Looked, municipality_of
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.decider.decision import SYSTEM, Actor, Context, Decision
 from services.kernel.decider.service import EventMetadata, RecordedEvent, Service
 from services.kernel.errors import (
-    NotAllowed,
+    AccessNotRecorded,
     NotFound,
     Poison,
     PreconditionRequired,
@@ -82,26 +82,27 @@ class StreamHandler:
         """Decide a command or a timer; a refusal of its rule ends the batch."""
         stream = _loaded(envelope, result)
         if isinstance(envelope.body, AppendEvent):
-            decision = Decision(stream.state, (envelope.body.event,))
-            self._change(stream, envelope, envelope.actor, decision, result)
+            self._append(stream, envelope, envelope.body.event, result)
             return
-        context = self._context(stream, envelope, result)
-        if envelope.actor.role != _SYSTEM.role:
-            if not self._service.authorize(stream.state, envelope.body, context):
-                raise NotAllowed
+        if not is_systems_own(envelope):
+            self.require_authorized(envelope, result)
             if stream.version and not envelope.any_version and envelope.expected_version != stream.version:
                 raise _version_refusal(stream, envelope)
-        decision = self._service.decide(stream.state, envelope.body, context)
+        decision = self._service.decide(stream.state, envelope.body, self._context(stream, envelope, result))
         if decision != Decision(stream.state):
             self._apply(stream, envelope, envelope.actor, decision, result)
 
-    def authorize_read(self, envelope: Envelope, result: BatchResult) -> LoadedStream:
-        """Return the stream that the actor wants to read; raise `NotFound` or `NotAllowed`."""
-        stream = result.streams.get(envelope.stream_key)
-        if stream is None or stream.state is None:
+    def require_authorized(self, envelope: Envelope, result: BatchResult) -> LoadedStream:
+        """Return the stream of a command or a read that the actor may give; raise `NotFound`.
+
+        One answer for a stream that is not there and for one that is not theirs. It rests on the stream's own
+        state and on nothing that is read because of it, so that both take the same statements too.
+        """
+        stream = _loaded(envelope, result)
+        reserved = municipality_of(stream.stream_id) not in {None, envelope.tenant}
+        context = self._context(stream, envelope, result, related=False)
+        if reserved or not self._service.authorize(stream.state, envelope.body, context):
             raise NotFound
-        if not self._service.authorize(stream.state, envelope.body, self._context(stream, envelope, result)):
-            raise NotAllowed
         return stream
 
     def handle_event(self, event: IncomingEvent, result: BatchResult) -> None:
@@ -205,7 +206,15 @@ class StreamHandler:
             ]
         )
 
-    def _context(self, stream: LoadedStream, envelope: Envelope, result: BatchResult) -> Context:
+    def _append(self, stream: LoadedStream, envelope: Envelope, event: Event, result: BatchResult) -> None:
+        """Append an event; raise `AccessNotRecorded` for a reading whose stream waits for an operator."""
+        if stream.halted and isinstance(event, Looked):
+            raise AccessNotRecorded
+        self._change(stream, envelope, envelope.actor, Decision(stream.state, (event,)), result)
+
+    def _context(
+        self, stream: LoadedStream, envelope: Envelope, result: BatchResult, *, related: bool = True
+    ) -> Context:
         key = envelope.stream_key
         return Context(
             envelope.now,
@@ -213,7 +222,7 @@ class StreamHandler:
             envelope.tenant,
             envelope.actor,
             self._models,
-            self._related_states(stream, envelope, result),
+            self._related_states(stream, envelope, result) if related else _NOTHING,
             result.private.get(key, _NOTHING),
             result.fresh is None or (key in result.fresh and not stream.halted),
         )
@@ -232,6 +241,11 @@ class StreamHandler:
             return _NOTHING
         found = ((other, result.streams.get((envelope.tenant, other))) for other in ids)
         return {other: stream.state for other, stream in found if stream is not None}
+
+
+def is_systems_own(envelope: Envelope) -> bool:
+    """Return whether an input is the system's own, such as a timer, which needs no right."""
+    return envelope.actor.role == _SYSTEM.role
 
 
 def _loaded(envelope: Envelope, result: BatchResult) -> LoadedStream:

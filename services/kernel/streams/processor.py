@@ -15,6 +15,7 @@ from msgspec import Struct
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.decider.service import Service, StreamChange
+from services.kernel.errors import NotFound
 from services.kernel.ids import PersonKey, StreamKey
 from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.postgres.connections import Tx
@@ -22,7 +23,12 @@ from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow
 from services.kernel.streams.cache import StreamCache
 from services.kernel.streams.consent_watermark import ConsentWatermark
 from services.kernel.streams.envelopes import AppendEvent, Envelope, IncomingEvent
-from services.kernel.streams.handler import BatchResult, StreamAlreadySerialized, StreamHandler
+from services.kernel.streams.handler import (
+    BatchResult,
+    StreamAlreadySerialized,
+    StreamHandler,
+    is_systems_own,
+)
 from services.kernel.streams.store import load_streams, read_stored, save, take_loaded
 from services.kernel.streams.stream import IdempotencyRecord, LoadedStream, StoredStream
 
@@ -160,12 +166,18 @@ class BatchProcessor:
         if result.write_set.effects and self.on_effects is not None:
             self.on_effects()
 
-    async def read_authorized(self, tx: Tx, envelope: Envelope) -> LoadedStream:
-        """Return the stream that a `ReadRequest` names; raise `NotFound` or `NotAllowed`."""
-        result = BatchResult(await load_streams(tx, [envelope.stream_key], self._decoder))
-        await self._read_related(tx, [envelope], {}, result)
-        result.fresh = await self.dependencies.watermark.fresh_streams(tx, [envelope.stream_key])
-        return self._handler.authorize_read(envelope, result)
+    async def read_authorized(self, tx: Tx, envelope: Envelope, *, absent: bool = False) -> LoadedStream:
+        """Return the stream that a `ReadRequest` names; raise `NotFound` where the actor may not read it.
+
+        With `absent` also one that is not there, for an actor who may read whatever its id stands for.
+        """
+        key = envelope.stream_key
+        result = BatchResult(await load_streams(tx, [key], self._decoder))
+        result.fresh = await self.dependencies.watermark.fresh_streams(tx, [key])
+        stream = self._handler.require_authorized(envelope, result)
+        if stream.state is None and not absent:
+            raise NotFound
+        return stream
 
     async def load(self, tx: Tx, keys: Sequence[StreamKey]) -> dict[StreamKey, LoadedStream]:
         """Return those of the streams that exist."""
@@ -182,15 +194,11 @@ class BatchProcessor:
     async def _decide_in_chunks(self, tx: Tx, batch: Sequence[Envelope], chunk_size: int) -> BatchResult:
         generation = self._cache.generation
         keys = list(dict.fromkeys([envelope.stream_key for envelope in batch]))
-        private = self.service.reads_private_for
-        readers = [envelope.stream_key for envelope in batch if type(envelope.body) in private]
         current = any(map(_must_read_current, batch))
         # A command is decided on what is current; a stale stream of an event fails at the version guard.
         stored = {} if current else self._cache.pop(keys)
         fresh = await self.dependencies.watermark.fresh_streams(tx, keys) if current else None
         result = BatchResult({}, fresh=fresh, cache_generation=generation)
-        if readers:
-            result.private = await self.dependencies.keyring.open_streams(tx, readers)
         unknown = keys if not stored else [key for key in keys if key not in stored]
         if unknown:
             stored.update(await read_stored(tx, unknown))
@@ -211,15 +219,37 @@ class BatchProcessor:
     async def _decide_chunk(
         self, tx: Tx, batch: Sequence[Envelope], stored: dict[StreamKey, StoredStream], result: BatchResult
     ) -> None:
-        """Decide the inputs of a chunk, whose streams are loaded."""
+        """Decide the inputs of a chunk, whose streams are loaded; further reads follow the authorization."""
+        self._authorize_first(batch, result)
         if self.service.related_streams is not None:
             await self._read_related(tx, batch, stored, result)
+        await self._open_private(tx, batch, result)
         handle_event, handle_command = self._handler.handle_event, self._handler.handle_command
         for envelope in batch:
             if isinstance(envelope, IncomingEvent):
                 handle_event(envelope, result)
             else:
                 handle_command(envelope, result)
+
+    def _authorize_first(self, batch: Sequence[Envelope], result: BatchResult) -> None:
+        """Raise `NotFound` for a person's command before anything is read for it.
+
+        Only for the first input of a stream: a later one is authorized on what the earlier ones have made.
+        """
+        begun: set[StreamKey] = set()
+        for envelope in batch:
+            if _must_read_current(envelope) and not is_systems_own(envelope):
+                if envelope.stream_key not in begun:
+                    self._handler.require_authorized(envelope, result)
+                begun.add(envelope.stream_key)
+
+    async def _open_private(self, tx: Tx, batch: Sequence[Envelope], result: BatchResult) -> None:
+        """Decrypt the private values that inputs of a chunk need."""
+        needs = self.service.reads_private_for
+        readers = [envelope.stream_key for envelope in batch if type(envelope.body) in needs]
+        if readers:
+            opened = await self.dependencies.keyring.open_streams(tx, readers)
+            result.private = {**result.private, **opened}
 
     async def _serialize(self, result: BatchResult, streams: Iterable[LoadedStream]) -> None:
         """Serialize the streams that have changed, and let the service's projection write."""

@@ -77,7 +77,7 @@ class IdempotencyRecord(Struct, frozen=True):
 
     tenant: str
     actor: UUID
-    key: str
+    key: bytes
     request_digest: bytes
     answer: str
 

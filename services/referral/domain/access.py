@@ -1,7 +1,7 @@
 """Access rules: which actor may see and do what in a case, and the consent gate; refusal is the default."""
 
 from datetime import date
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 from uuid import UUID
 
 from contracts.model_parts import by_code
@@ -25,13 +25,21 @@ from services.referral.domain.states import (
     Accepted,
     AwaitingConsent,
     Case,
+    Closed,
+    Declined,
+    Drafted,
+    Expired,
     Granted,
     Organisation,
     Ready,
+    Recalled,
     Referral,
+    Seen,
+    Sent,
     Shared,
     State,
     UnderWay,
+    Withdrawn,
 )
 
 STATUS: Final = "status"
@@ -49,6 +57,9 @@ SHARED: Final = frozenset({"sent", "seen", "accepted", "under_way"})
 # A child may speak without its parents (barnets lov § 5): neither reads the words of the other.
 GUARDIANS: Final = FULL - {"child_view"}
 YOUNG_PERSONS: Final = FULL - {"family_view", "contact"}
+
+_SENT: Final = "sent"
+"""What an expired referral was waiting for where the organisation had it."""
 
 _Caseworkers: TypeAlias = (
     NoteViews | AssessEligibility | DraftReferral | AwaitConsent | SendReferral | RecallReferral | CloseCase
@@ -73,8 +84,8 @@ def authorize(state: State | None, trigger: Command | ReadRequest, context: Cont
     referral = state.referrals.get(trigger.referral_id)
     if referral is None or not _is_coordinator(referral, actor):
         return False
-    # an organisation may always decline and confirm a deletion, which shows it nothing
-    exits = isinstance(trigger, DeclineReferral | ConfirmDeletion)
+    # an organisation may always decline and confirm a deletion of what it was sent: it shows it nothing
+    exits = isinstance(trigger, DeclineReferral | ConfirmDeletion) and _was_sent(referral)
     return exits or _is_shared(state, trigger.referral_id, referral, context)
 
 
@@ -149,6 +160,21 @@ def _is_caseworker(case: Case, actor: Actor) -> bool:
 
 def _is_coordinator(referral: Referral, actor: Actor) -> bool:
     return actor.role == "coordinator" and actor.organisation_id == referral.plan.organisation_id
+
+
+def _was_sent(referral: Referral) -> bool:
+    """Return whether a referral has ever reached its organisation; before that, it does not exist for it."""
+    match referral:
+        case Drafted() | AwaitingConsent() | Ready():
+            return False
+        case Recalled() | Withdrawn():
+            return referral.delete_by is not None
+        case Expired():
+            return referral.step == _SENT
+        case Sent() | Seen() | Accepted() | UnderWay() | Closed() | Declined():
+            return True
+        case _:
+            assert_never(referral)
 
 
 def _is_shared(case: Case, referral_id: UUID, referral: Referral, context: Context) -> bool:

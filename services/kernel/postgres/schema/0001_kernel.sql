@@ -69,12 +69,13 @@ create table pending (
 create table idempotency_keys (
   tenant text not null,
   actor uuid not null,
-  key text not null,
+  -- The keyed digest of what the client named: its words are not kept.
+  key bytea not null,
   request_digest bytea not null,
   answer json not null,
   created_at timestamptz not null default now(),
   constraint idempotency_keys_pk primary key (tenant, actor, key),
-  constraint idempotency_keys_key_is_short check (length(key) between 1 and 200)
+  constraint idempotency_keys_key_is_a_digest check (length(key) = 32)
 );
 
 -- Expired keys are deleted by age.
