@@ -10,7 +10,6 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import aiohttp
-from joserfc.jwk import KeySet
 from msgspec.structs import replace
 
 from contracts.event import municipality_stream
@@ -24,7 +23,7 @@ from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.store import WriteSet, save
 from services.kernel.streams.stream import new_stream
 from services.notify.domain.states import Case as NotifiedCase
-from services.notify.domain.states import contact_of
+from services.notify.domain.states import Parties, Recipient
 from services.registry import ALL
 from tests import examples_agreement as agreement
 from tests import examples_audit as audit
@@ -33,7 +32,8 @@ from tests import examples_directory as directory
 from tests import examples_evaluation as evaluation
 from tests import examples_notify as notify
 from tests import examples_referral as referral
-from tests.http_site import AUDIENCE, ISSUER, a_token, advance_watermark
+from tests.http_site import ISSUER, a_token, advance_watermark
+from tests.issuers import AUDIENCE, trusting
 from tests.subject_consent import CASES as CONSENT_CASES
 from tests.tally import running
 
@@ -209,7 +209,7 @@ async def everything(dsn: str) -> AsyncIterator[Everything]:
             for service in ALL
         }
         app = app_of(ALL)
-        mount(app, runtimes, TokenVerifier(KeySet([ISSUER]), AUDIENCE))
+        mount(app, runtimes, TokenVerifier([trusting(ISSUER)], AUDIENCE))
         stopping, listener = asyncio.Event(), listening_socket("127.0.0.1", 0)
         serving = asyncio.create_task(serve(app, listener, stopping=stopping))
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -237,10 +237,16 @@ def ids(tenant: str) -> dict[str, UUID]:
         "consent_id": consent.consent_id(),
         "evaluation_id": evaluation.EVALUATION,
         "notice_id": _notice(tenant),
-        "organisation_id": directory.ORGANISATION if tenant == HOME else uuid5(FOREIGN, "organisation"),
-        "offer_id": directory.OFFER if tenant == HOME else uuid5(FOREIGN, "offer"),
-        "recipient_id": notify.ORGANISATION if tenant == HOME else uuid5(FOREIGN, "recipient"),
+        "organisation_id": directory.ORGANISATION if tenant == HOME else _beside(FOREIGN, 1),
+        "offer_id": directory.OFFER if tenant == HOME else _beside(FOREIGN, 2),
+        "person_id": notify.MOTHER if tenant == HOME else _beside(FOREIGN, 4),
+        "recipient_id": notify.ORGANISATION if tenant == HOME else _beside(FOREIGN, 3),
     }
+
+
+def _beside(one: UUID, number: int) -> UUID:
+    """Return another id; a calculated one (UUIDv5) would be refused by its form."""
+    return UUID(int=one.int + number)
 
 
 def absent_ids() -> dict[str, UUID]:
@@ -267,7 +273,12 @@ def _states(service: Service, tenant: str) -> Iterator[tuple[UUID, Any]]:
             yield case_id, evaluation.a_case(evaluation.a_running(evaluation.a_due()))
         case "notify":
             yield case_id, _notified(tenant)
-            yield contact_of(tenant, found["recipient_id"]), notify.REACHED
+            yield found["recipient_id"], Parties(frozenset({found["recipient_id"]}))
+            for person in (found["recipient_id"], found["person_id"]):
+                yield (
+                    _beside(person, int(tenant)),
+                    Recipient(person, "da", has_address=False, recorded_by=person),
+                )
         case "directory":
             yield municipality_stream(tenant), directory.a_municipality_with_a_department()
             yield found["organisation_id"], directory.an_organisation()

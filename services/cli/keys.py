@@ -6,9 +6,11 @@ from uuid import UUID
 
 import typer
 
-from services.cli.options import DataOption, JsonOption, ServiceArgument, run_at, settings_of
+from services.cli.options import DataOption, JsonOption, ServiceArgument, run_recorded, settings_of
 from services.cli.terminal import age_of, run_to_end, show
 from services.kernel.operations.keys import add_root_key, rewrap_keys, rotate_keys
+from services.kernel.operations.operators import tenants_here
+from services.kernel.runtime.runtime import Runtime
 
 app = typer.Typer(help="Rotate the keys of personal data, while the services run.", no_args_is_help=True)
 
@@ -16,7 +18,7 @@ app = typer.Typer(help="Rotate the keys of personal data, while the services run
 @app.command("rewrap")
 def rewrap(service: ServiceArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Wrap a service's data keys under the newest version of the key store's keys."""
-    done = run_at(service, data, rewrap_keys)
+    done = run_recorded(service, data, "keys_rewrap", lambda at, _operator: rewrap_keys(at), tenants_here)
     show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
 
 
@@ -37,7 +39,17 @@ def rotate(
         raise typer.BadParameter("name one person, --older-than or --all", param_hint="--person")
     age = age_of(older_than, "--older-than") or timedelta(0)
     whose = None if person is None or tenant is None else (tenant, person)
-    done = run_at(service, data, lambda at: rotate_keys(at, person=whose, older_than=age))
+
+    async def concerned(at: Runtime) -> list[str]:
+        return await tenants_here(at) if tenant is None else [tenant]
+
+    done = run_recorded(
+        service,
+        data,
+        "keys_rotate",
+        lambda at, _operator: rotate_keys(at, person=whose, older_than=age),
+        concerned,
+    )
     show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
 
 

@@ -104,7 +104,7 @@ def run_recorded(
     async def opened() -> T:
         settings = settings_of(data)
         async with open_service(service_named(service), settings) as runtime:
-            operator = operator_of(settings)
+            operator = await operator_of(settings)
             await record_operation(runtime, operator, what, await concerned(runtime), stream)
             return await work(runtime, operator)
 

@@ -142,13 +142,15 @@ async def _record(
 ) -> CommandResult:
     command = RecordContact(recipient_id, body.language, body.email or "", named_in)
     contact_id = await request.query(projections.contact_of, recipient_id=recipient_id)
-    return await request.execute(contact_id or new_id(), command, any_version=True)
+    return await request.execute(contact_id or new_id(), command, any_version=True, named=recipient_id)
 
 
 async def _see(request: RequestContext, recipient_id: UUID, *named_in: UUID) -> ContactView:
     found = await request.query(projections.contact_of, recipient_id=recipient_id)
     contact_id = found or new_id()
-    seen = await request.read_private(contact_id, what=contact_part(named_in), purpose="contact")
+    seen = await request.read_private(
+        contact_id, what=contact_part(named_in), purpose="contact", named=recipient_id
+    )
     return contact_view(contact_id, seen.version, seen.state, seen.private)
 
 

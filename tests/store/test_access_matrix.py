@@ -31,7 +31,7 @@ def cells() -> list[tuple[Route, str]]:
 
 def _open_to(route: Route, role: str) -> bool:
     """Return whether a role has a right to what a route names, whoever the person is."""
-    contact = route.path.startswith("/notify/contacts/") and role in {"caseworker", "administrator"}
+    contact = route.path.startswith("/notify/contacts/") and role == "administrator"
     return contact or route.service in _OPEN_TO_ALL or (route.service == "audit" and role == "auditor")
 
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from contracts.event import municipality_stream
 from services.kernel.decider.decision import Actor
 from services.kernel.http.authentication import TokenInvalid
+from services.kernel.issuer_settings import IssuerSettings
 from services.kernel.operations.operators import (
     OperatorUnknown,
     operator_of,
@@ -19,19 +20,23 @@ from services.kernel.operations.operators import (
 )
 from services.kernel.settings import Settings
 from tests.http_site import ISSUER, STRANGER, Site, a_token
+from tests.issuers import SIGN_IN, key_set
 from tests.tally import ACTOR, TENANT, running
 
 
 def settings(folder: Path, token: str, **more: Any) -> Settings:
     """Return settings with a token and the issuer's keys."""
     keys = folder / "issuer.json"
-    keys.write_text(json.dumps({"keys": [ISSUER.as_dict(private=False)]}))
-    return Settings(mode="test", issuer_keys=keys, operator_token=SecretStr(token), **more)
+    keys.write_bytes(key_set(ISSUER))
+    issuer = IssuerSettings(issuer=SIGN_IN, keys=str(keys), municipalities=frozenset({TENANT}))
+    return Settings(mode="test", issuers=(issuer,), operator_token=SecretStr(token), **more)
 
 
-def test_an_operator_is_the_person_of_a_token(tmp_path: Path) -> None:
+async def test_an_operator_is_the_person_of_a_token(tmp_path: Path) -> None:
     """Row 15: not what is typed, but what the sign-in service has signed."""
-    assert operator_of(settings(tmp_path, a_token(role="operator"))).id == ACTOR
+    found = await operator_of(settings(tmp_path, a_token(role="operator")))
+
+    assert (found.id, found.role) == (ACTOR, "operator")
 
 
 @pytest.mark.parametrize(
@@ -43,19 +48,20 @@ def test_an_operator_is_the_person_of_a_token(tmp_path: Path) -> None:
         ("operator", TokenInvalid),
     ],
 )
-def test_nobody_else_is_an_operator(tmp_path: Path, token: str, refusal: type[Exception]) -> None:
+async def test_nobody_else_is_an_operator(tmp_path: Path, token: str, refusal: type[Exception]) -> None:
     """No token, another role, another issuer's, no token at all."""
     with pytest.raises(refusal):
-        operator_of(settings(tmp_path, token))
+        await operator_of(settings(tmp_path, token))
 
 
-def test_a_data_folder_knows_the_account_of_the_machine(tmp_path: Path) -> None:
+async def test_a_data_folder_knows_the_account_of_the_machine(tmp_path: Path) -> None:
     """By an id that is the same each time, and another for another folder's key."""
     found = []
     for name in ("one", "two"):
-        kek = tmp_path / name
-        kek.write_bytes(name.encode())
-        found += [operator_of(Settings(mode="embedded", kek=kek)) for _ in range(2)]
+        keys = tmp_path / name
+        keys.mkdir()
+        (keys / "issuer.json").write_text(name)
+        found += [await operator_of(Settings(mode="embedded", kek=keys / "kek")) for _ in range(2)]
 
     ids = [operator.id for operator in found]
     assert (ids[0], ids[2]) == (ids[1], ids[3])
@@ -63,10 +69,10 @@ def test_a_data_folder_knows_the_account_of_the_machine(tmp_path: Path) -> None:
     assert {operator.role for operator in found} == {"operator"}
 
 
-def test_a_folder_without_its_key_knows_no_operator(tmp_path: Path) -> None:
+async def test_a_folder_without_its_key_knows_no_operator(tmp_path: Path) -> None:
     """The error names the file that cannot be read."""
-    with pytest.raises(OperatorUnknown, match="kek"):
-        operator_of(Settings(mode="embedded", kek=tmp_path / "kek"))
+    with pytest.raises(OperatorUnknown, match=r"issuer\.json"):
+        await operator_of(Settings(mode="embedded", kek=tmp_path / "kek"))
 
 
 async def test_a_command_is_recorded_with_each_municipality(site: Site) -> None:

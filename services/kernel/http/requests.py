@@ -96,15 +96,22 @@ class RequestContext:
             raise NotAllowed(f"this is for: {', '.join(roles)}")
 
     async def execute(
-        self, stream_id: UUID, command: Any, *, created: UUID | None = None, any_version: bool = False
+        self,
+        stream_id: UUID,
+        command: Any,
+        *,
+        created: UUID | None = None,
+        any_version: bool = False,
+        named: UUID | None = None,
     ) -> CommandResult:
         """Execute a command once, however often it is sent under its idempotency key.
 
         `created` is the id of what the command creates within its stream. With `any_version` the request
-        needs no If-Match. Raises the command's refusal, `NotFound`, `VersionConflict`,
+        needs no If-Match. `named` is the id that the request names, where it is not the stream's, for the
+        record of a denial. Raises the command's refusal, `NotFound`, `VersionConflict`,
         `PreconditionRequired`, `IdempotencyKeyMissing` and `IdempotencyKeyReused`.
         """
-        self._asked_for = stream_id, _snake(type(command).__name__)
+        self._asked_for = named or stream_id, _snake(type(command).__name__)
         self._require_nameable(stream_id)
         key = self._idempotency_key()
         request = await self._request_bytes()
@@ -123,14 +130,17 @@ class RequestContext:
         self._response.headers["ETag"] = f'"{result.version}"'
         return result
 
-    async def read_private(self, stream_id: UUID, what: tuple[str, ...], purpose: str) -> StreamView:
+    async def read_private(
+        self, stream_id: UUID, what: tuple[str, ...], purpose: str, *, named: UUID | None = None
+    ) -> StreamView:
         """Return a stream with its private values, after the access is recorded in the audit trail.
 
+        `named` is the id that the request names, where it is not the stream's, for the record of a denial.
         Raises `NotFound`, and `AccessNotRecorded` where the record would not be read by an auditor.
         """
         with self._span(ReadRequest(what)):
             async with self._connection() as tx:
-                view = await self._authorized_view(tx, stream_id, what)
+                view = await self._authorized_view(tx, stream_id, what, named=named)
                 key = self.actor.tenant, stream_id
                 opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [key])
                 await self._record_access(tx, stream_id, what, purpose)
@@ -184,9 +194,15 @@ class RequestContext:
             raise NotFound
 
     async def _authorized_view(
-        self, tx: Tx, stream_id: UUID, what: tuple[str, ...], *, absent: bool = False
+        self,
+        tx: Tx,
+        stream_id: UUID,
+        what: tuple[str, ...],
+        *,
+        absent: bool = False,
+        named: UUID | None = None,
     ) -> StreamView:
-        self._asked_for = stream_id, "look"
+        self._asked_for = named or stream_id, "look"
         self._require_nameable(stream_id)
         envelope = self._envelope(stream_id, ReadRequest(what))
         stream = await self._runtime.processor.read_authorized(tx, envelope, absent=absent)

@@ -21,7 +21,7 @@ class OperatorUnknown(ProblemError):
     """Say who you are: set SAMSPIL_OPERATOR_TOKEN_FILE to your token with the role operator."""
 
 
-def operator_of(settings: Settings) -> Actor:
+async def operator_of(settings: Settings) -> Actor:
     """Return the operator of this process; raise `OperatorUnknown`, `TokenInvalid` and `SettingsFault`.
 
     On an installation it is the person of a token of its sign-in service. On the data folder of `samspil up`
@@ -32,20 +32,22 @@ def operator_of(settings: Settings) -> Actor:
     token = settings.operator_token.get_secret_value()
     if not token:
         raise OperatorUnknown
-    actor = token_verifier_of(settings).authenticate(f"Bearer {token}")
+    async with token_verifier_of(settings) as verifier:
+        actor = await verifier.authenticate(f"Bearer {token}")
     if actor.role != ROLE:
         raise OperatorUnknown(f"the role of this token is {actor.role}")
     return actor
 
 
 def _account_id(settings: Settings) -> UUID:
-    """Return the id of the machine's account, keyed with the key of the data folder."""
+    """Return the id of the machine's account, keyed with the folder's key that signs its tokens."""
     if settings.kek is None:
         raise OperatorUnknown
+    file = settings.kek.parent / "issuer.json"
     try:
-        key = settings.kek.read_bytes()
+        key = file.read_bytes()
     except OSError as fault:
-        raise OperatorUnknown(f"{settings.kek} cannot be read: {fault.strerror}") from None
+        raise OperatorUnknown(f"{file} cannot be read: {fault.strerror}") from None
     return UUID(bytes=hmac.digest(key, f"operator:{getpass.getuser()}".encode(), "sha256")[:16], version=4)
 
 

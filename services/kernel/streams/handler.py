@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from contracts.event import Event, Looked, municipality_of
+from contracts.event import Event, Looked
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.decider.decision import SYSTEM, Actor, Context, Decision
@@ -96,12 +96,12 @@ class StreamHandler:
         """Return the stream of a command or a read that the actor may give; raise `NotFound`.
 
         One answer for a stream that is not there and for one that is not theirs. It rests on the stream's own
-        state and on nothing that is read because of it, so that both take the same statements too.
+        state and on the streams that the input itself names, and on nothing that is read because of a state,
+        so that both take the same statements too.
         """
         stream = _loaded(envelope, result)
-        reserved = municipality_of(stream.stream_id) not in {None, envelope.tenant}
-        context = self._context(stream, envelope, result, related=False)
-        if reserved or not self._service.authorize(stream.state, envelope.body, context):
+        context = self._context(stream, envelope, result, authorizing=True)
+        if not self._service.authorize(stream.state, envelope.body, context):
             raise NotFound
         return stream
 
@@ -213,7 +213,7 @@ class StreamHandler:
         self._change(stream, envelope, envelope.actor, Decision(stream.state, (event,)), result)
 
     def _context(
-        self, stream: LoadedStream, envelope: Envelope, result: BatchResult, *, related: bool = True
+        self, stream: LoadedStream, envelope: Envelope, result: BatchResult, *, authorizing: bool = False
     ) -> Context:
         key = envelope.stream_key
         return Context(
@@ -222,7 +222,9 @@ class StreamHandler:
             envelope.tenant,
             envelope.actor,
             self._models,
-            self._related_states(stream, envelope, result) if related else _NOTHING,
+            self._named_states(envelope, result)
+            if authorizing
+            else self._related_states(stream, envelope, result),
             result.private.get(key, _NOTHING),
             result.fresh is None or (key in result.fresh and not stream.halted),
         )
@@ -239,8 +241,21 @@ class StreamHandler:
             ids = related_streams(stream.state, envelope.body)
         if not ids:
             return _NOTHING
-        found = ((other, result.streams.get((envelope.tenant, other))) for other in ids)
-        return {other: stream.state for other, stream in found if stream is not None}
+        return _states(ids, envelope, result)
+
+    def _named_states(self, envelope: Envelope, result: BatchResult) -> Mapping[UUID, Any]:
+        """Return the states of the further streams that an input names by itself."""
+        related_streams = self._service.related_streams
+        return (
+            _NOTHING
+            if related_streams is None
+            else _states(related_streams(None, envelope.body), envelope, result)
+        )
+
+
+def _states(ids: Sequence[UUID], envelope: Envelope, result: BatchResult) -> Mapping[UUID, Any]:
+    found = ((other, result.streams.get((envelope.tenant, other))) for other in ids)
+    return {other: stream.state for other, stream in found if stream is not None}
 
 
 def is_systems_own(envelope: Envelope) -> bool:

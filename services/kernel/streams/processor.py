@@ -173,6 +173,7 @@ class BatchProcessor:
         """
         key = envelope.stream_key
         result = BatchResult(await load_streams(tx, [key], self._decoder))
+        await self._read_named(tx, [envelope], {}, result)
         result.fresh = await self.dependencies.watermark.fresh_streams(tx, [key])
         stream = self._handler.require_authorized(envelope, result)
         if stream.state is None and not absent:
@@ -220,7 +221,7 @@ class BatchProcessor:
         self, tx: Tx, batch: Sequence[Envelope], stored: dict[StreamKey, StoredStream], result: BatchResult
     ) -> None:
         """Decide the inputs of a chunk, whose streams are loaded; further reads follow the authorization."""
-        self._authorize_first(batch, result)
+        await self._authorize_first(tx, batch, stored, result)
         if self.service.related_streams is not None:
             await self._read_related(tx, batch, stored, result)
         await self._open_private(tx, batch, result)
@@ -231,17 +232,39 @@ class BatchProcessor:
             else:
                 handle_command(envelope, result)
 
-    def _authorize_first(self, batch: Sequence[Envelope], result: BatchResult) -> None:
-        """Raise `NotFound` for a person's command before anything is read for it.
+    async def _authorize_first(
+        self, tx: Tx, batch: Sequence[Envelope], stored: dict[StreamKey, StoredStream], result: BatchResult
+    ) -> None:
+        """Raise `NotFound` for a person's command before anything is read because of a state.
 
         Only for the first input of a stream: a later one is authorized on what the earlier ones have made.
         """
-        begun: set[StreamKey] = set()
+        first: dict[StreamKey, Envelope] = {}
         for envelope in batch:
             if _must_read_current(envelope) and not is_systems_own(envelope):
-                if envelope.stream_key not in begun:
-                    self._handler.require_authorized(envelope, result)
-                begun.add(envelope.stream_key)
+                first.setdefault(envelope.stream_key, envelope)
+        if first:
+            await self._read_named(tx, first.values(), stored, result)
+        for envelope in first.values():
+            self._handler.require_authorized(envelope, result)
+
+    async def _read_named(
+        self,
+        tx: Tx,
+        batch: Iterable[Envelope],
+        stored: dict[StreamKey, StoredStream],
+        result: BatchResult,
+    ) -> None:
+        """Read the further streams that inputs name by themselves, whatever states their own streams have."""
+        related_streams = self.service.related_streams
+        if related_streams is None:
+            return
+        named = {
+            (envelope.tenant, stream_id): None
+            for envelope in batch
+            for stream_id in related_streams(None, envelope.body)
+        }
+        await self._read_further(tx, [key for key in named if key not in result.streams], stored, result)
 
     async def _open_private(self, tx: Tx, batch: Sequence[Envelope], result: BatchResult) -> None:
         """Decrypt the private values that inputs of a chunk need."""
@@ -281,11 +304,22 @@ class BatchProcessor:
                 other = envelope.tenant, stream_id
                 if other not in streams:
                     wanted[other] = None
+        await self._read_further(tx, list(wanted), stored, result)
+
+    async def _read_further(
+        self,
+        tx: Tx,
+        wanted: Sequence[StreamKey],
+        stored: dict[StreamKey, StoredStream],
+        result: BatchResult,
+    ) -> None:
+        """Load streams that are not in the result; raise `StreamAlreadySerialized` for one that was."""
         if not wanted:
             return
         if not result.serialized.isdisjoint(wanted):
             raise StreamAlreadySerialized
-        streams.update(take_loaded(stored, list(wanted), self._decoder))
+        streams = result.streams
+        streams.update(take_loaded(stored, wanted, self._decoder))
         unknown = list(filterfalse(streams.__contains__, wanted))
         if unknown:
             streams.update(await load_streams(tx, unknown, self._decoder))
