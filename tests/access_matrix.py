@@ -211,7 +211,7 @@ async def everything(dsn: str) -> AsyncIterator[Everything]:
         app = app_of(ALL)
         mount(app, runtimes, TokenVerifier([trusting(ISSUER)], AUDIENCE))
         stopping, listener = asyncio.Event(), listening_socket("127.0.0.1", 0)
-        serving = asyncio.create_task(serve(app, listener, stopping=stopping))
+        serving = asyncio.create_task(serve(app, listener, runtimes["consent"].settings, stopping=stopping))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         site = Everything(runtimes, session, listener.getsockname()[1])
         for runtime in runtimes.values():
