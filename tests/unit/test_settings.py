@@ -189,7 +189,10 @@ def test_all_settings_that_production_lacks_are_named_at_once() -> None:
     with pytest.raises(SettingsFault) as said:
         require_complete(read_settings(bootstrap="kafka:9092"))
 
-    assert "set SAMSPIL_DATABASE, SAMSPIL_ISSUER_KEYS, SAMSPIL_VAULT_URL," in said.value.detail
+    assert (
+        "set SAMSPIL_DATABASE, SAMSPIL_DATABASE_API, SAMSPIL_ISSUER_KEYS, SAMSPIL_VAULT_URL,"
+        in said.value.detail
+    )
     assert require_complete(read_settings(mode="embedded")).mode == "embedded"
 
 
@@ -251,5 +254,5 @@ def test_no_default_in_the_document_is_a_secret() -> None:
     """A secret has no default, and would not be printed."""
     rows = [line for line in document().splitlines() if "| secret |" in line]
 
-    assert len(rows) == 4
+    assert len(rows) == 5
     assert all("| secret |  |" in line for line in rows)

@@ -1,13 +1,12 @@
 """Requests: one HTTP request at one service, with its actor, idempotency key and expected version."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
-from asyncpg.pool import PoolAcquireContext
 from fastapi import Header, Request, Response
 from msgspec import Struct
 from pydantic import BaseModel
@@ -27,9 +26,10 @@ from services.kernel.errors import (
 )
 from services.kernel.http.content_language import language_of
 from services.kernel.ids import access_stream, new_id
-from services.kernel.postgres.connections import Tx
+from services.kernel.postgres.connections import Tx, tenant_transaction
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import AppendEvent, Envelope
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.processor import RETRIES
 from services.kernel.streams.stream import IdempotencyRecord
 from services.kernel.tracing import command_span
@@ -106,16 +106,16 @@ class RequestContext:
         request = await self._request_bytes()
         with self._span(command):
             envelope = self._envelope(stream_id, command, any_version=any_version)
-            async with self._connection() as tx:
-                digest = await self._runtime.request_digests.digest(tx, self.actor.tenant, request)
-                try:
-                    result = await self._execute(tx, envelope, key, digest, created)
-                except (ProblemError, asyncpg.UniqueViolationError) as error:
-                    stored = await self._stored_result(tx, key, digest)
-                    if stored is None:
-                        await self._record_denial(tx, stream_id, type(command).__name__, error)
-                        raise
-                    result = stored
+            digests = self._runtime.request_digests
+            digest = await digests.digest(self._transaction, self.actor.tenant, request)
+            try:
+                result = await self._execute(envelope, key, digest, created)
+            except (ProblemError, asyncpg.UniqueViolationError) as error:
+                stored = await self._stored_result(key, digest)
+                if stored is None:
+                    await self._record_denial(stream_id, type(command).__name__, error)
+                    raise
+                result = stored
         self._response.headers["ETag"] = f'"{result.version}"'
         return result
 
@@ -124,92 +124,121 @@ class RequestContext:
 
         Raises `NotFound` and `NotAllowed`.
         """
+        access = self._runtime.service.access_event(case_id=stream_id, what=what, purpose=purpose)
+
+        async def look(tx: Tx) -> tuple[BatchResult, StreamView]:
+            view = await self._authorized_view(tx, stream_id, what)
+            key = self.actor.tenant, stream_id
+            opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [key])
+            seen = StreamView(view.state, view.version, opened.get(key, {}))
+            return await self._append(tx, access), seen
+
         with self._span(ReadRequest(what)):
-            async with self._connection() as tx:
-                view = await self._authorized_view(tx, stream_id, what)
-                key = self.actor.tenant, stream_id
-                opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [key])
-                access = self._runtime.service.access_event(case_id=stream_id, what=what, purpose=purpose)
-                await self._append(tx, access)
-            return StreamView(view.state, view.version, opened.get(key, {}))
+            async with self._recording_denials(stream_id, "look"):
+                return await self._save(look)
 
     async def read(self, stream_id: UUID, what: tuple[str, ...] = ("status",)) -> StreamView:
         """Return a stream without its private values; raise `NotFound` and `NotAllowed`."""
-        async with self._connection() as tx:
+        async with self._recording_denials(stream_id, "look"), self._transaction() as tx:
             return await self._authorized_view(tx, stream_id, what)
 
     async def query(self, query: Callable[..., Awaitable[T]], **parameters: Any) -> T:
         """Run a query of the service's projections for the actor's municipality, read-only."""
-        async with self._connection() as tx, tx.transaction(readonly=True):
+        async with self._transaction(readonly=True) as tx:
             return await query(tx, tenant=self.actor.tenant, **parameters)
 
     async def require_fresh_consents(self, stream_ids: Collection[UUID]) -> None:
         """Raise `ConsentUnknown` unless the consents of all these streams are fresh."""
         if not stream_ids:
             return
-        async with self._connection() as tx:
-            wanted = {(self.actor.tenant, stream_id) for stream_id in stream_ids}
+        wanted = {(self.actor.tenant, stream_id) for stream_id in stream_ids}
+        async with self._transaction() as tx:
             if wanted - await self._runtime.processor.with_fresh_consents(tx, list(wanted)):
                 raise ConsentUnknown
 
-    def _connection(self) -> "PoolAcquireContext[Any]":
-        """Return a pooled connection; raise `TimeoutError`, answered by 503, when none is free in time."""
-        return self._runtime.pool.acquire(timeout=_POOL_WAIT_SECONDS)
+    def _transaction(self, *, readonly: bool = False) -> AbstractAsyncContextManager[Tx]:
+        """Begin a transaction that sees the actor's municipality only.
 
-    async def _authorized_view(self, tx: Tx, stream_id: UUID, what: tuple[str, ...]) -> StreamView:
-        envelope = self._envelope(stream_id, ReadRequest(what))
-        try:
-            stream = await self._runtime.processor.read_authorized(tx, envelope)
-        except NotAllowed as error:
-            await self._record_denial(tx, stream_id, "look", error)
-            raise
-        self._response.headers["ETag"] = f'"{stream.version}"'
-        return StreamView(stream.state, stream.version, {})
+        Raises `TimeoutError`, answered by 503, when no connection is free in time.
+        """
+        return tenant_transaction(
+            self._runtime.api_pool, self.actor.tenant, readonly=readonly, wait_seconds=_POOL_WAIT_SECONDS
+        )
 
-    async def _execute(
-        self, tx: Tx, envelope: Envelope, key: str, digest: bytes, created: UUID | None
-    ) -> CommandResult:
-        """Execute a command and store its result under its key, again where another writer was faster."""
+    async def _save(self, work: Callable[[Tx], Awaitable[tuple[BatchResult, T]]]) -> T:
+        """Commit what `work` saves, in a new transaction where another writer was faster; then publish."""
         processor = self._runtime.processor
         for attempt in range(RETRIES):
             try:
-                batch = await processor.decide_batch(tx, [envelope])
-                stream = batch.streams[envelope.stream_key]
-                result = CommandResult(
-                    id=stream.stream_id, version=stream.version + stream.changed, made=created
-                )
-                record = IdempotencyRecord(
-                    self.actor.tenant, self.actor.id, key, digest, result.model_dump_json()
-                )
-                await processor.save_result(tx, batch, record)
+                async with self._transaction() as tx:
+                    batch, result = await work(tx)
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES:
                     raise
                 await processor.pause_before_retry(attempt)
             else:
+                processor.publish_committed(batch)
                 return result
         raise AssertionError
 
-    async def _stored_result(self, tx: Tx, key: str, digest: bytes) -> CommandResult | None:
+    async def _authorized_view(self, tx: Tx, stream_id: UUID, what: tuple[str, ...]) -> StreamView:
+        stream = await self._runtime.processor.read_authorized(
+            tx, self._envelope(stream_id, ReadRequest(what))
+        )
+        self._response.headers["ETag"] = f'"{stream.version}"'
+        return StreamView(stream.state, stream.version, {})
+
+    async def _execute(
+        self, envelope: Envelope, key: str, digest: bytes, created: UUID | None
+    ) -> CommandResult:
+        """Execute a command and store its result under its key."""
+        processor = self._runtime.processor
+
+        async def decide_and_save(tx: Tx) -> tuple[BatchResult, CommandResult]:
+            batch = await processor.decide_batch(tx, [envelope])
+            stream = batch.streams[envelope.stream_key]
+            result = CommandResult(id=stream.stream_id, version=stream.version + stream.changed, made=created)
+            answer = result.model_dump_json()
+            record = IdempotencyRecord(self.actor.tenant, self.actor.id, key, digest, answer)
+            await processor.save_result(tx, batch, record)
+            return batch, result
+
+        return await self._save(decide_and_save)
+
+    async def _stored_result(self, key: str, digest: bytes) -> CommandResult | None:
         """Return the stored result of an executed request; raise `IdempotencyKeyReused`."""
-        row = await tx.fetchrow(_READ_STORED_RESULT, self.actor.tenant, self.actor.id, key)
+        async with self._transaction(readonly=True) as tx:
+            row = await tx.fetchrow(_READ_STORED_RESULT, self.actor.tenant, self.actor.id, key)
         if row is None:
             return None
         if row["request_digest"] != digest:
             raise IdempotencyKeyReused
         return CommandResult.model_validate_json(row["answer"])
 
-    async def _record_denial(self, tx: Tx, stream_id: UUID, wanted: str, error: Exception) -> None:
+    @asynccontextmanager
+    async def _recording_denials(self, stream_id: UUID, wanted: str) -> AsyncIterator[None]:
+        """Record in the audit trail where the block is not allowed, after its transaction was rolled back."""
+        try:
+            yield
+        except NotAllowed as error:
+            await self._record_denial(stream_id, wanted, error)
+            raise
+
+    async def _record_denial(self, stream_id: UUID, wanted: str, error: Exception) -> None:
         """Record in the audit trail that the actor was denied something; other errors leave no record."""
         if isinstance(error, NotAllowed):
             slug = NotAllowed.code().replace("-", "_")
             denied = self._runtime.service.denied_event(case_id=stream_id, wanted=_snake(wanted), slug=slug)
-            await self._append(tx, denied)
 
-    async def _append(self, tx: Tx, event: Any) -> None:
+            async def record(tx: Tx) -> tuple[BatchResult, None]:
+                return await self._append(tx, denied), None
+
+            await self._save(record)
+
+    async def _append(self, tx: Tx, event: Any) -> BatchResult:
         """Append an event to the stream of the actor's accesses."""
         stream_id = access_stream(self.actor.tenant, self.actor.id)
-        await self._runtime.processor.process(tx, [self._envelope(stream_id, AppendEvent(event))])
+        return await self._runtime.processor.process(tx, [self._envelope(stream_id, AppendEvent(event))])
 
     @contextmanager
     def _span(self, command: object) -> Iterator[None]:

@@ -72,6 +72,7 @@ class Keyring:
         if missing:
             wrapped = await tx.fetch(_READ_KEYS, *map(list, zip(*missing, strict=True)))
             opened: dict[PersonKey, AESGCM] = {}
+            committed = all(row["committed"] for row in wrapped)
             await asyncio.gather(
                 *(
                     self._unwrap(wrapped[first::_CONCURRENT_UNWRAPS], opened)
@@ -79,7 +80,7 @@ class Keyring:
                 )
             )
             keys.update(opened)
-            if not tx.is_in_transaction():  # else what was read may never be committed
+            if committed:
                 self.remember(opened)
         return keys
 
@@ -150,7 +151,7 @@ class Keyring:
         return opened
 
     async def _unwrap(self, rows: Sequence[Sequence[Any]], opened: dict[PersonKey, AESGCM]) -> None:
-        for tenant, subject, wrapped in rows:
+        for tenant, subject, wrapped, _ in rows:
             key = await self._key_store.unwrap(tenant, wrapped, about=str(subject))
             opened[tenant, subject] = AESGCM(key)
 
@@ -158,8 +159,9 @@ class Keyring:
         return f"{tenant}|{subject}|{self._service}.sealed|{name}|{stream_id}".encode()
 
 
+# A transaction that has written nothing yet, hence has no id, reads only what others have committed.
 _READ_KEYS = """
-select k.tenant, k.subject_id, k.wrapped
+select k.tenant, k.subject_id, k.wrapped, pg_current_xact_id_if_assigned() is null as committed
 from unnest($1::text[], $2::uuid[]) as w (tenant, subject_id)
 join data_keys k on k.tenant = w.tenant and k.subject_id = w.subject_id
 where k.destroyed_at is null

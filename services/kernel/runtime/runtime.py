@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import asyncpg
+from pydantic import SecretStr
 
 from contracts.model import CollaborationModel
 from services.kernel import metrics
@@ -18,7 +19,7 @@ from services.kernel.kafka.signals import NO_SIGNALS, Signals
 from services.kernel.logging import log
 from services.kernel.outbox.log_retention import LogRetention
 from services.kernel.outbox.relay import Relay
-from services.kernel.postgres.connections import CONNECTION_FAULTS, is_transient, open_pool
+from services.kernel.postgres.connections import CONNECTION_FAULTS, Pool, is_transient, open_pool
 from services.kernel.postgres.migrations import make_partitions, missing_migrations
 from services.kernel.privacy.encryption import Keyring
 from services.kernel.privacy.key_store import KeyStore
@@ -33,6 +34,7 @@ from services.kernel.streams.processor import BatchProcessor, Dependencies
 _HOUSEKEEPING_SECONDS: Final = 3600.0
 _RESTART_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 20.0
+_CLOSE_SECONDS: Final = 5.0
 _LONGEST_RESTART_SECONDS: Final = 8.0
 _CACHED_STREAMS: Final = 10_000
 """How many streams a service caches; a few kilobytes each."""
@@ -63,22 +65,18 @@ class Runtime:
         self._stopping = asyncio.Event()
         self._broker_responds = True
         self._tasks: list[asyncio.Task[None]] = []
+        self._pools: list[Pool] = []
 
-    async def start(self, *, run_loops: bool = True) -> None:
+    async def start(self, *, run_loops: bool = True, serve_requests: bool = True) -> None:
         """Open the database and start the loops; without `run_loops` only commands are processed.
 
-        Raises `KeyStoreMismatch`, with nothing left open, where the key store is not that of this database.
+        `pool` logs in as the role that sees every municipality; `api_pool`, which alone requests use, as the
+        role that sees one. Without `serve_requests` there is no `api_pool`. Raises `KeyStoreMismatch`, with
+        nothing left open, where the key store is not that of this database.
         """
-        dsn = self.settings.database.get_secret_value()
         cache = StreamCache(_CACHED_STREAMS)
         self.relay = Relay(self.service, self.settings, self._signals)
-        self.pool = await open_pool(
-            dsn,
-            schema=self.service.name,
-            size=self.settings.pool,
-            on_connect=cache.clear,
-            limits=self.settings.limits,
-        )
+        self.pool = await self._open_pool(self.settings.database, cache)
         needed = "consent" in self.service.sources and not self.service.subscribes_to_all
         watermark = ConsentWatermark(
             needed=needed,
@@ -86,7 +84,14 @@ class Runtime:
             seconds=self.settings.consent_max_age_seconds,
         )
         keyring = Keyring(self.service.name, self._key_store)
-        await self._verify_key_store(keyring)
+        try:
+            await self._verify_key_store(keyring)
+            if serve_requests:
+                dsn = self.settings.database_api or self.settings.database
+                self.api_pool = await self._open_pool(dsn, cache)
+        except BaseException:
+            self._terminate_pools()
+            raise
         dependencies = Dependencies(keyring, self.models, watermark, self.clock.now)
         self.processor = BatchProcessor(self.service, dependencies, self.relay.buffer.enqueue, cache)
         self.timers = Timers(self.processor, self.pool, self.clock)
@@ -102,15 +107,23 @@ class Runtime:
         if run_loops:
             await self.start_loops()
 
+    async def _open_pool(self, dsn: SecretStr, cache: StreamCache) -> Pool:
+        pool = await open_pool(
+            dsn.get_secret_value(),
+            schema=self.service.name,
+            size=self.settings.pool,
+            on_connect=cache.clear,
+            limits=self.settings.limits,
+        )
+        self._pools.append(pool)
+        return pool
+
     async def _verify_key_store(self, keyring: Keyring) -> None:
         try:
             async with self.pool.acquire() as tx:
                 await keyring.verify_key_store(tx)
         except asyncpg.UndefinedTableError:  # not migrated yet, as readiness reports
             return
-        except BaseException:
-            self.pool.terminate()
-            raise
 
     async def start_loops(self) -> None:
         """Start the loops: relay, consumer, timers, effects, gauges."""
@@ -160,11 +173,19 @@ class Runtime:
         await self._stop_loop("relay")
         names = {task.get_name() for task in self._tasks}
         await asyncio.gather(*(self._stop_loop(name, cancel=True) for name in names))
+        await self.close_pools()
+
+    async def close_pools(self) -> None:
+        """Close the connections to the database, within bounds."""
         try:
-            async with asyncio.timeout(5):
-                await self.pool.close()
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await asyncio.gather(*(pool.close() for pool in self._pools))
         except TimeoutError:
-            self.pool.terminate()
+            self._terminate_pools()
+
+    def _terminate_pools(self) -> None:
+        for pool in self._pools:
+            pool.terminate()
 
     async def _stop_gauges(self) -> None:
         """Stop the gauges first: they use the other clients, and aiokafka reopens a closed client."""
@@ -206,6 +227,7 @@ class Runtime:
         try:
             async with asyncio.timeout(3), self.pool.acquire() as tx:
                 missing = await missing_migrations(tx, self.service)
+                await self.api_pool.fetchval("select 1")
             metrics.DATABASE_UP.labels(self.service.name).set(1)
             if missing:
                 reasons["database"] = f"migrations have not run: {', '.join(missing)}"
