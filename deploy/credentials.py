@@ -11,6 +11,7 @@ import typer
 
 from contracts.event import SERVICES
 from deploy.certificates import issue, new_authority, read_issued
+from services.kernel.postgres.roles import logins_of
 
 DATABASE = "samspil"
 KAFKA_NODE = "samspil-kafka"
@@ -49,7 +50,7 @@ def make_credentials(folder: Path, now: dt.datetime, *, renew: bool = False) -> 
     once("database_superuser", partial(_dsn, "postgres", superuser))
     for service in SERVICES:
         once(f"kafka_{service}", _password)
-        for role in (f"samspil_{service}", f"samspil_{service}_migrator"):
+        for role in logins_of(service):
             password = once(f"password_{role}", _password).decode()
             once(f"database_{role}", partial(_dsn, role, password))
     once("grafana_admin", _password)
