@@ -89,9 +89,9 @@ async def test_without_fresh_consents_a_command_is_answered_503(postgres_dsn: st
     assert found == ["consent.given.v1"]
 
 
-async def test_a_command_survives_cut_connections(site: Site) -> None:
+async def test_a_command_survives_cut_connections(postgres_dsn: str, site: Site) -> None:
     """A connection that the server has closed costs at most one response, and no command runs twice."""
-    stranger = await asyncpg.connect(site.runtime.settings.database.get_secret_value())
+    stranger = await asyncpg.connect(postgres_dsn)
     answers = []
     for n in range(5):
         await stranger.execute(

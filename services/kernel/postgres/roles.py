@@ -13,6 +13,7 @@ import asyncpg
 _ROLES: Final = Path(__file__).with_name("roles.sql").read_text(encoding="utf-8")
 _ITERATIONS: Final = 4096  # as PostgreSQL itself takes, RFC 7677
 _SALT_BYTES: Final = 16
+_LOCK: Final = 0x5A4D5350_524F4C45
 
 
 class Logins(NamedTuple):
@@ -47,6 +48,7 @@ async def lay_roles(dsn: str, passwords: Mapping[str, str], services: Iterable[s
 
 
 async def _lay(connection: "asyncpg.Connection[Any]", service: str, passwords: Mapping[str, str]) -> None:
+    await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
     await connection.execute("select set_config('samspil.service', $1, true)", service)
     await connection.execute(_ROLES)
     for role in logins_of(service):

@@ -21,12 +21,13 @@ from services.kernel.outbox.log_retention import LogRetention
 from services.kernel.outbox.relay import Relay
 from services.kernel.postgres.connections import CONNECTION_FAULTS, Pool, is_transient, open_pool
 from services.kernel.postgres.migrations import make_partitions, missing_migrations
+from services.kernel.postgres.roles import logins_of
 from services.kernel.privacy.encryption import Keyring
 from services.kernel.privacy.key_store import KeyStore
 from services.kernel.privacy.request_digests import RequestDigests
 from services.kernel.runtime.gauges import DatabaseGauges
 from services.kernel.scheduling.timers import Timers
-from services.kernel.settings import Settings
+from services.kernel.settings import Settings, SettingsFault
 from services.kernel.streams.cache import StreamCache
 from services.kernel.streams.consent_watermark import ConsentWatermark
 from services.kernel.streams.processor import BatchProcessor, Dependencies
@@ -72,7 +73,8 @@ class Runtime:
 
         `pool` logs in as the role that sees every municipality; `api_pool`, which alone requests use, as the
         role that sees one. Without `serve_requests` there is no `api_pool`. Raises `KeyStoreMismatch`, with
-        nothing left open, where the key store is not that of this database.
+        nothing left open, where the key store is not that of this database, and `SettingsFault` where the
+        role of requests sees every municipality.
         """
         cache = StreamCache(_CACHED_STREAMS)
         self.relay = Relay(self.service, self.settings, self._signals)
@@ -89,6 +91,7 @@ class Runtime:
             if serve_requests:
                 dsn = self.settings.database_api or self.settings.database
                 self.api_pool = await self._open_pool(dsn, cache)
+                await self._refuse_unbounded_requests()
         except BaseException:
             self._terminate_pools()
             raise
@@ -124,6 +127,15 @@ class Runtime:
                 await keyring.verify_key_store(tx)
         except asyncpg.UndefinedTableError:  # not migrated yet, as readiness reports
             return
+
+    async def _requests_see_all(self) -> bool:
+        """Return whether the role of requests sees every municipality; a test may let it."""
+        found: bool | None = await self.api_pool.fetchval(_ROLE_SEES_ALL)  # None before the first migration
+        return bool(found) and self.settings.mode != "test"
+
+    async def _refuse_unbounded_requests(self) -> None:
+        if await self._requests_see_all():
+            raise SettingsFault(_SEES_ALL.format(logins_of(self.service.name).api))
 
     async def start_loops(self) -> None:
         """Start the loops: relay, consumer, timers, effects, gauges."""
@@ -227,7 +239,8 @@ class Runtime:
         try:
             async with asyncio.timeout(3), self.pool.acquire() as tx:
                 missing = await missing_migrations(tx, self.service)
-                await self.api_pool.fetchval("select 1")
+                if await self._requests_see_all():
+                    reasons["requests"] = _SEES_ALL.format(logins_of(self.service.name).api)
             metrics.DATABASE_UP.labels(self.service.name).set(1)
             if missing:
                 reasons["database"] = f"migrations have not run: {', '.join(missing)}"
@@ -284,6 +297,15 @@ class Runtime:
 
 
 _DELETE_OLD_KEYS: Final = "delete from idempotency_keys where created_at < now() - interval '30 days'"
+
+_SEES_ALL: Final = "SAMSPIL_DATABASE_API names a role that sees every municipality: log in as {}"
+
+_ROLE_SEES_ALL: Final = """
+select not row_security_active(c.oid) or exists (
+  select from pg_policy p cross join unnest(p.polroles) as r (oid)
+  where p.polrelid = c.oid and p.polname ^@ 'all_tenants_of_' and pg_has_role(r.oid, 'member')
+) from pg_class c where c.oid = to_regclass('streams')
+"""
 
 _HAS_PENDING_WORK: Final = """
 select exists (select from pending) or exists (select from timers where due_at <= $1)
