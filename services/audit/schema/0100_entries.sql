@@ -16,7 +16,7 @@ create table entries (
   slug text,
   correlation uuid not null,
   causation uuid not null,
-  constraint entries_pk primary key (source, stream_id, seq),
+  constraint entries_pk primary key (tenant, source, stream_id, seq),
   constraint entries_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint entries_count_from_one check (seq >= 1)
 );

@@ -19,7 +19,7 @@ declare
   -- What a request needs of the kernel's tables; of those that are not named here, nothing.
   api_rights constant jsonb := '{
     "streams": "select, insert, update",
-    "event_log": "insert, select (id)",
+    "event_log": "insert, select (id, tenant)",
     "pending": "insert, select (ids)",
     "idempotency_keys": "select, insert",
     "timers": "select, insert, update, delete",
