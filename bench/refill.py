@@ -159,7 +159,7 @@ async def bare(partitions: PartitionMessages, settings: Settings) -> Reached:
 
 async def _refill(settings: Settings) -> Reached:
     """Fill as `samspil up` does: queue the logs, and let the relays send."""
-    await refill(CHAIN, settings)
+    await refill(dict.fromkeys(CHAIN, settings))
     relays = [
         Relay(replace(service, watermark_event=None), settings, NO_SIGNALS) for service in CHAIN.values()
     ]

@@ -13,6 +13,7 @@ from cryptography import x509
 
 from contracts.event import SERVICES
 from deploy.certificates import Issued, WrongPassphrase, issue, new_authority, read_issued
+from services.kernel.postgres.roles import logins_of
 
 DATABASE: Final = "samspil"
 KAFKA_NODE: Final = "samspil-kafka"
@@ -76,7 +77,7 @@ def make_credentials(
     files.once("database_superuser", partial(_dsn, "postgres", superuser))
     for service in SERVICES:
         files.once(f"kafka_{service}", _password)
-        for role in (f"samspil_{service}", f"samspil_{service}_migrator"):
+        for role in logins_of(service):
             password = files.once(f"password_{role}", _password).decode()
             files.once(f"database_{role}", partial(_dsn, role, password))
     files.once("grafana_admin", _password)

@@ -10,10 +10,10 @@ import typer
 from contracts.event import SERVICES
 from deploy.kafka_access import KafkaAccess, NoAccess
 from deploy.principals import consumed_services, grant, service_named
-from deploy.roles import lay_roles, logins_of
 from deploy.topics import PartitionsAreFixed, TopicRefused, lay_topics
 from services.kernel.errors import ProblemError
 from services.kernel.postgres.migrations import migrate
+from services.kernel.postgres.roles import lay_roles, logins_of
 
 
 async def prepare(secrets: Path, kafka: KafkaAccess, *, partitions: int, replication: int) -> None:
@@ -24,12 +24,12 @@ async def prepare(secrets: Path, kafka: KafkaAccess, *, partitions: int, replica
     logins = [role for service in SERVICES for role in logins_of(service)]
     passwords = {role: _secret(secrets, f"password_{role}") for role in logins}
     superuser = _secret(secrets, "database_superuser")
-    await lay_roles(superuser, passwords)
+    await lay_roles(superuser, passwords, SERVICES)
     for name in SERVICES:
         dsn = _secret(secrets, f"database_samspil_{name}_migrator")
         for file in await migrate(dsn, service_named(name)):
             typer.echo(f"{name}: {file}")
-    await lay_roles(superuser, passwords)
+    await lay_roles(superuser, passwords, SERVICES)
     for topic in await lay_topics(kafka, partitions=partitions, replication=replication):
         typer.echo(f"created {topic}")
     grant(kafka, consumed_services(), {name: _secret(secrets, f"kafka_{name}") for name in SERVICES})

@@ -36,6 +36,7 @@ from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore, KeyStore
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
+from tests.logins import api, lay, works
 
 TENANT = "0440"
 ORGANISATION = UUID("0199a000-0000-7000-8000-000000000001")
@@ -194,9 +195,12 @@ async def running(
     models: Mapping[str, CollaborationModel] | None = None,
     **more: Any,
 ) -> AsyncIterator[Runtime]:
-    """Run a service while the block runs; topics and schema are made first."""
-    settings = settings_for(dsn, bootstrap, kind, **more)
+    """Run a service while the block runs; topics, schema and roles are made first."""
     await migrate(dsn, service)
+    await lay(dsn, [service.name])
+    settings = settings_for(
+        works(dsn, service.name), bootstrap, kind, database_api=SecretStr(api(dsn, service.name)), **more
+    )
     if bootstrap:
         await make_topics({"referral", service.name}, settings)
     key_store = key_store or kms_for(dsn)

@@ -14,6 +14,7 @@ from services.kernel.decider.projection_rows import (
     Row,
     changed,
     columns,
+    keys_of,
     work_item_row,
 )
 from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
@@ -26,11 +27,11 @@ async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     ]:
         await tx.execute(_UPSERT_AGREEMENTS, *columns(agreements))
     if cases := changed(saved, Case, _goals):
-        await tx.execute(_DELETE_GOALS, [one.stream_id for one in cases])
+        await tx.execute(_DELETE_GOALS, *keys_of(cases))
         if goals := [row for one in cases for row in _goals(one, one.state)]:
             await tx.execute(_INSERT_GOALS, *columns(goals))
     if cases := changed(saved, Case, _work_items):
-        await tx.execute(DELETE_WORK_ITEMS, [one.stream_id for one in cases])
+        await tx.execute(DELETE_WORK_ITEMS, *keys_of(cases))
         if items := [row for one in cases for row in _work_items(one, one.state)]:
             await tx.execute(INSERT_WORK_ITEMS, *columns(items))
 
@@ -108,13 +109,16 @@ insert into agreements (agreement_id, tenant, case_id, organisation_id, status, 
                         in_force_on, ended_on, reason, updates, updates_on_time, updates_missed)
 select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::date[], $7::date[],
                      $8::date[], $9::date[], $10::text[], $11::integer[], $12::integer[], $13::integer[])
-on conflict (agreement_id) do update
+on conflict (tenant, agreement_id) do update
 set status = excluded.status, held_on = excluded.held_on, in_force_on = excluded.in_force_on,
     ended_on = excluded.ended_on, reason = excluded.reason, updates = excluded.updates,
     updates_on_time = excluded.updates_on_time, updates_missed = excluded.updates_missed
 """
 
-_DELETE_GOALS: Final = "delete from goals where case_id = any ($1::uuid[])"
+_DELETE_GOALS: Final = """
+delete from goals g using unnest($1::text[], $2::uuid[]) as w (tenant, case_id)
+where g.tenant = w.tenant and g.case_id = w.case_id
+"""
 
 _INSERT_GOALS: Final = """
 insert into goals (goal_id, tenant, case_id, agreement_id, purpose, attainment)

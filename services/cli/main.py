@@ -17,6 +17,7 @@ from services.cli.options import (
     DataOption,
     JsonOption,
     ServiceArgument,
+    folder_of,
     require_address,
     service_named,
     settings_of,
@@ -25,7 +26,7 @@ from services.cli.options import (
 from services.cli.terminal import err, out, run_to_end, show
 from services.kernel.clock import SystemClock
 from services.kernel.embedded.postgres_data import private_folder
-from services.kernel.embedded.up import ServerInfo
+from services.kernel.embedded.up import ServerInfo, migrate_folder
 from services.kernel.embedded.up import up as run_everything
 from services.kernel.http.server import run_services
 from services.kernel.kafka.topics import make_topics
@@ -137,13 +138,15 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Bring database schemas up to date."""
-    settings = settings_of(data)
+    folder, settings = folder_of(data), settings_of(data)
     chosen = ALL if service is None else (service_named(service),)
 
     async def work() -> dict[str, list[str]]:
         dsn = settings.database.get_secret_value()
         if not dsn:
             raise NoDatabase
+        if folder is not None:
+            return await migrate_folder(folder, settings, chosen)
         return {one.name: await migrate_service(dsn, one) for one in chosen}
 
     done = run_to_end(work())
@@ -173,7 +176,7 @@ def doctor(
     if url:
         found = run_to_end(doctor_checks.read_readiness(url))
     elif settings:
-        found = run_to_end(doctor_checks.diagnose(ALL, settings))
+        found = run_to_end(doctor_checks.diagnose(ALL, settings, lambda name: settings_of(data, name)))
     else:
         found = run_to_end(doctor_checks.diagnose_installation())
     lines = [

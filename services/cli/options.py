@@ -54,21 +54,22 @@ def service_named(name: str) -> Service:
     return SERVICES_BY_NAME[name]
 
 
-def settings_of(data: Path | None) -> Settings:
+def settings_of(data: Path | None, service: str | None = None) -> Settings:
     """Return the settings of the server on a data folder, else of the environment; exit with 3.
 
-    Where neither names a database, the server of `samspil up` in this folder is meant, if there is one.
+    Those of a folder log in at the database as `service`, or without one as the superuser.
     """
     with _settings_faults():
-        if data:
-            return read_server_info(data)
-        settings = read_settings()
-        unnamed = not settings.database.get_secret_value()
-        return read_server_info(DEFAULT_FOLDER) if unnamed and _is_here() else settings
+        folder = folder_of(data)
+        return read_settings() if folder is None else read_server_info(folder, service)
 
 
-def _is_here() -> bool:
-    return (DEFAULT_FOLDER / "server.json").exists()
+def folder_of(data: Path | None) -> Path | None:
+    """Return the data folder that is named, or that of `samspil up` where no database is named either."""
+    if data is not None:
+        return data
+    unnamed = not read_settings().database.get_secret_value()
+    return DEFAULT_FOLDER if unnamed and (DEFAULT_FOLDER / "server.json").exists() else None
 
 
 def settings_of_service() -> Settings:
@@ -102,7 +103,7 @@ def run_recorded(
     """
 
     async def opened() -> T:
-        settings = settings_of(data)
+        settings = settings_of(data, service)
         async with open_service(service_named(service), settings) as runtime:
             operator = await operator_of(settings)
             await record_operation(runtime, operator, what, await concerned(runtime), stream)

@@ -59,7 +59,7 @@ select distinct person_id from persons where tenant = $1 and person_id = any ($2
 _CASES_OF: Final = """
 select s.stream_id, s.version, s.state
 from persons p
-join streams s on s.stream_id = p.case_id and s.tenant = p.tenant
+join streams s on s.tenant = p.tenant and s.stream_id = p.case_id
 where p.tenant = $1 and p.person_id = $2
 order by s.stream_id
 """

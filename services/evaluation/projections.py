@@ -15,6 +15,7 @@ from services.kernel.decider.projection_rows import (
     Row,
     changed,
     columns,
+    keys_of,
     work_item_row,
 )
 from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
@@ -27,7 +28,7 @@ async def project(tx: ProjectionWriter, saved: Sequence[StreamChange]) -> None:
     ]:
         await tx.execute(_UPSERT_OUTCOMES, *columns(outcomes))
     if cases := changed(saved, Case, _work_items):
-        await tx.execute(DELETE_WORK_ITEMS, [one.stream_id for one in cases])
+        await tx.execute(DELETE_WORK_ITEMS, *keys_of(cases))
         if items := [row for one in cases for row in _work_items(one, one.state)]:
             await tx.execute(INSERT_WORK_ITEMS, *columns(items))
 
@@ -118,7 +119,7 @@ _UPSERT_OUTCOMES: Final = """
 insert into outcomes (agreement_id, dimension, moment, tenant, case_id, change, model, counts_from)
 select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[],
                      $8::date[])
-on conflict (agreement_id, dimension, moment) do update
+on conflict (tenant, agreement_id, dimension, moment) do update
 set change = excluded.change, counts_from = excluded.counts_from
 """
 

@@ -64,7 +64,7 @@ def _hosts(value: str) -> str:
     return value
 
 
-NEEDED_IN_PRODUCTION: Final = frozenset({"database", "bootstrap", "issuers", "vault_url"})
+NEEDED_IN_PRODUCTION: Final = frozenset({"database", "database_api", "bootstrap", "issuers", "vault_url"})
 """The settings without which a service does not start in production."""
 
 
@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """Mode of the process: `production` for people, `embedded` for `samspil up`, `test` for the tests."""
     database: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("")
     """Connection string of PostgreSQL; several hosts may stand in it."""
+    database_api: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("")
+    """Connection string of PostgreSQL for requests, whose role sees one municipality at a time."""
     bootstrap: Annotated[str, AfterValidator(_brokers)] = ""
     """Bootstrap servers of Kafka, separated by commas."""
     broker: Literal["kafka", "embedded"] = "kafka"
@@ -167,7 +169,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
     pool: int = Field(default=8, ge=2, le=200)
-    """Size of the pool of database connections."""
+    """Size of each of the two pools of database connections: for requests, and for all other work."""
     parked_limit: int = Field(default=50, ge=1)
     """Number of parked events above which the circuit breaker stops the consumer."""
     parked_seconds: float = Field(default=60.0, gt=0)

@@ -154,20 +154,19 @@ async def figures(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
 
 
 _WRITE: Final = """
-insert into notices as old (tenant, notice_id, case_id, recipient_id, role, kind, at, codes, mail, read_at,
+insert into notices (tenant, notice_id, case_id, recipient_id, role, kind, at, codes, mail, read_at,
                             shown)
 select tenant, notice_id, case_id, recipient_id, role, kind, at, codes::jsonb, mail, read_at, shown
 from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[],
             $8::text[], $9::text[], $10::timestamptz[], $11::boolean[])
      as n (tenant, notice_id, case_id, recipient_id, role, kind, at, codes, mail, read_at, shown)
-on conflict (notice_id) do update
+on conflict (tenant, notice_id) do update
 set mail = excluded.mail, read_at = excluded.read_at, shown = excluded.shown
-where old.tenant = excluded.tenant
 """
 
 _DELETE: Final = """
 delete from notices using unnest($1::text[], $2::uuid[]) as w (tenant, notice_id)
-where notices.notice_id = w.notice_id and notices.tenant = w.tenant
+where notices.tenant = w.tenant and notices.notice_id = w.notice_id
 """
 
 # Each inbox is read by the index, at most one page of it.
@@ -206,7 +205,7 @@ on conflict (tenant, recipient_id) do update set contact_id = excluded.contact_i
 """
 
 _CASE: Final = """
-select case_id from notices where notice_id = $2 and tenant = $1 and shown
+select case_id from notices where tenant = $1 and notice_id = $2 and shown
 """
 
 _FIGURES: Final = """

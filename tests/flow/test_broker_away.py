@@ -37,7 +37,7 @@ async def come_back(broker: Fallible, runtimes: Sequence[Runtime]) -> None:
     if isinstance(broker, Broker):
         embedded = EmbeddedBroker(broker, Limits())
         embedded.serve({runtime.service.name: runtime for runtime in runtimes})
-        await embedded.restart(runtimes[0].settings)
+        await embedded.restart()
     else:
         await broker.start()
 

@@ -26,7 +26,6 @@ from demo.play import play
 from deploy.kafka_access import KafkaAccess
 from deploy.prepare import prepare
 from deploy.principals import service_named, user_of
-from deploy.roles import logins_of
 from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.embedded.child_process import Child, free_port
 from services.kernel.embedded.development_api import TOKEN_DAYS, Issuer, development_routes
@@ -38,6 +37,7 @@ from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.operations.parked_events import open_service
 from services.kernel.operations.rebuild_projections import rebuild
+from services.kernel.postgres.roles import logins_of
 from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
@@ -322,6 +322,7 @@ async def _run(
         smtp_port=mail_port,
         smtp_tls=False,
         database=_secret(security, f"database_samspil_{service}"),
+        database_api=_secret(security, f"database_samspil_{service}_api"),
         bootstrap=kafka.bootstrap,
         kafka_user=user_of(service),
         kafka_password=_secret(security, f"kafka_{service}"),

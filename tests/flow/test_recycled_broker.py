@@ -121,7 +121,7 @@ async def test_a_broker_that_is_not_drained_is_filled_with_everything() -> None:
         async with held_up(subscriber):
             await load(sender, 5, 60)
             await until(lambda: all_sent(sender))
-            await there.broker.recycle(there.settings)
+            await there.broker.recycle()
         await until(lambda: counted(subscriber, 300))
         found = await tallies(subscriber)
         reader = await all_there(there.settings.bootstrap, 60)
@@ -140,7 +140,7 @@ async def test_a_stopped_consumer_stays_stopped() -> None:
         await load(sender, 5, 60)
         await until(lambda: all_sent(sender))
         before = subscriber.consumer
-        await there.broker.recycle(there.settings)
+        await there.broker.recycle()
         await until(lambda: listens_anew(subscriber, before))
         red = await subscriber.unready_reasons()
         found = await tallies(subscriber)
@@ -180,7 +180,7 @@ async def test_the_services_are_not_idle_while_a_broker_is_recycled() -> None:
             await load(sender, 5, 60)
             await until(lambda: all_sent(sender))
             waiting = asyncio.create_task(idle())
-            await there.broker.recycle(there.settings)
+            await there.broker.recycle()
             await until(lambda: is_recycled(there))
         found = await waiting
 

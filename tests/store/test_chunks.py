@@ -18,6 +18,7 @@ from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import IncomingEvent
 from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.parked import unpark
+from tests.logins import alter
 from tests.tally import TALLY, Tally, a_message, a_record, case_id, running, seen, tallies
 from tests.tally import decide as decide_alone
 
@@ -64,8 +65,10 @@ DECODER = EventDecoder(COUNTING_TWICE)
 async def runtime(postgres_dsn: str) -> AsyncIterator[Runtime]:
     """Run the tally that counts in a second stream, without a broker."""
     async with running(postgres_dsn, "", "none", COUNTING_TWICE) as runtime:
-        await runtime.pool.execute(
-            "create table lengths (stream_id uuid primary key, length integer, first boolean default false)"
+        await alter(
+            runtime,
+            "create table lengths (stream_id uuid primary key, length integer, first boolean default false)",
+            "grant select, insert, update on lengths to samspil_consent",
         )
         yield runtime
 

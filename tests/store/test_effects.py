@@ -12,6 +12,7 @@ from services.kernel.decider.decision import Decision, Effect
 from services.kernel.decider.service import EffectContext
 from services.kernel.errors import InvalidTransition
 from services.kernel.runtime.runtime import Runtime
+from tests.logins import alter
 from tests.side_effects import PostOffice, Sent, begun, count, lease_ends, performing, rows, rule, seen
 from tests.tally import Tally, case_id
 from tests.waiting import until
@@ -132,18 +133,19 @@ async def test_an_answer_and_its_mark_are_one_transaction(postgres_dsn: str) -> 
     post = PostOffice()
     async with performing(postgres_dsn, post) as runtime:
         key = await count(runtime)
-        await runtime.pool.execute(
+        await alter(
+            runtime,
             "create function down() returns trigger language plpgsql as "
-            "$$ begin raise exception 'down' using errcode = '57P03'; end $$"
+            "$$ begin raise exception 'down' using errcode = '57P03'; end $$",
         )
-        await runtime.pool.execute(
-            "create trigger down before insert on event_log for each row execute function down()"
+        await alter(
+            runtime, "create trigger down before insert on event_log for each row execute function down()"
         )
         with pytest.raises(asyncpg.CannotConnectNowError):
             await runtime.effects.perform()
         (row,) = await rows(runtime)
         before = await seen(runtime)
-        await runtime.pool.execute("drop trigger down on event_log")
+        await alter(runtime, "drop trigger down on event_log")
         await lease_ends(runtime)
         await runtime.effects.perform()
         (after,) = await rows(runtime)
@@ -202,8 +204,7 @@ async def test_an_effect_of_a_command_that_failed_is_never_performed(postgres_ds
     post = PostOffice()
     async with performing(postgres_dsn, post) as runtime:
         await count(runtime)
-        async with runtime.pool.acquire() as tx, tx.transaction():
-            await tx.execute("alter table event_log add constraint full_up check (seq < 2) not valid")
+        await alter(runtime, "alter table event_log add constraint full_up check (seq < 2) not valid")
         with pytest.raises(asyncpg.CheckViolationError):
             await count(runtime)
         performed = await runtime.effects.perform()

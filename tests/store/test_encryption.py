@@ -24,6 +24,7 @@ from services.kernel.runtime.assembly import key_store_of
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import Envelope
 from services.kernel.streams.handler import BatchResult
+from tests.logins import alter
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.transit import transit
 
@@ -263,12 +264,11 @@ async def test_a_key_of_a_command_that_failed_is_not_remembered(
 ) -> None:
     """What is sealed afterwards opens in every process: it lies under the key that was stored."""
     await apply(runtime, keep("", stream=1))
-    async with runtime.pool.acquire() as tx, tx.transaction():
-        await tx.execute("alter table sealed add constraint nothing_for_now check (tenant = '')")
+    await alter(runtime, "alter table sealed add constraint nothing_for_now check (tenant = '')")
     with pytest.raises(asyncpg.CheckViolationError):
         await apply(runtime, keep("lost"))
+    await alter(runtime, "alter table sealed drop constraint nothing_for_now")
     async with runtime.pool.acquire() as tx:
-        await tx.execute("alter table sealed drop constraint nothing_for_now")
         assert await tx.fetchval("select count(*) from data_keys") == 0
 
     await apply(runtime, keep("kept"))

@@ -9,6 +9,7 @@ from contracts.consent import ConsentLooked
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import AccessNotRecorded
 from tests.http_site import Site
+from tests.logins import alter
 from tests.tally import ACTOR, TENANT
 
 
@@ -40,12 +41,13 @@ async def test_concurrent_reads_are_each_in_the_audit_trail(site: Site) -> None:
 async def test_a_read_that_cannot_be_recorded_fails(site: Site, state: str, status: int) -> None:
     """Where the trail cannot be written nothing is returned."""
     begun = (await site.begin(word="private")).body["id"]
-    await site.runtime.pool.execute(
+    await alter(
+        site.runtime,
         "create function down() returns trigger language plpgsql as "
-        f"$$ begin raise exception 'down' using errcode = '{state}'; end $$"
+        f"$$ begin raise exception 'down' using errcode = '{state}'; end $$",
     )
-    await site.runtime.pool.execute(
-        "create trigger down before insert on event_log for each row execute function down()"
+    await alter(
+        site.runtime, "create trigger down before insert on event_log for each row execute function down()"
     )
 
     shown = await site.request("GET", f"/consent/tallies/{begun}")

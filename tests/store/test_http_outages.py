@@ -38,10 +38,10 @@ async def test_an_unreachable_database_is_answered_503() -> None:
 async def test_the_wait_for_a_connection_is_bounded(postgres_dsn: str) -> None:
     """503 with Retry-After when every connection of the pool stays in use."""
     async with open_site(postgres_dsn, pool=2) as site:
-        held = [await site.runtime.pool.acquire() for _ in range(2)]
+        held = [await site.runtime.api_pool.acquire() for _ in range(2)]
         busy = await site.request("GET", "/consent/numbers")
         for connection in held:
-            await site.runtime.pool.release(connection)
+            await site.runtime.api_pool.release(connection)
         free = await site.request("GET", "/consent/numbers")
 
     assert (busy.status, busy.slug, busy.headers["retry-after"]) == (503, "try-later", "1")
@@ -89,9 +89,9 @@ async def test_without_fresh_consents_a_command_is_answered_503(postgres_dsn: st
     assert found == ["consent.given.v1"]
 
 
-async def test_a_command_survives_cut_connections(site: Site) -> None:
+async def test_a_command_survives_cut_connections(postgres_dsn: str, site: Site) -> None:
     """A connection that the server has closed costs at most one response, and no command runs twice."""
-    stranger = await asyncpg.connect(site.runtime.settings.database.get_secret_value())
+    stranger = await asyncpg.connect(postgres_dsn)
     answers = []
     for n in range(5):
         await stranger.execute(

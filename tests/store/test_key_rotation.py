@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from services.cli.main import app
 from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
 from services.kernel.operations.keys import NoKeyFile, add_root_key, rewrap_keys, rotate_keys
-from services.kernel.postgres.connections import connect
+from services.kernel.postgres.connections import connect, tenant_transaction
 from services.kernel.privacy.encryption import DecryptionFailed, Keyring
 from services.kernel.privacy.key_rotation import KeyRotation, OldTransactionOpen, RotationUnderWay
 from services.kernel.privacy.key_store import FileKeyStore, KeyStore
@@ -264,16 +265,15 @@ async def test_an_older_value_is_not_made_current_by_a_rotation(runtime: Runtime
 async def test_keys_are_rewrapped_under_the_newest_root(runtime: Runtime, kek: Path) -> None:
     """With the old root gone everything opens, request digests too; a second run finds nothing to do."""
     await apply(runtime, keep("first"))
-    async with runtime.pool.acquire() as tx:
-        digest = await runtime.request_digests.digest(tx, TENANT, b"request")
+    transaction = partial(tenant_transaction, runtime.api_pool, TENANT)
+    digest = await runtime.request_digests.digest(transaction, TENANT, b"request")
     FileKeyStore(kek, mode="test").add_root_key()
 
     assert await rewrap_keys(runtime) == {"rewrapped": 2}
     assert await rewrap_keys(runtime) == {"rewrapped": 0}
     newest = only_the_newest_of(kek)
     assert await opened_by(runtime, newest) == {"word": "first"}
-    async with runtime.pool.acquire() as tx:
-        assert await type(runtime.request_digests)(newest).digest(tx, TENANT, b"request") == digest
+    assert await type(runtime.request_digests)(newest).digest(transaction, TENANT, b"request") == digest
 
 
 def only_the_newest_of(kek: Path) -> FileKeyStore:

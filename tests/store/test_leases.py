@@ -9,9 +9,12 @@ import pytest
 
 from services.kernel.limits import Limits
 from services.kernel.runtime.runtime import Runtime
+from tests.logins import alter
 from tests.side_effects import PostOffice, begun, count, lease_ends, performing, rows, seen
 from tests.tally import TENANT
 from tests.waiting import until
+
+GRANT = "grant select, update on effects to samspil_consent"
 
 
 async def test_a_slow_effect_stays_leased_to_its_worker(postgres_dsn: str) -> None:
@@ -72,16 +75,18 @@ async def test_an_effect_that_could_not_be_completed_is_not_repeated(postgres_ds
         key = await count(runtime)
 
         async def hide() -> None:
-            await runtime.pool.execute("alter table effects rename to away")
-            await runtime.pool.execute(
-                "create view effects as select * from away where pg_terminate_backend(pg_backend_pid())"
+            await alter(runtime, "alter table effects rename to away")
+            await alter(
+                runtime,
+                "create view effects as select * from away where pg_terminate_backend(pg_backend_pid())",
+                "grant select, update on effects to samspil_consent",
             )
 
         post.meanwhile = hide
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await runtime.effects.perform()
-        await runtime.pool.execute("drop view effects")
-        await runtime.pool.execute("alter table away rename to effects")
+        await alter(runtime, "drop view effects")
+        await alter(runtime, "alter table away rename to effects")
         await lease_ends(runtime)
         again = await runtime.effects.perform()
         (row,) = await rows(runtime)
@@ -116,18 +121,20 @@ async def test_an_effect_that_another_has_completed_is_forgotten(postgres_dsn: s
 
 async def out_of_order(runtime: Runtime) -> None:
     """Let no effect be marked for now."""
-    await runtime.pool.execute(
+    await alter(
+        runtime,
         "create or replace function down() returns trigger language plpgsql as "
-        "$$ begin raise exception 'down' using errcode = '57P03'; end $$"
+        "$$ begin raise exception 'down' using errcode = '57P03'; end $$",
     )
-    await runtime.pool.execute(
-        "create trigger down before update of done_at on effects for each row execute function down()"
+    await alter(
+        runtime,
+        "create trigger down before update of done_at on effects for each row execute function down()",
     )
 
 
 async def in_order(runtime: Runtime) -> None:
     """Let effects be marked again."""
-    await runtime.pool.execute("drop trigger down on effects")
+    await alter(runtime, "drop trigger down on effects")
 
 
 async def test_an_outage_of_the_database_is_no_death_of_a_worker(postgres_dsn: str) -> None:
@@ -143,12 +150,16 @@ async def test_an_outage_of_the_database_is_no_death_of_a_worker(postgres_dsn: s
         key = await count(one)
         with pytest.raises(asyncpg.CannotConnectNowError):
             await one.effects.perform()
-        await one.pool.execute("alter table effects rename to away")
-        await one.pool.execute("create view effects as select * from away where 1 / 0 = 1")
+        await alter(one, "alter table effects rename to away")
+        await alter(
+            one,
+            "create view effects as select * from away where 1 / 0 = 1",
+            "grant select, update on effects to samspil_consent",
+        )
         loop = asyncio.create_task(two.effects.run(stopping))
         await until(lambda: ended(loop))
-        await one.pool.execute("drop view effects")
-        await one.pool.execute("alter table away rename to effects")
+        await alter(one, "drop view effects")
+        await alter(one, "alter table away rename to effects")
         await in_order(one)
         await lease_ends(one)
         claimed = await two.effects.perform()

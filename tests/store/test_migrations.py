@@ -9,7 +9,6 @@ import asyncpg
 import pytest
 from msgspec import Struct
 
-from deploy.roles import lay_roles, logins_of
 from services.kernel.decider.service import Service
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import (
@@ -21,6 +20,7 @@ from services.kernel.postgres.migrations import (
     migrate,
     missing_migrations,
 )
+from services.kernel.postgres.roles import lay_roles, logins_of
 from tests.tally import TALLY, TENANT, case_id
 from tests.waiting import until
 
@@ -195,9 +195,9 @@ async def test_two_processes_keep_house_at_once(postgres_dsn: str, tx: Session, 
 async def test_a_service_that_owns_nothing_has_partitions_made(postgres_dsn: str, service: Service) -> None:
     """The role that writes the log cannot change it; it calls the owner's function for the next days."""
     passwords = {role: f"pass-{role}" for role in logins_of("consent")}
-    await lay_roles(postgres_dsn, passwords, services=("consent",))
+    await lay_roles(postgres_dsn, passwords, ("consent",))
     await migrate(as_role(postgres_dsn, "samspil_consent_migrator"), service)
-    await lay_roles(postgres_dsn, passwords, services=("consent",))
+    await lay_roles(postgres_dsn, passwords, ("consent",))
     worker = await connect(as_role(postgres_dsn, "samspil_consent"), schema="consent")
     try:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

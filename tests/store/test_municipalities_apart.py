@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -15,6 +16,7 @@ from services.kernel.consumer.processing import BatchStore
 from services.kernel.decider.decision import Actor, Context, Decision
 from services.kernel.ids import new_id
 from services.kernel.kafka.cloudevents import Message
+from services.kernel.postgres.connections import tenant_transaction
 from services.kernel.privacy.encryption import Keyring
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.consent_watermark import ConsentWatermark
@@ -122,7 +124,13 @@ async def test_no_person_takes_the_place_of_an_internal_key(runtime: Runtime) ->
         for tenant in BOTH:
             new_key = (await runtime.processor.dependencies.keyring.make(tenant, claimed))[1]
             await save(tx, WriteSet(), new_keys=[new_key])
-        made = {tenant: await digests.digest(tx, tenant, b"request") for tenant in BOTH}
+    made = {
+        tenant: await digests.digest(
+            partial(tenant_transaction, runtime.api_pool, tenant), tenant, b"request"
+        )
+        for tenant in BOTH
+    }
+    async with runtime.pool.acquire() as tx:
         kept = await tx.fetch("select tenant, purpose from internal_keys order by tenant")
 
     assert made[TENANT] != made[ELSEWHERE]

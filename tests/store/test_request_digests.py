@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.kernel.postgres.connections import tenant_transaction
 from services.kernel.privacy.key_store import FileKeyStore, KeyStoreUnavailable
 from services.kernel.privacy.request_digests import PURPOSE, RequestDigests
 from services.kernel.runtime.assembly import key_store_of
@@ -24,8 +25,7 @@ def a_kms(folder: Path) -> FileKeyStore:
 
 async def digest_of(runtime: Runtime, digests: RequestDigests, tenant: str = TENANT) -> bytes:
     """Return the digest of the request."""
-    async with runtime.pool.acquire() as tx:
-        return await digests.digest(tx, tenant, REQUEST)
+    return await digests.digest(lambda: tenant_transaction(runtime.pool, tenant), tenant, REQUEST)
 
 
 async def test_a_digest_cannot_be_made_from_the_request_alone(postgres_dsn: str, tmp_path: Path) -> None:

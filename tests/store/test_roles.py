@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from deploy.roles import lay_roles, logins_of
+from services.kernel.postgres.roles import lay_roles, logins_of
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[Any]
@@ -28,13 +28,13 @@ values (gen_random_uuid(), 1, gen_random_uuid(), '0440', 'referral.sent.v1', '{}
 @pytest.fixture
 async def installed(postgres_dsn: str) -> str:
     """Lay the roles of two services, migrate as their migrators, and lay the roles again."""
-    await lay_roles(postgres_dsn, PASSWORDS, services=SERVICES)
+    await lay_roles(postgres_dsn, PASSWORDS, SERVICES)
     for service in SERVICES:
         async with as_role(postgres_dsn, f"samspil_{service}_migrator", schema=service) as tx:
             for file in sorted(KERNEL_SCHEMA.glob("*.sql")):
                 await tx.execute(file.read_text(encoding="utf-8"))
             await tx.execute("create table migrations (name text primary key)")
-    await lay_roles(postgres_dsn, PASSWORDS, services=SERVICES)
+    await lay_roles(postgres_dsn, PASSWORDS, SERVICES)
     return postgres_dsn
 
 
@@ -151,7 +151,7 @@ async def test_a_wrong_password_is_refused(installed: str) -> None:
 
 async def test_a_changed_password_replaces_the_old(installed: str) -> None:
     """Running the script with another password changes it."""
-    await lay_roles(installed, PASSWORDS | {"samspil_referral": "new"}, services=SERVICES)
+    await lay_roles(installed, PASSWORDS | {"samspil_referral": "new"}, SERVICES)
 
     async with as_role(installed, "samspil_referral", schema="referral", password="new") as tx:
         assert await tx.fetchval("select current_user") == "samspil_referral"
@@ -177,7 +177,7 @@ async def test_a_right_that_was_granted_manually_is_revoked(installed: str) -> N
     connection = await asyncpg.connect(installed)
     try:
         await connection.execute("grant update on referral.event_log to samspil_referral")
-        await lay_roles(installed, PASSWORDS, services=SERVICES)
+        await lay_roles(installed, PASSWORDS, SERVICES)
     finally:
         await connection.close()
 

@@ -19,6 +19,7 @@ from contracts.event import SERVICES, topic_of
 from deploy.credentials import make_credentials
 from deploy.images import images_in
 from deploy.principals import rights_of, user_of
+from services.kernel.postgres.roles import logins_of
 from services.kernel.production import require_complete
 from services.kernel.settings import Settings, read_settings
 
@@ -67,11 +68,14 @@ def test_the_image_holds_locked_libraries_only() -> None:
 
 
 def test_every_service_has_its_container(compose: dict[str, Any]) -> None:
-    """Each service runs by itself, with its own login, its own user in Kafka and its own secrets only."""
+    """Each service runs by itself, with its own logins, its own user in Kafka and its own secrets only."""
     for service in SERVICES:
         container = compose["services"][service]
-        own = {f"database_samspil_{service}", f"kafka_{service}", f"vault_token_{service}"}
+        logins = logins_of(service)
+        databases = {f"database_{logins.works}", f"database_{logins.api}"}
+        own = {*databases, f"kafka_{service}", f"vault_token_{service}"}
         assert container["command"] == ["run", service]
+        assert container["environment"]["SAMSPIL_DATABASE_API_FILE"].endswith(f"/database_{logins.api}")
         assert container["environment"]["SAMSPIL_KAFKA_USER"] == user_of(service)
         assert {
             each
@@ -197,7 +201,7 @@ def test_no_two_secrets_are_the_same(tmp_path: Path) -> None:
     passwords = [path.read_text() for path in folder.glob("password_*")]
     passwords += [(folder / f"kafka_{service}").read_text() for service in SERVICES]
 
-    assert len(passwords) == len(set(passwords)) == 3 * len(SERVICES)
+    assert len(passwords) == len(set(passwords)) == 4 * len(SERVICES)
 
 
 def test_a_service_may_write_one_topic() -> None:

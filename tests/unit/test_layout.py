@@ -224,6 +224,31 @@ def test_no_notify_and_no_cached_sequence_in_the_schema(path: Path) -> None:
     assert not re.search(r"\bcache\s+(?!1\b)\d", text)
 
 
+def test_a_request_reaches_one_municipality_only() -> None:
+    """What serves requests knows no pool but the API's, whose role sees one municipality, in one place."""
+    of_http = [*sorted((KERNEL / "http").glob("*.py")), *OF_SERVICES]
+    found = {
+        (named(path), node.attr)
+        for path in of_http
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr in {"pool", "api_pool", "database", "acquire"}
+    }
+
+    assert found == {("services/kernel/http/requests.py", "api_pool")}
+
+
+def test_only_requests_use_their_pool() -> None:
+    """The consumer, the timers and the operations see every municipality, and log in by another role."""
+    found = {
+        named(path)
+        for path in OURS
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and node.attr == "api_pool"
+    }
+
+    assert found == {"services/kernel/http/requests.py", "services/kernel/runtime/runtime.py"}
+
+
 def test_only_the_relay_sends() -> None:
     """Nothing reaches a topic that was not committed first."""
     senders = {"send", "send_and_wait", "send_batch", "publish", "publish_batch", "create_batch", "request"}

@@ -188,7 +188,9 @@ def test_all_settings_that_production_lacks_are_named_at_once() -> None:
     with pytest.raises(SettingsFault) as said:
         require_complete(read_settings(bootstrap="kafka:9092"))
 
-    assert "set SAMSPIL_DATABASE, SAMSPIL_ISSUERS, SAMSPIL_VAULT_URL," in said.value.detail
+    assert (
+        "set SAMSPIL_DATABASE, SAMSPIL_DATABASE_API, SAMSPIL_ISSUERS, SAMSPIL_VAULT_URL," in said.value.detail
+    )
     assert require_complete(read_settings(mode="embedded")).mode == "embedded"
 
 

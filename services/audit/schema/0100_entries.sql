@@ -22,6 +22,8 @@ create table entries (
   constraint entries_count_from_one check (seq >= 1)
 );
 
+comment on table entries is 'append-only: the trail';
+
 -- The trail of one case, page by page.
 create index entries_by_case on entries (tenant, case_id, at, event_id);
 

@@ -3,15 +3,15 @@
 alter table streams add constraint streams_hold_cases check (kind in ('case'));
 
 create table outcomes (
+  tenant text not null,
   agreement_id uuid not null,
   dimension text not null,
   moment text not null,
-  tenant text not null,
   case_id uuid not null,
   change text not null,
   model text not null,
   counts_from date not null,
-  constraint outcomes_pk primary key (agreement_id, dimension, moment),
+  constraint outcomes_pk primary key (tenant, agreement_id, dimension, moment),
   constraint outcomes_compare_with_the_start check (moment in ('end', 'after')),
   constraint outcomes_are_changes check (change in ('better', 'same', 'worse', 'missing'))
 );
@@ -31,7 +31,7 @@ create table work_items (
   shown_from date not null,
   due_on date,
   until timestamptz,
-  constraint work_items_pk primary key (case_id, about, what, role, owner_id),
+  constraint work_items_pk primary key (tenant, case_id, about, what, role, owner_id),
   constraint work_items_of_organisations_end_with_the_consent check (role <> 'coordinator' or until is not null)
 ) with (autovacuum_vacuum_scale_factor = 0.02);
 

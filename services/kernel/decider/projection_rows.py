@@ -38,6 +38,11 @@ def local_days(models: Mapping[str, CollaborationModel], now: datetime) -> tuple
     return list(models), [calendar_of(model).today(now) for model in models.values()]
 
 
+def keys_of(streams: Iterable[StreamChange]) -> list[list[Any]]:
+    """Return the municipalities and the ids of streams, as two columns."""
+    return columns([(one.tenant, one.stream_id) for one in streams])
+
+
 def work_item_row(change: StreamChange, item: WorkItem) -> Row:
     """Return a work item as a row of `INSERT_WORK_ITEMS`."""
     return (
@@ -55,7 +60,10 @@ def work_item_row(change: StreamChange, item: WorkItem) -> Row:
     )
 
 
-DELETE_WORK_ITEMS: Final = "delete from work_items where case_id = any ($1::uuid[])"
+DELETE_WORK_ITEMS: Final = """
+delete from work_items i using unnest($1::text[], $2::uuid[]) as w (tenant, case_id)
+where i.tenant = w.tenant and i.case_id = w.case_id
+"""
 
 INSERT_WORK_ITEMS: Final = """
 insert into work_items (tenant, role, owner_id, case_id, agreement_id, about, model, what, shown_from, due_on,

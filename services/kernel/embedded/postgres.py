@@ -32,7 +32,8 @@ class Postgres:
     """A PostgreSQL server of our own; `folder` holds its data, log and password.
 
     Without `port` it can be reached only through a socket inside the data folder, with `port` on the loopback
-    address too. The only login is the superuser `postgres` with a random password kept beside the data.
+    address too. The superuser `postgres`, whose random password is kept beside the data, lays the roles that
+    services log in as (`database_logins`).
     """
 
     def __init__(

@@ -11,7 +11,6 @@ from services.kernel.limits import Limits
 from services.kernel.logging import log
 from services.kernel.outbox.republish import refill
 from services.kernel.runtime.runtime import Runtime
-from services.kernel.settings import Settings
 
 
 class EmbeddedBroker:
@@ -34,49 +33,49 @@ class EmbeddedBroker:
         """Serve these services from now on."""
         self._runtimes = runtimes
 
-    async def check(self, settings: Settings) -> None:
+    async def check(self) -> None:
         """Restart a broker that has ended, and recycle one that is full."""
         self._server.trim_log(self._limits.server_log_bytes)
         async with self._lock:
             if not self._server.alive():
                 log.error("broker_ended")
-                await self._restart(settings)
+                await self._restart()
             elif self.is_full():
-                await self._recycle(settings)
+                await self._recycle()
 
     def is_full(self) -> bool:
         """Return whether a topic holds so many batches that each fetch is expensive."""
         most = self._limits.embedded_batches
         return any(runtime.relay.batches_sent > most for runtime in self._runtimes.values())
 
-    async def recycle(self, settings: Settings) -> None:
+    async def recycle(self) -> None:
         """Replace the broker by an empty one once its consumers have drained it.
 
         Events that are committed meanwhile wait in the database. The new broker holds the latest events, for
         outside readers; or everything, where a consumer has not drained the old one.
         """
         async with self._lock:
-            await self._recycle(settings)
+            await self._recycle()
 
-    async def restart(self, settings: Settings) -> None:
+    async def restart(self) -> None:
         """Start a broker that has ended, and fill it with everything that the logs hold."""
         async with self._lock:
-            await self._restart(settings)
+            await self._restart()
 
-    async def _recycle(self, settings: Settings) -> None:
+    async def _recycle(self) -> None:
         await asyncio.gather(*(runtime.stop_relay() for runtime in self._runtimes.values()))
         drained = await drain_consumers(self._runtimes, patience=self._limits.embedded_drain_seconds)
         log.info("broker_recycled", drained=drained)
         await self._disconnect()
         await self._server.kill()
-        await self._restart(settings, latest=self._limits.embedded_latest if drained else None)
+        await self._restart(latest=self._limits.embedded_latest if drained else None)
 
-    async def _restart(self, settings: Settings, *, latest: int | None = None) -> None:
+    async def _restart(self, *, latest: int | None = None) -> None:
         """Start the server, and fill it, with whole logs or the latest events, before it is used."""
         await self._disconnect()
         await self._server.start()
         try:
-            await refill(list(self._runtimes), settings, latest=latest)
+            await refill({name: runtime.settings for name, runtime in self._runtimes.items()}, latest=latest)
         except BaseException:
             await self._server.kill()  # half filled it would pass for whole
             raise

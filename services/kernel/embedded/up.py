@@ -16,6 +16,15 @@ from services.kernel.atomic_files import write_whole
 from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.decider.service import Service
 from services.kernel.embedded import servers as embedded
+from services.kernel.embedded.database_logins import (
+    install,
+    login,
+    passwords_of,
+    read_passwords,
+    settings_of_service,
+    superuser_password,
+    without_login,
+)
 from services.kernel.embedded.development_api import TOKEN_DAYS, Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.postgres_data import private_folder
@@ -29,7 +38,6 @@ from services.kernel.limits import EMBEDDED, Limits
 from services.kernel.logging import log
 from services.kernel.outbox.republish import refill
 from services.kernel.postgres.connections import CONNECTION_FAULTS
-from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.key_store import FileKeyStore
 from services.kernel.runtime.assembly import running
 from services.kernel.runtime.runtime import Runtime
@@ -49,6 +57,7 @@ _LOOPBACK: Final = "127.0.0.1"
 """Not to be changed by the environment: the development API issues tokens to any caller."""
 
 _SERVER_INFO: Final = "server.json"
+_DATABASE: Final = "postgres"
 
 
 class NoServerHere(ProblemError):
@@ -75,13 +84,13 @@ async def run_embedded(
     """Run database, broker, mail server and services on the data of a folder while the block runs."""
     clock = _clock(folder, virtual=virtual)
     async with (
-        embedded.postgres(folder / "postgres") as database,
+        embedded.postgres(folder / _DATABASE) as database,
         embedded.broker(folder / "broker") as server,
         mail_server(folder / "mail") as mail_port,
     ):
         settings = read_settings(
             mode="embedded",
-            database=SecretStr(database.dsn),
+            database=SecretStr(without_login(database.dsn)),
             bootstrap=server.bootstrap,
             broker="embedded",
             partitions=_PARTITIONS,
@@ -96,13 +105,21 @@ async def run_embedded(
             token_seconds=TOKEN_DAYS * 86_400,
             limits=limits,
         )
-        for service in services:
-            await migrate(database.dsn, service)
-        await refill([service.name for service in services], settings)
+        passwords = passwords_of(folder / _DATABASE, [service.name for service in services])
+        await install(database.dsn, services, passwords)
+        settings_of = {
+            service.name: settings_of_service(settings, service.name, passwords) for service in services
+        }
+        await refill(settings_of)
         key_store = FileKeyStore(_kek(folder), mode=settings.mode)
         broker = EmbeddedBroker(server, limits)
         async with running(
-            services, settings, clock=clock, key_store=key_store, signals=broker.signals
+            services,
+            settings,
+            clock=clock,
+            key_store=key_store,
+            signals=broker.signals,
+            settings_of=settings_of.__getitem__,
         ) as runtimes:
             broker.serve(runtimes)
             write_server_info(folder, settings)
@@ -196,7 +213,7 @@ def _kek(folder: Path) -> Path:
 
 
 def write_server_info(folder: Path, settings: Settings) -> None:
-    """Leave word, for the owner of the folder only, of how commands reach what runs on it."""
+    """Leave word, for the owner of the folder only, of how commands reach what runs on it; no password."""
     whereabouts = {
         "mode": "embedded",
         "broker": "embedded",
@@ -208,16 +225,32 @@ def write_server_info(folder: Path, settings: Settings) -> None:
     write_whole(folder / _SERVER_INFO, json.dumps(whereabouts))
 
 
-def read_server_info(folder: Path) -> Settings:
-    """Return the settings of what runs, or last ran, on a folder; raise `NothingHere` and `SettingsFault`."""
+def read_server_info(folder: Path, service: str | None = None) -> Settings:
+    """Return the settings of what runs, or last ran, on a folder; raise `NothingHere` and `SettingsFault`.
+
+    They log in at the database as the service, or without one as the superuser, who alone may lay roles.
+    """
     file = folder / _SERVER_INFO
     try:
-        return read_settings(**{**json.loads(file.read_text()), "kek": _kek(folder)})
+        settings = read_settings(**{**json.loads(file.read_text()), "kek": _kek(folder)})
+        if service is not None:
+            return settings_of_service(settings, service, read_passwords(folder / _DATABASE))
+        superuser = superuser_password(folder / _DATABASE)
     except (FileNotFoundError, NotADirectoryError):
         raise NoServerHere(f"samspil up --data {folder}") from None
-    except (OSError, ValueError, TypeError) as fault:
+    except (OSError, ValueError, TypeError, LookupError) as fault:
         again = f"`samspil up --data {folder}` writes it anew"
         raise SettingsFault(f"{file} cannot be read ({type(fault).__name__}): {again}") from None
+    dsn = login(settings.database.get_secret_value(), "postgres", superuser)
+    return settings.model_copy(update={"database": SecretStr(dsn)})
+
+
+async def migrate_folder(
+    folder: Path, settings: Settings, services: Sequence[Service]
+) -> dict[str, list[str]]:
+    """Migrate the database of a folder, and return the names of the files that ran, by service."""
+    passwords = passwords_of(folder / _DATABASE, [service.name for service in services])
+    return await install(settings.database.get_secret_value(), services, passwords)
 
 
 async def _watch(database: Postgres, broker: EmbeddedBroker, settings: Settings) -> None:
@@ -229,6 +262,6 @@ async def _watch(database: Postgres, broker: EmbeddedBroker, settings: Settings)
             if not database.alive():
                 log.error("database_ended")
                 await database.start()
-            await broker.check(settings)
+            await broker.check()
         except _FAILURES as fault:
             log.error("restart_failed", kind=type(fault).__name__)

@@ -13,15 +13,16 @@ from msgspec.structs import replace
 from contracts.event import municipality_stream
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotAllowed, NotFound, ProblemError
+from services.kernel.http.tenant_writes import commit_for
 from services.kernel.logging import log
-from services.kernel.postgres.connections import CONNECTION_FAULTS, is_transient
+from services.kernel.postgres.connections import CONNECTION_FAULTS, Tx, is_transient
 from services.kernel.runtime.runtime import Runtime
+from services.kernel.streams.handler import BatchResult
 
 DENIALS: Final = (NotAllowed, NotFound)
 """The answers by which somebody was denied something."""
 
 _MOST_PERSONS: Final = 10_000
-_POOL_WAIT_SECONDS: Final = 5.0
 
 
 class Denial(Struct, frozen=True):
@@ -128,8 +129,12 @@ class Denials:
         event = self._runtime.service.denied_event(
             case_id=denial.case_id, wanted=denial.wanted, slug=denial.slug, times=times
         )
-        async with self._runtime.pool.acquire(timeout=_POOL_WAIT_SECONDS) as tx:
-            await self._runtime.access_log.append(tx, denial.actor, event, denial.traceparent)
+
+        async def record(tx: Tx) -> tuple[BatchResult, None]:
+            log_ = self._runtime.access_log
+            return await log_.append(tx, denial.actor, event, denial.traceparent), None
+
+        await commit_for(self._runtime, denial.actor.tenant, record)
 
 
 async def record_counted(denials: Mapping[str, Denials]) -> None:

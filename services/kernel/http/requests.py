@@ -1,14 +1,13 @@
 """Requests: one HTTP request at one service, with its actor, idempotency key and expected version."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from datetime import datetime
 from hmac import compare_digest
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
-from asyncpg.pool import PoolAcquireContext
 from fastapi import Header, Request, Response
 from msgspec import Struct
 from pydantic import BaseModel
@@ -28,17 +27,17 @@ from services.kernel.errors import (
 )
 from services.kernel.http.content_language import language_of
 from services.kernel.http.denials import Denial, Denials, slug_of
+from services.kernel.http.tenant_writes import POOL_WAIT_SECONDS, commit_for
 from services.kernel.ids import new_id
-from services.kernel.postgres.connections import Tx
+from services.kernel.postgres.connections import Tx, tenant_transaction
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import Envelope
-from services.kernel.streams.processor import RETRIES
+from services.kernel.streams.handler import BatchResult
 from services.kernel.streams.stream import IdempotencyRecord
 from services.kernel.tracing import command_span
 
 _MAX_KEY_LENGTH: Final = 200
 _MAX_VERSION_DIGITS: Final = 18
-_POOL_WAIT_SECONDS: Final = 5.0
 _CALCULATED: Final = 5
 """The version of the UUIDs that anybody can calculate from a name (RFC 9562, 5.5); no id that is given."""
 
@@ -117,16 +116,15 @@ class RequestContext:
         request = await self._request_bytes()
         with self._span(command):
             envelope = self._envelope(stream_id, command, any_version=any_version)
-            async with self._connection() as tx:
-                hidden_key = await self._digest(tx, b"key\0" + key)
-                digest = await self._digest(tx, request)
-                try:
-                    result = await self._execute(tx, envelope, hidden_key, digest, created)
-                except (ProblemError, asyncpg.UniqueViolationError) as error:
-                    stored = await self._stored_result(tx, hidden_key, digest, error)
-                    if stored is None:
-                        raise
-                    result = stored
+            hidden_key = await self._digest(b"key\0" + key)
+            digest = await self._digest(request)
+            try:
+                result = await self._execute(envelope, hidden_key, digest, created)
+            except (ProblemError, asyncpg.UniqueViolationError) as error:
+                stored = await self._stored_result(hidden_key, digest, error)
+                if stored is None:
+                    raise
+                result = stored
         self._response.headers["ETag"] = f'"{result.version}"'
         return result
 
@@ -138,17 +136,20 @@ class RequestContext:
         `named` is the id that the request names, where it is not the stream's, for the record of a denial.
         Raises `NotFound`, and `AccessNotRecorded` where the record would not be read by an auditor.
         """
+
+        async def look(tx: Tx) -> tuple[BatchResult, StreamView]:
+            view = await self._authorized_view(tx, stream_id, what, named=named)
+            key = self.actor.tenant, stream_id
+            opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [key])
+            seen = StreamView(view.state, view.version, opened.get(key, {}))
+            return await self._record_access(tx, stream_id, what, purpose), seen
+
         with self._span(ReadRequest(what)):
-            async with self._connection() as tx:
-                view = await self._authorized_view(tx, stream_id, what, named=named)
-                key = self.actor.tenant, stream_id
-                opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [key])
-                await self._record_access(tx, stream_id, what, purpose)
-            return StreamView(view.state, view.version, opened.get(key, {}))
+            return await commit_for(self._runtime, self.actor.tenant, look)
 
     async def read(self, stream_id: UUID, what: tuple[str, ...] = ("status",)) -> StreamView:
         """Return a stream without its private values; raise `NotFound`."""
-        async with self._connection() as tx:
+        async with self._transaction() as tx:
             return await self._authorized_view(tx, stream_id, what)
 
     async def record_access(self, case_id: UUID, what: tuple[str, ...], purpose: str) -> None:
@@ -156,10 +157,13 @@ class RequestContext:
 
         Raises what `read_private` raises, but not for a stream that is not there.
         """
+
+        async def look(tx: Tx) -> tuple[BatchResult, None]:
+            await self._authorized_view(tx, case_id, what, absent=True)
+            return await self._record_access(tx, case_id, what, purpose), None
+
         with self._span(ReadRequest(what)):
-            async with self._connection() as tx:
-                await self._authorized_view(tx, case_id, what, absent=True)
-                await self._record_access(tx, case_id, what, purpose)
+            await commit_for(self._runtime, self.actor.tenant, look)
 
     def denial(self, problem: ProblemError) -> Denial:
         """Return what this request was denied, for the audit trail.
@@ -171,21 +175,26 @@ class RequestContext:
 
     async def query(self, query: Callable[..., Awaitable[T]], **parameters: Any) -> T:
         """Run a query of the service's projections for the actor's municipality, read-only."""
-        async with self._connection() as tx, tx.transaction(readonly=True):
+        async with self._transaction(readonly=True) as tx:
             return await query(tx, tenant=self.actor.tenant, **parameters)
 
     async def require_fresh_consents(self, stream_ids: Collection[UUID]) -> None:
         """Raise `ConsentUnknown` unless the consents of all these streams are fresh."""
         if not stream_ids:
             return
-        async with self._connection() as tx:
-            wanted = {(self.actor.tenant, stream_id) for stream_id in stream_ids}
+        wanted = {(self.actor.tenant, stream_id) for stream_id in stream_ids}
+        async with self._transaction() as tx:
             if wanted - await self._runtime.processor.with_fresh_consents(tx, list(wanted)):
                 raise ConsentUnknown
 
-    def _connection(self) -> "PoolAcquireContext[Any]":
-        """Return a pooled connection; raise `TimeoutError`, answered by 503, when none is free in time."""
-        return self._runtime.pool.acquire(timeout=_POOL_WAIT_SECONDS)
+    def _transaction(self, *, readonly: bool = False) -> AbstractAsyncContextManager[Tx]:
+        """Begin a transaction that sees the actor's municipality only.
+
+        Raises `TimeoutError`, answered by 503, when no connection is free in time.
+        """
+        return tenant_transaction(
+            self._runtime.api_pool, self.actor.tenant, readonly=readonly, wait_seconds=POOL_WAIT_SECONDS
+        )
 
     def _require_nameable(self, stream_id: UUID) -> None:
         """Raise `NotFound` for a calculated id (UUIDv5), and for that of another municipality."""
@@ -210,37 +219,29 @@ class RequestContext:
         return StreamView(stream.state, stream.version, {})
 
     async def _execute(
-        self, tx: Tx, envelope: Envelope, key: bytes, digest: bytes, created: UUID | None
+        self, envelope: Envelope, key: bytes, digest: bytes, created: UUID | None
     ) -> CommandResult:
-        """Execute a command and store its result under its key, again where another writer was faster."""
+        """Execute a command and store its result under its key."""
         processor = self._runtime.processor
-        for attempt in range(RETRIES):
-            try:
-                batch = await processor.decide_batch(tx, [envelope])
-                stream = batch.streams[envelope.stream_key]
-                result = CommandResult(
-                    id=stream.stream_id, version=stream.version + stream.changed, made=created
-                )
-                record = IdempotencyRecord(
-                    self.actor.tenant, self.actor.id, key, digest, result.model_dump_json()
-                )
-                await processor.save_result(tx, batch, record)
-            except asyncpg.SerializationError:
-                if attempt + 1 == RETRIES:
-                    raise
-                await processor.pause_before_retry(attempt)
-            else:
-                return result
-        raise AssertionError
 
-    async def _stored_result(
-        self, tx: Tx, key: bytes, digest: bytes, error: Exception
-    ) -> CommandResult | None:
+        async def decide_and_save(tx: Tx) -> tuple[BatchResult, CommandResult]:
+            batch = await processor.decide_batch(tx, [envelope])
+            stream = batch.streams[envelope.stream_key]
+            result = CommandResult(id=stream.stream_id, version=stream.version + stream.changed, made=created)
+            answer = result.model_dump_json()
+            record = IdempotencyRecord(self.actor.tenant, self.actor.id, key, digest, answer)
+            await processor.save_result(tx, batch, record)
+            return batch, result
+
+        return await commit_for(self._runtime, self.actor.tenant, decide_and_save)
+
+    async def _stored_result(self, key: bytes, digest: bytes, error: Exception) -> CommandResult | None:
         """Return the stored result of an executed request; raise `IdempotencyKeyReused`.
 
         A denial stays a denial, whatever the key was used for before.
         """
-        row = await tx.fetchrow(_READ_STORED_RESULT, self.actor.tenant, self.actor.id, key)
+        async with self._transaction(readonly=True) as tx:
+            row = await tx.fetchrow(_READ_STORED_RESULT, self.actor.tenant, self.actor.id, key)
         if row is None:
             return None
         if not compare_digest(row["request_digest"], digest):
@@ -249,12 +250,12 @@ class RequestContext:
             raise IdempotencyKeyReused
         return CommandResult.model_validate_json(row["answer"])
 
-    async def _digest(self, tx: Tx, content: bytes) -> bytes:
-        return await self._runtime.request_digests.digest(tx, self.actor.tenant, content)
+    async def _digest(self, content: bytes) -> bytes:
+        return await self._runtime.request_digests.digest(self._transaction, self.actor.tenant, content)
 
-    async def _record_access(self, tx: Tx, case_id: UUID, what: tuple[str, ...], purpose: str) -> None:
+    async def _record_access(self, tx: Tx, case_id: UUID, what: tuple[str, ...], purpose: str) -> BatchResult:
         access = self._runtime.service.access_event(case_id=case_id, what=what, purpose=purpose)
-        await self._runtime.access_log.append(tx, self.actor, access, self._traceparent)
+        return await self._runtime.access_log.append(tx, self.actor, access, self._traceparent)
 
     def _named_id(self) -> UUID:
         """Return the first id in the path, or the municipality's."""

@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import aiohttp
@@ -22,10 +22,18 @@ from services.kernel.settings import Settings, SettingsFault
 _STOPPED: Final = "repair it or go back to the earlier version, restart the process, replay what is parked"
 
 
-async def diagnose(services: Sequence[Service], settings: Settings) -> list[tuple[str, str]]:
-    """Return what is wrong with an installation, part by part; an empty text is a part that is well."""
+async def diagnose(
+    services: Sequence[Service], settings: Settings, settings_of: Callable[[str], Settings]
+) -> list[tuple[str, str]]:
+    """Return what is wrong with an installation, part by part; an empty text is a part that is well.
+
+    `settings_of` returns the settings by which a service logs in at the database.
+    """
     server = await read_readiness(f"http://127.0.0.1:{settings.port}") if settings.mode == "embedded" else []
-    databases = [(f"database of {service.name}", await _database(service, settings)) for service in services]
+    databases = [
+        (f"database of {service.name}", await _database(service, settings_of(service.name)))
+        for service in services
+    ]
     if server and all(why for _, why in (*server, *databases)) and server[0][0] == "server":
         return [("server", EmbeddedServerStopped.title())]  # nothing of it answers: one cause, not ten
     return [

@@ -41,7 +41,7 @@ async def open_service(service: Service, settings: Settings) -> AsyncIterator[Ru
             service, settings, clock=SystemClock(), models=models_of(settings), key_store=key_store
         )
         try:
-            await runtime.start(run_loops=False)
+            await runtime.start(run_loops=False, serve_requests=False)
         except OSError as fault:
             if settings.mode == "embedded":
                 raise EmbeddedServerStopped from None
@@ -49,7 +49,7 @@ async def open_service(service: Service, settings: Settings) -> AsyncIterator[Ru
         try:
             yield runtime
         finally:
-            await runtime.pool.close()
+            await runtime.close_pools()
 
 
 async def list_parked(

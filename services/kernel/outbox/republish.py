@@ -1,7 +1,7 @@
 """Republish: queue events from the log again, for an empty broker or a consumer that missed some."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -34,14 +34,15 @@ async def republish(
     return count
 
 
-async def refill(services: Iterable[str], settings: Settings, *, latest: int | None = None) -> None:
+async def refill(settings_of: Mapping[str, Settings], *, latest: int | None = None) -> None:
     """Queue whole logs, or their latest events, and make the topics of an empty broker.
 
-    No client may use the broker yet: the embedded one makes a missing topic, of its own size, on any request.
+    `settings_of` holds the settings of each service by its name. No client may use the broker yet: the
+    embedded one makes a missing topic, of its own size, on any request.
     """
-    names = list(services)
-    await asyncio.gather(*(_queue(name, settings, latest) for name in names))
-    await make_topics(names, settings)
+    await asyncio.gather(*(_queue(name, settings, latest) for name, settings in settings_of.items()))
+    for settings in list(settings_of.values())[:1]:
+        await make_topics(list(settings_of), settings)
 
 
 async def _queue(name: str, settings: Settings, latest: int | None) -> None:

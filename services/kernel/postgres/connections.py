@@ -1,7 +1,9 @@
 """Connections to PostgreSQL: the pool, and which errors are transient."""
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
@@ -36,6 +38,7 @@ _CONFLICTS: Final = ("40001", "40P01", "55P03")
 _RESTARTS: Final = ("57P01", "57P02", "57P03", "25006")
 _TIMED_OUT: Final = ("57014", "57P05", "25P03", "25P04")
 _TRANSIENT: Final = frozenset({*_CONFLICTS, *_RESTARTS, *_TIMED_OUT})
+_TENANT: Final = re.compile(r"[0-9]{4}", re.ASCII)
 _MISSING_OBJECT: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501"})
 
 
@@ -154,6 +157,41 @@ async def open_pool(
     )
     pool.wait_seconds = limits.statement_seconds
     return await pool
+
+
+@asynccontextmanager
+async def tenant_transaction(
+    pool: Pool, tenant: str, *, readonly: bool = False, wait_seconds: float | None = None
+) -> AsyncIterator[Tx]:
+    """Run the block in a transaction that sees the rows of one municipality; commit at its end.
+
+    An error in the block rolls back and is raised: what the block has read or written counts for nothing.
+    Raises `TimeoutError` where no connection is free in time, `ValueError` where `tenant` is no code, and
+    `asyncpg.InFailedSQLTransactionError` where the block has caught the error of a statement.
+    """
+    if not _TENANT.fullmatch(tenant):  # it becomes part of a statement
+        raise ValueError("a municipality's code has four digits")
+    begin = f"begin{' read only' if readonly else ''}; select set_config('samspil.tenant', '{tenant}', true)"
+    async with pool.acquire(timeout=wait_seconds) as connection:
+        try:
+            await connection.execute(begin)
+            yield connection
+        except BaseException:
+            await _roll_back(connection)
+            raise
+        if await connection.execute("commit") != "COMMIT":
+            raise asyncpg.InFailedSQLTransactionError("a statement had failed: nothing was committed")
+
+
+async def _roll_back(connection: Tx) -> None:
+    """Roll back, or close the connection: no transaction may return to the pool, with its tenant."""
+    try:
+        await connection.execute("rollback")
+    except BaseException as fault:
+        with suppress(asyncpg.InterfaceError):  # it was closed already
+            connection.terminate()
+        if not isinstance(fault, CONNECTION_FAULTS):
+            raise
 
 
 def is_transient(fault: BaseException) -> bool:

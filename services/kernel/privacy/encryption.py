@@ -100,11 +100,11 @@ class Keyring:
         if missing:
             rows = await tx.fetch(_READ_KEYS, *map(list, zip(*missing, strict=True)))
             opened = await self._unwrap_all(
-                {(tenant, subject, number): wrapped for tenant, subject, number, wrapped in rows}
+                {(tenant, subject, number): wrapped for tenant, subject, number, wrapped, _ in rows}
             )
             found = {(tenant, subject): key for (tenant, subject, _), key in opened.items()}
             keys.update(found)
-            if not tx.is_in_transaction():  # else what was read may never be committed
+            if all(row["committed"] for row in rows):
                 self.remember(found)
         return keys
 
@@ -159,7 +159,7 @@ class Keyring:
         Raises `DecryptionFailed` where a value is not in the row and version that it was encrypted for.
         """
         rows = await tx.fetch(_READ_SEALED, [tenant for tenant, _ in keys], [stream for _, stream in keys])
-        data_keys = await self._keys_of(tx, rows)
+        data_keys = await self._keys_of(rows)
         opened: dict[StreamKey, dict[str, Any]] = {}
         for row in rows:
             plain = self.decrypt(data_keys[row["tenant"], row["subject_id"], row["key_number"]], row)
@@ -179,7 +179,7 @@ class Keyring:
             row["tenant"], str(row["subject_id"]), row["name"], str(row["stream_id"]), row["version"]
         )
 
-    async def _keys_of(self, tx: Tx, rows: Sequence[Mapping[str, Any]]) -> dict[KeyName, AESGCM]:
+    async def _keys_of(self, rows: Sequence[Mapping[str, Any]]) -> dict[KeyName, AESGCM]:
         """Return the keys of encrypted rows, unwrapping those not yet cached."""
         keys: dict[KeyName, AESGCM] = {}
         missing: dict[KeyName, bytes] = {}
@@ -193,7 +193,7 @@ class Keyring:
         if missing:
             opened = await self._unwrap_all(missing)
             keys.update({name: key.cipher for name, key in opened.items()})
-            if not tx.is_in_transaction():
+            if all(row["committed"] for row in rows):
                 self._remember_newer(opened)
         return keys
 
@@ -241,8 +241,9 @@ def seal_name(subject: UUID, name: str) -> str:
     return f"{subject} {name}"
 
 
+# A transaction that has written nothing yet, hence has no id, reads only what others have committed.
 _READ_KEYS: Final = """
-select k.tenant, k.subject_id, k.number, k.wrapped
+select k.tenant, k.subject_id, k.number, k.wrapped, pg_current_xact_id_if_assigned() is null as committed
 from unnest($1::text[], $2::uuid[]) as w (tenant, subject_id)
 join data_keys k on k.tenant = w.tenant and k.subject_id = w.subject_id
 where k.retired_at is null and k.destroyed_at is null

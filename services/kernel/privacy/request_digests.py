@@ -2,6 +2,8 @@
 
 import hmac
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from services.kernel.postgres.connections import Tx
@@ -16,20 +18,29 @@ class RequestDigests:
         self._key_store = key_store
         self._keys: dict[str, bytes] = {}
 
-    async def digest(self, tx: Tx, tenant: str, request: bytes) -> bytes:
-        """Return the digest of a request; raise what the key store raises."""
+    async def digest(
+        self, transaction: Callable[[], AbstractAsyncContextManager[Tx]], tenant: str, request: bytes
+    ) -> bytes:
+        """Return the digest of a request; raise what the key store raises.
+
+        A key that is not known yet is read, or made, in a transaction of its own: what a request does may be
+        rolled back, and the key must stay.
+        """
         key = self._keys.get(tenant)
         if key is None:
-            key = self._keys[tenant] = await self._key(tx, tenant)
+            async with transaction() as tx:
+                wrapped = await self._wrapped(tx, tenant)
+            key = await self._key_store.unwrap(tenant, wrapped, about=PURPOSE)
+            self._keys[tenant] = key
         return hmac.digest(key, request, "sha256")
 
-    async def _key(self, tx: Tx, tenant: str) -> bytes:
+    async def _wrapped(self, tx: Tx, tenant: str) -> bytes:
         wrapped = await tx.fetchval(_READ, tenant, PURPOSE)
         if wrapped is None:
             new = await self._key_store.wrap(tenant, secrets.token_bytes(KEY_BYTES), about=PURPOSE)
             await tx.execute(_INSERT, tenant, PURPOSE, new)
             wrapped = await tx.fetchval(_READ, tenant, PURPOSE)  # another process may have been faster
-        return await self._key_store.unwrap(tenant, wrapped, about=PURPOSE)
+        return bytes(wrapped)
 
 
 PURPOSE: Final = "request-digests"

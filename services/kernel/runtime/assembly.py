@@ -45,17 +45,15 @@ async def running(
     *,
     clock: Clock,
     key_store: KeyStore,
-    database_of: Callable[[str], str] | None = None,
+    settings_of: Callable[[str], Settings] | None = None,
     signals: Signals = NO_SIGNALS,
 ) -> AsyncIterator[dict[str, Runtime]]:
-    """Run services while the block runs; `database_of` gives each its own connection string."""
+    """Run services while the block runs; `settings_of` gives each its own settings, for its own logins."""
     models = models_of(settings)
     runtimes = {
         service.name: Runtime(
             service,
-            settings
-            if database_of is None
-            else settings.model_copy(update={"database": database_of(service.name)}),
+            settings if settings_of is None else settings_of(service.name),
             clock=clock,
             models=models,
             key_store=key_store,

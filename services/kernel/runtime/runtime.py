@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import asyncpg
+from pydantic import SecretStr
 
 from contracts.model import CollaborationModel
 from services.kernel import metrics
@@ -18,15 +19,16 @@ from services.kernel.kafka.signals import NO_SIGNALS, Signals
 from services.kernel.logging import log
 from services.kernel.outbox.log_retention import LogRetention
 from services.kernel.outbox.relay import Relay
-from services.kernel.postgres.connections import CONNECTION_FAULTS, is_transient, open_pool
+from services.kernel.postgres.connections import CONNECTION_FAULTS, Pool, is_transient, open_pool
 from services.kernel.postgres.migrations import make_partitions, missing_migrations
+from services.kernel.postgres.roles import logins_of
 from services.kernel.privacy.encryption import Keyring
 from services.kernel.privacy.key_store import KeyStore
 from services.kernel.privacy.request_digests import RequestDigests
 from services.kernel.runtime.access_log import AccessLog
 from services.kernel.runtime.gauges import DatabaseGauges
 from services.kernel.scheduling.timers import Timers
-from services.kernel.settings import Settings
+from services.kernel.settings import Settings, SettingsFault
 from services.kernel.streams.cache import StreamCache
 from services.kernel.streams.consent_watermark import ConsentWatermark
 from services.kernel.streams.processor import BatchProcessor, Dependencies
@@ -34,6 +36,7 @@ from services.kernel.streams.processor import BatchProcessor, Dependencies
 _HOUSEKEEPING_SECONDS: Final = 3600.0
 _RESTART_SECONDS: Final = 0.5
 _STOP_SECONDS: Final = 20.0
+_CLOSE_SECONDS: Final = 5.0
 _LONGEST_RESTART_SECONDS: Final = 8.0
 _CACHED_STREAMS: Final = 10_000
 """How many streams a service caches; a few kilobytes each."""
@@ -64,22 +67,19 @@ class Runtime:
         self._stopping = asyncio.Event()
         self._broker_responds = True
         self._tasks: list[asyncio.Task[None]] = []
+        self._pools: list[Pool] = []
 
-    async def start(self, *, run_loops: bool = True) -> None:
+    async def start(self, *, run_loops: bool = True, serve_requests: bool = True) -> None:
         """Open the database and start the loops; without `run_loops` only commands are processed.
 
-        Raises `KeyStoreMismatch`, with nothing left open, where the key store is not that of this database.
+        `pool` logs in as the role that sees every municipality; `api_pool`, which alone requests use, as the
+        role that sees one. Without `serve_requests` there is no `api_pool`. Raises `KeyStoreMismatch`, with
+        nothing left open, where the key store is not that of this database, and `SettingsFault` where the
+        role of requests sees every municipality.
         """
-        dsn = self.settings.database.get_secret_value()
         cache = StreamCache(_CACHED_STREAMS)
         self.relay = Relay(self.service, self.settings, self._signals)
-        self.pool = await open_pool(
-            dsn,
-            schema=self.service.name,
-            size=self.settings.pool,
-            on_connect=cache.clear,
-            limits=self.settings.limits,
-        )
+        self.pool = await self._open_pool(self.settings.database, cache)
         needed = "consent" in self.service.sources and not self.service.subscribes_to_all
         watermark = ConsentWatermark(
             needed=needed,
@@ -87,7 +87,15 @@ class Runtime:
             seconds=self.settings.consent_max_age_seconds,
         )
         keyring = Keyring(self.service.name, self.key_store)
-        await self._verify_key_store(keyring)
+        try:
+            await self._verify_key_store(keyring)
+            if serve_requests:
+                dsn = self.settings.database_api or self.settings.database
+                self.api_pool = await self._open_pool(dsn, cache)
+                await self._refuse_unbounded_requests()
+        except BaseException:
+            self._terminate_pools()
+            raise
         dependencies = Dependencies(keyring, self.models, watermark, self.clock.now)
         self.processor = BatchProcessor(self.service, dependencies, self.relay.buffer.enqueue, cache)
         self.access_log = AccessLog(self.processor, self.clock)
@@ -104,15 +112,32 @@ class Runtime:
         if run_loops:
             await self.start_loops()
 
+    async def _open_pool(self, dsn: SecretStr, cache: StreamCache) -> Pool:
+        pool = await open_pool(
+            dsn.get_secret_value(),
+            schema=self.service.name,
+            size=self.settings.pool,
+            on_connect=cache.clear,
+            limits=self.settings.limits,
+        )
+        self._pools.append(pool)
+        return pool
+
     async def _verify_key_store(self, keyring: Keyring) -> None:
         try:
             async with self.pool.acquire() as tx:
                 await keyring.verify_key_store(tx)
         except asyncpg.UndefinedTableError:  # not migrated yet, as readiness reports
             return
-        except BaseException:
-            self.pool.terminate()
-            raise
+
+    async def _requests_see_all(self) -> bool:
+        """Return whether the role of requests sees every municipality; a test may let it."""
+        found: bool | None = await self.api_pool.fetchval(_ROLE_SEES_ALL)  # None before the first migration
+        return bool(found) and self.settings.mode != "test"
+
+    async def _refuse_unbounded_requests(self) -> None:
+        if await self._requests_see_all():
+            raise SettingsFault(_SEES_ALL.format(logins_of(self.service.name).api))
 
     async def start_loops(self) -> None:
         """Start the loops: relay, consumer, timers, effects, gauges."""
@@ -162,11 +187,19 @@ class Runtime:
         await self._stop_loop("relay")
         names = {task.get_name() for task in self._tasks}
         await asyncio.gather(*(self._stop_loop(name, cancel=True) for name in names))
+        await self.close_pools()
+
+    async def close_pools(self) -> None:
+        """Close the connections to the database, within bounds."""
         try:
-            async with asyncio.timeout(5):
-                await self.pool.close()
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await asyncio.gather(*(pool.close() for pool in self._pools))
         except TimeoutError:
-            self.pool.terminate()
+            self._terminate_pools()
+
+    def _terminate_pools(self) -> None:
+        for pool in self._pools:
+            pool.terminate()
 
     async def _stop_gauges(self) -> None:
         """Stop the gauges first: they use the other clients, and aiokafka reopens a closed client."""
@@ -208,6 +241,8 @@ class Runtime:
         try:
             async with asyncio.timeout(3), self.pool.acquire() as tx:
                 missing = await missing_migrations(tx, self.service)
+                if await self._requests_see_all():
+                    reasons["requests"] = _SEES_ALL.format(logins_of(self.service.name).api)
             metrics.DATABASE_UP.labels(self.service.name).set(1)
             if missing:
                 reasons["database"] = f"migrations have not run: {', '.join(missing)}"
@@ -264,6 +299,15 @@ class Runtime:
 
 
 _DELETE_OLD_KEYS: Final = "delete from idempotency_keys where created_at < now() - interval '30 days'"
+
+_SEES_ALL: Final = "SAMSPIL_DATABASE_API names a role that sees every municipality: log in as {}"
+
+_ROLE_SEES_ALL: Final = """
+select not row_security_active(c.oid) or exists (
+  select from pg_policy p cross join unnest(p.polroles) as r (oid)
+  where p.polrelid = c.oid and p.polname ^@ 'all_tenants_of_' and pg_has_role(r.oid, 'member')
+) from pg_class c where c.oid = to_regclass('streams')
+"""
 
 _HAS_PENDING_WORK: Final = """
 select exists (select from pending) or exists (select from timers where due_at <= $1)

@@ -52,15 +52,8 @@ class ConsentWatermark:
 
 
 # An unreadable message may have withdrawn any consent of its municipality: for that one the partition is not
-# fresh, and for none where nobody knows whose it is.
-_READ = """
-select kafka_partition, watermark_at, array(
-  select distinct q.tenant from parked_events as q
-  where q.stream_id is null and q.topic = $2 and q.kafka_partition = consent_watermarks.kafka_partition
-) as senders
-from consent_watermarks
-where source = $1
-"""
+# fresh, and for none where nobody knows whose it is. A function, for a request sees no parked event.
+_READ = "select kafka_partition, watermark_at, unreadable_of from watermarks_of($1, $2)"
 
 _ADVANCE = """
 insert into consent_watermarks as old (source, kafka_partition, watermark_at)

@@ -12,7 +12,7 @@ create table notices (
   mail text not null,
   read_at timestamptz,
   shown boolean not null,
-  constraint notices_pk primary key (notice_id),
+  constraint notices_pk primary key (tenant, notice_id),
   constraint notices_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint notices_role_is_known check (role in ('caseworker', 'colleague', 'leader', 'coordinator', 'family')),
   constraint notices_mail_is_known check (mail in ('queued', 'delivered', 'failed', 'inbox', 'spared'))

@@ -63,12 +63,12 @@ async def answers(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
 _CASES_OF: Final = """
 select c.case_id, s.version, c.status, c.reason, c.opened_at, r.referral_ids, r.statuses, r.due
 from cases c
-join streams s on s.stream_id = c.case_id and s.tenant = c.tenant
+join streams s on s.tenant = c.tenant and s.stream_id = c.case_id
 cross join lateral (
   select array_agg(referral_id order by referral_id) as referral_ids,
          array_agg(status order by referral_id) as statuses,
          array_agg(due_on order by referral_id) as due
-  from referrals where case_id = c.case_id
+  from referrals where tenant = c.tenant and case_id = c.case_id
 ) r
 where c.tenant = $1 and c.department_id = $2
   and ($3::text is null or c.status = $3 or $3 = any (r.statuses))
@@ -82,7 +82,7 @@ _KNOWS_CHILD: Final = "select exists (select from cases where tenant = $1 and ch
 _INBOX: Final = """
 select r.case_id, s.version, r.referral_id, r.offer_id, r.status, r.due_on, r.sent_at
 from referrals r
-join streams s on s.stream_id = r.case_id and s.tenant = r.tenant
+join streams s on s.tenant = r.tenant and s.stream_id = r.case_id
 where r.tenant = $1 and r.organisation_id = $2 and r.sent_at is not null
   and (r.status in ('sent', 'seen', 'accepted', 'under_way') and r.consent_until > $3
        or r.status in ('recalled', 'withdrawn') and r.deleted_at is null)

@@ -140,7 +140,7 @@ def _referral_rows(one: StreamChange, case: Case) -> list[Row]:
                 | Expired()
             ):
                 rows.append((
-                    referral_id, *_columns(referral, consent), steps.get(referral_id, 0), at,
+                    one.tenant, referral_id, *_columns(referral, consent), steps.get(referral_id, 0), at,
                 ))  # fmt: skip
             case _:
                 assert_never(referral)
@@ -183,7 +183,7 @@ _UPSERT_CASES: Final = """
 insert into cases (case_id, tenant, child_id, department_id, status, reason, opened_at)
 select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
                      $7::timestamptz[])
-on conflict (case_id) do update set status = excluded.status, reason = excluded.reason
+on conflict (tenant, case_id) do update set status = excluded.status, reason = excluded.reason
 """
 
 _INSERT_DRAFTS: Final = """
@@ -206,10 +206,10 @@ set status = n.status, reason = n.reason, due_on = n.due_on, consent_until = n.c
     under_way_at = coalesce(r.under_way_at, case when n.steps & 32 <> 0 then n.at end),
     over_at = coalesce(r.over_at, case when n.steps & 64 <> 0 then n.at end),
     deleted_at = coalesce(r.deleted_at, case when n.steps & 128 <> 0 then n.at end)
-from unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::timestamptz[], $6::boolean[], $7::integer[],
-            $8::timestamptz[])
-     as n (referral_id, status, reason, due_on, consent_until, in_time, steps, at)
-where r.referral_id = n.referral_id
+from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::date[], $6::timestamptz[], $7::boolean[],
+            $8::integer[], $9::timestamptz[])
+     as n (tenant, referral_id, status, reason, due_on, consent_until, in_time, steps, at)
+where r.tenant = n.tenant and r.referral_id = n.referral_id
 """
 
 _INSERT_REFERRALS: Final = """

@@ -4,14 +4,14 @@ alter table streams add constraint streams_kind_is_a_state
   check (kind in ('expected', 'case', 'offer', 'organisation', 'municipality'));
 
 create table cases (
-  case_id uuid not null,
   tenant text not null,
+  case_id uuid not null,
   child_id uuid not null,
   department_id uuid not null,
   status text not null,
   reason text not null default '',
   opened_at timestamptz not null,
-  constraint cases_pk primary key (case_id),
+  constraint cases_pk primary key (tenant, case_id),
   constraint cases_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint cases_status_is_listed
     check (status in ('opened', 'views_noted', 'eligible', 'not_eligible', 'closed')),
@@ -25,8 +25,8 @@ create index cases_by_department on cases (tenant, department_id, case_id desc);
 create index cases_by_child on cases (tenant, child_id);
 
 create table referrals (
-  referral_id uuid not null,
   tenant text not null,
+  referral_id uuid not null,
   case_id uuid not null,
   organisation_id uuid not null,
   offer_id uuid not null,
@@ -44,7 +44,7 @@ create table referrals (
   under_way_at timestamptz,
   over_at timestamptz,
   deleted_at timestamptz,
-  constraint referrals_pk primary key (referral_id),
+  constraint referrals_pk primary key (tenant, referral_id),
   constraint referrals_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint referrals_status_is_a_state check (status in (
     'drafted', 'awaiting_consent', 'ready', 'sent', 'seen', 'accepted', 'under_way',
@@ -56,7 +56,7 @@ create table referrals (
 -- No index holds a column that a step changes, so that each step is a heap-only update of its row.
 
 -- The referrals beside each case of a department's list.
-create index referrals_of_a_case on referrals (case_id, referral_id);
+create index referrals_of_a_case on referrals (tenant, case_id, referral_id);
 
 -- An organisation's inbox, read in parts; its first column also serves the figures of a municipality.
 create index referrals_by_organisation on referrals (tenant, organisation_id, referral_id);

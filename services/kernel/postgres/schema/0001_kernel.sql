@@ -217,6 +217,7 @@ begin
     if to_regclass(part) is null then
       begin
         execute format('create table %I (like event_log including all)', part);
+        perform isolate_tenants_of(part::regclass);
         execute format('alter table event_log attach partition %I for values from (%L) to (%L)', part, day, day + 1);
       exception when check_violation then
         raise notice 'events of % lie in event_log_rest', day;
@@ -276,8 +277,9 @@ create table timelines (
 
 -- Begin a session: register the timeline of its events and, where a standby must have every commit, wait until it has
 -- all that can be read here. After a crash a primary may show commits that it never confirmed.
+-- It runs as the owner: a request's role may begin a session, and not write a timeline of its own making.
 create function register_timeline() returns void
-language plpgsql as $$
+language plpgsql security definer set search_path from current as $$
 begin
   if pg_is_in_recovery() then
     raise exception 'this server is a standby' using errcode = '25006';
@@ -301,4 +303,55 @@ $$;
 create function unacknowledged_timelines() returns bigint
 language sql stable as $$
   select count(*) from timelines where acknowledged_at is null and first_id > (select min(first_id) from timelines)
+$$;
+
+comment on table event_log is 'append-only: the service''s own events';
+
+-- Row-level security. A table with the column `tenant`, and each partition of one, shows and takes rows of the one
+-- municipality that samspil.tenant names, which a request's transaction sets; where none is set, there are no rows.
+-- The setting stands in a scalar subquery, so that it is read once a statement. All rows are seen by the owner, as whom
+-- the functions with `security definer` run, and by the service's own role, as which no request logs in (roles.sql).
+create function isolate_tenants_of(one regclass) returns void
+language plpgsql set search_path from current as $$
+declare
+  works constant text := 'samspil_' || current_schema();
+  owner constant text := (select pg_get_userbyid(relowner) from pg_class where oid = one);
+  seer text;
+begin
+  if exists (select from pg_class where oid = one and not (relrowsecurity and relforcerowsecurity)) then
+    execute format('alter table %s enable row level security, force row level security', one);
+  end if;
+  if not exists (select from pg_policy where polrelid = one and polname = 'one_tenant') then
+    execute format(
+      'create policy one_tenant on %s using (tenant = (select current_setting(''samspil.tenant'', true)))'
+      ' with check (tenant = (select current_setting(''samspil.tenant'', true)))', one);
+  end if;
+  for seer in select rolname from pg_roles where rolname in (works, owner) loop
+    if not exists (select from pg_policy where polrelid = one and polname = 'all_tenants_of_' || seer) then
+      execute format('create policy %I on %s to %I using (true) with check (true)', 'all_tenants_of_' || seer, one, seer);
+    end if;
+  end loop;
+end
+$$;
+
+-- Switch row-level security on for every table that has rows of municipalities. Run after each migration.
+create function isolate_tenants() returns void
+language sql set search_path from current as $$
+  select isolate_tenants_of(c.oid::regclass) from pg_class c
+  where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p')
+    and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant' and not a.attisdropped)
+$$;
+
+-- The consent watermarks by partition, with the municipalities that sent an unreadable record there ('' where nobody
+-- knows which): it may have withdrawn any consent. It runs as the owner, for a request's role sees no parked event; in
+-- the transaction of a municipality it returns no other.
+create function watermarks_of(of_source text, of_topic text)
+returns table (kafka_partition integer, watermark_at timestamptz, unreadable_of text[])
+language sql stable security definer set search_path from current as $$
+  select w.kafka_partition, w.watermark_at, array(
+    select distinct q.tenant from parked_events q
+    where q.stream_id is null and q.topic = of_topic and q.kafka_partition = w.kafka_partition
+      and q.tenant in ('', coalesce(nullif(current_setting('samspil.tenant', true), ''), q.tenant))
+  )
+  from consent_watermarks w where w.source = of_source
 $$;
