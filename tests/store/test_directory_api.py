@@ -178,7 +178,7 @@ async def test_finding_1_only_a_department_of_the_municipality_is_named_again(po
 async def test_findings_1_and_2_an_id_that_is_never_given_reaches_nothing(
     postgres_dsn: str, kind: str
 ) -> None:
-    """Finding 1, 2: in a body it is refused by its form, in a path there is nothing under it."""
+    """Finding 1, 2: in a body it is refused by its form, in a path there is nothing under it, on record."""
     named = NEVER_GIVEN[kind]
     async with open_site(postgres_dsn, SERVICE, models=MODELS) as site:
         await join(site)
@@ -198,7 +198,9 @@ async def test_findings_1_and_2_an_id_that_is_never_given_reaches_nothing(
 
     assert {(one.status, one.slug) for one in bodies} == {(422, "body-not-understood")}
     assert {(one.status, one.slug) for one in (left, seen)} == {(404, "not-found")}
-    assert after == before
+    denied = [one for one in after if one[2] == "directory.access_refused.v1"]
+    assert [one[3]["wanted"] for one in denied] == ["leave_organisation", "look"]
+    assert [one for one in after if one not in denied] == before
 
 
 async def test_finding_14_an_organisation_leaves_for_a_listed_reason(postgres_dsn: str) -> None:
