@@ -24,6 +24,7 @@ SMALLEST: Mapping[str, tuple[str, ...]] = {
     "scale": ("--events=1", "--repeats=1", "--members=1"),
     "snapshot": ("--events=25", "--rounds=1"),
     "idle": ("--rest=1", "--seconds=1"),
+    "slow_clients": ("--clients=1", "--seconds=1", "--repeats=1"),
 }
 SAYS: Mapping[str, str] = {
     "growth": "at_1 to at_1: CPU a hop 1.00",
@@ -31,6 +32,7 @@ SAYS: Mapping[str, str] = {
     "scale": "1 processes ",
     "snapshot": "let go ",
     "idle": "% of a core (server ",
+    "slow_clients": "one request with 8 MB of headers: ",
     "start": "all of them passed by by all consumers after ",
 }
 

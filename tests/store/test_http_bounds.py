@@ -112,6 +112,21 @@ async def test_a_body_that_nobody_waits_for_is_cut_off(strict: Site) -> None:
     assert cut.statuses in ([404], [])
 
 
+async def test_a_client_that_does_not_read_is_cut_off(strict: Site) -> None:
+    """Responses that nobody reads are not kept for ever."""
+    unread = metrics.HTTP_REFUSED.labels("response-unread")
+    before = unread._value.get()
+    client = await connect(strict.port)
+    await client.send(get("/openapi.json").replace(b"Connection: close\r\n", b"") * 15)
+    await client.send(get("/metrics").replace(b"Connection: close\r\n", b"") * 600)
+
+    async def cut() -> bool:
+        return bool(unread._value.get() > before)
+
+    await until(cut)
+    await client.close()
+
+
 async def test_an_address_has_so_many_connections(strict: Site) -> None:
     """503 for one more than an address may have; another address still connects, until all are taken."""
     mine = [await connect(strict.port) for _ in range(4)]

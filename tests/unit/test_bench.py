@@ -31,6 +31,7 @@ REFUSED = {
     "snapshot": ("--events=0", "--rounds=0"),
     "start": ("--events=0", "--repeats=0", "--data=/nowhere"),
     "idle": ("--seconds=0", "--rest=0"),
+    "slow_clients": ("--clients=0", "--seconds=0", "--repeats=0"),
 }
 
 

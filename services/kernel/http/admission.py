@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.types import Scope
 
 from services.kernel.errors import ProblemError
+from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.rate_limits import RateLimits
 from services.kernel.http.refusals import AddressUnreadable, HostUnknown, RequestUnreadable, TooManyRequests
 from services.kernel.settings import Settings
@@ -29,7 +30,7 @@ class Admission:
         self.rates = RateLimits(settings)
         self._hosts = frozenset(one.strip().lower() for one in settings.http_hosts.split(",") if one.strip())
 
-    def check(self, scope: Scope) -> None:
+    async def check(self, scope: Scope) -> None:
         """Raise `AddressUnreadable`, `RequestUnreadable`, `HostUnknown` or `TooManyRequests`."""
         if _UNSAFE_IN_PATH.search(scope["raw_path"]):
             raise AddressUnreadable
@@ -43,7 +44,7 @@ class Admission:
             raise RequestUnreadable
         if self._hosts and not self._names_us(seen.get(b"host", b"").decode("latin-1").strip().lower()):
             raise HostUnknown
-        self._check_rate(scope, seen.get(b"authorization"))
+        await self._check_rate(scope, seen.get(b"authorization"))
 
     def count(self, scope: Scope) -> None:
         """Count a request at its address, unless its token was good: then it counts for its person."""
@@ -53,10 +54,10 @@ class Admission:
     def _names_us(self, host: str) -> bool:
         return host in self._hosts or _PORT.sub("", host) in self._hosts
 
-    def _check_rate(self, scope: Scope, authorization: bytes | None) -> None:
+    async def _check_rate(self, scope: Scope, authorization: bytes | None) -> None:
         """Refuse an address that has sent too many requests without a valid token, except with one."""
         wait = self.rates.address_wait(_client(scope))
-        if wait and scope["path"] not in _PROBES and not _is_verified(scope["app"], authorization):
+        if wait and scope["path"] not in _PROBES and not await _is_verified(scope["app"], authorization):
             raise TooManyRequests(wait)
 
 
@@ -65,11 +66,10 @@ def _client(scope: Scope) -> str:
     return client[0] if client else ""
 
 
-def _is_verified(app: FastAPI, authorization: bytes | None) -> bool:
-    verifier = getattr(app.state, "token_verifier", None)
+async def _is_verified(app: FastAPI, authorization: bytes | None) -> bool:
+    verifier: TokenVerifier = app.state.token_verifier
     try:
-        return verifier is not None and bool(
-            verifier.authenticate(authorization and authorization.decode("latin-1"))
-        )
+        await verifier.authenticate(authorization.decode("latin-1") if authorization else None)
     except ProblemError:
         return False
+    return True

@@ -130,7 +130,7 @@ class ResponseMiddleware:
 
         admission: Admission = scope["app"].state.admission
         try:
-            admission.check(scope)
+            await admission.check(scope)
             await self._app(scope, _bounded(scope, receive), send_with_headers)
         except ClientDisconnect:
             pass  # nobody is left to answer

@@ -4,8 +4,9 @@ A bucket is one number, the time at which it will be full again (the generic cel
 request costs one look-up, and the memory is bounded by forgetting the buckets that are full.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from ipaddress import IPv6Address, ip_address
+from operator import itemgetter
 from time import monotonic
 from typing import Final
 
@@ -29,18 +30,18 @@ class RateLimit:
         self._cost = _MINUTE / requests if requests else 0.0
         self._buckets = buckets
         self._clock = clock
-        self._full_at: dict[str, float] = {}
+        self._full_at: dict[Hashable, float] = {}
 
     def __len__(self) -> int:
         return len(self._full_at)
 
-    def wait(self, key: str) -> float:
+    def wait(self, key: Hashable) -> float:
         """Return in how many seconds a bucket has a request left; 0 where it has one now."""
         if not self._cost:
             return 0.0
         return max(0.0, self._full_at.get(key, 0.0) + self._cost - _MINUTE - self._clock())
 
-    def take(self, key: str) -> float:
+    def take(self, key: Hashable) -> float:
         """Take a request out of a bucket; return 0, or the seconds to wait where it is empty."""
         if not self._cost:
             return 0.0
@@ -55,8 +56,8 @@ class RateLimit:
 
     def _forget(self, now: float) -> None:
         """Forget full buckets, and where these are few the half that is nearest to being full."""
-        kept = sorted((at, key) for key, at in self._full_at.items() if at > now)
-        self._full_at = {key: at for at, key in kept[-(self._buckets // 2) :]}
+        by_time = sorted((item for item in self._full_at.items() if item[1] > now), key=itemgetter(1))
+        self._full_at = dict(by_time[-(self._buckets // 2) :])
 
 
 class RateLimits:
@@ -73,7 +74,7 @@ class RateLimits:
 
         The person's own limit goes first: who is over it takes nothing from the municipality.
         """
-        if wait := self._person.take(f"{actor.tenant}/{actor.id}") or self._tenant.take(actor.tenant):
+        if wait := self._person.take((actor.tenant, actor.id.int)) or self._tenant.take(actor.tenant):
             raise TooManyRequests(wait)
 
     def address_wait(self, address: str) -> float:
