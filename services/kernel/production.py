@@ -10,7 +10,7 @@ from services.kernel.settings import NEEDED_IN_PRODUCTION, Part, Settings, Setti
 
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _VERIFIED_MODES: Final = ("verify-full", "verify-ca")
-_DATABASES: Final = ("database",)
+_DATABASES: Final = ("database", "database_api")
 
 
 def require_complete(settings: Settings) -> Settings:

@@ -234,7 +234,10 @@ def test_a_request_reaches_one_municipality_only() -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"pool", "api_pool", "database", "acquire"}
     }
 
-    assert found == {("services/kernel/http/requests.py", "api_pool")}
+    assert found == {
+        ("services/kernel/http/requests.py", "api_pool"),
+        ("services/kernel/http/tenant_writes.py", "api_pool"),
+    }
 
 
 def test_only_requests_use_their_pool() -> None:
@@ -246,7 +249,11 @@ def test_only_requests_use_their_pool() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "api_pool"
     }
 
-    assert found == {"services/kernel/http/requests.py", "services/kernel/runtime/runtime.py"}
+    assert found == {
+        "services/kernel/http/requests.py",
+        "services/kernel/http/tenant_writes.py",
+        "services/kernel/runtime/runtime.py",
+    }
 
 
 def test_only_the_relay_sends() -> None:

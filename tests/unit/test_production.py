@@ -13,6 +13,7 @@ TRUST = "sslmode=verify-full&sslrootcert=/run/secrets/authority"
 ISSUER = {"issuer": "https://sign-in.test", "keys": "/run/secrets/keys", "municipalities": ["0440"]}
 SAFE: dict[str, Any] = {
     "database": SecretStr(f"postgresql://samspil:x@postgres:5432/samspil?{TRUST}"),
+    "database_api": SecretStr(f"postgresql://samspil_api:x@postgres:5432/samspil?{TRUST}"),
     "bootstrap": "kafka:9094",
     "kafka_ca": "/run/secrets/authority",
     "kafka_user": "samspil.referral",
@@ -141,9 +142,11 @@ def test_finding_11_production_insists_on_tls(
 )
 def test_finding_11_production_insists_on_a_database_that_proves_who_it_is(address: str) -> None:
     """A mode that checks no certificate is none; a host that another machine may answer for stays refused."""
-    for allowed in ("", "database", "kafka"):
-        said = fault(database=database(address), plain_connections=allowed)
-        assert said.startswith("SAMSPIL_DATABASE: PostgreSQL needs TLS: add sslmode=verify-full")
+    for name in ("database", "database_api"):
+        for allowed in ("", "database", "kafka"):
+            said = fault(**{name: database(address)}, plain_connections=allowed)
+            needs = f"SAMSPIL_{name.upper()}: PostgreSQL needs TLS: add sslmode=verify-full"
+            assert said.startswith(needs)
 
 
 @pytest.mark.parametrize(

@@ -241,5 +241,5 @@ def test_no_default_in_the_document_is_a_secret() -> None:
     """A secret has no default, and would not be printed."""
     rows = [line for line in document().splitlines() if "| secret |" in line]
 
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert all("| secret |  |" in line for line in rows)
