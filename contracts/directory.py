@@ -2,10 +2,10 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
-from contracts.event import AccessRefused, Code, Event, Looked, Sha256, Tenant
+from contracts.event import AccessChanged, AccessRefused, Code, Event, Looked, Sha256, Tenant
 
 
 class WhyLeft(StrEnum):
@@ -91,6 +91,24 @@ class DirectoryLooked(Looked):
     """An operator has given a command on the directory: `what` names it; nothing in it is about a person."""
 
     type: ClassVar[str] = "directory.looked.v1"
+
+
+class AccessRevoked(AccessChanged):
+    """A person or a token of this municipality is let in no more."""
+
+    type: ClassVar[str] = "directory.access_revoked.v1"
+    revoked: ClassVar[bool] = True
+
+
+class AccessRestored(AccessChanged):
+    """A person or a token of this municipality is let in again."""
+
+    type: ClassVar[str] = "directory.access_restored.v1"
+    revoked: ClassVar[bool] = False
+
+
+ACCESS_EVENTS: Final = (AccessRevoked, AccessRestored)
+"""The events by which every service knows whom it lets in no more."""
 
 
 class DirectoryAccessRefused(AccessRefused):

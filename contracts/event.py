@@ -64,6 +64,18 @@ class AccessRefused(Event):
     times: Annotated[int, Field(ge=1)] = 1
 
 
+class AccessChanged(Event):
+    """A municipality has revoked or restored the access of one person, or of one token by its id's SHA-256.
+
+    Each service applies it to whom it lets in; the latest about a person or a token counts.
+    """
+
+    revoked: ClassVar[bool]
+
+    person_id: UUID | None = None
+    token_sha256: Sha256 | None = None
+
+
 class EventDropped(Event):
     """An operator has discarded an event that could not be applied; its consumer goes on without it.
 

@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from contracts.event import municipality_stream
 from contracts.model import CollaborationModel, load_models, model_folder
 from services.directory.domain.commands import (
@@ -14,9 +16,21 @@ from services.directory.domain.commands import (
     LeaveOrganisation,
     PublishOffer,
     RegisterDepartment,
+    RestoreAccess,
+    RevokeAccess,
 )
 from services.directory.domain.lifecycle import decide
-from services.directory.domain.states import Joined, Left, Municipality, Offer, Organisation, Period, State
+from services.directory.domain.states import (
+    Joined,
+    Left,
+    Municipality,
+    Offer,
+    Organisation,
+    Period,
+    Restored,
+    Revoked,
+    State,
+)
 from services.kernel.decider.decision import Actor, Context
 
 TENANT = "0440"
@@ -26,6 +40,7 @@ ORGANISATION = UUID("0198d100-0000-7000-8000-000000000002")
 OTHER_ORGANISATION = UUID("0198d100-0000-7000-8000-000000000003")
 OFFER = UUID("0198d100-0000-7000-8000-000000000004")
 PERSON = UUID("0198d100-0000-7000-8000-000000000005")
+OTHER_PERSON = UUID("0198d100-0000-7000-8000-000000000006")
 
 NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TODAY = date(2026, 3, 2)
@@ -135,11 +150,29 @@ def registering(kind: str = "child_welfare", *, again: bool = False) -> Register
     return RegisterDepartment(DEPARTMENT, kind, "Familieafdelingen", again)
 
 
+def revoking() -> RevokeAccess:
+    """Return the command by which somebody is let in no more."""
+    return RevokeAccess(OTHER_PERSON)
+
+
+def restoring() -> RestoreAccess:
+    """Return the command by which they are let in again."""
+    return RestoreAccess(OTHER_PERSON)
+
+
+def a_municipality_that_revoked(*, restored: bool = False) -> Municipality:
+    """Return Kerteminde, which lets one person in no more, or again."""
+    access = Restored(NOW) if restored else Revoked(NOW)
+    return replace(a_municipality(), accesses={str(OTHER_PERSON): access})
+
+
 def states() -> tuple[State, ...]:
     """Return an example of every state."""
     return (
         a_municipality(),
         a_municipality_with_a_department(),
+        a_municipality_that_revoked(),
+        a_municipality_that_revoked(restored=True),
         an_organisation(),
         a_left_organisation(),
         an_offer(),
@@ -151,6 +184,8 @@ def commands() -> tuple[object, ...]:
     return (
         AdoptModel("kerteminde", 1),
         registering(),
+        revoking(),
+        restoring(),
         joining(),
         leaving(),
         publishing(),

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -20,6 +20,7 @@ from services.kernel.decider.service import QueryConnection, Service
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
+from services.kernel.http.revocations import heeding_revocations
 from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.ids import new_id
 from services.kernel.runtime.runtime import Runtime
@@ -203,9 +204,18 @@ class Site:
 async def open_site(dsn: str, service: Service = SERVICE, **more: Any) -> AsyncIterator[Site]:
     """Serve a service on a port of the loopback address while the block runs."""
     stopping, listener = asyncio.Event(), listening_socket("127.0.0.1", 0)
-    async with running(dsn, "", "none", service, **more) as runtime, aiohttp.ClientSession() as session:
+    async with (
+        running(dsn, "", "none", service, **more) as runtime,
+        aiohttp.ClientSession() as session,
+        AsyncExitStack() as stack,
+    ):
         app = app_of([service])
-        mount(app, {service.name: runtime}, TokenVerifier([trusting(ISSUER)], AUDIENCE))
+        verifier = TokenVerifier([trusting(ISSUER)], AUDIENCE)
+        mount(app, {service.name: runtime}, verifier)
+        heeding = heeding_revocations(
+            verifier, {service.name: runtime}, runtime.settings.limits.revocations_seconds
+        )
+        await stack.enter_async_context(heeding)
         serving = asyncio.create_task(serve(app, listener, runtime.settings, stopping=stopping))
         site = Site(runtime, session, listener.getsockname()[1], app)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.agreement import AgreementAccessRefused, AgreementEventDropped, AgreementLooked
+from contracts.directory import ACCESS_EVENTS
 from services.agreement.api import router
 from services.agreement.domain.access import authorize
 from services.agreement.domain.lifecycle import decide
@@ -21,6 +22,7 @@ SERVICE: Final = Service(
     access_event=AgreementLooked,
     denied_event=AgreementAccessRefused,
     discarded_event=AgreementEventDropped,
+    access_events=ACCESS_EVENTS,
     routes=router,
     schema=Path(__file__).parent / "schema",
     projection=project,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.audit import TrailAccessRefused, TrailEventDropped, TrailLooked
+from contracts.directory import ACCESS_EVENTS
 from services.audit.api import router
 from services.audit.domain.access import authorize
 from services.audit.domain.lifecycle import decide
@@ -21,6 +22,7 @@ SERVICE: Final = Service(
     access_event=TrailLooked,
     denied_event=TrailAccessRefused,
     discarded_event=TrailEventDropped,
+    access_events=ACCESS_EVENTS,
     routes=router,
     schema=Path(__file__).parent / "schema",
     projection=project,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.consent import ConsentAccessRefused, ConsentEventDropped, ConsentLooked, ConsentTicked
+from contracts.directory import ACCESS_EVENTS
 from services.consent.api import router
 from services.consent.domain.access import authorize
 from services.consent.domain.lifecycle import decide
@@ -22,6 +23,7 @@ SERVICE: Final = Service(
     access_event=ConsentLooked,
     denied_event=ConsentAccessRefused,
     discarded_event=ConsentEventDropped,
+    access_events=ACCESS_EVENTS,
     routes=router,
     schema=Path(__file__).parent / "schema",
     reads_private_for=frozenset({TimerFired}),

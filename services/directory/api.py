@@ -1,5 +1,6 @@
 """The directory over HTTP: adopt a model, let organisations in, publish offers, read the catalogue."""
 
+from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
@@ -15,15 +16,19 @@ from services.directory.domain.commands import (
     LeaveOrganisation,
     PublishOffer,
     RegisterDepartment,
+    RestoreAccess,
+    RevokeAccess,
 )
 from services.directory.domain.refusals import ModelMissing
 from services.directory.projections import offers, organisations
 from services.directory.views import (
+    AccessView,
     AdoptedModel,
     DepartmentView,
     OfferRow,
     OrganisationRow,
     OrganisationView,
+    access_views,
     department_views,
     organisation_view,
 )
@@ -37,6 +42,9 @@ DirectoryRequest = Annotated[RequestContext, Depends(request_context("directory"
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Number = Annotated[str, StringConstraints(pattern=r"^([0-9]{8,9})?$")]
+Subject = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+"""The `sub` of a token: an id of the sign-in service, which need not be one that was given here."""
+
 Age = Annotated[int, Field(strict=True, ge=0, le=120)]
 Places = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 
@@ -98,6 +106,29 @@ class OfferBody(_Body):
         return self
 
 
+class AccessBody(_Body):
+    """A person by the `sub` of their tokens, or one token by its `jti`; one of the two."""
+
+    person_id: Subject | None = None
+    token_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> "AccessBody":
+        if (self.person_id is None) == (self.token_id is None):
+            raise ValueError("name a person or a token")
+        return self
+
+    @property
+    def subject(self) -> UUID | None:
+        """The person, by the id that the sign-in service gave them."""
+        return None if self.person_id is None else UUID(self.person_id)
+
+    @property
+    def token_sha256(self) -> str | None:
+        """By which a token is named, so that its id is stored nowhere."""
+        return None if self.token_id is None else sha256(self.token_id.encode()).hexdigest()
+
+
 class CapacityBody(_Body):
     """How many places the offer has now."""
 
@@ -127,6 +158,34 @@ async def read_model(request: DirectoryRequest) -> AdoptedModel:
     return AdoptedModel(
         version=seen.version, ref=ref, sha256=adoption.sha256, since=adoption.since, model=model
     )
+
+
+@router.post("/access/revoke")
+async def revoke_access(body: AccessBody, request: DirectoryRequest) -> CommandResult:
+    """Let a person or the bearer of a token in no more, in every service within a minute."""
+    return await request.execute(
+        municipality_stream(request.actor.tenant),
+        RevokeAccess(body.subject, body.token_sha256),
+        any_version=True,
+    )
+
+
+@router.post("/access/restore")
+async def restore_access(body: AccessBody, request: DirectoryRequest) -> CommandResult:
+    """Let a person or the bearer of a token in again."""
+    return await request.execute(
+        municipality_stream(request.actor.tenant),
+        RestoreAccess(body.subject, body.token_sha256),
+        any_version=True,
+    )
+
+
+@router.get("/access")
+async def read_accesses(request: DirectoryRequest) -> list[AccessView]:
+    """Return whom and which tokens the municipality lets in no more, the latest first."""
+    request.require_role("administrator", "operator")
+    seen = await request.read(municipality_stream(request.actor.tenant), what=("access",))
+    return access_views(seen.state)
 
 
 @router.post("/departments", status_code=201)

@@ -6,6 +6,9 @@ from datetime import date
 from typing import Any, Final, assert_never
 from uuid import UUID
 
+from msgspec.structs import astuple
+
+from contracts.event import AccessChanged
 from services.directory.domain.states import (
     Joined,
     Left,
@@ -15,6 +18,7 @@ from services.directory.domain.states import (
     Organisation,
     State,
 )
+from services.kernel.decider.revocations import KEEP_REVOCATIONS, revocation_of
 from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
 
 _LAST_LETTERS: Final = str.maketrans({"æ": "{", "ä": "{", "ø": "|", "ö": "|", "å": "}"})
@@ -27,9 +31,10 @@ def sorts_as(name: str) -> str:
 
 
 async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
-    """Write the rows of the organisations and offers that a batch has changed."""
+    """Write the rows of the organisations, offers and revocations that a batch has changed."""
     organisations: list[tuple[Any, ...]] = []
     offers: list[tuple[Any, ...]] = []
+    revocations: list[tuple[Any, ...]] = []
     for change in changes:
         state: State | None = change.state
         match state:
@@ -38,7 +43,7 @@ async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None
             case Offer():
                 offers.append(_offer(change, state))
             case Municipality():
-                pass  # read from its stream; no query needs a table of it
+                revocations += _revocations(change)
             case None:
                 pass  # the stream of one person's accesses holds events alone
             case _:
@@ -47,6 +52,17 @@ async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None
         await tx.execute(_KEEP_ORGANISATIONS, *_columns(organisations))
     if offers:
         await tx.execute(_KEEP_OFFERS, *_columns(offers))
+    if revocations:
+        await tx.execute(KEEP_REVOCATIONS, *_columns(revocations))
+
+
+def _revocations(change: StreamChange) -> list[tuple[Any, ...]]:
+    """Return who is let in no more, or again, for the sign-in of this service itself."""
+    return [
+        astuple(revocation_of(change.tenant, event.body, event.time))
+        for event in change.events
+        if isinstance(event.body, AccessChanged)
+    ]
 
 
 def _organisation(change: StreamChange, organisation: Organisation) -> tuple[Any, ...]:

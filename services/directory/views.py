@@ -1,13 +1,22 @@
 """Answers of the directory over HTTP: models for JSON, and functions from a state to an answer."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from contracts.model import CollaborationModel
-from services.directory.domain.states import Joined, Left, Municipality, Offer, Organisation, State
+from services.directory.domain.states import (
+    Joined,
+    Left,
+    Municipality,
+    Offer,
+    Organisation,
+    Restored,
+    Revoked,
+    State,
+)
 from services.kernel.errors import NotFound
 
 
@@ -54,6 +63,13 @@ class DepartmentView(BaseModel):
     since: date
 
 
+class AccessView(BaseModel):
+    """A person, by id, or a token, by the SHA-256 of its id, that is let in no more."""
+
+    subject: str
+    since: datetime
+
+
 class OfferRow(BaseModel):
     """An offer as the catalogue shows it; `as_of` is the day on which the places were last confirmed."""
 
@@ -81,6 +97,20 @@ class AdoptedModel(BaseModel):
     sha256: str
     since: date
     model: CollaborationModel
+
+
+def access_views(municipality: Municipality) -> list[AccessView]:
+    """Return who is revoked now, the latest first."""
+    views: list[AccessView] = []
+    for subject, access in municipality.accesses.items():
+        match access:
+            case Revoked(since=since):
+                views.append(AccessView(subject=subject, since=since))
+            case Restored():
+                pass
+            case _:
+                assert_never(access)
+    return sorted(views, key=lambda view: view.since, reverse=True)
 
 
 def department_views(municipality: Municipality) -> list[DepartmentView]:

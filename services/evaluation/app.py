@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from contracts.directory import ACCESS_EVENTS
 from contracts.evaluation import EvaluationAccessRefused, EvaluationEventDropped, EvaluationLooked
 from services.evaluation.api import router
 from services.evaluation.domain.access import authorize
@@ -22,6 +23,7 @@ SERVICE: Final = Service(
     access_event=EvaluationLooked,
     denied_event=EvaluationAccessRefused,
     discarded_event=EvaluationEventDropped,
+    access_events=ACCESS_EVENTS,
     routes=router,
     schema=Path(__file__).parent / "schema",
     reads_private_for=frozenset({HearVoice, TakeMeasurement}),

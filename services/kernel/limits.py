@@ -52,6 +52,9 @@ class Limits(BaseModel):
     issuer_keys_seconds: float = 30.0
     """Interval in which the keys of issuers are read again; below a minute with the 10 s of an answer."""
 
+    revocations_seconds: float = 5.0
+    """Interval in which revoked persons and tokens are read again."""
+
     gauges_seconds: float = 5.0
     """Interval of the gauges, and of the check that the broker responds."""
 

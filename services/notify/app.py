@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from contracts.directory import ACCESS_EVENTS
 from contracts.notify import ContactLooked, NotifyAccessRefused, NotifyEventDropped
 from services.kernel.decider.service import Service
 from services.notify.api import router
@@ -23,6 +24,7 @@ SERVICE: Final = Service(
     access_event=ContactLooked,
     denied_event=NotifyAccessRefused,
     discarded_event=NotifyEventDropped,
+    access_events=ACCESS_EVENTS,
     routes=router,
     schema=Path(__file__).parent / "schema",
     related_streams=related_streams,

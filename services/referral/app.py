@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from contracts.directory import ACCESS_EVENTS
 from contracts.referral import CaseAccessRefused, CaseEventDropped, CaseLooked
 from services.kernel.decider.service import Service
 from services.referral.api import router
@@ -22,6 +23,7 @@ SERVICE: Final = Service(
     access_event=CaseLooked,
     denied_event=CaseAccessRefused,
     discarded_event=CaseEventDropped,
+    access_events=ACCESS_EVENTS,
     routes=router,
     schema=Path(__file__).parent / "schema",
     related_streams=related_streams,

@@ -12,6 +12,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -27,14 +28,17 @@ from deploy.kafka_access import KafkaAccess
 from deploy.prepare import prepare
 from deploy.principals import service_named, user_of
 from services.kernel.clock import Clock, SystemClock, VirtualClock
+from services.kernel.decider.decision import Actor
 from services.kernel.embedded.child_process import Child, free_port
-from services.kernel.embedded.development_api import TOKEN_DAYS, Issuer, development_routes
+from services.kernel.embedded.development_api import TOKEN_DAYS, Bearer, Issuer, development_routes
 from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.servers import postgres
 from services.kernel.embedded.up import VIRTUAL_START
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
+from services.kernel.http.revocations import Revocations
 from services.kernel.http.server import app_of, listening_socket, serve
+from services.kernel.ids import new_id
 from services.kernel.operations.parked_events import open_service
 from services.kernel.operations.rebuild_projections import rebuild
 from services.kernel.postgres.roles import logins_of
@@ -237,6 +241,39 @@ async def _is_ready(port: int) -> bool:
             return answer.status == 200
     except aiohttp.ClientError:
         return False
+
+
+async def test_finding_6_a_revocation_reaches_every_service(
+    installation: tuple[ApacheKafka, Security], tmp_path: Path
+) -> None:
+    """An administrator revokes a person in the directory; every service has it within its minute."""
+    kafka, security = installation
+    clock, person = VirtualClock(tmp_path / "clock", VIRTUAL_START), new_id()
+    async with AsyncExitStack() as stack:
+        runtimes = {
+            name: await stack.enter_async_context(_run(name, kafka, security, mode="embedded", clock=clock))
+            for name in SERVICES
+        }
+        await _until_ready(runtimes)
+        url = await stack.enter_async_context(_served(runtimes, clock, tmp_path))
+        await until(lambda: _is_ready(int(url.rpartition(":")[2])), what="the server to answer")
+        issuer = Issuer(tmp_path / "issuer.json", runtimes["audit"].settings.audience)
+        token = issuer.token(Bearer(sub=new_id(), role="administrator", tenant="0440"))
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "revoke"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(f"{url}/directory/access/revoke", json={"person_id": str(person)}) as answer,
+        ):
+            assert answer.status == 200
+        async with asyncio.timeout(55):  # and five seconds until a process has read its table
+            for runtime in runtimes.values():
+                await until(lambda runtime=runtime: _revokes(runtime, person), seconds=55)  # type: ignore[misc]
+
+
+async def _revokes(runtime: Runtime, person: UUID) -> bool:
+    revocations = Revocations([runtime.pool])
+    await revocations.refresh()
+    return revocations.covers(Actor(person, "caseworker", "0440"), None)
 
 
 async def _commit_all(kafka: ApacheKafka, security: Security, consumer: str, service: str) -> None:

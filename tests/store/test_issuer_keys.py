@@ -15,7 +15,7 @@ from joserfc.util import int_to_base64
 from structlog.testing import capture_logs
 
 from deploy.certificates import issue, new_authority
-from services.kernel.http.authentication import IssuerKeysUnavailable, TokenInvalid, TokenVerifier
+from services.kernel.http.authentication import SignInUnverifiable, TokenInvalid, TokenVerifier
 from services.kernel.http.issuer_keys import KeysRefused, public_keys
 from services.kernel.http.server import token_verifier_of
 from services.kernel.limits import Limits
@@ -158,7 +158,7 @@ async def test_keys_of_a_server_that_is_not_trusted_are_not_taken(tmp_path: Path
         issuer(tmp_path, lambda: web.Response(body=key_set(KEY))) as (address, _, asked),
         token_verifier_of(settings(address)) as verifier,
     ):
-        with pytest.raises(IssuerKeysUnavailable):
+        with pytest.raises(SignInUnverifiable):
             await verifier.authenticate(f"Bearer {sign(KEY, 'Ed25519')}")
 
     assert asked == []

@@ -29,6 +29,7 @@ KERNEL_RETENTION: Final[Mapping[str, str]] = {
     "data_keys": KEY,
     "internal_keys": FOR_EVER,
     "access_streams": FOR_EVER,
+    "revocations": FOR_EVER,
     "sealed": KEY,
     "consent_watermarks": "one row a partition, overwritten",
     "timelines": FOR_EVER,

@@ -3,13 +3,14 @@
 import pytest
 
 from services.directory.domain.access import authorize
-from services.directory.domain.commands import AdoptModel, ChangeCapacity
+from services.directory.domain.commands import AdoptModel, ChangeCapacity, RestoreAccess, RevokeAccess
 from services.directory.domain.states import State
 from services.kernel.decider.decision import Actor, ReadRequest
 from tests.examples_directory import (
     MUNICIPALITY,
     ORGANISATION,
     OTHER_ORGANISATION,
+    PERSON,
     a_municipality,
     an_actor,
     an_offer,
@@ -19,6 +20,8 @@ from tests.examples_directory import (
     leaving,
     publishing,
     registering,
+    restoring,
+    revoking,
 )
 
 OWN = an_actor("coordinator", ORGANISATION)
@@ -32,6 +35,13 @@ CASEWORKER = an_actor("caseworker")
     [
         (ADMINISTRATOR, None, AdoptModel("kerteminde", 1), True),
         (ADMINISTRATOR, a_municipality(), registering(), True),
+        (ADMINISTRATOR, a_municipality(), revoking(), True),
+        (ADMINISTRATOR, None, RevokeAccess(None, "0" * 64), True),
+        (ADMINISTRATOR, None, RevokeAccess(PERSON), False),
+        (ADMINISTRATOR, None, RestoreAccess(PERSON), False),
+        (an_actor("operator"), None, restoring(), True),
+        (CASEWORKER, None, revoking(), False),
+        (OWN, None, restoring(), False),
         (ADMINISTRATOR, None, joining(), True),
         (ADMINISTRATOR, an_organisation(), leaving(), True),
         (ADMINISTRATOR, None, publishing(), False),

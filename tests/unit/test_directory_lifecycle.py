@@ -6,7 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from services.directory.domain.commands import AdoptModel, ChangeCapacity, PublishOffer, RegisterDepartment
+from services.directory.domain.commands import (
+    AdoptModel,
+    ChangeCapacity,
+    PublishOffer,
+    RegisterDepartment,
+    RevokeAccess,
+)
 from services.directory.domain.lifecycle import LIFECYCLES, decide, related_streams
 from services.directory.domain.lifecycle import ORGANISATION as ORGANISATION_LIFECYCLE
 from services.directory.domain.refusals import DepartmentUnknown, OrganisationUnknown
@@ -19,17 +25,21 @@ from services.directory.domain.states import (
     Municipality,
     Offer,
     Organisation,
+    Restored,
+    Revoked,
     State,
 )
 from services.kernel.decider.lifecycle import Row
-from services.kernel.errors import NotFound, ProblemError
+from services.kernel.errors import InvalidTransition, NotFound, ProblemError
 from tests.examples_directory import (
     DEPARTMENT,
     MUNICIPALITY,
     OFFER,
     ORGANISATION,
+    OTHER_PERSON,
     a_left_organisation,
     a_municipality,
+    a_municipality_that_revoked,
     a_municipality_with_a_department,
     an_offer,
     an_organisation,
@@ -39,6 +49,8 @@ from tests.examples_directory import (
     leaving,
     publishing,
     registering,
+    restoring,
+    revoking,
     states,
 )
 
@@ -52,6 +64,15 @@ from tests.examples_directory import (
         (a_municipality, leaving(), NotFound),
         (a_municipality, publishing(), NotFound),
         (a_municipality, ChangeCapacity(MUNICIPALITY, 3), NotFound),
+        (a_municipality, revoking(), "event"),
+        (a_municipality, restoring(), InvalidTransition),
+        (a_municipality_that_revoked, revoking(), "same"),
+        (a_municipality_that_revoked, restoring(), "event"),
+        (lambda: a_municipality_that_revoked(restored=True), revoking(), "event"),
+        (lambda: a_municipality_that_revoked(restored=True), restoring(), "same"),
+        (lambda: None, revoking(), "event"),
+        (lambda: None, restoring(), NotFound),
+        (an_organisation, revoking(), NotFound),
         (an_organisation, AdoptModel("kerteminde", 1), NotFound),
         (an_organisation, registering(), NotFound),
         (an_organisation, joining(), "same"),
@@ -109,7 +130,11 @@ def things_in(state: State | None) -> dict[str, object]:
         case None:
             return {}
         case Municipality():
-            return {"adopted model": state.adoption, "department": state.departments.get(DEPARTMENT)}
+            return {
+                "adopted model": state.adoption,
+                "access": state.accesses.get(str(OTHER_PERSON)),
+                "department": state.departments.get(DEPARTMENT),
+            }
         case Organisation():
             return {"organisation": state.membership}
         case Offer():
@@ -119,7 +144,7 @@ def things_in(state: State | None) -> dict[str, object]:
 def stream_of(command: object) -> UUID:
     """Return the stream of an example command."""
     match command:
-        case AdoptModel() | RegisterDepartment():
+        case AdoptModel() | RegisterDepartment() | RevokeAccess():
             return MUNICIPALITY
         case PublishOffer() | ChangeCapacity():
             return OFFER
@@ -154,6 +179,6 @@ def test_the_lifecycles_name_every_state() -> None:
     """No state stands outside the tables."""
     named = {state for lifecycle in LIFECYCLES for state in lifecycle.states}
 
-    assert {Joined, Left, Offer, Adoption, Department} == named
+    assert {Joined, Left, Offer, Adoption, Department, Revoked, Restored} == named
     assert set(get_args(Membership)) == set(ORGANISATION_LIFECYCLE.states)
     assert {type(state) for state in states()} == set(get_args(State))

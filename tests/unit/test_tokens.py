@@ -8,7 +8,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from services.kernel.decider.decision import Actor
 from services.kernel.http.authentication import (
-    IssuerKeysUnavailable,
+    SignInUnverifiable,
     TokenInvalid,
     TokenVerifier,
     TrustedIssuer,
@@ -265,7 +265,7 @@ async def test_the_last_keys_are_kept_for_an_hour() -> None:
     assert (await authenticate(one, token)).id == PERSON
 
     source.now = 3601.0
-    with pytest.raises(IssuerKeysUnavailable):
+    with pytest.raises(SignInUnverifiable):
         await authenticate(one, token)
     source.broken = False
     await keys.refresh_quietly(SIGN_IN)
@@ -277,7 +277,7 @@ async def test_tokens_wait_for_the_first_keys() -> None:
     source = Source(KEY)
     source.broken = True
     one, _ = by(source)
-    with pytest.raises(IssuerKeysUnavailable):
+    with pytest.raises(SignInUnverifiable):
         await authenticate(one, named(KEY))
     source.broken, source.now = False, 60.0
 

@@ -9,6 +9,8 @@ from services.directory.domain.commands import (
     LeaveOrganisation,
     PublishOffer,
     RegisterDepartment,
+    RestoreAccess,
+    RevokeAccess,
 )
 from services.directory.domain.states import Offer, State
 from services.kernel.decider.decision import Context, ReadRequest
@@ -20,6 +22,8 @@ def authorize(state: State | None, trigger: Any, context: Context) -> bool:
     match trigger:
         case AdoptModel() | RegisterDepartment() | JoinOrganisation():
             return actor.role == "administrator"
+        case RevokeAccess() | RestoreAccess():
+            return actor.role in {"administrator", "operator"} and trigger.person_id != actor.id
         case LeaveOrganisation():
             own = actor.role == "coordinator" and actor.organisation_id == context.stream_id
             return own or actor.role == "administrator"

@@ -6,6 +6,22 @@ from uuid import UUID
 from msgspec import Struct
 
 
+class RevokeAccess(Struct, frozen=True):
+    """Let a person in no more, or the bearer of one token by the SHA-256 of its id."""
+
+    person_id: UUID | None = None
+    token_sha256: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """The person or the token, as one text."""
+        return str(self.person_id or self.token_sha256)
+
+
+class RestoreAccess(RevokeAccess, frozen=True):
+    """Let a person in again, or the bearer of one token."""
+
+
 class AdoptModel(Struct, frozen=True):
     """Follow one version of a collaboration model from today."""
 

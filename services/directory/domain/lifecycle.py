@@ -1,4 +1,4 @@
-"""Lifecycles of the directory: the adopted model, departments, memberships of organisations, and offers."""
+"""Lifecycles of the directory: adopted model, accesses, departments, memberships of organisations, offers."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -10,6 +10,8 @@ from services.directory.domain.commands import (
     LeaveOrganisation,
     PublishOffer,
     RegisterDepartment,
+    RestoreAccess,
+    RevokeAccess,
 )
 from services.directory.domain.refusals import OrganisationUnknown
 from services.directory.domain.states import (
@@ -20,6 +22,8 @@ from services.directory.domain.states import (
     Municipality,
     Offer,
     Organisation,
+    Restored,
+    Revoked,
     State,
 )
 from services.directory.domain.steps import (
@@ -29,6 +33,8 @@ from services.directory.domain.steps import (
     leave,
     publish,
     register_department,
+    restore_access,
+    revoke_access,
     stay_as_it_is,
 )
 from services.directory.domain.transition import Transition
@@ -76,7 +82,19 @@ OFFER: Final = Lifecycle(
     ),
 )
 
-LIFECYCLES: Final = (MODEL, DEPARTMENT, ORGANISATION, OFFER)
+ACCESS: Final = Lifecycle(
+    "access",
+    (Revoked, Restored),
+    on_command=(
+        row(ABSENT, RevokeAccess, revoke_access, Revoked),
+        row(Restored, RevokeAccess, revoke_access, Revoked),
+        row(Revoked, RevokeAccess, stay_as_it_is),
+        row(Revoked, RestoreAccess, restore_access, Restored),
+        row(Restored, RestoreAccess, stay_as_it_is),
+    ),
+)
+
+LIFECYCLES: Final = (MODEL, ACCESS, DEPARTMENT, ORGANISATION, OFFER)
 
 
 def related_streams(_state: State | None, trigger: Any) -> tuple[UUID, ...]:
@@ -111,6 +129,8 @@ def _subject(state: State | None, trigger: Any) -> tuple[Lifecycle | None, objec
     match state, trigger:
         case ((None | Municipality()), AdoptModel()):
             return MODEL, state and state.adoption
+        case ((None | Municipality()), RevokeAccess() | RestoreAccess()):
+            return ACCESS, state and state.accesses.get(trigger.subject)
         case ((None | Municipality()), RegisterDepartment()):
             return DEPARTMENT, state and state.departments.get(trigger.department_id)
         case ((None | Organisation()), JoinOrganisation() | LeaveOrganisation()):

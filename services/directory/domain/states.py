@@ -1,6 +1,6 @@
 """States of a municipality, of an organisation's membership, and of an offer."""
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from msgspec import Struct
@@ -23,11 +23,30 @@ class Adoption(Struct, frozen=True):
     since: date
 
 
+class Revoked(Struct, frozen=True, tag="revoked", tag_field="status"):
+    """A person or a token is let in no more, since a time."""
+
+    since: datetime
+
+
+class Restored(Struct, frozen=True, tag="restored", tag_field="status"):
+    """A person or a token is let in again, since a time."""
+
+    since: datetime
+
+
+Access = Revoked | Restored
+
+
 class Municipality(Struct, frozen=True, tag="municipality", tag_field="kind"):
-    """The public party: the models it has followed, the latest last, and its departments."""
+    """The public party: the models it has followed, the latest last, its departments, and whom it lets in.
+
+    `accesses` are by the person's id, or by the SHA-256 of a token's.
+    """
 
     adoptions: tuple[Adoption, ...] = ()
     departments: dict[UUID, Department] = {}
+    accesses: dict[str, Access] = {}
 
     @property
     def adoption(self) -> Adoption | None:

@@ -6,6 +6,8 @@ from datetime import date
 from msgspec.structs import replace
 
 from contracts.directory import (
+    AccessRestored,
+    AccessRevoked,
     CapacityChanged,
     DepartmentRegistered,
     ModelAdopted,
@@ -13,6 +15,7 @@ from contracts.directory import (
     OrganisationJoined,
     OrganisationLeft,
 )
+from contracts.event import AccessChanged
 from contracts.model import CollaborationModel
 from contracts.model_parts import Word
 from services.directory.domain.commands import (
@@ -22,6 +25,8 @@ from services.directory.domain.commands import (
     LeaveOrganisation,
     PublishOffer,
     RegisterDepartment,
+    RestoreAccess,
+    RevokeAccess,
 )
 from services.directory.domain.refusals import (
     AgesOutside,
@@ -34,6 +39,7 @@ from services.directory.domain.refusals import (
     TermsOutdated,
 )
 from services.directory.domain.states import (
+    Access,
     Adoption,
     Department,
     Joined,
@@ -42,6 +48,8 @@ from services.directory.domain.states import (
     Offer,
     Organisation,
     Period,
+    Restored,
+    Revoked,
 )
 from services.directory.domain.transition import Transition
 from services.kernel.decider.decision import Decision
@@ -63,6 +71,24 @@ def adopt_model(transition: Transition, before: Adoption | None, command: AdoptM
         return Decision(municipality)
     event = ModelAdopted(model=model.id, version=model.version, sha256=model.sha256)
     return Decision(replace(municipality, adoptions=(*municipality.adoptions, adoption)), (event,))
+
+
+def revoke_access(transition: Transition, _before: Access | None, command: RevokeAccess) -> Decision:
+    """Let a person or a token of this municipality in no more."""
+    event = AccessRevoked(person_id=command.person_id, token_sha256=command.token_sha256)
+    return _with_access(transition, command.subject, Revoked(transition.context.now), event)
+
+
+def restore_access(transition: Transition, _before: Access, command: RestoreAccess) -> Decision:
+    """Let a person or a token of this municipality in again."""
+    event = AccessRestored(person_id=command.person_id, token_sha256=command.token_sha256)
+    return _with_access(transition, command.subject, Restored(transition.context.now), event)
+
+
+def _with_access(transition: Transition, subject: str, access: Access, event: AccessChanged) -> Decision:
+    municipality = transition.municipality
+    accesses = {**municipality.accesses, subject: access}
+    return Decision(replace(municipality, accesses=accesses), (event,))
 
 
 def register_department(

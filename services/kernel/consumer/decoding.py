@@ -9,9 +9,10 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from contracts.envelope import dataschema_of, source_of
-from contracts.event import SERVICES, Event, Ticked, municipality_of, service_of, topic_of
+from contracts.event import SERVICES, AccessChanged, Event, Ticked, municipality_of, service_of, topic_of
 from services.kernel import metrics
 from services.kernel.decider.decision import Actor
+from services.kernel.decider.revocations import Revocation, revocation_of
 from services.kernel.decider.service import EventMetadata, Service
 from services.kernel.errors import Poison
 from services.kernel.ids import as_uuid
@@ -44,17 +45,20 @@ class EventBinding(Struct, frozen=True):
     poison: str
     is_watermark: bool
     schema: bytes
+    access: type[AccessChanged] | None = None
 
 
 class DecodedBatch(Struct):
     """Decoded records: events in order, the latest watermark of each partition, and unreadable records.
 
-    `ends` are the offsets behind the last record of each partition, `seconds` the time that decoding took.
+    `revocations` are what access events among them say, each with its partition. `ends` are the offsets
+    behind the last record of each partition, `seconds` the time that decoding took.
     """
 
     events: list[IncomingEvent] = msgspec.field(default_factory=list)
     watermarks: dict[int, datetime] = msgspec.field(default_factory=dict)
     unreadable: list[tuple[Record, str]] = msgspec.field(default_factory=list)
+    revocations: list[tuple[int, Revocation]] = msgspec.field(default_factory=list)
     ends: dict[tuple[str, int], int] = msgspec.field(default_factory=dict)
     count: int = 0
     seconds: float = 0.0
@@ -71,6 +75,8 @@ class DecodedBatch(Struct):
             both[partition & 1].watermarks[partition] = at
         for record, reason in self.unreadable:
             both[record.partition & 1].unreadable.append((record, reason))
+        for partition, revocation in self.revocations:
+            both[partition & 1].revocations.append((partition, revocation))
         for half in both:
             half.count = len(half.events) + len(half.watermarks) + len(half.unreadable)
         return [half for half in both if half.count]
@@ -83,6 +89,7 @@ class EventDecoder:
         """Bind the event types and topics that the service subscribes to."""
         self._name = service.name
         self._bodies = {event.type: event for event in service.subscribes_to}
+        self._access = {event.type: event for event in service.access_events}
         self._all = service.subscribes_to_all
         self.sources = frozenset(SERVICES) if service.subscribes_to_all else service.sources
         self._owner = {topic_of(source): source for source in self.sources}
@@ -98,7 +105,11 @@ class EventDecoder:
                 if binding.is_watermark:
                     _watermark(record, binding, value, batch.watermarks)
                 else:
-                    batch.events.append(self._event(record, headers, value, binding))
+                    event = self._event(record, headers, value, binding)
+                    if binding.access is not None:
+                        revocation = _revocation(binding.access, event, headers)
+                        batch.revocations.append((record.partition, revocation))
+                    batch.events.append(event)
             except Poison as poison:
                 batch.unreadable.append((record, poison.detail))
             except (KeyError, ValueError):
@@ -130,7 +141,13 @@ class EventDecoder:
         newer = body is None and any(other.rpartition(".v")[0] == name for other in self._bodies)
         schema = dataschema_of(event_type).encode()
         return EventBinding(
-            event_type, owner, body, "version" if newer else "", _WATERMARK in event_type, schema
+            event_type,
+            owner,
+            body,
+            "version" if newer else "",
+            _WATERMARK in event_type,
+            schema,
+            self._access.get(event_type),
         )
 
     def _event(
@@ -178,6 +195,15 @@ class EventDecoder:
             poison=poison,
             timeline=_timeline(headers["ce_timeline"]) if "ce_timeline" in headers else 0,
         )
+
+
+def _revocation(access: type[AccessChanged], event: IncomingEvent, headers: dict[str, bytes]) -> Revocation:
+    """Return what an access event says, which counts whether or not its stream waits for an earlier event."""
+    try:
+        body = access.model_validate_json(event.value)
+        return revocation_of(event.tenant, body, metadata_of(headers).time)
+    except ValueError:
+        raise Poison("body") from None
 
 
 def _timeline(digits: bytes) -> int:

@@ -1,13 +1,17 @@
 """Batch processing: store a decoded batch in the streams, and find the event at fault where that fails."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
+
+from msgspec.structs import astuple
 
 from services.kernel import metrics
 from services.kernel.consumer.circuit_breaker import CircuitBreaker, TooManyParked
 from services.kernel.consumer.decoding import DecodedBatch
 from services.kernel.consumer.redelivery import Redelivery
+from services.kernel.decider.projection_rows import columns
+from services.kernel.decider.revocations import KEEP_REVOCATIONS, Revocation
 from services.kernel.logging import log
 from services.kernel.postgres.connections import is_missing_object, is_transient
 from services.kernel.privacy.key_store import KeyStoreMismatch
@@ -49,10 +53,17 @@ class BatchStore:
                 self._count_parked(reason for _, reason in unreadable)
             if events:
                 await self._apply(tx, events)
+            if batch.revocations:
+                await self._keep_revocations(tx, [revocation for _, revocation in batch.revocations])
             if watermarks:
                 await self._processor.dependencies.watermark.advance(tx, watermarks)
         self._size.observe(batch.count)
         self._seconds.observe(time.perf_counter() - started_at)
+
+    async def _keep_revocations(self, tx: Any, revocations: Sequence[Revocation]) -> None:
+        """Store who is let in no more, or again, as the process's verifier reads it."""
+        await tx.execute(KEEP_REVOCATIONS, *columns([astuple(one) for one in revocations]))
+        log.info("revocations_changed", service=self._name, count=len(revocations))
 
     async def _apply(self, tx: Any, events: list[IncomingEvent]) -> None:
         """Apply events; where a batch fails for good, bisect it down to the event at fault."""

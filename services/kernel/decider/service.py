@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from msgspec import Struct
 
-from contracts.event import AccessRefused, Event, EventDropped, Looked, Ticked, service_of
+from contracts.event import AccessChanged, AccessRefused, Event, EventDropped, Looked, Ticked, service_of
 from services.kernel.decider.decision import Context, Decide, Effect
 from services.kernel.ids import as_uuid
 from services.kernel.settings import Settings
@@ -150,7 +150,7 @@ class Service:
     subscriptions has it. `rebuild` writes the own tables anew from whole streams, each with its state and all
     its events; `tables` names them in the order in which `projection` writes them, each with the column of
     the stream id. `subscribers` names the services that subscribe to this one, where the process knows all
-    services.
+    services. `access_events` are those that the kernel applies itself: whom the service lets in no more.
     """
 
     name: str
@@ -172,8 +172,9 @@ class Service:
     tables: Mapping[str, str] = field(default_factory=dict)
     subscribes_to_all: bool = False
     subscribers: frozenset[str] | None = None
+    access_events: tuple[type[AccessChanged], ...] = ()
 
     @property
     def sources(self) -> frozenset[str]:
         """The services whose topics this one reads."""
-        return frozenset(service_of(event.type) for event in self.subscribes_to)
+        return frozenset(service_of(event.type) for event in (*self.subscribes_to, *self.access_events))

@@ -33,6 +33,7 @@ from services.kernel.embedded.servers import Postgres
 from services.kernel.errors import ProblemError
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
+from services.kernel.http.revocations import heeding_revocations
 from services.kernel.http.server import app_of, listening_socket, serve, stop_on_signals
 from services.kernel.limits import EMBEDDED, Limits
 from services.kernel.logging import log
@@ -171,7 +172,8 @@ async def up(
             info = ServerInfo(f"http://{_LOOPBACK}:{port}", folder, settings.bootstrap, now)
             announcement = asyncio.create_task(_announce(runtimes, info, on_ready))
             try:
-                await serve(app, listener, settings, stopping=stopping)
+                async with heeding_revocations(verifier, runtimes, settings.limits.revocations_seconds):
+                    await serve(app, listener, settings, stopping=stopping)
             finally:
                 announcement.cancel()
     log.info("stopped")

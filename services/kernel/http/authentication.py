@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 from uuid import UUID
 
 from joserfc import jws
@@ -40,7 +40,7 @@ class TokenInvalid(ProblemError):
     """This token cannot be used: sign in again."""
 
 
-class IssuerKeysUnavailable(ProblemError):
+class SignInUnverifiable(ProblemError):
     """Your sign-in cannot be checked just now: try again in a moment."""
 
 
@@ -79,10 +79,24 @@ def trusted(issuer: IssuerSettings, keys: IssuerKeys) -> TrustedIssuer:
     return TrustedIssuer(issuer.issuer, keys, issuer.municipalities, dict(issuer.assurance))
 
 
+class RevokedAccess(Protocol):
+    """What a verifier asks about revoked persons and tokens."""
+
+    @property
+    def known(self) -> bool:
+        """Whether they were read once."""
+        ...
+
+    def covers(self, actor: Actor, token_id: str | None) -> bool:
+        """Return whether an actor or their token is revoked."""
+        ...
+
+
 class _Verified(Struct, frozen=True):
     """A token that was verified, and by which generation of its issuer's keys."""
 
     actor: Actor
+    token_id: str | None
     ends: float
     issuer: TrustedIssuer
     generation: int
@@ -99,11 +113,13 @@ class TokenVerifier:
         self._audience = audience
         self._longest_seconds = longest_seconds
         self._verified: dict[str, _Verified] = {}
+        self.revocations: RevokedAccess | None = None
+        """Who is let in no more; None where nothing can be revoked."""
 
     async def authenticate(self, authorization: str | None) -> Actor:
         """Return the actor of a bearer token.
 
-        Raises `TokenMissing`, `TokenInvalid`, and `IssuerKeysUnavailable` where its issuer's are too old.
+        Raises `TokenMissing`, `TokenInvalid`, and `SignInUnverifiable` where its issuer's are too old.
         """
         if not authorization or not authorization.lower().startswith("bearer "):
             raise TokenMissing
@@ -117,7 +133,16 @@ class TokenVerifier:
             self._verified[token] = verified
         if verified.ends + _LEEWAY_SECONDS < now:
             raise TokenInvalid("it has expired")
+        self._require_access(verified)
         return verified.actor
+
+    def _require_access(self, verified: _Verified) -> None:
+        if self.revocations is None:
+            return
+        if not self.revocations.known:
+            raise SignInUnverifiable("revocations")
+        if self.revocations.covers(verified.actor, verified.token_id):
+            raise TokenInvalid("it was revoked")
 
     async def _verify(self, token: str, now: float) -> _Verified:
         try:
@@ -136,7 +161,7 @@ class TokenVerifier:
         except _UNREADABLE:
             raise TokenInvalid("its signature or its claims are not as agreed") from None
         self._require_time(claims, now)
-        return _Verified(self._actor(claims, issuer), claims.exp, issuer, generation)
+        return _Verified(self._actor(claims, issuer), claims.jti, claims.exp, issuer, generation)
 
     def _require_time(self, claims: Claims, now: float) -> None:
         """Raise `TokenInvalid` for a token that is not valid yet, or for longer than tokens may be."""
@@ -193,7 +218,7 @@ async def _key_of(signed: jws.CompactSignature, issuer: TrustedIssuer) -> Key:
         await issuer.keys.refetch(issuer.name)
         key = issuer.keys.key_of(kid, algorithm)
     if not issuer.keys.usable:
-        raise IssuerKeysUnavailable(issuer.name)
+        raise SignInUnverifiable(issuer.name)
     if key is None:
         raise TokenInvalid("its key is none of its issuer's")
     return key

@@ -26,7 +26,7 @@ from services.kernel.errors import (
     Refused,
     VersionConflict,
 )
-from services.kernel.http.authentication import IssuerKeysUnavailable, TokenInvalid, TokenMissing
+from services.kernel.http.authentication import SignInUnverifiable, TokenInvalid, TokenMissing
 from services.kernel.http.content_language import language_of
 from services.kernel.http.denials import DENIALS
 from services.kernel.http.field_errors import field_error
@@ -48,7 +48,7 @@ from services.kernel.privacy.key_store import KeyStoreMismatch, KeyStoreUnavaila
 _STATUS: Final[Mapping[type[ProblemError], int]] = {
     TokenMissing: 401,
     TokenInvalid: 401,
-    IssuerKeysUnavailable: 503,
+    SignInUnverifiable: 503,
     NotAllowed: 403,
     NotFound: 404,
     AccessNotRecorded: 500,

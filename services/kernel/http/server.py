@@ -21,6 +21,7 @@ from services.kernel.http.authentication import TokenVerifier, TrustedIssuer, tr
 from services.kernel.http.denials import record_counted
 from services.kernel.http.issuer_keys import IssuerKeys, KeysRefused, keys_of
 from services.kernel.http.protocol import bounded_protocol
+from services.kernel.http.revocations import heeding_revocations
 from services.kernel.issuer_settings import IssuerSettings
 from services.kernel.logging import log
 from services.kernel.runtime.assembly import key_store_of, running
@@ -150,6 +151,7 @@ async def run_services(services: Sequence[Service], settings: Settings, clock: C
             running(services, settings, clock=clock, key_store=key_store) as runtimes,
         ):
             mount(app, runtimes, token_verifier)
-            log.info("serving", services=sorted(runtimes), port=settings.port)
-            await serve(app, listener, settings, stopping=stopping)
+            async with heeding_revocations(token_verifier, runtimes, settings.limits.revocations_seconds):
+                log.info("serving", services=sorted(runtimes), port=settings.port)
+                await serve(app, listener, settings, stopping=stopping)
     log.info("stopped")

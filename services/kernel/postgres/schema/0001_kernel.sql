@@ -195,6 +195,17 @@ create table access_streams (
   constraint access_streams_pk primary key (tenant, actor_id)
 );
 
+-- Persons, by id, and tokens, by the SHA-256 of theirs, that a municipality lets in no more; each process of a service
+-- reads them every few seconds.
+create table revocations (
+  tenant text not null,
+  subject text not null,
+  revoked boolean not null,
+  changed_at timestamptz not null,
+  constraint revocations_pk primary key (tenant, subject),
+  constraint revocations_tenant_is_a_code check (tenant ~ '^[0-9]{4}$')
+);
+
 create table consent_watermarks (
   source text not null,
   kafka_partition integer not null,
