@@ -214,14 +214,15 @@ async def running(
         await runtime.stop()
 
 
-async def tallies(runtime: Runtime) -> dict[UUID, list[str]]:
-    """Return what each stream has counted, in order."""
+async def tallies(runtime: Runtime, *, tenant: str | None = None) -> dict[UUID, list[str]]:
+    """Return what each stream has counted, in order; of one municipality where it is named."""
     connection = await asyncpg.connect(runtime.settings.database.get_secret_value())
     try:
         await connection.execute("select set_config('search_path', $1, false)", runtime.service.name)
         rows = await connection.fetch(
             "select stream_id, array(select jsonb_array_elements_text(state::jsonb -> 'seen')) as seen "
-            "from streams where state is not null"
+            "from streams where state is not null and ($1::text is null or tenant = $1)",
+            tenant,
         )
     finally:
         await connection.close()

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from services.cli.options import LARGEST, DataOption, JsonOption, ServiceArgument, StreamOption, run_recorded
+from services.cli.options import (
+    LARGEST,
+    DataOption,
+    JsonOption,
+    ServiceArgument,
+    StreamOption,
+    TenantOption,
+    only,
+    require_code,
+    run_recorded,
+)
 from services.cli.terminal import show, show_rows, time_of
 from services.kernel.decider.decision import Actor
 from services.kernel.operations import rebuild_projections
@@ -22,9 +32,10 @@ def rebuild(service: ServiceArgument, data: DataOption = None, as_json: JsonOpti
     show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
 
 
-def resend(
+def resend(  # noqa: PLR0913  each is an option of the command
     service: ServiceArgument,
     stream: StreamOption = None,
+    tenant: TenantOption = None,
     first: Annotated[int, typer.Option(min=1, max=LARGEST, help="From this sequence number on.")] = 1,
     last: Annotated[int | None, typer.Option(min=1, max=LARGEST, help="Up to this sequence number.")] = None,
     since: Annotated[str | None, typer.Option(help="From this time on, ISO 8601.")] = None,
@@ -33,6 +44,7 @@ def resend(
     as_json: JsonOption = False,
 ) -> None:
     """Send events from the log again; consumers that have them skip them."""
+    require_code(tenant)
     begins, ends = time_of(since, "--since"), time_of(until, "--until")
     if last is not None and last < first:
         raise typer.BadParameter("not below --first", param_hint="--last")
@@ -40,10 +52,10 @@ def resend(
     async def work(runtime: Runtime, _operator: Actor) -> int:
         async with runtime.pool.acquire() as tx:
             return await republish(
-                tx, stream_id=stream, since=begins, until=ends, first_seq=first, last_seq=last
+                tx, stream_id=stream, tenant=tenant, since=begins, until=ends, first_seq=first, last_seq=last
             )
 
-    count = run_recorded(service, data, "resend", work, tenants_here, stream=stream)
+    count = run_recorded(service, data, "resend", work, only(tenant, tenants_here), stream=stream)
     show({"queued": count}, as_json, [f"{count} events queued"])
 
 

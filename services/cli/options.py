@@ -39,12 +39,21 @@ ParkedArgument = Annotated[
     int, typer.Argument(min=1, max=LARGEST, help="Its id, as `samspil parked list` shows it.")
 ]
 StreamOption = Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")]
+TenantOption = Annotated[
+    str | None, typer.Option("--tenant", help="Only this municipality: its four digits.")
+]
 
 
 def require_address(url: str | None) -> None:
     """Refuse what is no address of a server."""
     if url is not None and not re.match(r"https?://[^/\s]", url):
         raise typer.BadParameter("an address as in http://127.0.0.1:8440", param_hint="--url")
+
+
+def require_code(tenant: str | None) -> None:
+    """Refuse what is no municipality's code."""
+    if tenant is not None and not re.fullmatch("[0-9]{4}", tenant):
+        raise typer.BadParameter("a municipality's four digits", param_hint="--tenant")
 
 
 def service_named(name: str) -> Service:
@@ -115,3 +124,14 @@ def run_recorded(
 async def nobody(_runtime: Runtime) -> Iterable[str]:
     """Return no municipality: the work leaves an event of its own."""
     return ()
+
+
+def only(
+    tenant: str | None, whose: Callable[[Runtime], Awaitable[Iterable[str]]]
+) -> Callable[[Runtime], Awaitable[Iterable[str]]]:
+    """Return what finds the municipalities that a work concerns: the one that is named, else all."""
+
+    async def found(runtime: Runtime) -> Iterable[str]:
+        return [code for code in await whose(runtime) if tenant in {None, code}]
+
+    return found

@@ -1,6 +1,5 @@
 """`samspil parked`: list, show, replay and drop events that could not be read or applied."""
 
-import re
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +12,10 @@ from services.cli.options import (
     ParkedArgument,
     ServiceArgument,
     StreamOption,
+    TenantOption,
     nobody,
+    only,
+    require_code,
     run_recorded,
 )
 from services.cli.terminal import age_of, show, show_rows
@@ -35,6 +37,7 @@ app = typer.Typer(help="Events that wait because they could not be read or appli
 def list_(
     service: Annotated[str | None, typer.Argument(help="One service; all without.")] = None,
     stream: StreamOption = None,
+    tenant: TenantOption = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
     older_than: Annotated[str | None, typer.Option(help="Only what waits for longer, as in 15m, 2h.")] = None,
     most: Annotated[int, typer.Option(min=1, max=LARGEST, help="Of each service at most so many.")] = 1000,
@@ -43,9 +46,12 @@ def list_(
 ) -> None:
     """List parked events by age, oldest first; bodies are never shown."""
     age = age_of(older_than, "--older-than")
+    require_code(tenant)
 
     async def listed(runtime: Runtime, _operator: Actor) -> list[dict[str, Any]]:
-        return await list_parked(runtime, stream_id=stream, reason=reason, older_than=age, most=most)
+        return await list_parked(
+            runtime, stream_id=stream, tenant=tenant, reason=reason, older_than=age, most=most
+        )
 
     rows = [
         row
@@ -55,7 +61,7 @@ def list_(
             data,
             "parked_list",
             listed,
-            lambda at: tenants_with_parked(at, stream_id=stream),
+            only(tenant, lambda at: tenants_with_parked(at, stream_id=stream)),
             stream=stream,
         )
     ]
@@ -84,19 +90,23 @@ def replay(
         int | None, typer.Argument(min=1, max=LARGEST, help="Only this one, after those before it.")
     ] = None,
     stream: StreamOption = None,
+    tenant: TenantOption = None,
     reason: Annotated[str | None, typer.Option(help="Only streams with this reason.")] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay parked events: one, a stream, those with a reason, or all; each stream in order."""
-    if parked_id is not None and (stream or reason):
-        raise typer.BadParameter("one event, or --stream and --reason", param_hint="PARKED_ID")
+    """Replay parked events: one, a stream, a municipality's, those with a reason, or all; each in order."""
+    require_code(tenant)
+    if parked_id is not None and (stream or tenant or reason):
+        raise typer.BadParameter("one event, or --stream, --tenant and --reason", param_hint="PARKED_ID")
     done = run_recorded(
         service,
         data,
         "parked_replay",
-        lambda at, _operator: replay_parked(at, parked_id=parked_id, stream_id=stream, reason=reason),
-        lambda at: tenants_with_parked(at, stream_id=stream, parked_id=parked_id),
+        lambda at, _operator: replay_parked(
+            at, parked_id=parked_id, stream_id=stream, tenant=tenant, reason=reason
+        ),
+        only(tenant, lambda at: tenants_with_parked(at, stream_id=stream, parked_id=parked_id)),
         stream=stream,
     )
     show(done, as_json, [f"{name}: {count}" for name, count in done.items()])
@@ -117,8 +127,7 @@ def drop(
     as_json: JsonOption = False,
 ) -> None:
     """Discard one parked event and resume its stream; operator and reason are in the audit trail."""
-    if tenant is not None and not re.fullmatch("[0-9]{4}", tenant):
-        raise typer.BadParameter("a municipality's four digits", param_hint="--tenant")
+    require_code(tenant)
     done = run_recorded(
         service,
         data,

@@ -91,4 +91,5 @@ class Poison(ProblemError):
 
     reasons: ClassVar[tuple[str, ...]] = (
         "header", "source", "tenant", "body", "version", "gap", "divergence", "refused", "bug", "oversized",
+        "held",
     )  # fmt: skip

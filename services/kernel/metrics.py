@@ -32,6 +32,11 @@ PARKED: Final = Counter("samspil_parked", "Events parked since the start, by rea
 PARKED_EVENTS: Final = Gauge(
     "samspil_events_parked", "Events that are parked now, by reason.", ["service", "reason"]
 )
+TENANT_PARKED: Final = Gauge(
+    "samspil_tenant_events_parked",
+    "Events of one municipality that are parked now, by reason; no series where none is.",
+    ["service", "tenant", "reason"],
+)
 PARKED_AGE: Final = Gauge("samspil_parked_age_seconds", "Age of the oldest of them.", ["service"])
 STOPPED: Final = Gauge(
     "samspil_consumer_stopped", "1 while the circuit breaker has stopped the consumer.", ["service"]

@@ -24,6 +24,8 @@ import asyncpg
 
 from tests.fault.brokers import KINDS, Kind
 from tests.fault.faults import FAULTS, full_disk, full_log, repaired
+from tests.fault.hostile import Hostile, closed_gates, parked_of, stopped
+from tests.fault.latency import measured
 from tests.fault.ledger import (
     SOURCES,
     SPOKEN,
@@ -39,6 +41,7 @@ from tests.fault.spoiling import poison_again, poison_left
 from tests.fault.stage import PARTITIONS, Stage, stage
 from tests.fault.timing import pause
 from tests.servers import scratch_folder
+from tests.tally import TENANT
 from tests.waiting import under_way
 
 ROUND: Final = 50
@@ -49,7 +52,7 @@ _DRAIN_SECONDS: Final = 90.0
 _POISON_SECONDS: Final = 5.0
 """Poison that a broker forgot is in no log: it is sent once more at such distances until it is found."""
 
-_KINDS: Final = ("lost", "doubled", "disordered", "parked_not_poison", "pending")
+_KINDS: Final = ("lost", "doubled", "disordered", "parked_not_poison", "pending", "stopped", "gate")
 
 
 @dataclass
@@ -66,6 +69,7 @@ class Result:
     drains: list[float] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     seconds: float = 0.0
+    hostile: dict[str, Any] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """Return the figures as they are written down."""
@@ -81,6 +85,7 @@ class Result:
             **{kind: counts[kind] for kind in _KINDS},
             "drain_seconds_max": round(max(self.drains, default=0.0), 1),
             "seconds": round(self.seconds),
+            "hostile": self.hostile,
             "by_kind": dict(sorted(self.faults.items())),
         }
 
@@ -97,17 +102,23 @@ async def campaign(
 ) -> Result:
     """Play that many faults, of all kinds or a few, in rounds that each end with an examination.
 
+    A hostile municipality sends what is wrong in every round; before them the others' times are measured.
     The figures so far are written to `out` after each round.
     """
     result, random = Result(broker, seed), Random(f"{broker} {seed}")
     began = time.monotonic()
     promised: dict[UUID, tuple[UUID, bool]] = {}
     async with stage(broker, folder) as made:
+        load = Load(_urls(made), made.token, seed * 1000 + 999)
+        hostile = Hostile(made, seed, load.cases)
+        result.hostile |= await measured(made, load, hostile)
+        promised.update(load.promised)
+        say(f"  hostile: {result.hostile}")
         while result.faults.total() < faults and not result.findings:
             count = min(ROUND, faults - result.faults.total())
-            urls = [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
-            load = Load(urls, made.token, seed * 1000 + len(result.drains))
-            async with under_way(load):
+            load = Load(_urls(made), made.token, seed * 1000 + len(result.drains))
+            hostile.cases = load.cases
+            async with under_way(load), under_way(hostile):
                 await _strike(made, load, random, _kinds(made, only, count, random), result, say)
                 await repaired(made)
                 healed = time.monotonic()
@@ -121,12 +132,25 @@ async def campaign(
             result.mails_twice = sum(one == 2 for one in copies)
             result.mails_oftener = sum(one > 2 for one in copies)
             result.findings += examine(evidence)
+            await _examine_hostile(made, hostile, load, result)
             so_far = f"{result.faults.total()} faults, {result.events} events"
             say(f"  {so_far}, {result.drains[-1]:.1f} s to drain")
             result.seconds = time.monotonic() - began
             if out:
                 write_down(result, out)
     return result
+
+
+def _urls(made: Stage) -> list[str]:
+    return [f"http://127.0.0.1:{made.members[f'referral-{slot}'].port}" for slot in (1, 2)]
+
+
+async def _examine_hostile(made: Stage, hostile: Hostile, load: Load, result: Result) -> None:
+    """Find what the hostile municipality has done to the others: consumers stopped, gates closed."""
+    result.findings += [Finding("stopped", name, "its consumer has stopped") for name in stopped(made)]
+    if closed := await closed_gates(made, load.cases):
+        result.findings.append(Finding("gate", "agreement", f"{closed} closed of {len(load.cases)}"))
+    result.hostile |= {"sent": dict(sorted(hostile.sent.items())), "parked": await parked_of(made)}
 
 
 def _kinds(made: Stage, only: Sequence[str], count: int, random: Random) -> list[str]:
@@ -200,20 +224,25 @@ async def evidence_of(made: Stage, promised: Mapping[UUID, tuple[UUID, bool]]) -
     """Read all that there is on a stage."""
     connection = await asyncpg.connect(made.dsn)
     try:
-        books = {name: await read_book(connection, name) for name in SOURCES}
+        others = {row["key"] for row in await connection.fetch(_OTHERS_EFFECTS, TENANT)}
+        books = {name: await read_book(connection, name, TENANT) for name in SOURCES}
     finally:
         await connection.close()
-    topics = {name: await read_topic(made.broker.bootstrap, name, PARTITIONS) for name in SPOKEN}
-    mails = read_mails(made.folder / "mail")
+    topics = {name: await read_topic(made.broker.bootstrap, name, PARTITIONS, TENANT) for name in SPOKEN}
+    mails = [key for key in read_mails(made.folder / "mail") if key not in others]
     return Evidence(books, topics, mails, dict(promised), frozenset(made.poisoned), made.emptied)
+
+
+_OTHERS_EFFECTS: Final = "select key from notify.effects where tenant <> $1"
 
 
 def table(result: Result) -> str:
     """Return the figures for a terminal."""
     document = result.document()
-    kinds = document.pop("by_kind")
+    kinds, hostile = document.pop("by_kind"), document.pop("hostile")
     lines = [f"{name.replace('_', ' '):<24}{value:>10}" for name, value in document.items()]
     lines += ["", *(f"  {name:<22}{count:>10}" for name, count in kinds.items())]
+    lines += ["", *(f"  hostile {name:<22}{value!s:>10}" for name, value in hostile.items())]
     lines += ["", *(f"{one.kind}: {one.where}: {one.what}" for one in result.findings[:20])]
     return "\n".join(lines)
 

@@ -77,13 +77,19 @@ class Evidence:
     """Whether the broker has forgotten its topics on the way."""
 
 
-async def read_book(connection: "asyncpg.Connection[Any]", service: str) -> Book:
-    """Read the tables of one service."""
-    rows = await connection.fetch(f"select * from {service}.streams")  # noqa: S608  names of ours
-    log = await connection.fetch(f"select * from {service}.event_log order by id")  # noqa: S608
-    pending = await connection.fetch(f"select unnest(ids) as id from {service}.pending")  # noqa: S608
-    parked = await connection.fetch(f"select * from {service}.parked_events")  # noqa: S608
-    effects = await connection.fetch(f"select * from {service}.effects")  # noqa: S608
+async def read_book(connection: "asyncpg.Connection[Any]", service: str, tenant: str) -> Book:
+    """Read what one service holds of a municipality, and what is parked of nobody."""
+
+    async def read(columns: str, table: str, rest: str = "") -> list[Any]:
+        statement = f"select {columns} from {service}.{table} where tenant = $1 {rest}"  # noqa: S608  names of ours
+        return list(await connection.fetch(statement, tenant))
+
+    rows = await read("*", "streams")
+    log = await read("*", "event_log", "order by id")
+    pending = await read("unnest(ids) as id", "pending")
+    parked = await read("*", "parked_events", "or tenant = ''")
+    effects = await read("*", "effects")
+    timers = await read("ref", "timers")
     return Book(
         streams={
             row["stream_id"]: {
@@ -101,12 +107,12 @@ async def read_book(connection: "asyncpg.Connection[Any]", service: str) -> Book
         pending=[row["id"] for row in pending],
         parked=[dict(row) for row in parked],
         effects={row["key"]: dict(row) for row in effects},
-        timers=await connection.fetchval(f"select count(*) from {service}.timers"),  # noqa: S608
+        timers=len(timers),
     )
 
 
-async def read_topic(bootstrap: str, service: str, partitions: int) -> list[Line]:
-    """Read what stands on the topic of one service, without watermarks and unreadable records."""
+async def read_topic(bootstrap: str, service: str, partitions: int, tenant: str) -> list[Line]:
+    """Read what a topic holds of a municipality, without watermarks and unreadable records."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -121,14 +127,16 @@ async def read_topic(bootstrap: str, service: str, partitions: int) -> list[Line
         ends = await consumer.end_offsets(assigned)
         while any([await consumer.position(one) < ends[one] for one in assigned]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                lines.extend(line for record in records if (line := _line(record)))
+                lines.extend(line for record in records if (line := _line(record, tenant)))
     finally:
         await consumer.stop()
     return lines
 
 
-def _line(record: Any) -> Line | None:
+def _line(record: Any, tenant: str) -> Line | None:
     headers = dict(record.headers)
+    if headers.get("ce_tenant") != tenant.encode():
+        return None
     try:
         return Line(
             UUID(record.key.decode()),

@@ -23,7 +23,8 @@ class Load:
         self.refused: list[int] = []
         self._urls = urls
         self._headers = {"Authorization": f"Bearer {token}"}
-        self._cases = [uuid5(NAMESPACE_URL, f"fault {seed} case {n}") for n in range(cases)]
+        named = (uuid5(NAMESPACE_URL, f"fault {seed} case {n}") for n in range(cases))
+        self._cases = [UUID(int=name.int, version=4) for name in named]  # calculated ids are refused
         self._seed = seed
         self._workers = workers
         self._pause = asyncio.Event()

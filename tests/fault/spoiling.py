@@ -15,7 +15,7 @@ from services.kernel.outbox.republish import republish
 from services.kernel.postgres.connections import connect
 from tests.examples_poison import QUARANTINED, instead
 from tests.fault.ledger import SOURCES, SPOKEN
-from tests.fault.stage import PARTITIONS, Stage
+from tests.fault.stage import HOSTILE, PARTITIONS, Stage
 from tests.tally import a_message, publish, seen
 from tests.waiting import until
 
@@ -111,7 +111,7 @@ def poison(kind: str, stream: UUID) -> Sequence[Message]:
         "fields": [Message(second.type, second.key, b"{}", second.headers)],
         "oversized": [Message(second.type, second.key, good + b" " * 70_000, second.headers)],
         "source": [_other_source(second)],
-        "tenant": [a_message(stream, 2, seen(2), tenant="0461")],
+        "tenant": [a_message(stream, 2, seen(2), tenant=HOSTILE)],
         "version": [a_message(stream, 2, seen(2), event_type="referral.seen.v2")],
         "another's event": [a_message(stream, 2, seen(2), event_type="consent.given.v1")],
         NEW: [a_message(stream, 2, seen(2), event_type="referral.something_new.v1")],

@@ -31,6 +31,9 @@ from tests.tally import ACTOR, TENANT, settings_for
 from tests.waiting import until
 
 PARTITIONS: Final = 4
+HOSTILE: Final = "0461"
+"""Code of the municipality that sends what is wrong; the ledger examines the other."""
+
 _CONNECTIONS: Final = 60
 _WATCH_SECONDS: Final = 0.05
 
@@ -52,6 +55,7 @@ class Stage:
         self.standby: Standby | None = None
         self.clock = folder / "clock"
         self.token = ""
+        self.hostile_token = ""
         self._environment: dict[str, str] = {}
 
     @property
@@ -126,17 +130,20 @@ class Stage:
         """Return what is still under way in the chain; nothing once all has come to rest."""
         for name, sources in SOURCES.items():
             for what in ("pending", "timers", "effects where done_at is null"):
-                if count := await self.query_value(f"select count(*) from {name}.{what}"):  # noqa: S608  names of ours
+                table, _, rest = what.partition(" where ")
+                statement = f"select count(*) from {name}.{table} where tenant = $1 and {rest or 'true'}"  # noqa: S608  names of ours
+                if count := await self.query_value(statement, TENANT):
                     return f"{count} {what} of {name}"
             for source in sources:
-                if count := await self.query_value(_BEHIND.format(name=name, source=source), cases):
+                if count := await self.query_value(_BEHIND.format(name=name, source=source), cases, TENANT):
                     return f"{name} is behind {source} in {count} streams"
         return ""
 
 
 _BEHIND: Final = """
-select count(*) from {source}.streams s left join {name}.streams c using (stream_id)
-where s.stream_id = any($1::uuid[]) and coalesce((c.marks -> '{source}' ->> 0)::bigint, 0) < s.seq
+select count(*) from {source}.streams s left join {name}.streams c using (tenant, stream_id)
+where s.tenant = $2 and s.stream_id = any($1::uuid[])
+  and coalesce((c.marks -> '{source}' ->> 0)::bigint, 0) < s.seq
 """
 
 
@@ -144,7 +151,7 @@ where s.stream_id = any($1::uuid[]) and coalesce((c.marks -> '{source}' ->> 0)::
 async def stage(kind: Kind, folder: Path, *, followed: bool = False) -> AsyncIterator[Stage]:
     """Set everything up and run it while the block runs; `followed` by a standby if so."""
     issuer = Issuer(folder / "issuer.json", "samspil")
-    issuers = development_issuer(issuer, folder, TENANT, "0461")
+    issuers = development_issuer(issuer, folder, TENANT, HOSTILE)
     (folder / "clock").write_text("0")
     port = free_port()
     limits = {
@@ -167,6 +174,7 @@ async def stage(kind: Kind, folder: Path, *, followed: bool = False) -> AsyncIte
             stack.push_async_callback(database.stop)
             await move_log_to(made.log_disk, database, data)
         made.token = issuer.token(Bearer(sub=ACTOR, role="caseworker", tenant=TENANT))
+        made.hostile_token = issuer.token(Bearer(sub=ACTOR, role="caseworker", tenant=HOSTILE))
         await made.query_value("create role chain login superuser password 'chain'")
         for service in CHAIN.values():
             await migrate(made.service_dsn(port), service)

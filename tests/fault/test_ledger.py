@@ -16,6 +16,7 @@ from tests.fault.ledger import SOURCES, Evidence, examine, read_book
 from tests.fault.load import Load
 from tests.fault.stage import stage
 from tests.servers import scratch_folder
+from tests.tally import TENANT
 from tests.waiting import under_way, until
 
 pytestmark = pytest.mark.xdist_group("ledger")
@@ -203,7 +204,7 @@ async def test_damage_in_the_tables_is_found(damage: str, sound: Sound) -> None:
     try:
         await connection.execute("begin")
         await connection.execute(statement)
-        books = {name: await read_book(connection, name) for name in SOURCES}
+        books = {name: await read_book(connection, name, TENANT) for name in SOURCES}
         await connection.execute("rollback")
     finally:
         await connection.close()

@@ -1,6 +1,7 @@
 """A version on which every event fails stops, says so everywhere, and loses nothing."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.operations import parked_events as operating
 from services.kernel.runtime.runtime import Runtime
 from tests.command_line import samspil
-from tests.tally import TALLY, a_message, case_id, publish, running, seen, tallies
+from tests.tally import TALLY, TENANT, a_message, case_id, publish, running, seen, tallies
 from tests.waiting import until
 
 STREAMS, EACH, LIMIT = 60, 5, 20
@@ -180,3 +181,49 @@ async def _settled(runtime: Runtime, streams: int) -> bool:
     """Return whether so many streams have counted, each all that was sent to it."""
     counts = [len(found) for found in (await tallies(runtime)).values()]
     return len(counts) == streams and min(counts) >= 1 and len(set(counts)) == 1
+
+
+HOSTILE, FEW = "0461", 5
+
+
+@pytest.mark.parametrize("broker_kind", ["embedded"])
+async def test_finding_1_one_municipality_stops_nobody_else(
+    postgres_dsn: str, bootstrap: str, broker_kind: str
+) -> None:
+    """Its events are held when too many fail; the others' are applied, and a replay applies the held ones."""
+    service = replace(TALLY, decide=_breaks_for_one)
+    load = [
+        a_message(case_id(n), k, seen(k), tenant=tenant)
+        for k in range(1, EACH + 1)
+        for n in range(STREAMS)
+        for tenant in (TENANT, HOSTILE)
+    ]
+    async with deployed(service, postgres_dsn, bootstrap, broker_kind, parked_limit=FEW) as (bad, url):
+        await publish(bootstrap, [a_message(case_id(n), 1, seen(1)) for n in range(10)])
+        await until(lambda: _settled(bad, 10))
+        await publish(bootstrap, load)
+        await until(lambda: _parked(bad, STREAMS * EACH))
+        await until(lambda: _ready(url))
+        others = await tallies(bad, tenant=TENANT)
+        reasons = Counter(row["reason"] for row in await operating.list_parked(bad))
+        tenants = {row["tenant"] for row in await operating.list_parked(bad)}
+        await bad.gauges.refresh(bad.clock.now())
+        _, numbers = await said(f"{url}/metrics")
+    async with running(postgres_dsn, bootstrap, broker_kind, TALLY, parked_limit=FEW) as good:
+        done = await operating.replay_parked(good, tenant=HOSTILE)
+        found = await tallies(good, tenant=HOSTILE)
+
+    assert others == EXPECTED
+    assert tenants == {HOSTILE}
+    assert reasons["held"] > 0
+    assert reasons["bug"] <= FEW * bad.settings.partitions
+    assert sum(reasons.values()) == STREAMS * EACH
+    assert f'samspil_tenant_events_parked{{reason="held",service="consent",tenant="{HOSTILE}"}}' in numbers
+    assert done == {"streams": STREAMS, "applied": STREAMS * EACH, "left": 0}
+    assert found == EXPECTED
+
+
+def _breaks_for_one(state: Any, trigger: Any, context: Any) -> Any:
+    if context.tenant == HOSTILE:
+        raise ZeroDivisionError
+    return TALLY.decide(state, trigger, context)

@@ -1,30 +1,31 @@
-"""Circuit breaker: stop consuming when too large a share of events is parked."""
+"""Circuit breaker: set apart the municipality whose events fail, and stop where the fault is ours."""
 
 import time
-from collections import deque
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
+from services.kernel.consumer.failure_counts import Cell, Count, FailureCounts
 from services.kernel.errors import ProblemError
-from services.kernel.streams.handler import BatchResult
-from services.kernel.streams.parked import WAITING_ORDER
 
 _SHARE: Final = 0.1
+NOBODY: Final = ""
+"""Tenant of records that name none: they are no municipality's fault."""
 
 
 class TooManyParked(ProblemError):
     """So many events cannot be applied that the fault is ours: the consumer has stopped."""
 
 
-class _Entry(NamedTuple):
-    at: float
-    parked: int
-    total: int
+class MustHold(Exception):
+    """The breaker of some municipalities has opened: decide the batch again, and hold their events."""
 
 
 class CircuitBreaker:
-    """Counts poison events against all events: a bad deploy must not move a whole topic to the parking lot.
+    """Counts poison events against all events, by municipality and partition.
 
+    Where one municipality's events fail in a partition, its further events of that partition are held for a
+    while: parked undecided, each in its stream. Where the events of most municipalities fail, or the only
+    one's, the fault is ours: a bad deploy must not move a whole topic to the parking lot.
     Events that only wait for an earlier one are not poison. Batches are checked before they are stored, and
     recorded after it, so that a batch that is tried again counts once.
     """
@@ -34,51 +35,99 @@ class CircuitBreaker:
     ) -> None:
         """Allow `limit` poison events in a row, and in `seconds`, or more where they are a small share."""
         self._limit = limit
-        self._window = seconds
+        self._seconds = seconds
         self._monotonic = monotonic
-        self._in_a_row = 0
-        self._recorded: deque[_Entry] = deque()
+        self._counts = FailureCounts(seconds, monotonic)
+        self._open: dict[Cell, float] = {}
+        self._known: set[str] = set()
 
-    def check_result(self, result: BatchResult) -> None:
-        """Raise `TooManyParked` where the poison of a decided batch is too much."""
-        self._check(*self._weight(result))
+    @property
+    def has_several(self) -> bool:
+        """Whether more than one municipality is known."""
+        return len(self._known) > 1
 
-    def check_unreadable(self, unreadable: int, total: int, readable: int) -> None:
-        """Raise `TooManyParked` where the unreadable records of a batch are too many."""
-        self._check(unreadable, total, self._row_after(unreadable, readable))
+    def know(self, tenants: Iterable[str | None]) -> None:
+        """Note municipalities of this installation; two are enough."""
+        if len(self._known) < 2:  # noqa: PLR2004  one, or several
+            self._known.update(tenant for tenant in tenants if tenant)
 
-    def record_result(self, result: BatchResult) -> None:
-        """Count a batch that was stored."""
-        self._record(*self._weight(result))
-
-    def record_unreadable(self, unreadable: int, readable: int) -> None:
-        """Count unreadable records that were stored."""
-        self._record(unreadable, unreadable, self._row_after(unreadable, readable))
-
-    def _row_after(self, unreadable: int, readable: int) -> int:
-        return self._in_a_row + (0 if readable else unreadable)
-
-    def _weight(self, result: BatchResult) -> tuple[int, int, int]:
-        """Return how many events are poison, how many there are, and how many were poison in a row."""
-        poison = sum(at.reason not in WAITING_ORDER for at in result.parked)
-        total = result.applied + result.duplicates + len(result.parked)
-        return poison, total, 0 if result.applied else self._in_a_row + poison
-
-    def _check(self, poison: int, total: int, in_a_row: int) -> None:
-        if not poison:
-            return
-        since = self._monotonic() - self._window
-        recent = [entry for entry in self._recorded if entry.at >= since]
-        parked = poison + sum(entry.parked for entry in recent)
-        events = total + sum(entry.total for entry in recent)
-        if parked > self._limit and parked > _SHARE * events:
-            raise TooManyParked(f"{parked} of the last {events} events; the limit is {self._limit}")
-        if in_a_row > self._limit:
-            raise TooManyParked(f"{in_a_row} one after the other; the limit is {self._limit}")
-
-    def _record(self, poison: int, total: int, in_a_row: int) -> None:
+    def held(self) -> frozenset[Cell]:
+        """Return where events are held now."""
+        if not self._open:
+            return frozenset()
         now = self._monotonic()
-        while self._recorded and now - self._recorded[0].at > self._window:
-            self._recorded.popleft()
-        self._in_a_row = in_a_row
-        self._recorded.append(_Entry(now, poison, total))
+        self._open = {cell: until for cell, until in self._open.items() if until > now}
+        return frozenset(self._open)
+
+    def check(self, counts: Mapping[Cell, Count]) -> set[Cell]:
+        """Return the cells that a batch has opened; raise `TooManyParked` where the fault is ours."""
+        if not any(count.poison for count in counts.values()):
+            return set()
+        self.know(cell.tenant for cell in counts)
+        self._check_all(counts)
+        if not self.has_several:
+            return set()
+        opened = {cell for cell, count in counts.items() if count.poison and self._fails(cell, count)}
+        opened -= self._open.keys()
+        for cell in opened:
+            self._open[cell] = self._monotonic() + self._seconds
+        return opened
+
+    def record(self, counts: Mapping[Cell, Count]) -> None:
+        """Count a batch that was stored."""
+        self.know(cell.tenant for cell in counts)
+        self._counts.record(counts)
+
+    def _fails(self, cell: Cell, count: Count) -> bool:
+        """Return whether a municipality's events of one partition fail too often; nobody's are not held."""
+        if cell.tenant == NOBODY:
+            return False
+        recent = self._counts.recent(cell).plus(count)
+        row = self._counts.row(cell) + count.poison
+        too_often = recent.poison > self._limit and recent.poison > _SHARE * recent.total
+        return too_often or (not count.applied and row > self._limit)
+
+    def _check_all(self, counts: Mapping[Cell, Count]) -> None:
+        """Raise `TooManyParked` where most municipalities fail, or what nobody has sent."""
+        tenants = self._counts.by_tenant(counts)
+        events = sum(count.total for count in tenants.values())
+        poison = {tenant: count.poison for tenant, count in tenants.items()}
+        parked = sum(poison.values())
+        nobody = poison.pop(NOBODY, 0)
+        too_many = nobody > self._limit or (
+            self._weight(poison) + nobody > self._limit and self._most_fail(tenants)
+        )
+        if too_many and parked > _SHARE * events:
+            raise TooManyParked(f"{parked} of the last {events} events; the limit is {self._limit}")
+        rows = self._counts.rows_with(counts)
+        nobody = rows.get(NOBODY, 0)
+        if nobody > self._limit or (
+            rows and self._weight(rows) + nobody > self._limit and self._most_fail(tenants, rows)
+        ):
+            raise TooManyParked(f"{sum(rows.values())} one after the other; the limit is {self._limit}")
+
+    def _weight(self, poison: Mapping[str, int]) -> int:
+        """Return how much poison counts: of several municipalities none counts for more than half the limit.
+
+        One whose events are held has filled its half.
+        """
+        named = {tenant: count for tenant, count in poison.items() if tenant != NOBODY}
+        if not self.has_several:
+            return sum(named.values())
+        half = self._limit // 2 + 1
+        for cell in self.held():
+            named[cell.tenant] = half
+        return sum(min(count, half) for count in named.values())
+
+    def _most_fail(self, tenants: Mapping[str, Count], also: Iterable[str] = ()) -> bool:
+        """Return whether more municipalities fail than do well; one of several alone is no majority."""
+        failing = {cell.tenant for cell in self.held()} | {*also} - {NOBODY}
+        well = 0
+        for tenant, count in tenants.items():
+            if tenant == NOBODY:
+                continue
+            if count.poison > _SHARE * count.total:
+                failing.add(tenant)
+            elif count.applied and tenant not in failing:
+                well += 1
+        return len(failing) > well and (len(failing) > 1 or not self.has_several)

@@ -1,14 +1,24 @@
 """Batch processing: store a decoded batch in the streams, and find the event at fault where that fails."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from msgspec.structs import astuple
 
 from services.kernel import metrics
-from services.kernel.consumer.circuit_breaker import CircuitBreaker, TooManyParked
+from services.kernel.consumer.circuit_breaker import CircuitBreaker, MustHold, TooManyParked
 from services.kernel.consumer.decoding import DecodedBatch
+from services.kernel.consumer.failure_counts import (
+    Cell,
+    Count,
+    cell_of,
+    counts_of,
+    counts_of_unreadable,
+    summed,
+)
 from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.decider.projection_rows import columns
 from services.kernel.decider.revocations import KEEP_REVOCATIONS, Revocation
@@ -18,9 +28,10 @@ from services.kernel.privacy.key_store import KeyStoreMismatch
 from services.kernel.settings import Settings
 from services.kernel.streams.envelopes import IncomingEvent
 from services.kernel.streams.handler import BatchResult
-from services.kernel.streams.parked import FOREIGN_STREAM, WAITING_ORDER, park
+from services.kernel.streams.parked import HELD, WAITING_ORDER, park
 from services.kernel.streams.processor import BatchProcessor
 from services.kernel.streams.store import WriteSet, save
+from services.kernel.streams.stream import ParkedEvent
 from services.kernel.tracing import batch_span
 
 _OUTCOMES: Final = ("applied", "duplicate", "refused")
@@ -42,23 +53,29 @@ class BatchStore:
     async def store(self, tx: Any, batch: DecodedBatch) -> None:
         """Store a batch; raise `TooManyParked`, and whatever keeps it from being stored."""
         started_at = time.perf_counter()
-        events, watermarks, unreadable = batch.events, batch.watermarks, batch.unreadable
-        # An event for a stream of another municipality is its sender's fault: it stops nobody else's.
-        faults = sum(reason != FOREIGN_STREAM for _, reason in unreadable)
-        self._breaker.check_unreadable(faults, batch.count, len(events))
-        with batch_span(self._name, events):
-            if unreadable:
-                await save(tx, WriteSet(), parked=[park(record, reason) for record, reason in unreadable])
-                self._breaker.record_unreadable(faults, len(events))
-                self._count_parked(reason for _, reason in unreadable)
-            if events:
-                await self._apply(tx, events)
+        if not self._breaker.has_several:
+            self._breaker.know(await tx.fetchrow(_TENANTS))
+        with batch_span(self._name, batch.events):
+            if batch.unreadable:
+                await self._quarantine(tx, batch)
+            if batch.events:
+                await self._apply(tx, batch.events)
             if batch.revocations:
                 await self._keep_revocations(tx, [revocation for _, revocation in batch.revocations])
-            if watermarks:
-                await self._processor.dependencies.watermark.advance(tx, watermarks)
+            if batch.watermarks:
+                await self._processor.dependencies.watermark.advance(tx, batch.watermarks)
         self._size.observe(batch.count)
         self._seconds.observe(time.perf_counter() - started_at)
+
+    async def _quarantine(self, tx: Any, batch: DecodedBatch) -> None:
+        """Save records that cannot be read; a stream of another municipality is its sender's fault alone."""
+        parked = [park(record, reason) for record, reason in batch.unreadable]
+        counts = counts_of_unreadable(parked)
+        read = {cell: Count(0, n, n) for cell, n in Counter(map(cell_of, batch.events)).items()}
+        self._report_open(self._breaker.check(summed(counts, read)))
+        await save(tx, WriteSet(), parked=parked)
+        self._breaker.record(counts)
+        self._count_parked(parked)
 
     async def _keep_revocations(self, tx: Any, revocations: Sequence[Revocation]) -> None:
         """Store who is let in no more, or again, as the process's verifier reads it."""
@@ -79,27 +96,51 @@ class BatchStore:
                 return
             events[0].poison, events[0].body = "bug", None
             result = await self._process(tx, events)
-        self._count(result)
+        self._count(events, result)
         waiting = {
             (at.tenant, at.stream_id) for at in result.parked if at.reason in WAITING_ORDER and at.stream_id
         }
-        for key in waiting:
-            await self._redelivery.retry_waiting(tx, key)
+        if waiting:
+            await self._redelivery.retry_streams(tx, waiting)
 
     async def _process(self, tx: Any, events: list[IncomingEvent]) -> BatchResult:
-        return await self._processor.process(tx, events, guard=self._breaker.check_result)
+        """Process events, again with those held whose breaker they open: each time it is one more."""
 
-    def _count(self, result: BatchResult) -> None:
-        self._breaker.record_result(result)
+        def guard(result: BatchResult) -> None:
+            if opened := self._breaker.check(counts_of(events, result)):
+                self._report_open(opened)
+                raise MustHold
+
+        while True:
+            _hold(events, self._breaker.held())
+            with suppress(MustHold):
+                return await self._processor.process(tx, events, guard=guard)
+
+    def _report_open(self, cells: Iterable[Cell]) -> None:
+        for cell in cells:
+            log.error("municipality_held", service=self._name, **cell._asdict())
+
+    def _count(self, events: Sequence[IncomingEvent], result: BatchResult) -> None:
+        self._breaker.record(counts_of(events, result))
         counts = (result.applied, result.duplicates, result.refused)
         for counter, count in zip(self._consumed, counts, strict=True):
             counter.inc(count)
-        self._count_parked(at.reason for at in result.parked)
+        self._count_parked(result.parked)
 
-    def _count_parked(self, reasons: Iterable[str]) -> None:
-        for reason in reasons:
-            metrics.PARKED.labels(self._name, reason).inc()
-            log.warning("event_parked", service=self._name, reason=reason)
+    def _count_parked(self, parked: Iterable[ParkedEvent]) -> None:
+        """Count what was parked, and log a line for each municipality and reason of a batch."""
+        for (tenant, reason), count in Counter((one.tenant, one.reason) for one in parked).items():
+            metrics.PARKED.labels(self._name, reason).inc(count)
+            log.warning("events_parked", service=self._name, tenant=tenant, reason=reason, count=count)
+
+
+def _hold(events: Iterable[IncomingEvent], held: Collection[Cell]) -> None:
+    """Mark events as held; what is wrong with one already stays its reason."""
+    if not held:
+        return
+    for event in events:
+        if not event.poison and cell_of(event) in held:
+            event.poison, event.body = HELD, None
 
 
 def _is_no_event_at_fault(fault: Exception) -> bool:
@@ -107,3 +148,6 @@ def _is_no_event_at_fault(fault: Exception) -> bool:
     return (
         is_transient(fault) or is_missing_object(fault) or isinstance(fault, TooManyParked | KeyStoreMismatch)
     )
+
+
+_TENANTS: Final = "select min(tenant), max(tenant) from streams"

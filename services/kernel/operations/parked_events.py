@@ -56,12 +56,13 @@ async def list_parked(
     runtime: Runtime,
     *,
     stream_id: UUID | None = None,
+    tenant: str | None = None,
     reason: str | None = None,
     older_than: timedelta | None = None,
     most: int = 1000,
 ) -> list[dict[str, Any]]:
     """Return what is parked, oldest first: service, stream, type, reason, age; never a body."""
-    rows = await runtime.pool.fetch(_LIST, stream_id, reason, older_than or timedelta(), most)
+    rows = await runtime.pool.fetch(_LIST, stream_id, tenant, reason, older_than or timedelta(), most)
     return [_shown(runtime, row) for row in rows]
 
 
@@ -78,9 +79,10 @@ async def replay_parked(
     *,
     parked_id: int | None = None,
     stream_id: UUID | None = None,
+    tenant: str | None = None,
     reason: str | None = None,
 ) -> dict[str, int]:
-    """Replay one event, one stream, the streams with a reason, or all, in order; return their counts.
+    """Replay one event, one stream, a municipality's, those with a reason, or all, in order; return counts.
 
     `left` counts the chosen events that are still parked. Raises `NotFound` where there is no such event.
     """
@@ -93,9 +95,9 @@ async def replay_parked(
             applied = await replay.redeliver(tx, row)
             left = await tx.fetchval("select count(*) from parked_events where id = $1", parked_id)
             return {"streams": int(row["stream_id"] is not None), "applied": applied, "left": left}
-        apart = await tx.fetch(_APART, reason) if stream_id is None else []
+        apart = await tx.fetch(_APART, tenant, reason) if stream_id is None else []
         applied = sum([await replay.redeliver(tx, row) for row in apart])
-        streams = [tuple(row) for row in await tx.fetch(_STREAMS, stream_id, reason)]
+        streams = [tuple(row) for row in await tx.fetch(_STREAMS, stream_id, tenant, reason)]
         for stream in streams:
             applied += await replay.drain(tx, stream)
         tenants, ids = [stream[0] for stream in streams], [stream[1] for stream in streams]
@@ -139,9 +141,9 @@ _LIST: Final = """
 select id, tenant, stream_id, source, seq, type, reason, attempts, parked_at,
        extract(epoch from now() - parked_at)::bigint as age_seconds
 from parked_events
-where ($1::uuid is null or stream_id = $1) and ($2::text is null or reason = $2)
-  and parked_at <= now() - $3::interval
-order by parked_at, id limit $4
+where ($1::uuid is null or stream_id = $1) and ($2::text is null or tenant = $2)
+  and ($3::text is null or reason = $3) and parked_at <= now() - $4::interval
+order by parked_at, id limit $5
 """
 
 _SHOW: Final = """
@@ -157,14 +159,15 @@ from parked_events p where p.id = $1
 """
 
 _APART: Final = """
-select * from parked_events where stream_id is null and ($1::text is null or reason = $1)
+select * from parked_events
+where stream_id is null and ($1::text is null or tenant = $1) and ($2::text is null or reason = $2)
 order by topic, kafka_partition, kafka_offset
 """
 
 _STREAMS: Final = """
 select tenant, stream_id from parked_events
-where stream_id is not null and ($1::uuid is null or stream_id = $1)
-group by tenant, stream_id having $2::text is null or bool_or(reason = $2) order by min(id)
+where stream_id is not null and ($1::uuid is null or stream_id = $1) and ($2::text is null or tenant = $2)
+group by tenant, stream_id having $3::text is null or bool_or(reason = $3) order by min(id)
 """
 
 _WAITING: Final = "select count(*) from parked_events where tenant = $1 and stream_id = $2"

@@ -17,6 +17,7 @@ async def republish(
     tx: Tx,
     *,
     stream_id: UUID | None = None,
+    tenant: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     first_seq: int = 1,
@@ -29,7 +30,7 @@ async def republish(
     `latest` limits it to so many, the last of the log, which is not read any further back.
     """
     count: int = await tx.fetchval(
-        _REQUEUE, stream_id, since, until, first_seq, last_seq, latest, timeout=_STATEMENT_SECONDS
+        _REQUEUE, stream_id, since, until, first_seq, last_seq, latest, tenant, timeout=_STATEMENT_SECONDS
     )
     return count
 
@@ -60,7 +61,7 @@ with before as (
 ), wanted as (
   select id, created_on, tenant, (row_number() over (order by id) - 1) / 500 as chunk
   from event_log
-  where ($1::uuid is null or stream_id = $1)
+  where ($1::uuid is null or stream_id = $1) and ($7::text is null or tenant = $7)
     and ($2::timestamptz is null or (meta ->> 0)::timestamptz >= $2)
     and ($3::timestamptz is null or (meta ->> 0)::timestamptz < $3)
     and seq >= $4 and ($5::bigint is null or seq <= $5)

@@ -1,6 +1,7 @@
 """Gauges of one service's database, refreshed every few seconds; every count is bounded."""
 
 import asyncio
+from collections import Counter
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from services.kernel.streams.parked import WAITING_ORDER
 
 _PATIENCE_SECONDS: Final = 4.0
 _MOST: Final = 10_000
-"""Counts end at so many rows: an alert fires long before."""
+"""Counts end at so many rows, those of parked events at so many of each municipality."""
 
 _OUTCOMES: Final = ("done", "retried")
 
@@ -33,6 +34,7 @@ class DatabaseGauges:
         self._watermark_partitions = watermark_partitions
         self._began = wall_time()
         self._reasons = {*Poison.reasons, *WAITING_ORDER} - {"refused"}
+        self._parked_of: set[tuple[str, str]] = set()
         self._kinds = set(service.effect_handlers)
         for gauge in (metrics.LEADER, metrics.STOPPED, metrics.DATABASE_UP, metrics.READY):
             gauge.labels(self._name).set(0)
@@ -55,13 +57,23 @@ class DatabaseGauges:
         metrics.TIMERS_LATE.labels(name).set(row["late"])
         metrics.TIMELINES_UNACKNOWLEDGED.labels(name).set(row["unasked"])
         metrics.OLDEST_TRANSACTION.labels(name).set(row["oldest_transaction"])
-        self._by_reason(msgspec.json.decode(row["parked"], type=dict[str, int]))
+        self._by_tenant(msgspec.json.decode(row["parked"], type=list[tuple[str, str, int]]))
         self._by_kind(msgspec.json.decode(row["effects"], type=dict[str, tuple[int, int, float]]))
         if self._watermark_partitions:
             self._watermark(row["parts"], row["watermark_at"])
         metrics.GAUGES_REFRESHED.labels(name).set_to_current_time()
 
-    def _by_reason(self, parked: dict[str, int]) -> None:
+    def _by_tenant(self, rows: list[tuple[str, str, int]]) -> None:
+        """Set the gauges of parked events; only municipalities of which something is parked have a series."""
+        by_tenant = {(tenant, reason): count for tenant, reason, count in rows if tenant}
+        for tenant, reason in self._parked_of - by_tenant.keys():
+            metrics.TENANT_PARKED.remove(self._name, tenant, reason)
+        for (tenant, reason), count in by_tenant.items():
+            metrics.TENANT_PARKED.labels(self._name, tenant, reason).set(count)
+        self._parked_of = set(by_tenant)
+        parked: Counter[str] = Counter()
+        for _, reason, count in rows:
+            parked[reason] += count
         self._reasons |= parked.keys()
         for reason in self._reasons:
             metrics.PARKED_EVENTS.labels(self._name, reason).set(parked.get(reason, 0))
@@ -80,15 +92,25 @@ class DatabaseGauges:
 
 
 _READ: Final = """
-with first as (select ids, queued_at from pending order by first_id limit $2),
-     aside as (select reason, parked_at from parked_events order by id limit $2),
+with recursive first as (select ids, queued_at from pending order by first_id limit $2),
+     codes as (
+       select min(tenant) as tenant from parked_events
+       union all
+       select (select min(p.tenant) from parked_events p where p.tenant > c.tenant)
+       from codes c where c.tenant is not null
+     ),
+     aside as (
+       select p.* from codes c cross join lateral (
+         select tenant, reason, parked_at from parked_events where tenant = c.tenant order by id limit $2
+       ) p
+     ),
      overdue as (select due_at from timers where due_at <= $1 order by due_at limit $2),
      undone as (select kind, attempts, created_at from effects where done_at is null order by due_at limit $2)
 select
   (select coalesce(sum(cardinality(ids)), 0) from first) as pending,
   (select coalesce(extract(epoch from now() - min(queued_at)), 0) from first) as pending_age,
-  (select coalesce(json_object_agg(reason, n), '{}')
-   from (select reason, count(*) as n from aside group by reason) as r) as parked,
+  (select coalesce(json_agg(json_build_array(tenant, reason, n)), '[]')
+   from (select tenant, reason, count(*) as n from aside group by tenant, reason) as r) as parked,
   (select coalesce(extract(epoch from now() - min(parked_at)), 0) from aside) as parked_age,
   (select count(*) from overdue) as due,
   (select coalesce(extract(epoch from $1 - min(due_at)), 0) from overdue) as late,

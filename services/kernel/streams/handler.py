@@ -43,6 +43,7 @@ class BatchResult(Struct):
     `write_set` holds the changes that are serialized already, `serialized` the ids of their streams,
     `streams` the others. `fresh` names the streams whose consents are fresh; None if no input needs that.
     `related` keeps what `related_streams` returned for an input and the state that it was called with.
+    `repeated` says of each duplicate its tenant, topic and partition.
     `cache_generation` is that of the cache when the streams were read, `new_keys` are data keys made here.
     """
 
@@ -55,6 +56,7 @@ class BatchResult(Struct):
     outgoing: list[tuple[int, OutgoingEvent]] = []
     applied: int = 0
     duplicates: int = 0
+    repeated: list[tuple[str, str, int]] = []
     refused: int = 0
     parked: list[ParkedEvent] = []
     recorded_at: datetime = _UNSET_TIME
@@ -116,6 +118,7 @@ class StreamHandler:
                     return
                 case "duplicate":
                     result.duplicates += 1
+                    result.repeated.append((event.tenant, event.topic, event.partition))
                     return
         reason = _parking_reason(stream, event, last) or self._decide_event(stream, event, result)
         if reason:

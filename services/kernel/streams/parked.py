@@ -16,6 +16,9 @@ from services.kernel.streams.stream import ParkedEvent
 FOREIGN_STREAM: Final = "tenant"
 """Reason of an event whose stream id is reserved for another municipality: it is the sender's fault alone."""
 
+HELD: Final = "held"
+"""Reason of an event that was not tried: too many events of its municipality in its partition have failed."""
+
 WAITING_ORDER: Final = ("gap", "behind")
 """Reasons that resolve by themselves when the missing events arrive."""
 
