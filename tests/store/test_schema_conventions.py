@@ -41,7 +41,7 @@ OWN_RETENTION: Final[Mapping[str, Mapping[str, str]]] = {
     "consent": {"persons": PROJECTION},
     "agreement": {"agreements": PROJECTION, "goals": PROJECTION, "work_items": PROJECTION},
     "evaluation": {"outcomes": PROJECTION, "work_items": PROJECTION},
-    "notify": {"notices": FOR_EVER},
+    "notify": {"notices": FOR_EVER, "contacts": PROJECTION},
     "audit": {"entries": "for ever: the audit trail"},
 }
 

@@ -1,6 +1,8 @@
 """Consent in any order: topics that overtake each other, and any sequence of inputs."""
 
+from contextlib import suppress
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -173,3 +175,52 @@ def holds(case: Case | None, *, granted: bool) -> None:
         assert set(case.custody.must) <= yes
     if permission is None or isinstance(permission, Awaited | Lost):
         assert not granted
+
+
+BY_ONE, BY_OTHER = ex.a_caseworker(), ex.a_colleague()
+PARTS = (custody(ex.the_mother()), ConfirmCustody(), ex.a_yes(evidence="oral_minuted"), ex.a_confirmation())
+"""All that a permission needs which rests on one minuted yes."""
+
+
+def after(*acts: tuple[Any, Actor]) -> Case | None:
+    """Return the case after acts in order, leaving out those that are refused."""
+    story = Story(SUBJECT).given(opened(), awaited())
+    for n, (act, by) in enumerate(acts):
+        with suppress(NotFound, Refused):
+            story.given(Step(act, by, ANSWERED_AT + timedelta(hours=n)))
+    return story.state
+
+
+@pytest.mark.req("K3")
+@pytest.mark.parametrize("order", list(permutations(range(len(PARTS)))))
+def test_finding_7_in_no_order_is_one_employee_enough_and_in_each_two_are(order: tuple[int, ...]) -> None:
+    """One person in every role that they have, again and again, permits nothing; two of them do."""
+    acts = [PARTS[n] for n in order]
+    # custody that is recorded again would have to be confirmed again
+    acts += [act for act in acts if act is not PARTS[0]] * len(PARTS)
+    leader = ex.a_colleague("leader", BY_ONE.id)
+    alone = after(*((act, by) for act in acts for by in (BY_ONE, leader if act in PARTS[1::2] else BY_ONE)))
+    both = after(*((act, BY_OTHER if act in PARTS[1::2] else BY_ONE) for act in acts))
+
+    assert not isinstance(permission_of(alone), Granted)
+    assert isinstance(permission_of(both), Granted)
+    two_employees_took_part(both)
+
+
+@pytest.mark.req("K3")
+@example(
+    st.lists(
+        st.tuples(
+            st.sampled_from((*PARTS[1:], *PARTS, ex.a_rejection())), st.sampled_from((BY_ONE, BY_OTHER))
+        ),
+        max_size=14,
+    )
+)
+def test_finding_7_two_employees_of_whom_each_does_anything_take_part(acts: list[tuple[Any, Actor]]) -> None:
+    """Whoever records, minutes and confirms in which order: a permission rests on the work of two."""
+    case = after((PARTS[0], BY_ONE), *acts)
+
+    if isinstance(permission_of(case), Granted):
+        given = ex.consent_of(case).given
+        assert given.confirmed is not None
+        assert given.confirmed.by != given.by
