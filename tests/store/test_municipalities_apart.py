@@ -124,19 +124,10 @@ async def test_no_person_takes_the_place_of_an_internal_key(runtime: Runtime) ->
         for tenant in BOTH:
             new_key = (await runtime.processor.dependencies.keyring.make(tenant, claimed))[1]
             await save(tx, WriteSet(), new_keys=[new_key])
-<<<<<<< HEAD
-    made = {
-        tenant: await digests.digest(
-            partial(tenant_transaction, runtime.api_pool, tenant), tenant, b"request"
-        )
-        for tenant in BOTH
-    }
-=======
     made = {}
     for tenant in BOTH:
         begin = partial(tenant_transaction, runtime.api_pool, tenant)
         made[tenant] = await digests.digest(begin, tenant, b"request")
->>>>>>> b48dd7d (tests: row-level security in every table of every service)
     async with runtime.pool.acquire() as tx:
         kept = await tx.fetch("select tenant, purpose from internal_keys order by tenant")
 
