@@ -46,7 +46,7 @@ def _envelope(body: object, n: int) -> Envelope:
 async def _command(runtime: Runtime, tx: Tx, n: int) -> None:
     """Do what a request does: read, decide, save with its key, publish."""
     batch = await runtime.processor.decide_batch(tx, [_envelope(Count(case_id(n)), n)])
-    record = IdempotencyRecord(TENANT, ACTOR, str(new_id()), bytes(32), "{}")
+    record = IdempotencyRecord(TENANT, ACTOR, new_id().bytes, bytes(32), "{}")
     await runtime.processor.save_result(tx, batch, record)
 
 

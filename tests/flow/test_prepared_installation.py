@@ -36,13 +36,13 @@ from services.kernel.embedded.servers import postgres
 from services.kernel.embedded.up import VIRTUAL_START
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
-from services.kernel.http.revocations import Revocations
 from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.ids import new_id
 from services.kernel.operations.parked_events import open_service
 from services.kernel.operations.rebuild_projections import rebuild
 from services.kernel.postgres.roles import logins_of
 from services.kernel.privacy.key_store import FileKeyStore
+from services.kernel.runtime.revocations import Revocations
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 from services.registry import SERVICES_BY_NAME
@@ -271,7 +271,7 @@ async def test_finding_6_a_revocation_reaches_every_service(
 
 
 async def _revokes(runtime: Runtime, person: UUID) -> bool:
-    revocations = Revocations([runtime.pool])
+    revocations = Revocations([runtime])
     await revocations.refresh()
     return revocations.covers(Actor(person, "caseworker", "0440"), None)
 

@@ -14,9 +14,9 @@ from services.directory.app import SERVICE as DIRECTORY
 from services.kernel.consumer.decoding import DecodedBatch, EventDecoder
 from services.kernel.consumer.processing import BatchStore
 from services.kernel.decider.revocations import KEEP_REVOCATIONS
-from services.kernel.http.revocations import Revocations, digest_of
 from services.kernel.ids import new_id
 from services.kernel.limits import Limits
+from services.kernel.runtime.revocations import Revocations, digest_of
 from services.registry import ALL
 from tests.examples_directory import MODELS, TENANT
 from tests.http_site import ISSUER, Answer, Site, a_token, open_site
@@ -134,7 +134,7 @@ async def test_it_holds_after_a_restart(postgres_dsn: str) -> None:
 
 async def test_nobody_is_let_in_before_the_table_was_read(site: Site) -> None:
     """A verifier that does not know who is revoked lets nobody in."""
-    unread = Revocations([site.runtime.pool])
+    unread = Revocations([site.runtime])
 
     assert not unread.known
     await unread.refresh()

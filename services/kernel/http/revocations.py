@@ -1,51 +1,12 @@
-"""Revoked persons and tokens, read from the tables of the services that run in this process."""
+"""Revocations: keep a token verifier current with the persons and tokens that are revoked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from hashlib import sha256
-from typing import Final
 
-from services.kernel.decider.decision import Actor
 from services.kernel.http.authentication import TokenVerifier
-from services.kernel.logging import log
-from services.kernel.postgres.connections import CONNECTION_FAULTS, Pool
+from services.kernel.runtime.revocations import Revocations
 from services.kernel.runtime.runtime import Runtime
-
-
-class Revocations:
-    """Revoked persons and tokens by municipality, as they were a few seconds ago."""
-
-    def __init__(self, pools: Iterable[Pool]) -> None:
-        """Read the tables behind these pools; nothing is read before `refresh`."""
-        self._revoked: dict[Pool, frozenset[tuple[str, str]] | None] = dict.fromkeys(pools)
-
-    @property
-    def known(self) -> bool:
-        """Whether every table was read once: before that nobody can be let in."""
-        return None not in self._revoked.values()
-
-    def covers(self, actor: Actor, token_id: str | None) -> bool:
-        """Return whether an actor or their token is revoked, in any of the services."""
-        keys = {(actor.tenant, str(actor.id))}
-        if token_id is not None:
-            keys.add((actor.tenant, digest_of(token_id)))
-        return any(revoked and not keys.isdisjoint(revoked) for revoked in self._revoked.values())
-
-    async def refresh(self) -> None:
-        """Read the tables again; one that cannot be read stays as it was."""
-        for pool in self._revoked:
-            try:
-                rows = await pool.fetch(_READ)
-            except CONNECTION_FAULTS as fault:
-                log.warning("revocations_unread", kind=type(fault).__name__)
-            else:
-                self._revoked[pool] = frozenset((row["tenant"], row["subject"]) for row in rows)
-
-
-def digest_of(token_id: str) -> str:
-    """Return the SHA-256 of a token's id (`jti`), by which it is revoked."""
-    return sha256(token_id.encode()).hexdigest()
 
 
 @asynccontextmanager
@@ -53,7 +14,7 @@ async def heeding_revocations(
     verifier: TokenVerifier, runtimes: Mapping[str, Runtime], seconds: float
 ) -> AsyncIterator[None]:
     """Let a verifier refuse whom the services' tables name, read every few seconds, while the block runs."""
-    revocations = Revocations(runtime.pool for runtime in runtimes.values())
+    revocations = Revocations(runtimes.values())
     await revocations.refresh()
     verifier.revocations = revocations
     refreshing = asyncio.create_task(_keep_current(revocations, seconds))
@@ -67,6 +28,3 @@ async def _keep_current(revocations: Revocations, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
         await revocations.refresh()
-
-
-_READ: Final = "select tenant, subject from revocations where revoked"
