@@ -91,6 +91,20 @@ def test_every_promise_names_tests_that_exist() -> None:
     assert [f"{file}::{test}" for proof in named for file, test in proof if test not in names_in(file)] == []
 
 
+def test_every_finding_has_its_fix_and_tests_that_exist() -> None:
+    """Each finding of the security test is in SECURITY.md, in order, with what was done and what shows it."""
+    findings = table(text_of("SECURITY.md"), "#", "finding", "fix", "test")
+    named = [re.findall(r"`([a-z]+/test_\w+\.py)::(test_\w+)`", shown) for *_, shown in findings]
+
+    assert [number for number, *_ in findings] == [str(number) for number in range(1, 16)]
+    assert [f"{file}::{test}" for shown in named for file, test in shown if test not in names_in(file)] == []
+    assert [
+        number
+        for (number, _, fix, _), shown in zip(findings, named, strict=True)
+        if bool(shown) == (fix == "Not fixed yet")
+    ] == []
+
+
 @each_document
 def test_every_link_leads_somewhere(file: Path) -> None:
     """The target of a link is in the repository, with its heading."""
