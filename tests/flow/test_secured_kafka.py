@@ -1,6 +1,7 @@
 """Secured Kafka: each service publishes on its own topic, consumes what it subscribes to, and no more."""
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,7 @@ from deploy.topics import PartitionsAreFixed, lay_topics
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
 from tests.servers import running, scratch_folder
+from tests.tls import agreed_version
 
 pytestmark = pytest.mark.kafka
 
@@ -136,6 +138,15 @@ async def test_an_unknown_authority_is_refused(kafka: ApacheKafka) -> None:
         with pytest.raises(NoAccess, match="CERTIFICATE_VERIFY_FAILED"):
             async with administrator(other.operator(kafka.inner_bootstrap)):
                 pass
+
+
+async def test_older_versions_of_tls_are_refused(kafka: ApacheKafka) -> None:
+    """The newest version that both know is taken, and none before 1.2."""
+    port = int(kafka.bootstrap.rpartition(":")[2])
+
+    assert await asyncio.to_thread(agreed_version, port, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+    with pytest.raises(ssl.SSLError, match=r"ALERT_(PROTOCOL_VERSION|HANDSHAKE_FAILURE)"):
+        await asyncio.to_thread(agreed_version, port, ssl.TLSVersion.TLSv1_1)
 
 
 async def test_the_inner_listener_requires_a_certificate(kafka: ApacheKafka, security: Security) -> None:

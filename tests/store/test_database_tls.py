@@ -1,9 +1,12 @@
 """The production database is reached by TLS and password only; tried on Debian's server, built with TLS."""
 
+import asyncio
 import shutil
+import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -14,6 +17,7 @@ from services.kernel.embedded.postgres_data import give, unprivileged
 from services.kernel.embedded.servers import Postgres, postgres
 from tests.kafka_security import PASSPHRASE
 from tests.servers import DEBIAN_15, scratch_folder
+from tests.tls import agreed_version
 
 pytestmark = pytest.mark.skipif(not DEBIAN_15.exists(), reason="Debian's PostgreSQL 15 is not installed")
 RULES = Path(__file__).parents[2] / "deploy" / "postgres" / "pg_hba.conf"
@@ -57,3 +61,14 @@ async def test_an_unencrypted_connection_is_refused(server: Postgres) -> None:
     """Without TLS no client gets in, whatever the password."""
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match="no encryption"):
         await asyncpg.connect(server.dsn + "?sslmode=disable")
+
+
+async def test_older_versions_of_tls_are_refused(server: Postgres) -> None:
+    """The newest version that both know is taken, and none before 1.2."""
+    port = urlsplit(server.dsn).port
+    assert port is not None
+
+    newest, older = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_1
+    assert await asyncio.to_thread(agreed_version, port, newest, postgres=True) == "TLSv1.3"
+    with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
+        await asyncio.to_thread(agreed_version, port, older, postgres=True)
