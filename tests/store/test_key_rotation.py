@@ -24,6 +24,8 @@ from services.kernel.privacy.key_store import FileKeyStore, KeyStore
 from services.kernel.runtime.assembly import key_store_of
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.envelopes import Envelope
+from tests.http_site import ISSUER, a_token
+from tests.issuers import SIGN_IN, key_set
 from tests.tally import ACTOR, START, TENANT, Count, case_id, running
 from tests.transit import transit
 from tests.waiting import until
@@ -334,7 +336,12 @@ async def test_the_commands_rotate_and_rewrap(runtime: Runtime, kek: Path) -> No
         "SAMSPIL_MODE": "test",
         "SAMSPIL_DATABASE": runtime.settings.database.get_secret_value(),
         "SAMSPIL_KEK": str(kek),
+        "SAMSPIL_ISSUERS": json.dumps(
+            [{"issuer": SIGN_IN, "keys": str(kek.with_name("issuer.json")), "municipalities": [TENANT]}]
+        ),
+        "SAMSPIL_OPERATOR_TOKEN": a_token(role="operator"),
     }
+    kek.with_name("issuer.json").write_bytes(key_set(ISSUER))
 
     async def run(*words: str) -> tuple[int, str]:
         ran = await asyncio.to_thread(CliRunner().invoke, app, ["keys", *words], env=environment)
@@ -353,4 +360,11 @@ async def test_the_commands_rotate_and_rewrap(runtime: Runtime, kek: Path) -> No
     ):
         code, output = await run(*wrong)
         assert code == 2
+    recorded = await runtime.pool.fetch(
+        "select data ->> 'what' as what from event_log where type = 'consent.looked.v1' order by id"
+    )
+    assert [row["what"] for row in recorded] == [
+        '["keys_rewrap"]',
+        *['["keys_rotate"]'] * 3,
+    ]
     assert await words(runtime) == {1: "first"}
