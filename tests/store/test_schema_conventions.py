@@ -11,7 +11,7 @@ import msgspec.inspect
 import pytest
 
 from services.kernel.decider.service import Service
-from services.kernel.postgres.migrations import KERNEL_SCHEMA, migrate
+from services.kernel.postgres.migrations import DAYS_AHEAD, KERNEL_SCHEMA, migrate
 from services.registry import SERVICES_BY_NAME
 
 FOR_EVER: Final = "for ever: ids, dates and codes only"
@@ -44,6 +44,26 @@ OWN_RETENTION: Final[Mapping[str, Mapping[str, str]]] = {
     "notify": {"notices": FOR_EVER, "contacts": PROJECTION},
     "audit": {"entries": "for ever: the audit trail"},
 }
+
+OF_NO_MUNICIPALITY: Final[Mapping[str, str]] = {
+    "migrations": "what was done to the schema",
+    "timelines": "where the database itself was restored or promoted",
+    "consent_watermarks": "how far a partition, of all municipalities, was read",
+}
+"""Tables of every service without rows of a municipality, and what they hold."""
+
+OF_ALL_MUNICIPALITIES: Final = frozenset({
+    "event_log_pk",
+    "effects_waiting",
+    "idempotency_keys_by_age",
+    "parked_events_by_number",
+    "pending_pk",
+    "timers_by_time",
+})  # fmt: skip
+"""Indexes that serve all municipalities at once: relay, timers, deliveries, housekeeping, operations."""
+
+_SETTING = "(tenant = ( SELECT current_setting('samspil.tenant'::text, true) AS current_setting))"
+ONE_TENANT: Final = f"{_SETTING} / {_SETTING}"
 
 DERIVED: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("referral", "cases"): frozenset({"opened", "views_noted", "eligible", "not_eligible", "closed"}),
@@ -85,6 +105,31 @@ async def test_every_table_says_how_its_rows_end(schema: Schema) -> None:
 async def test_every_table_has_a_primary_key(schema: Schema) -> None:
     """Each row can be named."""
     assert await schema.rows(_WITHOUT_PRIMARY_KEY) == []
+
+
+async def test_every_row_is_a_municipality_s_and_named_by_it(schema: Schema) -> None:
+    """The tenant is part of every primary key, and the same id in two municipalities is two rows."""
+    expected = [(name, table) for name in SERVICES_BY_NAME for table in OF_NO_MUNICIPALITY]
+
+    assert sorted(await schema.rows(_WITHOUT_TENANT_IN_KEY)) == sorted(expected)
+
+
+async def test_every_table_of_a_municipality_forces_row_level_security(schema: Schema) -> None:
+    """Partitions too, for the owner too, with the one policy for everybody and those of who sees all."""
+    tables = await schema.rows(_ROW_LEVEL_SECURITY)
+
+    without = [(service, table) for service, table, forced, _ in tables if not forced]
+    expected = [(name, table) for name in SERVICES_BY_NAME for table in OF_NO_MUNICIPALITY]
+    assert sorted(without) == sorted(expected)
+    assert len(tables) > len(SERVICES_BY_NAME) * DAYS_AHEAD
+    assert {policies for _, _, forced, policies in tables if forced} == {ONE_TENANT}
+
+
+async def test_the_municipality_comes_first_in_an_index(schema: Schema) -> None:
+    """An index of one municipality's rows begins with it; those of all are read by no request."""
+    found = await schema.rows(_INDEXES_WITHOUT_TENANT_FIRST)
+
+    assert {index for _, index in found} == OF_ALL_MUNICIPALITIES
 
 
 async def test_times_have_a_zone(schema: Schema) -> None:
@@ -217,6 +262,31 @@ _WITHOUT_PRIMARY_KEY = """
 select relnamespace::regnamespace::text, relname from pg_class c
 where relnamespace::regnamespace::text = any($1) and relkind in ('r', 'p')
   and not exists (select from pg_constraint where conrelid = c.oid and contype = 'p') order by 1, 2
+"""
+
+_WITHOUT_TENANT_IN_KEY = """
+select relnamespace::regnamespace::text, relname from pg_class c
+where relnamespace::regnamespace::text = any($1) and relkind in ('r', 'p') and not relispartition
+  and not exists (
+    select from pg_constraint n join pg_attribute a on a.attrelid = n.conrelid and a.attnum = any (n.conkey)
+    where n.conrelid = c.oid and n.contype = 'p' and a.attname = 'tenant'
+  ) order by 1, 2
+"""
+
+_ROW_LEVEL_SECURITY = """
+select relnamespace::regnamespace::text, relname, relrowsecurity and relforcerowsecurity,
+       pg_get_expr(polqual, polrelid) || ' / ' || pg_get_expr(polwithcheck, polrelid)
+from pg_class c
+left join pg_policy on polrelid = c.oid and polname = 'one_tenant' and polroles = '{0}' and polcmd = '*'
+where relnamespace::regnamespace::text = any($1) and relkind in ('r', 'p') order by 1, 2
+"""
+
+_INDEXES_WITHOUT_TENANT_FIRST = """
+select c.relnamespace::regnamespace::text, n.relname
+from pg_index i join pg_class n on n.oid = i.indexrelid join pg_class c on c.oid = i.indrelid
+join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+where c.relnamespace::regnamespace::text = any($1) and not c.relispartition and a.attname <> 'tenant'
+  and exists (select from pg_attribute t where t.attrelid = c.oid and t.attname = 'tenant') order by 1, 2
 """
 
 _TIMES_WITHOUT_ZONE = """
