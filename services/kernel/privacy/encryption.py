@@ -256,9 +256,13 @@ where destroyed_at is null order by tenant, subject_id limit 20
 
 SEALED_COLUMNS: Final = """
   s.tenant, s.stream_id, s.subject_id, s.name, s.key_number, s.ciphertext, k.wrapped,
-  (t.seals ->> (s.subject_id || ' ' || s.name))::bigint as version
+  (t.seals ->> (s.subject_id || ' ' || s.name))::bigint as version,
+  pg_current_xact_id_if_assigned() is null as committed
 """
-"""What `decrypt` needs of a row; the version is null where the stream names no such value."""
+"""What `decrypt` needs of a row; the version is null where the stream names no such value.
+
+A transaction that has written nothing yet, hence has no id, reads only what others have committed.
+"""
 
 _READ_SEALED: Final = f"""
 select {SEALED_COLUMNS}
