@@ -128,6 +128,7 @@ async def test_what_a_request_needs_not_it_cannot_read(installed: str) -> None:
         "streams": {"insert", "update"},
         "timers": {"insert", "update", "delete"},
         "sealed": {"insert", "update"},
+        "revocations": {"insert", "update"},
         "event_log": {"insert"},
         "pending": {"insert"},
         "idempotency_keys": {"insert"},

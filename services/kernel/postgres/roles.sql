@@ -28,6 +28,7 @@ declare
     "internal_keys": "select, insert",
     "access_streams": "select, insert",
     "sealed": "select, insert, update",
+    "revocations": "select, insert, update",
     "parked_events": "", "consent_watermarks": "", "timelines": "", "migrations": ""
   }';
   api_functions constant text[] :=
