@@ -79,7 +79,7 @@ class Ours:
             for name, service in CHAIN.items()
         }
         for runtime in self._runtimes.values():
-            await runtime.start(run_loops=False)
+            await runtime.start(run_loops=False, serve_requests=False)
             self._watch(runtime)
         self._opening = Opening(self._runtimes)
         await self._opening.directory()
