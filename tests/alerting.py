@@ -204,9 +204,12 @@ class Installation:
         ):
             return await answer.text()
 
-    async def request(self, method: str, name: str, path: str, body: object = None) -> int:
-        """Send a request as the caseworker, and return the status of its answer."""
-        headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": path}
+    async def request(
+        self, method: str, name: str, path: str, body: object = None, *, bearer: Bearer | None = None
+    ) -> int:
+        """Send a request as the caseworker or somebody else, and return the status of its answer."""
+        token = self._token if bearer is None else self.issuer.token(bearer)
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": path}
         url = f"http://127.0.0.1:{self.ports[name]}/{name}/{path}"
         async with (
             aiohttp.ClientSession(headers=headers) as session,

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.kernel.embedded.development_api import Bearer
 from services.kernel.ids import new_id
 from services.kernel.operations import missing_events as losing
 from services.kernel.operations import parked_events as operating
@@ -16,7 +17,7 @@ from services.referral.app import SERVICE as REFERRAL
 from tests.alerting import CASEWORKER, RUNNING, Installation, installation
 from tests.examples_notify import MOTHER, custody_recorded, requested
 from tests.servers import running, scratch_folder
-from tests.tally import a_message, seen
+from tests.tally import TENANT, a_message, seen
 from tests.waiting import until
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.xdist_group("alarms")]
@@ -157,7 +158,7 @@ async def test_a_relay_without_a_leader_fires_an_alert(at: Installation) -> None
         )
         await waiting
         await at.until_firing("RelayWithoutLeader", service="notify")
-        done = await at.request("POST", "notify", f"contacts/{uuid4()}", {"language": "da"})
+        done = await at.request("POST", "notify", "contacts/mine", {"language": "da"})
         await other.execute("update notify.pending set queued_at = now() - interval '61 s'")
         await at.until_firing("EventsNotSent", service="notify")
     await at.until_resolved("RelayWithoutLeader")
@@ -196,6 +197,7 @@ async def test_two_timelines_fire_an_alert_at_once(at: Installation) -> None:
     await at.until_firing("TimelinesDiverge", service="referral")
     async with at.stranger() as stranger:
         await stranger.execute("delete from parked_events where reason = 'divergence'")
+        await stranger.execute("delete from notify.parked_events where reason = 'divergence'")
     await at.until_resolved("TimelinesDiverge")
 
 
@@ -237,9 +239,9 @@ async def test_an_overdue_timer_fires_an_alert(at: Installation) -> None:
 
 async def test_mails_that_are_not_accepted_fire_an_alert(at: Installation) -> None:
     """With the mail server away mails are tried again and again, and after an hour they are late."""
-    await at.request(
-        "POST", "notify", f"contacts/{MOTHER}", {"language": "da", "email": "mother@example.org"}
-    )
+    how = {"language": "da", "email": "mother@example.org"}
+    mother = Bearer(sub=MOTHER, role="guardian", tenant=TENANT)
+    done = await at.request("POST", "notify", "contacts/mine", how, bearer=mother)
     cases = [new_id() for _ in range(8)]
     await at.publish(
         "samspil.consent.v1",
@@ -256,6 +258,7 @@ async def test_mails_that_are_not_accepted_fire_an_alert(at: Installation) -> No
         await stranger.execute("update notify.effects set done_at = now(), outcome = 'none'")
     await at.until_resolved("EffectsLate")
 
+    assert done == 201
     assert failing["annotations"]["summary"] == "notify could not deliver mail several times."
     assert "mother@example.org" not in await at.numbers("notify")
 
@@ -298,7 +301,7 @@ async def test_a_stopped_consumer_fires_an_alert(at: Installation) -> None:
     await at.until_firing("ServiceNotReady", service="referral")
     await at.stop("referral")
     await at.start("referral", parked_limit="9999")
-    await at.until_resolved("ConsumerStopped")
+    await at.until_resolved("ConsumerStopped", service="referral")
 
     assert stopped["labels"]["severity"] == "page"
     await at.until_firing("EventsParked", service="referral", reason="header")
