@@ -218,7 +218,7 @@ async def everything(dsn: str) -> AsyncIterator[Everything]:
             await advance_watermark(runtime, 0)
             for tenant, case_id in ((HOME, OWN), (ELSEWHERE, FOREIGN)):
                 await _seed(runtime, tenant, case_id)
-            pool: Any = runtime.pool
+            pool: Any = runtime.api_pool
             for holder in pool._holders:
                 if holder._con is not None:
                     holder._con.add_query_logger(lambda record: site.statements.append(record.query))
@@ -255,7 +255,7 @@ def absent_ids() -> dict[str, UUID]:
 
 
 def _notice(tenant: str) -> UUID:
-    return _NOTICE if tenant == HOME else uuid5(FOREIGN, str(_NOTICE))
+    return _NOTICE if tenant == HOME else _beside(FOREIGN, 5)
 
 
 def _states(service: Service, tenant: str) -> Iterator[tuple[UUID, Any]]:

@@ -86,7 +86,9 @@ async def read_notice(notice_id: UUID, request: NotifyRequest) -> CommandResult:
         raise NotAllowed
     case_id = await request.query(projections.case_of, notice_id=notice_id)
     # a notice that is not there is asked for like one of somebody else, and answered by the same
-    return await request.execute(case_id or notice_id, ReadNotice(notice_id), any_version=True)
+    return await request.execute(
+        case_id or notice_id, ReadNotice(notice_id), any_version=True, named=notice_id
+    )
 
 
 @router.post("/contacts/mine", status_code=201)
