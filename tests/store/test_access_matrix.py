@@ -88,6 +88,8 @@ def _faults(found: dict[str, Seen], *, strict: bool) -> list[str]:
         for kind in alike
         if found[kind].shown != absent.shown
     ]
+    if any(seen.status == 404 and not seen.statements for seen in found.values()):
+        faults.append("no statement was counted")
     faults += [
         f"{kind} takes {len(found[kind].statements)} statements, absent {len(absent.statements)}: "
         f"{sorted({*found[kind].statements} ^ {*absent.statements})}"

@@ -11,6 +11,7 @@ from services.kernel.http.denials import Denials
 from services.kernel.ids import new_id
 from services.kernel.limits import Limits
 from tests.http_site import TALLY_ID, Site, a_token, open_site
+from tests.logins import alter
 from tests.tally import TENANT
 from tests.waiting import until
 
@@ -101,12 +102,13 @@ async def test_a_refused_list_is_recorded_with_the_municipality(site: Site) -> N
 async def test_a_denial_that_cannot_be_recorded_is_not_answered_as_one(site: Site) -> None:
     """Where the trail cannot be written, what is not there and what is another's are still one answer."""
     begun = (await site.begin(token=a_token(tenant="0461"))).body["id"]
-    await site.runtime.pool.execute(
+    await alter(
+        site.runtime,
         "create function down() returns trigger language plpgsql as "
-        "$$ begin raise exception 'down' using errcode = '57P03'; end $$"
+        "$$ begin raise exception 'down' using errcode = '57P03'; end $$",
     )
-    await site.runtime.pool.execute(
-        "create trigger down before insert on event_log for each row execute function down()"
+    await alter(
+        site.runtime, "create trigger down before insert on event_log for each row execute function down()"
     )
 
     answers = [await site.request("GET", f"/consent/tallies/{one}") for one in (begun, TALLY_ID)]

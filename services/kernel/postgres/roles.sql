@@ -33,6 +33,9 @@ declare
   }';
   api_functions constant text[] :=
     array['conflict()', 'split_column(text)', 'register_timeline()', 'watermarks_of(text, text)'];
+  -- The trail shows an auditor what has arrived and waits, of the municipality that the transaction names.
+  audit_rights constant jsonb := '{"parked_events": "select"}';
+  audit_functions constant text[] := array['parked_without_tenant()'];
   works constant text := 'samspil_' || service;
   api constant text := works || '_api';
   owner constant text := works || '_owner';
@@ -95,6 +98,9 @@ begin
     execute format('revoke all on %I.%I from public, %I, %I, %I', service, name, works, api, reader);
     execute format('grant %s on %I.%I to %I', rights, service, name, works);
     rights := case when name = root then coalesce(api_rights ->> name, rights) else '' end;
+    if service = 'audit' then
+      rights := coalesce(audit_rights ->> name, rights);
+    end if;
     if rights <> '' then
       execute format('grant %s on %I.%I to %I', rights, service, name, api);
     end if;
@@ -111,6 +117,11 @@ begin
     foreach name in array api_functions loop
       execute format('grant execute on function %I.%s to %I', service, name, api);
     end loop;
+    if service = 'audit' then
+      foreach name in array audit_functions loop
+        execute format('grant execute on function %I.%s to %I', service, name, api);
+      end loop;
+    end if;
     execute format('select %I.isolate_tenants()', service);
   end if;
 end
