@@ -221,6 +221,7 @@ def _production(kafka: ApacheKafka, security: Security, folder: Path) -> dict[st
     return {
         "SAMSPIL_MODE": "production",
         "SAMSPIL_DATABASE": _secret(security, "database_samspil_referral"),
+        "SAMSPIL_DATABASE_API": _secret(security, "database_samspil_referral_api"),
         "SAMSPIL_BOOTSTRAP": kafka.bootstrap,
         "SAMSPIL_KAFKA_USER": user_of("referral"),
         "SAMSPIL_KAFKA_PASSWORD": _secret(security, "kafka_referral"),
