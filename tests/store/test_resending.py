@@ -37,7 +37,7 @@ async def tx(postgres_dsn: str) -> AsyncIterator[Session]:
 async def pages_read(tx: Session, latest: int | None) -> int:
     """Return how many pages the database reads to queue the latest events."""
     statement = f"explain (analyze, buffers, format json) {resending._REQUEUE}"
-    explained = await tx.fetchval(statement, None, None, None, 1, None, latest)
+    explained = await tx.fetchval(statement, None, None, None, 1, None, latest, None)
     plan = msgspec.json.decode(explained)[0]["Plan"]
     pages: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     return pages

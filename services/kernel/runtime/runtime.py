@@ -68,6 +68,7 @@ class Runtime:
         self._broker_responds = True
         self._tasks: list[asyncio.Task[None]] = []
         self._pools: list[Pool] = []
+        self._serves_requests = False
 
     async def start(self, *, run_loops: bool = True, serve_requests: bool = True) -> None:
         """Open the database and start the loops; without `run_loops` only commands are processed.
@@ -89,6 +90,7 @@ class Runtime:
         keyring = Keyring(self.service.name, self.key_store)
         try:
             await self._verify_key_store(keyring)
+            self._serves_requests = serve_requests
             if serve_requests:
                 dsn = self.settings.database_api or self.settings.database
                 self.api_pool = await self._open_pool(dsn, cache)
@@ -132,6 +134,8 @@ class Runtime:
 
     async def _requests_see_all(self) -> bool:
         """Return whether the role of requests sees every municipality; a test may let it."""
+        if not self._serves_requests:
+            return False
         found: bool | None = await self.api_pool.fetchval(_ROLE_SEES_ALL)  # None before the first migration
         return bool(found) and self.settings.mode != "test"
 
