@@ -207,7 +207,8 @@ async def save(
     text, names = sql.render(tuple(parts), projection, len(columns))
     parameters = [*columns, *map(values.__getitem__, names)]
     further = writes if len(writes) > 1 else ()
-    async with tx.transaction() if further else nullcontext():
+    alone = bool(further) and not tx.is_in_transaction()  # else the caller commits
+    async with tx.transaction() if alone else nullcontext():
         crash_point("save.before")
         ids = await tx.fetchval(text, *parameters)
         crash_point("save.after")
