@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from services.kernel.decider.service import EventMetadata, RecordedEvent
 from services.kernel.ids import new_id
 from services.kernel.kafka.cloudevents import OutgoingEvent
 from services.kernel.outbox.pending import from_log
-from services.kernel.postgres.connections import Session, connect
+from services.kernel.postgres.connections import Session, connect, tenant_transaction
 from services.kernel.postgres.migrations import migrate
 from services.kernel.privacy.encryption import Keyring, NewKey, SealedRow, ValueToSeal
 from services.kernel.privacy.key_store import FileKeyStore
@@ -30,6 +30,7 @@ from services.kernel.streams.statement import Write
 from services.kernel.streams.store import WriteSet, load_streams, save
 from services.kernel.streams.stream import IdempotencyRecord, LoadedStream, new_stream
 from tests.examples_poison import a_parked
+from tests.logins import alter
 from tests.tally import ACTOR, START, TALLY, TENANT, Count, case_id, running
 from tests.waiting import until
 
@@ -528,3 +529,22 @@ async def test_a_foreign_data_key_undoes_the_batch(tx: Session) -> None:
 
     assert await tx.fetchval("select wrapped from data_keys") == b"theirs"
     assert await tx.fetchval("select count(*) from sealed") == 0
+
+
+async def test_several_projection_statements_are_part_of_a_requests_transaction(postgres_dsn: str) -> None:
+    """They are committed with the streams, or rolled back with them, by the transaction of the request."""
+    async with running(postgres_dsn, "", "none", TALLY) as runtime:
+        await alter(runtime, "create table made (id uuid primary key)", "grant all on made to public")
+        for n, fault in enumerate((None, ZeroDivisionError())):
+            stream = append(new_stream(case_id(n), TENANT), 1)
+            write_set = written([stream], ("insert into made select unnest($1::uuid[])", [[case_id(n)]]))
+            write_set.projection_writes.append(("delete from made where false", []))
+            with suppress(ZeroDivisionError):
+                async with tenant_transaction(runtime.api_pool, TENANT) as tx:
+                    await save(tx, write_set)
+                    if fault:
+                        raise fault
+        kept = await runtime.pool.fetch("select stream_id from streams")
+        rows = await runtime.pool.fetch("select id from made")
+
+    assert [row["stream_id"] for row in kept] == [row["id"] for row in rows] == [case_id(0)]
