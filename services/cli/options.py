@@ -112,8 +112,9 @@ def run_recorded(
     """
 
     async def opened() -> T:
+        chosen = service_named(service)
         settings = settings_of(data, service)
-        async with open_service(service_named(service), settings) as runtime:
+        async with open_service(chosen, settings) as runtime:
             operator = await operator_of(settings)
             await record_operation(runtime, operator, what, await concerned(runtime), stream)
             return await work(runtime, operator)

@@ -1,5 +1,6 @@
 """Missing events: those in a service's topic that its log has lost, as after a restore of the database."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +20,7 @@ from services.kernel.streams.parked import visible_type
 _BATCH: Final = 500
 _POLL_MS: Final = 500
 _LARGEST_NUMBER: Final = 2**63 - 1
+_CODE: Final = re.compile(r"[0-9]{4}", re.ASCII)
 _COUNTED: Final = ("ce_id", "ce_subject", "ce_sequence", "ce_tenant")
 
 
@@ -69,7 +71,7 @@ def _described(record: Record) -> dict[str, Any] | None:
         found, _ = decode_headers(record)
         event_id, stream, counted, tenant = (found[name].decode() for name in _COUNTED)
         seq = int(counted)
-        if not 1 <= seq <= _LARGEST_NUMBER:
+        if not 1 <= seq <= _LARGEST_NUMBER or not _CODE.fullmatch(tenant):
             return None
         return {
             "kafka_partition": record.partition,
