@@ -108,6 +108,7 @@ INSERT_EFFECTS: Final = """inserted_effects as (
   on conflict (tenant, key) do nothing
 )"""
 
+# A scalar subquery is looked up by row; `exists` may be planned as a hash of all data keys.
 UPSERT_SEALED: Final = """upserted_sealed as (
   insert into sealed (tenant, stream_id, subject_id, name, key_number, ciphertext)
   select s.tenant, s.stream_id, s.subject_id, s.name, s.key_number, s.ciphertext from unnest(
@@ -116,10 +117,9 @@ UPSERT_SEALED: Final = """upserted_sealed as (
     split_column({sealed_key_numbers})::integer[], split_column({sealed_key_is_new})::boolean[],
     split_column({sealed_ciphertexts})::bytea[])
     as s (tenant, stream_id, subject_id, name, key_number, key_is_new, ciphertext)
-  where s.key_is_new or exists (
-    select from data_keys k
-    where k.tenant = s.tenant and k.subject_id = s.subject_id and k.number = s.key_number
-      and k.retired_at is null and k.destroyed_at is null)
+  where s.key_is_new or (
+    select k.retired_at is null and k.destroyed_at is null from data_keys k
+    where k.tenant = s.tenant and k.subject_id = s.subject_id and k.number = s.key_number)
   on conflict (tenant, stream_id, subject_id, name) do update
   set key_number = excluded.key_number, ciphertext = excluded.ciphertext
   returning 1
