@@ -243,10 +243,13 @@ def seal_name(subject: UUID, name: str) -> str:
 
 # A transaction that has written nothing yet, hence has no id, reads only what others have committed.
 _READ_KEYS: Final = """
-select k.tenant, k.subject_id, k.number, k.wrapped, pg_current_xact_id_if_assigned() is null as committed
+select w.tenant, w.subject_id, k.number, k.wrapped, pg_current_xact_id_if_assigned() is null as committed
 from unnest($1::text[], $2::uuid[]) as w (tenant, subject_id)
-join data_keys k on k.tenant = w.tenant and k.subject_id = w.subject_id
-where k.retired_at is null and k.destroyed_at is null
+cross join lateral (
+  select number, wrapped from data_keys
+  where tenant = w.tenant and subject_id = w.subject_id and retired_at is null and destroyed_at is null
+  order by number desc limit 1  -- else a plan for an empty table reads every key
+) as k
 """
 
 _ONE_KEY_EACH: Final = """
