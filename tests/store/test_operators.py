@@ -1,6 +1,7 @@
 """Operators: their identity is proved, and what they do is in the trail of the municipality."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +43,19 @@ async def test_an_operator_is_the_person_of_a_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("token", "refusal"),
     [
-        ("", OperatorUnknown),
-        (a_token(role="caseworker"), OperatorUnknown),
-        (a_token(STRANGER, role="operator"), TokenInvalid),
-        ("operator", TokenInvalid),
+        (lambda: "", OperatorUnknown),
+        (lambda: a_token(role="caseworker"), OperatorUnknown),
+        (lambda: a_token(STRANGER, role="operator"), TokenInvalid),
+        (lambda: "operator", TokenInvalid),
     ],
+    ids=["none", "of a caseworker", "of another issuer", "not a token"],
 )
-async def test_nobody_else_is_an_operator(tmp_path: Path, token: str, refusal: type[Exception]) -> None:
+async def test_nobody_else_is_an_operator(
+    tmp_path: Path, token: Callable[[], str], refusal: type[Exception]
+) -> None:
     """No token, another role, another issuer's, no token at all."""
     with pytest.raises(refusal):
-        await operator_of(settings(tmp_path, token))
+        await operator_of(settings(tmp_path, token()))
 
 
 async def test_a_data_folder_knows_the_account_of_the_machine(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Tokens: whose are taken, for which municipality and how long, and which are not (findings 6 and 14)."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +21,6 @@ KEY, OTHER = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
 RSA = RSAKey.generate_key(2048)
 EC = ECKey.generate_key("P-256")
 CITIZENS = "https://citizens.test"
-NOW = int(time.time())
 INVALID = "its signature or its claims are not as agreed"
 
 
@@ -126,36 +126,38 @@ def test_finding_14_a_token_of_another_type_is_refused(kind: str) -> None:
     assert refusal(sign(KEY, "Ed25519", {"typ": kind})) == INVALID
 
 
-TIMES: dict[str, dict[str, object]] = {
-    "that ends after all time": {"exp": 1e308},
-    "that ends after all time, counted": {"exp": 10**400},
-    "that ends in the year 10000": {"exp": 253_402_300_800},
-    "that ends at no number": {"exp": "1e9"},
-    "that is always true": {"exp": True},
-    "that lives for longer than an hour": {"exp": NOW + 3602, "iat": NOW},
-    "that lives longer, and does not say since when": {"exp": NOW + 3700, "iat": None},
-    "that was issued long before it ends": {"exp": NOW + 60, "iat": NOW - 3600},
-    "that was issued in the future": {"exp": NOW + 3900, "iat": NOW + 3600},
-    "that was issued before all time": {"iat": -1},
-    "that begins at no number": {"nbf": "now"},
-    "that has an empty id": {"jti": ""},
-    "that has a number as its id": {"jti": 7},
+Times = dict[str, object]
+
+TIMES: dict[str, Callable[[int], Times]] = {
+    "that ends after all time": lambda _: {"exp": 1e308},
+    "that ends after all time, counted": lambda _: {"exp": 10**400},
+    "that ends in the year 10000": lambda _: {"exp": 253_402_300_800},
+    "that ends at no number": lambda _: {"exp": "1e9"},
+    "that is always true": lambda _: {"exp": True},
+    "that lives for longer than an hour": lambda now: {"exp": now + 3602, "iat": now},
+    "that lives longer, and does not say since when": lambda now: {"exp": now + 3700, "iat": None},
+    "that was issued long before it ends": lambda now: {"exp": now + 60, "iat": now - 3600},
+    "that was issued in the future": lambda now: {"exp": now + 3900, "iat": now + 3600},
+    "that was issued before all time": lambda _: {"iat": -1},
+    "that begins at no number": lambda _: {"nbf": "now"},
+    "that has an empty id": lambda _: {"jti": ""},
+    "that has a number as its id": lambda _: {"jti": 7},
 }
 
 
 @pytest.mark.parametrize("times", TIMES.values(), ids=TIMES.keys())
-def test_finding_14_a_token_of_impossible_times_is_refused(times: dict[str, object]) -> None:
+def test_finding_14_a_token_of_impossible_times_is_refused(times: Callable[[int], Times]) -> None:
     """A token lives for an hour at most, and says so in numbers."""
-    assert refusal(sign(KEY, "Ed25519", None, **times))
+    assert refusal(sign(KEY, "Ed25519", None, **times(int(time.time()))))
 
 
 def test_the_longest_lifetime_is_a_setting() -> None:
     """A municipality that wants shorter sessions sets less."""
-    short = TokenVerifier([trusting(KEY)], AUDIENCE, longest_seconds=120)
+    short, now = TokenVerifier([trusting(KEY)], AUDIENCE, longest_seconds=120), int(time.time())
 
-    assert authenticated(short, sign(KEY, "Ed25519", exp=NOW + 100, iat=NOW)).id == PERSON
+    assert authenticated(short, sign(KEY, "Ed25519", exp=now + 100, iat=now)).id == PERSON
     with pytest.raises(TokenInvalid, match="longer than 120 seconds"):
-        authenticated(short, sign(KEY, "Ed25519", exp=NOW + 121, iat=NOW))
+        authenticated(short, sign(KEY, "Ed25519", exp=now + 121, iat=now))
 
 
 @pytest.mark.parametrize(
