@@ -49,6 +49,7 @@ check: $(STAMP) ## lint, types, import contracts, and that generated files are c
 	$(BIN)/python -m services.publish.settings --check
 	$(BIN)/python -m services.publish.lifecycles --check
 	$(BIN)/python -m services.publish.translations --check
+	$(BIN)/python -m services.publish.portal_texts --check
 	$(BIN)/codespell
 	$(MAKE) --no-print-directory lock-check
 
@@ -68,6 +69,7 @@ publish: $(STAMP) ## write everything that is generated: schemas, AsyncAPI, Open
 	$(BIN)/python -m services.publish.settings
 	$(BIN)/python -m services.publish.lifecycles
 	$(BIN)/python -m services.publish.translations
+	$(BIN)/python -m services.publish.portal_texts
 
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal
 lock: $(STAMP) ## renew the lock files after a change of pyproject.toml

@@ -5,7 +5,7 @@ from inspect import getdoc
 from re import sub
 from typing import Any, Final
 
-from contracts import agreement, audit, consent, directory, evaluation, notify, referral
+from contracts import agreement, audit, consent, directory, evaluation, notify, portal, referral
 from contracts.envelope import CONTENT_TYPE, PREFIX, Attributes, dataschema_of, source_of
 from contracts.event import SERVICES, Event, Ticked, service_of, topic_of
 from contracts.golden import Golden
@@ -21,6 +21,7 @@ _MODULES: Final = {
     "directory": directory,
     "evaluation": evaluation,
     "notify": notify,
+    "portal": portal,
     "referral": referral,
 }
 _BINDING: Final = "0.5.0"

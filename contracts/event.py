@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-SERVICES: Final = ("directory", "referral", "consent", "agreement", "evaluation", "notify", "audit")
+SERVICES: Final = ("directory", "referral", "consent", "agreement", "evaluation", "notify", "audit", "portal")
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """A word from an agreed list, no number and no sentence: readers must expect words that are new to them."""

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from contracts import agreement, audit, consent, directory, evaluation, notify, referral
+from contracts import agreement, audit, consent, directory, evaluation, notify, portal, referral
 from contracts.event import Event
 
-_MODULES: Final = (directory, referral, consent, agreement, evaluation, notify, audit)
+_MODULES: Final = (directory, referral, consent, agreement, evaluation, notify, audit, portal)
 
 EVENTS: Final[dict[str, type[Event]]] = {
     kind.type: kind

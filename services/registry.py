@@ -11,9 +11,10 @@ from services.directory.app import SERVICE as DIRECTORY
 from services.evaluation.app import SERVICE as EVALUATION
 from services.kernel.decider.service import Service
 from services.notify.app import SERVICE as NOTIFY
+from services.portal.app import SERVICE as PORTAL
 from services.referral.app import SERVICE as REFERRAL
 
-_APPS: Final = (DIRECTORY, REFERRAL, CONSENT, AGREEMENT, EVALUATION, NOTIFY, AUDIT)
+_APPS: Final = (DIRECTORY, REFERRAL, CONSENT, AGREEMENT, EVALUATION, NOTIFY, AUDIT, PORTAL)
 
 
 def _hearers(name: str) -> frozenset[str]:

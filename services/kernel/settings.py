@@ -132,6 +132,8 @@ class Settings(BaseSettings):
     """Sender of the mails."""
     public_url: str = "http://127.0.0.1:8080"
     """Address of the site that a mail links to."""
+    services: str = "http://{service}:8080"
+    """Address of each service for the portal; `{service}` stands for its name."""
     plain_connections: Annotated[frozenset[Part], NoDecode, BeforeValidator(_parts)] = frozenset()
     """Parts that production may reach without TLS on a Unix socket or a loopback address, and nowhere else:
     `database`, `issuers`, `kafka`, `otlp`, `public_url` and `smtp`, separated by commas."""

@@ -1,13 +1,14 @@
 """Service definition: rules, subscriptions, routes, projections and effects of one service, as a value."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from msgspec import Struct
 
 from contracts.event import AccessChanged, AccessRefused, Event, EventDropped, Looked, Ticked, service_of
@@ -131,6 +132,10 @@ class EffectContext(Protocol):
         ...
 
 
+Site = Callable[[FastAPI, Any], AbstractAsyncContextManager[None]]
+"""Site of a service with web pages: takes the application and the service's runtime."""
+
+
 EffectHandler = Callable[[Effect, EffectContext], Awaitable[Any]]
 """Effect handler: performs one side effect, and returns the input for its stream with the outcome, or None.
 
@@ -151,6 +156,7 @@ class Service:
     its events; `tables` names them in the order in which `projection` writes them, each with the column of
     the stream id. `subscribers` names the services that subscribe to this one, where the process knows all
     services. `access_events` are those that the kernel applies itself: whom the service lets in no more.
+    `site` keeps open what its web pages need for as long as the application is served.
     """
 
     name: str
@@ -173,6 +179,7 @@ class Service:
     subscribes_to_all: bool = False
     subscribers: frozenset[str] | None = None
     access_events: tuple[type[AccessChanged], ...] = ()
+    site: Site | None = None
 
     @property
     def sources(self) -> frozenset[str]:

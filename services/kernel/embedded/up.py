@@ -35,6 +35,7 @@ from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.revocations import heeding_revocations
 from services.kernel.http.server import app_of, listening_socket, serve, stop_on_signals
+from services.kernel.http.sites import open_sites
 from services.kernel.limits import EMBEDDED, Limits
 from services.kernel.logging import log
 from services.kernel.outbox.republish import refill
@@ -102,6 +103,7 @@ async def run_embedded(
             smtp_tls=False,
             public_url=f"http://127.0.0.1:{port}",
             http_hosts=_loopback_names(port),
+            services=f"http://127.0.0.1:{port}",
             watermark_seconds=_WATERMARK_SECONDS,
             token_seconds=TOKEN_DAYS * 86_400,
             limits=limits,
@@ -157,6 +159,7 @@ async def up(
     """Serve everything on one loopback port until a signal comes; `on_ready` is called once it is ready."""
     stopping = stop_on_signals()
     with listening_socket(_LOOPBACK, port) as listener:
+        port = listener.getsockname()[1]
         async with run_embedded(services, folder, port=port, virtual=virtual) as installation:
             runtimes, settings, clock, _ = installation
             set_up_tracing(settings.otlp, settings.traced_share)
@@ -172,7 +175,10 @@ async def up(
             info = ServerInfo(f"http://{_LOOPBACK}:{port}", folder, settings.bootstrap, now)
             announcement = asyncio.create_task(_announce(runtimes, info, on_ready))
             try:
-                async with heeding_revocations(verifier, runtimes, settings.limits.revocations_seconds):
+                async with (
+                    open_sites(app, runtimes),
+                    heeding_revocations(verifier, runtimes, settings.limits.revocations_seconds),
+                ):
                     await serve(app, listener, settings, stopping=stopping)
             finally:
                 announcement.cancel()

@@ -107,7 +107,10 @@ def _is_utf8(body: bytes) -> bool:
 
 
 class ResponseMiddleware:
-    """Middleware: admits a request, bounds its body, times it by its route, and adds the security headers."""
+    """Middleware: admits a request, bounds its body, times it by its route, and adds the security headers.
+
+    A header that the response has keeps its value: two policies would both apply.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap an application."""
@@ -125,7 +128,9 @@ class ResponseMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = str(message["status"])
-                message["headers"] = [*message["headers"], *SECURITY_HEADERS]
+                own = {name for name, _ in message["headers"]}
+                added = (header for header in SECURITY_HEADERS if header[0] not in own)
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         admission: Admission = scope["app"].state.admission

@@ -1,16 +1,17 @@
 """Problem details (RFC 9457): every error as a response, and the one table of HTTP status codes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from contracts.event import SERVICES
 from contracts.model_parts import Language
 from services.kernel import metrics
 from services.kernel.clock import ClockBackwards
@@ -84,6 +85,9 @@ TITLES: Final = {
     405: "This address does not take that method.",
     413: "This body is larger than is taken here.",
 }
+_WITHOUT_PAGES: Final = frozenset({*SERVICES, "live", "ready", "metrics", "development", "operations"})
+"""First words of addresses at which only programs ask."""
+
 _RETRY_SECONDS: Final = 5
 OTHER_TITLE: Final = "This cannot be done."
 
@@ -111,7 +115,7 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _answer_http)
 
 
-async def _answer_error(request: Request, fault: Exception) -> JSONResponse:
+async def _answer_error(request: Request, fault: Exception) -> Response:
     """Answer an error; a denial is first recorded in the audit trail, whatever the request asked for."""
     problem = fault if isinstance(fault, ProblemError) else Bug()
     record_denial = getattr(request.state, "record_denial", None)
@@ -120,7 +124,7 @@ async def _answer_error(request: Request, fault: Exception) -> JSONResponse:
     return problem_response(request, problem)
 
 
-def problem_response(request: Request, problem: ProblemError) -> JSONResponse:
+def problem_response(request: Request, problem: ProblemError) -> Response:
     """Return the response to a problem, and count it.
 
     A `NotFound` is answered without its hint: what is not there and what is somebody else's look the same.
@@ -150,14 +154,14 @@ def document_of(kind: type[ProblemError], language: Language) -> tuple[bytes, La
     return json.dumps(body, ensure_ascii=False).encode(), spoken
 
 
-async def _answer_validation(request: Request, fault: Exception) -> JSONResponse:
+async def _answer_validation(request: Request, fault: Exception) -> Response:
     faults = fault.errors() if isinstance(fault, RequestValidationError) else []
     if any(entry["type"] == "json_invalid" for entry in faults):
         return _problem(request, 400, BodyUnreadable)
     return _problem(request, 422, BodyNotUnderstood, {"errors": list(map(field_error, faults))})
 
 
-async def _answer_http(request: Request, fault: Exception) -> JSONResponse:
+async def _answer_http(request: Request, fault: Exception) -> Response:
     status = fault.status_code if isinstance(fault, HTTPException) else 500
     if status == 400:  # noqa: PLR2004  HTTP's number; the framework's, of a body that its parser breaks on
         return _problem(request, 400, BodyUnreadable)
@@ -182,7 +186,7 @@ def title_of(status: int) -> tuple[str, str]:
     return (f"kernel/http-{status}", TITLES[status]) if status in TITLES else ("kernel/http", OTHER_TITLE)
 
 
-def answer_to(request: Request, fault: Exception) -> JSONResponse:
+def answer_to(request: Request, fault: Exception) -> Response:
     """Return the response to an unexpected exception: 503 for a transient fault, else 500 for a bug."""
     if is_transient(fault):
         log.warning("request_failed", kind=type(fault).__name__)
@@ -198,9 +202,30 @@ def _problem(
     kind: type[ProblemError],
     more: Mapping[str, Any] = MappingProxyType({}),
     headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
+) -> Response:
     """Return the problem document of a kind of error."""
     return _document(request, status, kind.code(), (context_of(kind), kind.title()), more, headers)
+
+
+class PageProblem(NamedTuple):
+    """What went wrong with the request for a web page: HTTP status, code, sentence and its language."""
+
+    status: int
+    code: str
+    title: str
+    language: Language
+
+
+ProblemPage = Callable[[Request, PageProblem, Mapping[str, str] | None], Response]
+"""Renders a problem as a web page."""
+
+
+def page_of(request: Request) -> ProblemPage | None:
+    """Return what renders a problem as a page, where a browser asked for something that is no service's."""
+    render: ProblemPage | None = getattr(request.app.state, "problem_page", None)
+    first = request.url.path.lstrip("/").partition("/")[0]
+    asked = "text/html" in request.headers.get("accept", "")
+    return render if asked and first not in _WITHOUT_PAGES else None
 
 
 def _document(
@@ -210,9 +235,11 @@ def _document(
     title: tuple[str, str],
     more: Mapping[str, Any],
     headers: Mapping[str, str] | None,
-) -> JSONResponse:
+) -> Response:
     """Return a problem document in the language of the request; it repeats nothing that was sent."""
     translated, language = translate(language_of(request), *title)
+    if (page := page_of(request)) is not None:
+        return page(request, PageProblem(status, slug, translated, language), headers)
     body = {"type": f"urn:samspil:problem:{slug}", "title": translated, "status": status}
     body.update({name: value for name, value in more.items() if value})
     language_headers = {"Content-Language": language, "Vary": "Accept-Language"}

@@ -22,6 +22,7 @@ from services.kernel.http.denials import record_counted
 from services.kernel.http.issuer_keys import IssuerKeys, KeysRefused, keys_of
 from services.kernel.http.protocol import bounded_protocol
 from services.kernel.http.revocations import heeding_revocations
+from services.kernel.http.sites import open_sites
 from services.kernel.issuer_settings import IssuerSettings
 from services.kernel.logging import log
 from services.kernel.runtime.assembly import key_store_of, running
@@ -151,7 +152,10 @@ async def run_services(services: Sequence[Service], settings: Settings, clock: C
             running(services, settings, clock=clock, key_store=key_store) as runtimes,
         ):
             mount(app, runtimes, token_verifier)
-            async with heeding_revocations(token_verifier, runtimes, settings.limits.revocations_seconds):
+            async with (
+                open_sites(app, runtimes),
+                heeding_revocations(token_verifier, runtimes, settings.limits.revocations_seconds),
+            ):
                 log.info("serving", services=sorted(runtimes), port=settings.port)
                 await serve(app, listener, settings, stopping=stopping)
     log.info("stopped")

@@ -1,0 +1,18 @@
+"""All pages of the portal, and the router that serves them."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from services.portal.pages import frame
+from services.portal.pages.page import Area, Page
+
+AREAS: Final[tuple[Area, ...]] = (frame.AREA,)
+"""Every area of pages; the order is that of the menu."""
+
+PAGES: Final[tuple[Page, ...]] = tuple(page for area in AREAS for page in area.pages)
+
+router: Final = APIRouter(include_in_schema=False)
+router.include_router(frame.router)
+for _area in AREAS:
+    router.include_router(_area.router)

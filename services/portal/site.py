@@ -1,0 +1,137 @@
+"""The site: what all pages share while the application is served."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+
+from contracts.model_parts import LANGUAGES, Language
+from services.kernel.http.content_language import language_of
+from services.kernel.http.problems import PageProblem
+from services.kernel.runtime.runtime import Runtime
+from services.portal.models import Models
+from services.portal.pages import PAGES
+from services.portal.pages.page import Page
+from services.portal.person import LANGUAGE_COOKIE, Person, SignedIn
+from services.portal.rendering import Renderer, error_values, translate
+from services.portal.service_client import ServiceClient, ServiceSilent, service_client
+from services.portal.texts import _
+from services.portal.visit import Visit
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_SILENT: Final = _(
+    "This cannot be done just now. Nothing is lost: send it again in a moment, and it is done once."
+)
+_CHANGED: Final = _(
+    "This has changed since you opened the page. What you wrote is kept: look at it, and send it again."
+)
+
+
+class Portal:
+    """What pages need: the services, who is signed in, the model's texts, and the templates."""
+
+    def __init__(
+        self, runtime: Runtime, client: ServiceClient, signed_in: SignedIn, pages: tuple[Page, ...]
+    ) -> None:
+        """Take what was opened."""
+        self.runtime = runtime
+        self.client = client
+        self.signed_in = signed_in
+        self.models = Models()
+        self.renderer = Renderer()
+        self.development = runtime.settings.mode == "embedded"
+        self._pages = pages
+
+    def language_of(self, request: Request) -> Language:
+        """Return the language that the person chose, else what the browser prefers."""
+        chosen = request.cookies.get(LANGUAGE_COOKIE)
+        return next((language for language in LANGUAGES if language == chosen), None) or language_of(request)
+
+    def sign_in_url(self, request: Request) -> str:
+        """Return where a person signs in, to come back to the page that was asked for."""
+        path = request.url.path if request.method == "GET" else "/"
+        return "/sign-in" if path == "/" else f"/sign-in?next={quote(path)}"
+
+    def menu_of(self, role: str) -> list[Page]:
+        """Return the pages in a role's menu."""
+        return [page for page in self._pages if page.menu and role in page.roles]
+
+    def page_response(self, visit: Visit, page: Page, values: Mapping[str, Any]) -> HTMLResponse:
+        """Return a page as its person sees it."""
+        bound = visit.bound
+        errors = [error_values(error, visit.language) for error in bound.errors] if bound else []
+        if isinstance(visit.problem, ServiceSilent):
+            errors.insert(0, {"field": "", "text": translate(visit.language, _SILENT)})
+        elif visit.status == 412:  # noqa: PLR2004  HTTP's number
+            errors = [{"field": "", "text": translate(visit.language, _CHANGED)}]
+        done = page.done.get(visit.request.query_params.get("done", ""), "")
+        shared = {
+            "page": page,
+            "title": translate(visit.language, page.title),
+            "person": visit.person,
+            "menu": self.menu_of(visit.person.role),
+            "path": visit.request.url.path,
+            "visit": visit,
+            "errors": errors,
+            "done": translate(visit.language, done),
+            "new_key": visit.new_key,
+            "development": self.development,
+        }
+        html = self.renderer.render(page.template, visit.language, {**shared, **values})
+        return HTMLResponse(html, visit.status, headers=page_headers(visit.language))
+
+    def problem_page(
+        self, request: Request, problem: PageProblem, headers: Mapping[str, str] | None
+    ) -> Response:
+        """Return what went wrong as a page; it needs nobody to be signed in."""
+        language = self.language_of(request)
+        values: dict[str, Any] = {
+            "problem": problem,
+            "page": None,
+            "person": None,
+            "menu": [],
+            "errors": [],
+            "done": "",
+        }
+        html = self.renderer.render("problem.html", language, {**values, "development": self.development})
+        return HTMLResponse(html, problem.status, headers={**page_headers(language), **(headers or {})})
+
+
+class NobodySignedIn:
+    """Sign-in before it is set up: every page leads to it."""
+
+    async def person_of(self, _request: Request) -> Person | None:
+        """Return None."""
+        return None
+
+    async def token_of(self, _person: Person) -> str:
+        """Raise, since nobody is signed in."""
+        raise LookupError
+
+
+def page_headers(language: Language) -> dict[str, str]:
+    """Return the headers of every page."""
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": _POLICY,
+        "Referrer-Policy": "same-origin",
+        "Content-Language": language,
+        "Vary": "Accept-Language, Cookie",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+
+
+@asynccontextmanager
+async def open_portal(app: FastAPI, runtime: Runtime) -> AsyncIterator[None]:
+    """Open what the pages need while the application is served."""
+    async with service_client(runtime.settings.services) as client:
+        portal = Portal(runtime, client, NobodySignedIn(), PAGES)
+        app.state.portal = portal
+        app.state.problem_page = portal.problem_page
+        yield
