@@ -11,7 +11,9 @@ from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contracts.model_parts import LANGUAGES, Language
+from services.portal.catalogue import word
 from services.portal.forms import Bound, Choice, FieldError, Text
+from services.portal.service_client import Silent
 from services.portal.static_files import static_files
 from services.portal.texts import TRANSLATIONS
 
@@ -57,8 +59,10 @@ def _environment(language: Language) -> Environment:
         "number": lambda value: format_decimal(value, locale=language),
         "text": lambda texts: text_of(texts, language),
         "field": lambda bound, name: field_values(bound, name, language),
+        "word": lambda model, kind, code: word(model, kind, code, language),
         "errors": lambda bound: [error_values(error, language) for error in bound.errors],
     }
+    environment.tests["silent"] = lambda value: isinstance(value, Silent)
     environment.globals |= {"static": static_files().url, "language": language}
     return environment
 

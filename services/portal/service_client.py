@@ -15,6 +15,17 @@ _CONNECTIONS: Final = 100
 _SILENT_STATUS: Final = frozenset({500, 502, 503, 504})
 
 
+class Silent:
+    """What stands where a service did not answer: the page shows a sentence in its place."""
+
+    def __bool__(self) -> bool:
+        """Be false, as nothing is known."""
+        return False
+
+
+SILENT: Final = Silent()
+
+
 class ServiceSilent(Exception):
     """A service does not answer, or cannot now; nothing is known of what a command did."""
 

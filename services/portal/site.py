@@ -12,7 +12,7 @@ from contracts.model_parts import LANGUAGES, Language
 from services.kernel.http.content_language import language_of
 from services.kernel.http.problems import PageProblem
 from services.kernel.runtime.runtime import Runtime
-from services.portal.models import Models
+from services.portal.catalogue import Catalogue
 from services.portal.pages import PAGES
 from services.portal.pages.page import Page
 from services.portal.person import LANGUAGE_COOKIE, Person, SignedIn
@@ -43,7 +43,7 @@ class Portal:
         self.runtime = runtime
         self.client = client
         self.signed_in = signed_in
-        self.models = Models()
+        self.catalogue = Catalogue()
         self.renderer = Renderer()
         self.development = runtime.settings.mode == "embedded"
         self._pages = pages
@@ -57,6 +57,10 @@ class Portal:
         """Return where a person signs in, to come back to the page that was asked for."""
         path = request.url.path if request.method == "GET" else "/"
         return "/sign-in" if path == "/" else f"/sign-in?next={quote(path)}"
+
+    def stronger_sign_in_url(self, request: Request) -> str:
+        """Return where a person signs in at a higher level, to come back to the page."""
+        return f"/sign-in/again?next={quote(request.url.path)}"
 
     def menu_of(self, role: str) -> list[Page]:
         """Return the pages in a role's menu."""

@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -17,24 +18,13 @@ from contracts.model_parts import Language
 from services.portal.forms import Bound, FieldError, Form, M
 from services.portal.person import Person
 from services.portal.rendering import translate
-from services.portal.service_client import Answer, ServiceProblem, ServiceSilent
+from services.portal.service_client import SILENT, Answer, ServiceProblem, ServiceSilent
 
 if TYPE_CHECKING:
     from services.portal.pages.page import Page
     from services.portal.site import Portal
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
-
-
-class Silent:
-    """What stands where a service did not answer: the page shows a sentence in its place."""
-
-    def __bool__(self) -> bool:
-        """Be false, as nothing is known."""
-        return False
-
-
-SILENT: Final = Silent()
 
 
 class Submitted:
@@ -50,6 +40,11 @@ class Submitted:
     def text(self, name: str) -> str:
         """Return a field as it was sent, such as a hidden one."""
         return str(self.data.get(name, ""))
+
+    def number(self, name: str) -> int | None:
+        """Return a hidden number as it was sent; None where it is none."""
+        text = self.text(name)
+        return int(text) if text.isascii() and text.isdigit() else None
 
     def key(self, step: int = 0) -> str:
         """Return the idempotency key of one command of this form; several commands have one each."""
@@ -73,9 +68,26 @@ class Visit:
         self.problem: ServiceProblem | ServiceSilent | None = None
         self.submitted: Submitted | None = None
 
+    @property
+    def sent(self) -> Submitted:
+        """The form that was sent; raises `RuntimeError` where a page is only shown."""
+        if self.submitted is None:
+            raise RuntimeError("no form was sent")
+        return self.submitted
+
     async def get(self, service: str, path: str, **params: object) -> Any:
         """Return what a service shows this person; raises `ServiceProblem` and `ServiceSilent`."""
         return (await self.answer(service, path, **params)).body
+
+    async def items(self, service: str, path: str, **params: object) -> list[Any]:
+        """Return the lines of a list, as far as one answer holds them."""
+        found = await self.get(service, path, **params)
+        return list(found["items"] if isinstance(found, Mapping) else found)
+
+    async def note(self, service: str, path: str) -> None:
+        """Put on record that the person has opened something; done once, however often it is opened."""
+        key = hashlib.sha256(f"{self.person.account_id} {path}".encode()).hexdigest()
+        await self._request("POST", service, path, body={}, headers={"Idempotency-Key": key})
 
     async def answer(self, service: str, path: str, **params: object) -> Answer:
         """Return what a service shows this person, with its version."""
@@ -96,9 +108,7 @@ class Visit:
         version: str | int | None = None,
     ) -> Any:
         """Give a command once for this form, however often it is sent; return the service's answer."""
-        sent = self.submitted
-        if sent is None:
-            raise RuntimeError("a command is given by a form")
+        sent = self.sent
         seen = sent.version if version is None else str(version)
         headers = {"Idempotency-Key": sent.key(step)} | ({"If-Match": f'"{seen}"'} if seen else {})
         return (await self._request("POST", service, path, body=body or {}, headers=headers)).body
@@ -119,7 +129,21 @@ class Visit:
 
     async def model(self) -> Mapping[str, Any]:
         """Return the collaboration model that the municipality follows, with its texts."""
-        return await self.portal.models.model_of(self)
+        return await self.portal.catalogue.model(self)
+
+    async def organisation_name(self, organisation_id: UUID | str) -> str:
+        """Return an organisation's name; empty where the directory does not say it."""
+        return await self.portal.catalogue.organisation_name(self, organisation_id)
+
+    async def offer(self, offer_id: UUID | str) -> Mapping[str, Any]:
+        """Return an offer of the catalogue; empty where the directory does not say it."""
+        return await self.portal.catalogue.offer(self, offer_id)
+
+    async def organisation_names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the names of organisations by id."""
+        wanted = list(dict.fromkeys(str(one) for one in ids))
+        names = await asyncio.gather(*(self.organisation_name(one) for one in wanted))
+        return dict(zip(wanted, names, strict=True))
 
     def form(self, form: Form[M], **known: object) -> Bound[M]:
         """Return a form as it was just sent, or empty with what is known."""
@@ -129,8 +153,7 @@ class Visit:
 
     def bind(self, form: Form[M]) -> Bound[M]:
         """Bind what was sent to a form; raises `FormRefused` where it does not fit."""
-        assert self.submitted is not None  # noqa: S101  only handlers of forms bind
-        self.bound = bound = form.bind(self.submitted.data)
+        self.bound = bound = form.bind(self.sent.data)
         if bound.model is None:
             raise FormRefused
         return bound

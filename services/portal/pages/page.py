@@ -22,6 +22,9 @@ FAMILY: Final = ("guardian", "young_person")
 EVERYBODY: Final = (*STAFF, *FAMILY, "coordinator", "auditor", "operator")
 
 _PARAMETER: Final = re.compile(r"{(\w+)}")
+_TOO_WEAK: Final = "sign-in-too-weak"
+"""The services' code for a consent or a signature that needs a stronger sign-in."""
+
 _MOST_FIELDS: Final = 300
 
 Handler = Callable[..., Awaitable[Response]]
@@ -73,7 +76,7 @@ class Area:
                 return await self._shown(request, page)
 
             self.router.add_api_route(
-                page.path, endpoint, methods=["GET"], name=page.template, response_class=HTMLResponse
+                page.path, endpoint, methods=["GET"], name=page.path, response_class=HTMLResponse
             )
             if page.commands:
 
@@ -81,7 +84,7 @@ class Area:
                     return await self._taken(request, page)
 
                 self.router.add_api_route(
-                    page.path, sent, methods=["POST"], name=page.template, response_class=HTMLResponse
+                    page.path, sent, methods=["POST"], name=page.path, response_class=HTMLResponse
                 )
             return handler
 
@@ -126,6 +129,8 @@ class Area:
         except ServiceProblem as problem:
             if problem.status in {401, 403, 404}:
                 raise
+            if problem.code == _TOO_WEAK:
+                return RedirectResponse(visit.portal.stronger_sign_in_url(request), 303, NO_STORE)
             visit.problem, visit.status = problem, problem.status
             visit.bound = (visit.bound or Form.nothing()).refused(*_errors_of(problem, visit))
         except ServiceSilent as silent:
