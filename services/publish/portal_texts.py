@@ -17,7 +17,12 @@ from services.portal.texts import FOLDER, SOURCE
 
 _PORTAL: Final = Path(texts.__file__).parent
 _KEYWORDS: Final = {"_": None, "gettext": None, "ngettext": (1, 2)}
-_OPTIONS: Final = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
+_OPTIONS: Final = {
+    "extensions": "jinja2.ext.do",
+    "trimmed": "true",
+    "newstyle_gettext": "true",
+    "silent": "false",
+}
 _PLACEHOLDER: Final = re.compile(r"%\((\w+)\)[sd]")
 _WIDTH: Final = 110
 _HEAD: Final = """\
