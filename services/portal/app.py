@@ -10,13 +10,15 @@ from services.portal.domain.access import authorize
 from services.portal.domain.lifecycle import decide
 from services.portal.domain.states import Case
 from services.portal.pages import router
+from services.portal.projections import project
 from services.portal.site import open_portal
+from services.portal.subscriptions import SUBSCRIBES_TO
 
 SERVICE: Final = Service(
     name="portal",
     state=Case,
     decide=decide,
-    subscribes_to=(),
+    subscribes_to=SUBSCRIBES_TO,
     authorize=authorize,
     access_event=PortalLooked,
     denied_event=PortalAccessRefused,
@@ -24,5 +26,8 @@ SERVICE: Final = Service(
     access_events=ACCESS_EVENTS,
     routes=router,
     schema=Path(__file__).parent / "schema",
+    projection=project,
+    rebuild=project,
+    tables={"lines": "case_id", "timeline": "case_id"},
     site=open_portal,
 )

@@ -68,7 +68,7 @@ class ServiceClient:
         self._session = session
         self._address = address
 
-    async def request(
+    async def ask(
         self,
         method: str,
         service: str,

@@ -189,7 +189,7 @@ class Visit:
 
     async def _request(self, method: str, service: str, path: str, **more: Any) -> Answer:
         token = await self.portal.signed_in.token_of(self.person)
-        return await self.portal.client.request(
+        return await self.portal.client.ask(
             method, service, path, token=token, language=self.language, **more
         )
 

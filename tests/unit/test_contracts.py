@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from pydantic import StringConstraints, ValidationError
 
-from contracts import agreement, audit, consent, directory, evaluation, notify, referral
+from contracts import agreement, audit, consent, directory, evaluation, notify, portal, referral
 from contracts.envelope import PREFIX, Attributes, dataschema_of, source_of
 from contracts.event import SERVICES, Code, Event, Facts, Ticked, service_of, topic_of
 from contracts.golden import Golden, schema_of
@@ -18,7 +18,7 @@ from contracts.plain_schema import NotUnderstood, plain, walk
 from contracts.registry import EVENTS
 from contracts.samples import sample_of
 
-MODULES = (agreement, audit, consent, directory, evaluation, notify, referral)
+MODULES = (agreement, audit, consent, directory, evaluation, notify, portal, referral)
 
 HARMLESS_FORMATS = {"uuid", "date", "date-time"}
 HARMLESS_PATTERNS = {

@@ -19,6 +19,12 @@ MODULES = {
 DOMAIN_MODULES = {
     "__init__", "access", "commands", "deadlines", "lifecycle", "refusals", "states", "steps", "transition",
 }  # fmt: skip
+PORTAL_MODULES = {
+    "addresses", "catalogue", "course", "forms", "pages", "person", "refusals", "rendering",
+    "service_client", "sessions", "sign_in", "site", "static", "static_files", "texts", "visit",
+}  # fmt: skip
+"""Modules of the portal, which has pages instead of an API."""
+
 OWN_MODULES = {"referral": {"eligibility"}}
 """Modules of rules that stand by themselves: the matching of a child with the criteria of a model."""
 
@@ -111,7 +117,8 @@ def test_a_service_has_the_common_modules_only(service: str) -> None:
     folder = ROOT / "services" / service
     modules, domain = modules_in(folder), modules_in(folder / "domain")
 
-    assert {"api", "app", "domain", "projections", "schema"} <= modules <= MODULES
+    own = PORTAL_MODULES if service == "portal" else set()
+    assert {"pages" if own else "api", "app", "domain", "projections", "schema"} <= modules <= MODULES | own
     assert {"lifecycle", "states", "steps"} <= domain <= DOMAIN_MODULES | OWN_MODULES.get(service, set())
     assert {path.suffix for path in (folder / "schema").iterdir()} == {".sql"}
     assert all(re.fullmatch(r"0[1-9]\d\d_[a-z_]+\.sql", path.name) for path in (folder / "schema").iterdir())
@@ -267,6 +274,7 @@ def test_only_the_relay_sends() -> None:
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in senders
         and not (isinstance(node.func.value, ast.Name) and node.func.value.id == "aiosmtplib")
+        and named(path) != "services/portal/service_client.py"  # its requests go to services, over HTTP
     }
 
     assert found == {"services/kernel/outbox/publisher.py", "services/kernel/outbox/relay.py"}

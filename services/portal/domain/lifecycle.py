@@ -1,10 +1,54 @@
 """Lifecycle of a case in the read model: events change it, commands never do."""
 
+from typing import Final
+
+from contracts import agreement, consent, evaluation, referral
+from contracts.event import AccessRefused, Event, EventDropped, Looked, Ticked
 from services.kernel.decider.decision import Context, Decision
+from services.kernel.decider.lifecycle import ABSENT, Lifecycle, row
 from services.kernel.errors import InvalidTransition
 from services.portal.domain.states import Case
+from services.portal.domain.steps import note
+from services.portal.domain.transition import Transition
+
+_SOURCES: Final = (referral, consent, agreement, evaluation)
+_NO_STEPS: Final = (
+    Looked,
+    AccessRefused,
+    EventDropped,
+    Ticked,
+    referral.PlaceTaken,  # places are an offer's, and no step of a case
+    referral.PlaceReleased,
+)
+
+NOTED: Final[tuple[type[Event], ...]] = tuple(
+    kind
+    for module in _SOURCES
+    for kind in vars(module).values()
+    if isinstance(kind, type)
+    and issubclass(kind, Event)
+    and "type" in vars(kind)
+    and not issubclass(kind, _NO_STEPS)
+)
+"""The events by which something happens in a case."""
+
+CASE: Final = Lifecycle(
+    "case in the read model",
+    (Case,),
+    on_event=(
+        *(row(ABSENT, event, note, Case) for event in NOTED),
+        *(row(Case, event, note) for event in NOTED),
+    ),
+)
+
+LIFECYCLES: Final = (CASE,)
 
 
-def decide(_state: Case | None, _trigger: object, _context: Context) -> Decision:
+def decide(state: Case | None, trigger: object, context: Context) -> Decision:
     """Return the case after an event; raises `InvalidTransition` for any command or timer."""
+    step = CASE.step(state, trigger)
+    if step is not None:
+        return step(Transition(state, context), state, trigger)
+    if isinstance(trigger, Event):
+        return Decision(state)
     raise InvalidTransition
