@@ -102,8 +102,11 @@ async def record_my_contact(body: ContactBody, request: NotifyRequest) -> Comman
 
 @router.get("/contacts/mine")
 async def see_my_contact(request: NotifyRequest) -> ContactView:
-    """Show how I am reached; the reading is put on record."""
-    return await _see(request, _own(request))
+    """Show how I am reached, and put the reading on record; nothing is on record before I have said it."""
+    recipient_id = _own(request)
+    if await request.query(projections.contact_of, recipient_id=recipient_id) is None:
+        return ContactView(id=recipient_id, language=request.language, email=None, version=0)
+    return await _see(request, recipient_id)
 
 
 @router.post("/cases/{case_id}/contacts/{person_id}", status_code=201)

@@ -40,6 +40,11 @@ def translate(language: Language, sentence: str, **values: object) -> str:
     return translated % values if values else translated
 
 
+def counted(language: Language, sentence: tuple[str, str], num: int) -> str:
+    """Return a marked sentence with its number, in the form that the number asks for."""
+    return TRANSLATIONS[language].ngettext(*sentence, num) % {"num": num}
+
+
 def _environment(language: Language) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -59,6 +64,7 @@ def _environment(language: Language) -> Environment:
         "number": lambda value: format_decimal(value, locale=language),
         "text": lambda texts: text_of(texts, language),
         "field": lambda bound, name: field_values(bound, name, language),
+        "counted": lambda sentence, num: counted(language, sentence, num),
         "word": lambda model, kind, code: word(model, kind, code, language),
         "errors": lambda bound: [error_values(error, language) for error in bound.errors],
     }

@@ -19,6 +19,11 @@ def _(sentence: str) -> str:
     return sentence
 
 
+def _n(singular: str, plural: str) -> tuple[str, str]:
+    """Mark a sentence with a number for translation; it is translated where it is shown."""
+    return singular, plural
+
+
 def translations_of(language: Language) -> gettext.NullTranslations:
     """Return the portal's texts in a language; English has none, since the code is in English."""
     if language == SOURCE:

@@ -187,6 +187,10 @@ class Visit:
         query = "?" + urlencode({"done": done}) if done else ""
         return RedirectResponse(path + query + (f"#{quote(anchor)}" if anchor else ""), 303, NO_STORE)
 
+    def redirect_to(self, path: str) -> Response:
+        """Return the answer after a command that leads to an own address."""
+        return RedirectResponse(path, 303, NO_STORE)
+
     async def _request(self, method: str, service: str, path: str, **more: Any) -> Answer:
         token = await self.portal.signed_in.token_of(self.person)
         return await self.portal.client.ask(

@@ -16,7 +16,7 @@ from services.portal import texts
 from services.portal.texts import FOLDER, SOURCE
 
 _PORTAL: Final = Path(texts.__file__).parent
-_KEYWORDS: Final = {"_": None, "gettext": None, "ngettext": (1, 2)}
+_KEYWORDS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "_n": (1, 2)}
 _OPTIONS: Final = {
     "extensions": "jinja2.ext.do",
     "trimmed": "true",

@@ -21,7 +21,7 @@ DOMAIN_MODULES = {
 }  # fmt: skip
 PORTAL_MODULES = {
     "addresses", "catalogue", "course", "forms", "pages", "person", "refusals", "rendering",
-    "service_client", "sessions", "sign_in", "site", "static", "static_files", "texts", "visit",
+    "service_client", "sessions", "sign_in", "site", "static", "static_files", "texts", "visit", "work",
 }  # fmt: skip
 """Modules of the portal, which has pages instead of an API."""
 

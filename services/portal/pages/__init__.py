@@ -4,10 +4,17 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from services.portal.pages import consents, cooperations, family, frame, referrals
+from services.portal.pages import consents, cooperations, family, frame, messages, referrals
 from services.portal.pages.page import Area, Page
 
-AREAS: Final[tuple[Area, ...]] = (frame.AREA, consents.AREA, family.AREA, referrals.AREA, cooperations.AREA)
+AREAS: Final[tuple[Area, ...]] = (
+    frame.AREA,
+    consents.AREA,
+    family.AREA,
+    referrals.AREA,
+    cooperations.AREA,
+    messages.AREA,
+)
 """Every area of pages; the order is that of the menu."""
 
 PAGES: Final[tuple[Page, ...]] = tuple(page for area in AREAS for page in area.pages)

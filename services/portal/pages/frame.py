@@ -12,6 +12,7 @@ from services.portal.person import LANGUAGE_COOKIE
 from services.portal.static_files import static_files
 from services.portal.texts import _
 from services.portal.visit import NO_STORE, Visit
+from services.portal.work import work_of
 
 AREA: Final = Area()
 router: Final = APIRouter(include_in_schema=False)
@@ -23,7 +24,7 @@ START: Final = Page("/", "frame/start.html", _("My work"), EVERYBODY, menu=_("My
 @AREA.get(START)
 async def start(visit: Visit) -> Response:
     """Show what waits for the person."""
-    return visit.render()
+    return visit.render(tiles=await work_of(visit))
 
 
 @router.get("/static/{digest}/{name:path}")
