@@ -191,6 +191,11 @@ class Visit:
         """Return the answer after a command that leads to an own address."""
         return RedirectResponse(path, 303, NO_STORE)
 
+    @staticmethod
+    def query(**values: object) -> str:
+        """Return the query of an address, of what is given."""
+        return urlencode({name: str(value) for name, value in values.items() if value not in (None, "")})
+
     async def _request(self, method: str, service: str, path: str, **more: Any) -> Answer:
         token = await self.portal.signed_in.token_of(self.person)
         return await self.portal.client.ask(

@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from services.portal.pages import consents, cooperations, family, frame, messages, referrals
+from services.portal.pages import consents, cooperations, family, figures, frame, messages, referrals, trail
 from services.portal.pages.page import Area, Page
 
 AREAS: Final[tuple[Area, ...]] = (
@@ -13,6 +13,8 @@ AREAS: Final[tuple[Area, ...]] = (
     family.AREA,
     referrals.AREA,
     cooperations.AREA,
+    figures.AREA,
+    trail.AREA,
     messages.AREA,
 )
 """Every area of pages; the order is that of the menu."""
