@@ -25,6 +25,17 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+ROLE_NAMES: Final = {
+    "caseworker": _("Caseworker"),
+    "coordinator": _("Coordinator"),
+    "guardian": _("Parent"),
+    "young_person": _("Young person"),
+    "leader": _("Leader"),
+    "auditor": _("Auditor"),
+    "administrator": _("Administrator"),
+    "bridge_builder": _("Bridge builder"),
+    "operator": _("Operator"),
+}
 _SILENT: Final = _(
     "This cannot be done just now. Nothing is lost: send it again in a moment, and it is done once."
 )
@@ -79,6 +90,7 @@ class Portal:
             "page": page,
             "title": translate(visit.language, page.title),
             "person": visit.person,
+            "role_name": translate(visit.language, ROLE_NAMES.get(visit.person.role, visit.person.role)),
             "menu": self.menu_of(visit.person.role),
             "path": visit.request.url.path,
             "visit": visit,
@@ -102,6 +114,7 @@ class Portal:
             "menu": [],
             "errors": [],
             "done": "",
+            "path": "/",
         }
         html = self.renderer.render("problem.html", language, {**values, "development": self.development})
         return HTMLResponse(html, problem.status, headers={**page_headers(language), **(headers or {})})

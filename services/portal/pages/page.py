@@ -50,6 +50,10 @@ class Page:
     menu: str = ""
     done: dict[str, str] = field(default_factory=dict, hash=False)
 
+    def within(self, other: "Page") -> bool:
+        """Return whether this page lies below another one."""
+        return self.parent is not None and (self.parent is other or self.parent.within(other))
+
     def url(self, **values: object) -> str:
         """Return the page's address; values that are no part of the path are left out."""
         return _PARAMETER.sub(lambda found: quote(str(values[found[1]]), safe=""), self.path)
