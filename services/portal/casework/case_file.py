@@ -63,10 +63,10 @@ def _about(case: Any) -> dict[str, Any]:
     }
 
 
-def _tabs(visit: Visit, case_id: UUID) -> list[dict[str, Any]]:
+def _tabs(visit: Visit, case_id: UUID) -> list[tuple[str, str, bool]]:
     here = visit.request.url.path
     found = [(f"/cases/{case_id}{rest}", visit.translate(text)) for rest, text in _TABS]
-    return [{"text": text, "url": url, "current": url == here} for url, text in found]
+    return [(text, url, url == here) for url, text in found]
 
 
 def name_of(facts: Mapping[str, Any]) -> str:

@@ -91,8 +91,7 @@ async def overview(visit: Visit, case_id: UUID) -> Response:
         **file,
         next=next_step(known),
         tasks=[
-            {"text": visit.translate(task.text), "status": task.status, "url": _url(case_id, task.rest)}
-            for task in tasks_of(known)
+            (visit.translate(task.text), _url(case_id, task.rest), task.status) for task in tasks_of(known)
         ],
         happened=timeline_of(known)[:_LATEST],
     )
