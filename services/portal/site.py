@@ -16,7 +16,7 @@ from services.portal.catalogue import Catalogue
 from services.portal.pages import PAGES
 from services.portal.pages.page import Page
 from services.portal.person import LANGUAGE_COOKIE, Person, SignedIn
-from services.portal.rendering import Renderer, error_values, translate
+from services.portal.rendering import Renderer, summary_values, translate
 from services.portal.service_client import ServiceClient, ServiceProblem, ServiceSilent, service_client
 from services.portal.texts import _
 from services.portal.visit import NO_STORE, Visit
@@ -81,7 +81,7 @@ class Portal:
     def page_response(self, visit: Visit, page: Page, values: Mapping[str, Any]) -> HTMLResponse:
         """Return a page as its person sees it."""
         bound = visit.bound
-        errors = [error_values(error, visit.language) for error in bound.errors] if bound else []
+        errors = [summary_values(bound, error, visit.language) for error in bound.errors] if bound else []
         if isinstance(visit.problem, ServiceSilent):
             errors.insert(0, {"field": "", "text": translate(visit.language, _SILENT)})
         elif visit.status == 412:  # noqa: PLR2004  HTTP's number

@@ -23,7 +23,7 @@ class Happened(Struct, frozen=True):
 def timeline_of(known: Known) -> list[Happened]:
     """Return what has happened in a case, the latest first."""
     found = [*_of_case(known.case), *_of_consents(known), *_of_agreements(known), *_of_evaluations(known)]
-    return sorted(found, key=lambda one: one.on, reverse=True)
+    return sorted(found, key=lambda one: one.on)[::-1]
 
 
 def _of_case(case: Any) -> Iterator[Happened]:
