@@ -131,6 +131,15 @@ def field_values(bound: Bound[Any], name: str, language: Language) -> dict[str, 
     return values
 
 
+def summary_values(bound: Bound[Any], error: FieldError, language: Language) -> dict[str, str]:
+    """Return one line of an error summary; a sentence that fits any field says which one it is about."""
+    values = error_values(error, language)
+    widget = bound.form.fields.get(error.field)
+    if widget is not None and error.text in widget.usual.values():
+        values["text"] = f"{translate(language, widget.label)} {values['text']}"
+    return values
+
+
 def error_values(error: FieldError, language: Language) -> dict[str, str]:
     """Return one line of an error summary: the field that it leads to, and its text."""
     text = error.text if error.translated else translate(language, error.text)

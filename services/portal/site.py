@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from contracts.model_parts import LANGUAGES, Language
 from services.kernel.http.content_language import language_of
@@ -16,10 +16,10 @@ from services.portal.catalogue import Catalogue
 from services.portal.pages import PAGES
 from services.portal.pages.page import Page
 from services.portal.person import LANGUAGE_COOKIE, Person, SignedIn
-from services.portal.rendering import Renderer, error_values, translate
-from services.portal.service_client import ServiceClient, ServiceSilent, service_client
+from services.portal.rendering import Renderer, summary_values, translate
+from services.portal.service_client import ServiceClient, ServiceProblem, ServiceSilent, service_client
 from services.portal.texts import _
-from services.portal.visit import Visit
+from services.portal.visit import NO_STORE, Visit
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
@@ -39,6 +39,7 @@ ROLE_NAMES: Final = {
 _SILENT: Final = _(
     "This cannot be done just now. Nothing is lost: send it again in a moment, and it is done once."
 )
+_UNSHOWN: Final = _("This cannot be shown just now. Try again in a moment.")
 _CHANGED: Final = _(
     "This has changed since you opened the page. What you wrote is kept: look at it, and send it again."
 )
@@ -80,7 +81,7 @@ class Portal:
     def page_response(self, visit: Visit, page: Page, values: Mapping[str, Any]) -> HTMLResponse:
         """Return a page as its person sees it."""
         bound = visit.bound
-        errors = [error_values(error, visit.language) for error in bound.errors] if bound else []
+        errors = [summary_values(bound, error, visit.language) for error in bound.errors] if bound else []
         if isinstance(visit.problem, ServiceSilent):
             errors.insert(0, {"field": "", "text": translate(visit.language, _SILENT)})
         elif visit.status == 412:  # noqa: PLR2004  HTTP's number
@@ -118,6 +119,17 @@ class Portal:
         }
         html = self.renderer.render("problem.html", language, {**values, "development": self.development})
         return HTMLResponse(html, problem.status, headers={**page_headers(language), **(headers or {})})
+
+    def service_page(self, request: Request, problem: ServiceProblem | ServiceSilent) -> Response:
+        """Return that a service refused to show something, in its own sentence, or that it is silent."""
+        language = self.language_of(request)
+        if isinstance(problem, ServiceProblem):
+            if problem.status == 401:  # noqa: PLR2004  HTTP's number
+                return RedirectResponse(self.sign_in_url(request), 303, NO_STORE)
+            said = PageProblem(problem.status, problem.code, problem.title, language)
+        else:
+            said = PageProblem(503, problem.code, translate(language, _UNSHOWN), language)
+        return self.problem_page(request, said, None)
 
 
 class NobodySignedIn:

@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
 from contracts.model_parts import Language
+from services.kernel.errors import NotFound
 from services.portal.forms import Bound, FieldError, Form, M
 from services.portal.person import Person
 from services.portal.rendering import translate
@@ -40,6 +41,13 @@ class Submitted:
     def text(self, name: str) -> str:
         """Return a field as it was sent, such as a hidden one."""
         return str(self.data.get(name, ""))
+
+    def id(self, name: str) -> UUID:
+        """Return a hidden id as it was sent; raises `NotFound` where it is none."""
+        found = uuid_of(self.text(name))
+        if found is None:
+            raise NotFound
+        return found
 
     def number(self, name: str) -> int | None:
         """Return a hidden number as it was sent; None where it is none."""

@@ -4,11 +4,44 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from services.portal.pages import consents, cooperations, family, figures, frame, messages, referrals, trail
+from services.portal.pages import (
+    case,
+    case_agreement,
+    case_conclusion,
+    case_confirm,
+    case_consent,
+    case_custody,
+    case_evaluation,
+    case_offers,
+    case_plan,
+    case_proposal,
+    case_referral,
+    cases,
+    consents,
+    cooperations,
+    family,
+    figures,
+    frame,
+    messages,
+    referrals,
+    trail,
+)
 from services.portal.pages.page import Area, Page
 
 AREAS: Final[tuple[Area, ...]] = (
     frame.AREA,
+    cases.AREA,
+    case.AREA,
+    case_plan.AREA,
+    case_offers.AREA,
+    case_referral.AREA,
+    case_custody.AREA,
+    case_consent.AREA,
+    case_confirm.AREA,
+    case_agreement.AREA,
+    case_proposal.AREA,
+    case_evaluation.AREA,
+    case_conclusion.AREA,
     consents.AREA,
     family.AREA,
     referrals.AREA,

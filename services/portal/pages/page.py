@@ -77,7 +77,7 @@ class Area:
             self.pages.append(page)
 
             async def endpoint(request: Request) -> Response:
-                return await self._shown(request, page)
+                return await _answered(request, self._shown(request, page))
 
             self.router.add_api_route(
                 page.path, endpoint, methods=["GET"], name=page.path, response_class=HTMLResponse
@@ -85,7 +85,7 @@ class Area:
             if page.commands:
 
                 async def sent(request: Request) -> Response:
-                    return await self._taken(request, page)
+                    return await _answered(request, self._taken(request, page))
 
                 self.router.add_api_route(
                     page.path, sent, methods=["POST"], name=page.path, response_class=HTMLResponse
@@ -157,6 +157,15 @@ class Area:
         if visit.status != 200:  # noqa: PLR2004  HTTP's number
             response.status_code = visit.status
         return response
+
+
+async def _answered(request: Request, answer: Awaitable[Response]) -> Response:
+    """Return an answer, or a page that says what a service refused, or that it is silent."""
+    try:
+        return await answer
+    except (ServiceProblem, ServiceSilent) as problem:
+        shown: Response = request.app.state.portal.service_page(request, problem)
+        return shown
 
 
 def _arguments(handler: Handler, request: Request) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What pages of a case need besides their handlers: words, stages, the next step, tasks and a timeline."""
