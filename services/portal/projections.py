@@ -11,9 +11,10 @@ from services.portal.domain.states import Case
 
 async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
     """Write the line of each changed case, and the entries that are new in it."""
-    if changes:
-        await tx.execute(_WRITE_LINES, *columns([_line(change) for change in changes]))
-    if entries := [row for change in changes for row in _entries(change)]:
+    cases = [change for change in changes if isinstance(change.state, Case)]
+    if cases:
+        await tx.execute(_WRITE_LINES, *columns([_line(change) for change in cases]))
+    if entries := [row for change in cases for row in _entries(change)]:
         await tx.execute(_WRITE_ENTRIES, *columns(entries))
 
 
