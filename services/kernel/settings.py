@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contracts.event import Tenant
 from services.kernel.errors import ProblemError
 from services.kernel.issuer_settings import Issuers
 from services.kernel.limits import Limits
@@ -104,6 +105,9 @@ class Settings(BaseSettings):
     sign_in: Providers = ()
     """OpenID providers at which people sign in to the portal, as a JSON list, see
     [Sign-in](sign-in.md#providers)."""
+    municipality_names: dict[Tenant, str] = {}
+    """What the municipalities are called where somebody signs in, by their codes, as JSON:
+    `{"0440": "Kerteminde Kommune"}`."""
     portal_key: Path | None = None
     """File with the private key (JWK, Ed25519) by which the portal signs its tokens; without it, and in
     production always, Vault signs with its transit key `samspil-portal-tokens`."""

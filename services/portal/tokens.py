@@ -12,7 +12,7 @@ from joserfc.util import urlsafe_b64encode
 from services.kernel.ids import new_id
 from services.kernel.privacy.token_signing import TokenSigner
 from services.kernel.settings import Settings
-from services.portal.sessions import Session
+from services.portal.person import Person
 
 EMBEDDED_ISSUER: Final = "samspil:portal"
 SECONDS: Final = 300
@@ -38,21 +38,21 @@ class Tokens:
         self._signer = signer
         self._issuer = issuer_of(settings)
         self._audience = settings.audience
-        self._kept: dict[UUID | str, tuple[float, str]] = {}
-        self._signing: dict[UUID | str, asyncio.Lock] = {}
+        self._kept: dict[str, tuple[float, str]] = {}
+        self._signing: dict[str, asyncio.Lock] = {}
 
-    async def of_session(self, session: Session) -> str:
-        """Return a token of a session that is valid for another minute at least."""
+    async def of_person(self, person: Person) -> str:
+        """Return a token of a person's session that is valid for another minute at least."""
         claims = {
-            "sub": str(session.sub),
-            "role": session.role,
-            "tenant": session.tenant,
-            "department_id": _text(session.department_id),
-            "organisation_id": _text(session.organisation_id),
-            "acr": session.assurance,
-            "mid": _text(session.membership_id),
+            "sub": str(person.sub),
+            "role": person.role,
+            "tenant": person.tenant,
+            "department_id": _text(person.department_id),
+            "organisation_id": _text(person.organisation_id),
+            "acr": person.acr,
+            "mid": _text(person.membership_id),
         }
-        return await self._kept_or_signed(session.session_id, claims)
+        return await self._kept_or_signed(str(person.session_id), claims)
 
     async def of_portal(self, tenant: str) -> str:
         """Return a token of the portal itself, which only asks the directory who somebody is."""
@@ -65,13 +65,13 @@ class Tokens:
 
     def drop(self, session_id: UUID) -> None:
         """Forget the token of a session that has ended."""
-        self._kept.pop(session_id, None)
+        self._kept.pop(str(session_id), None)
 
     async def key_set(self) -> dict[str, Any]:
         """Return the public keys (JWKS, RFC 7517) by which services verify the tokens."""
         return {"keys": await self._signer.public_keys()}
 
-    async def _kept_or_signed(self, of: UUID | str, claims: Mapping[str, str | None]) -> str:
+    async def _kept_or_signed(self, of: str, claims: Mapping[str, str | None]) -> str:
         lock = self._signing.setdefault(of, asyncio.Lock())
         try:
             async with lock:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -10,7 +9,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc.jwk import ECKey
 
-from services.kernel.clock import wall_time
 from services.kernel.http.authentication import TokenInvalid, TokenVerifier, TrustedIssuer
 from services.kernel.http.issuer_keys import IssuerKeys
 from services.kernel.issuer_settings import Level
@@ -22,7 +20,7 @@ from services.kernel.privacy.token_signing import (
     token_signer_of,
 )
 from services.kernel.settings import Settings, SettingsFault
-from services.portal.sessions import Session
+from services.portal.person import Person
 from services.portal.tokens import Tokens, issuer_of
 from tests.transit import TOKEN, Transit, transit
 
@@ -31,26 +29,16 @@ SETTINGS = Settings(mode="test", public_url="https://samspil.example/")
 ACCOUNT = UUID("0199a000-0000-7000-8000-0000000000a1")
 
 
-def a_session(number: int = 1) -> Session:
-    """Return a session of a coordinator that has just begun."""
-    now = wall_time()
-    return Session(
+def a_person(number: int = 1) -> Person:
+    """Return a coordinator in a session of a number."""
+    return Person(
         tenant="0440",
-        session_id=UUID(int=number),
         account_id=ACCOUNT,
-        membership_id=UUID("0199a000-0000-7000-8000-0000000000c1"),
         role="coordinator",
         sub=ACCOUNT,
-        department_id=None,
         organisation_id=UUID("0199a000-0000-7000-8000-0000000000d1"),
-        assurance="substantial",
-        method="oidc",
-        issuer="https://sign-in.test",
-        browser="Firefox",
-        proven_at=now,
-        begun_at=now,
-        seen_at=now,
-        ends_at=now + timedelta(hours=10),
+        session_id=UUID(int=number),
+        membership_id=UUID("0199a000-0000-7000-8000-0000000000c1"),
     )
 
 
@@ -83,9 +71,9 @@ async def in_vault(engine: Transit) -> AsyncIterator[TokenSigner]:
 async def test_a_service_verifies_a_token_of_the_portal(tmp_path: Path) -> None:
     """It says who acts in which role, and nothing of the session."""
     tokens = Tokens(FileSigner(tmp_path / "key.json"), SETTINGS)
-    session = a_session()
+    person = a_person()
 
-    token = await tokens.of_session(session)
+    token = await tokens.of_person(person)
     actor = await (await verifier_of(tokens)).authenticate(f"Bearer {token}")
 
     assert (actor.id, actor.role, actor.tenant, actor.assurance) == (
@@ -94,28 +82,28 @@ async def test_a_service_verifies_a_token_of_the_portal(tmp_path: Path) -> None:
         "0440",
         "substantial",
     )
-    assert actor.organisation_id == session.organisation_id
-    assert str(session.session_id) not in token
+    assert actor.organisation_id == person.organisation_id
+    assert str(person.session_id) not in token
 
 
 async def test_a_session_has_one_token_until_it_is_dropped(tmp_path: Path) -> None:
     """A verifier remembers it by its text; another session has another, and so has the portal itself."""
     tokens = Tokens(FileSigner(tmp_path / "key.json"), SETTINGS)
-    first, second = a_session(1), a_session(2)
+    first, second = a_person(1), a_person(2)
 
-    token = await tokens.of_session(first)
-    assert await tokens.of_session(first) == token
-    assert await tokens.of_session(second) != token
+    token = await tokens.of_person(first)
+    assert await tokens.of_person(first) == token
+    assert await tokens.of_person(second) != token
     assert await tokens.of_portal("0440") == await tokens.of_portal("0440")
 
-    tokens.drop(first.session_id)
-    assert await tokens.of_session(first) != token
+    tokens.drop(UUID(int=1))
+    assert await tokens.of_person(first) != token
 
 
 async def test_the_key_file_is_its_owner_s_and_stays(tmp_path: Path) -> None:
     """It is made once; after a restart tokens of before are still verified."""
     file = tmp_path / "keys" / "portal.json"
-    token = await Tokens(FileSigner(file), SETTINGS).of_session(a_session())
+    token = await Tokens(FileSigner(file), SETTINGS).of_person(a_person())
 
     assert file.stat().st_mode & 0o777 == 0o600
     again = Tokens(FileSigner(file), SETTINGS)
@@ -136,21 +124,21 @@ async def test_vault_signs_with_a_key_that_it_keeps(engine: Transit, in_vault: T
     """One request a token; the key is read once, and never private."""
     tokens = Tokens(in_vault, SETTINGS)
     for number in (1, 2):
-        await tokens.of_session(a_session(number))
+        await tokens.of_person(a_person(number))
 
     assert engine.requests == [f"keys {TRANSIT_KEY}", f"sign {TRANSIT_KEY}", f"sign {TRANSIT_KEY}"]
-    token = await tokens.of_session(a_session(1))
+    token = await tokens.of_person(a_person(1))
     assert (await (await verifier_of(tokens)).authenticate(f"Bearer {token}")).role == "coordinator"
 
 
 async def test_a_rotated_key_is_published_before_it_signs(engine: Transit, in_vault: TokenSigner) -> None:
     """A service that has not read the new key yet must not refuse anybody."""
     tokens = Tokens(in_vault, SETTINGS)
-    before = await tokens.of_session(a_session(1))
+    before = await tokens.of_person(a_person(1))
     verifier = await verifier_of(tokens)
     engine.signing[TRANSIT_KEY].append(Ed25519PrivateKey.generate())
 
-    after = await tokens.of_session(a_session(2))
+    after = await tokens.of_person(a_person(2))
 
     assert len((await tokens.key_set())["keys"]) == 2
     for token in (before, after):
@@ -162,11 +150,11 @@ async def test_a_vault_that_does_not_sign_lets_nobody_in(engine: Transit, in_vau
     tokens = Tokens(in_vault, SETTINGS)
     engine.policies = {TOKEN: 'path "transit/keys/*" { capabilities = ["read"] }'}
     with pytest.raises(TokensUnavailable, match="403"):
-        await tokens.of_session(a_session())
+        await tokens.of_person(a_person())
 
     engine.sealed = True
     with pytest.raises(TokensUnavailable, match="503"):
-        await tokens.of_session(a_session())
+        await tokens.of_person(a_person())
 
 
 async def test_another_portal_s_token_is_refused(tmp_path: Path) -> None:
@@ -175,7 +163,7 @@ async def test_another_portal_s_token_is_refused(tmp_path: Path) -> None:
     verifier = await verifier_of(own)
 
     with pytest.raises(TokenInvalid):
-        await verifier.authenticate(f"Bearer {await other.of_session(a_session())}")
+        await verifier.authenticate(f"Bearer {await other.of_person(a_person())}")
 
 
 @pytest.mark.parametrize(

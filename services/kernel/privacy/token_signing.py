@@ -17,7 +17,7 @@ from joserfc.jwk import OKPKey
 from joserfc.util import urlsafe_b64encode
 
 from services.kernel.atomic_files import write_whole
-from services.kernel.errors import ProblemError
+from services.kernel.errors import Unavailable
 from services.kernel.privacy.vault import vault_session
 from services.kernel.settings import Settings, SettingsFault
 
@@ -25,7 +25,7 @@ TRANSIT_KEY: Final = "samspil-portal-tokens"
 _NEWEST_SECONDS: Final = 300.0
 
 
-class TokensUnavailable(ProblemError):
+class TokensUnavailable(Unavailable):
     """You cannot be let in just now, for the key of the portal does not answer: try again in a moment."""
 
 

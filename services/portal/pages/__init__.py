@@ -4,7 +4,18 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from services.portal.pages import consents, cooperations, family, figures, frame, messages, referrals, trail
+from services.portal.pages import (
+    consents,
+    cooperations,
+    family,
+    figures,
+    frame,
+    messages,
+    referrals,
+    sessions,
+    sign_in,
+    trail,
+)
 from services.portal.pages.page import Area, Page
 
 AREAS: Final[tuple[Area, ...]] = (
@@ -16,6 +27,7 @@ AREAS: Final[tuple[Area, ...]] = (
     figures.AREA,
     trail.AREA,
     messages.AREA,
+    sessions.AREA,
 )
 """Every area of pages; the order is that of the menu."""
 
@@ -23,5 +35,6 @@ PAGES: Final[tuple[Page, ...]] = tuple(page for area in AREAS for page in area.p
 
 router: Final = APIRouter(include_in_schema=False)
 router.include_router(frame.router)
+router.include_router(sign_in.router)
 for _area in AREAS:
     router.include_router(_area.router)

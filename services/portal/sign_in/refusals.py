@@ -1,9 +1,9 @@
-"""Refusals of sign-in: what a person reads, and a code of what did not hold for the log."""
+"""Refusals of sign-in, as a person reads them; what did not hold stands in the log."""
 
-from services.kernel.errors import ProblemError
+from services.kernel.errors import ProblemError, Unavailable
 
 
-class SignInSilent(ProblemError):
+class SignInSilent(Unavailable):
     """The sign-in service does not answer just now: try again in a moment."""
 
 
@@ -21,3 +21,7 @@ class SignInExpired(ProblemError):
 
 class AssuranceTooLow(ProblemError):
     """This needs a stronger sign-in than the one you used: sign in again, and choose a stronger one."""
+
+
+class RoleMissing(ProblemError):
+    """You are known here, but have no role just now: ask whoever invited you, or the municipality."""
