@@ -1,4 +1,4 @@
-"""A stand-in for Vault and OpenBao: encrypt, decrypt and rotate of their transit engine, by its documents."""
+"""A stand-in for Vault and OpenBao: their transit engine, by its documents."""
 
 import asyncio
 import re
@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
@@ -37,9 +38,11 @@ class Transit:
     """Where a request is redirected."""
     makes_keys: bool = True
     keys: dict[str, list[AESGCM]] = field(default_factory=dict)
+    signing: dict[str, list[Ed25519PrivateKey]] = field(default_factory=dict)
+    """The versions of each key of type `ed25519`."""
     requests: list[str] = field(default_factory=list)
     policies: dict[str, str] = field(
-        default_factory=lambda: {TOKEN: 'path "*" { capabilities = ["update"] }'}
+        default_factory=lambda: {TOKEN: 'path "*" { capabilities = ["update", "read"] }'}
     )
     """The policy of each token."""
 
@@ -72,13 +75,41 @@ class Transit:
             return self._encrypt(name, b64decode(body["plaintext"]), about)
         return self._decrypt(name, body["ciphertext"], about)
 
+    async def sign(self, request: web.Request) -> web.Response:
+        """Answer a signature by a version of a key, or say why not."""
+        name = request.match_info["name"]
+        if (no := self._refusal(request, f"transit/sign/{name}", "update")) is not None:
+            return no
+        body = await request.json()
+        version = int(body.get("key_version", len(self.signing[name])))
+        signature = self.signing[name][version - 1].sign(b64decode(body["input"]))
+        return _data(signature=f"vault:v{version}:{b64encode(signature).decode()}")
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Answer the public half of each version of a key, or say why not."""
+        name = request.match_info["name"]
+        if (no := self._refusal(request, f"transit/keys/{name}", "read")) is not None:
+            return no
+        public = [b64encode(key.public_key().public_bytes_raw()).decode() for key in self.signing[name]]
+        keys = {str(number): {"public_key": one} for number, one in enumerate(public, start=1)}
+        return _data(type="ed25519", keys=keys)
+
+    def _refusal(self, request: web.Request, path: str, capability: str) -> web.Response | None:
+        self.requests.append(path.removeprefix("transit/").replace("/", " "))
+        if self.sealed:
+            return _no(503, "Vault is sealed")
+        if not self._may(request.headers.get("X-Vault-Token", ""), path, capability):
+            return _no(403, "permission denied")
+        return None if request.match_info["name"] in self.signing else _no(404)
+
     def rotate(self, name: str) -> None:
         """Add a version to a key, as `transit/keys/<name>/rotate` does; older ones still decrypt."""
         self.keys[name].append(AESGCM(AESGCM.generate_key(256)))
 
-    def _may(self, token: str, path: str) -> bool:
+    def _may(self, token: str, path: str, capability: str = "update") -> bool:
         return any(
-            "update" in capabilities and (path == named or (named[-1] == "*" and path.startswith(named[:-1])))
+            capability in capabilities
+            and (path == named or (named[-1] == "*" and path.startswith(named[:-1])))
             for named, capabilities in paths_of(self.policies.get(token, "")).items()
         )
 
@@ -122,6 +153,8 @@ async def transit() -> AsyncIterator[Transit]:
     engine = Transit()
     app = web.Application()
     app.router.add_post("/v1/transit/{what:encrypt|decrypt}/{name}", engine.answer)
+    app.router.add_post("/v1/transit/sign/{name}", engine.sign)
+    app.router.add_get("/v1/transit/keys/{name}", engine.show)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -74,6 +74,10 @@ class ConsentUnknown(Refused):
     """What is known of consents is too old to be trusted: wait a moment and try again."""
 
 
+class Unavailable(ProblemError):
+    """Something that we need does not answer just now: try again in a moment."""
+
+
 class ServerFailed(ProblemError):
     """An embedded server did not start or did not answer."""
 

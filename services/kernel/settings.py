@@ -10,9 +10,11 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contracts.event import Tenant
 from services.kernel.errors import ProblemError
 from services.kernel.issuer_settings import Issuers
 from services.kernel.limits import Limits
+from services.kernel.sign_in_settings import Providers
 
 _HOST: Final = r"(\[[0-9a-fA-F:.]+\]|[^\s:,\[\]/?@]*)(:[0-9]{1,5})?"
 _DATABASE: Final = re.compile(rf"postgres(ql)?://([^/?]*@)?{_HOST}(,{_HOST})*([/?].*)?")
@@ -100,6 +102,21 @@ class Settings(BaseSettings):
     issuers: Issuers = ()
     """Sign-in services whose tokens are taken, as a JSON list: each with its keys and its municipalities, see
     [Installation](installation.md#sign-in-services)."""
+    sign_in: Providers = ()
+    """OpenID providers at which people sign in to the portal, as a JSON list, see
+    [Sign-in](sign-in.md#providers)."""
+    municipality_names: dict[Tenant, str] = {}
+    """What the municipalities are called where somebody signs in, by their codes, as JSON:
+    `{"0440": "Kerteminde Kommune"}`."""
+    portal_key: Path | None = None
+    """File with the private key (JWK, Ed25519) by which the portal signs its tokens; without it, and in
+    production always, Vault signs with its transit key `samspil-portal-tokens`."""
+    idle_staff_minutes: float = Field(default=30.0, ge=1.0, le=240.0)
+    """Minutes without a page after which the session of an employee, a coordinator or an auditor ends."""
+    idle_family_minutes: float = Field(default=15.0, ge=1.0, le=240.0)
+    """Minutes without a page after which the session of a guardian or a young person ends."""
+    session_hours: float = Field(default=10.0, ge=0.1, le=24.0)
+    """Hours after which every session ends."""
     audience: str = "samspil"
     """Audience that a token must name (`aud`)."""
     token_seconds: float = Field(default=3600.0, ge=60.0, le=604_800.0)

@@ -8,7 +8,7 @@ from contracts.portal import PortalAccessRefused, PortalEventDropped, PortalLook
 from services.kernel.decider.service import Service
 from services.portal.domain.access import authorize
 from services.portal.domain.lifecycle import decide
-from services.portal.domain.states import Case
+from services.portal.domain.states import State
 from services.portal.pages import router
 from services.portal.projections import project
 from services.portal.site import open_portal
@@ -16,7 +16,7 @@ from services.portal.subscriptions import SUBSCRIBES_TO
 
 SERVICE: Final = Service(
     name="portal",
-    state=Case,
+    state=State,
     decide=decide,
     subscribes_to=SUBSCRIBES_TO,
     authorize=authorize,

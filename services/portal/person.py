@@ -26,6 +26,8 @@ class Person(Struct, frozen=True):
     name: str = ""
     acr: str = "substantial"
     secret: bytes = b""
+    session_id: UUID | None = None
+    membership_id: UUID | None = None
 
 
 class SignedIn(Protocol):

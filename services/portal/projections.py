@@ -11,7 +11,7 @@ from services.portal.domain.states import Case
 
 async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
     """Write the line of each changed case, and the entries that are new in it."""
-    cases = [change for change in changes if change.state is not None]  # else a stream of accesses
+    cases = [change for change in changes if isinstance(change.state, Case)]
     if cases:
         await tx.execute(_WRITE_LINES, *columns([_line(change) for change in cases]))
     if entries := [row for change in cases for row in _entries(change)]:

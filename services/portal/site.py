@@ -15,9 +15,11 @@ from services.kernel.runtime.runtime import Runtime
 from services.portal.catalogue import Catalogue
 from services.portal.pages import PAGES
 from services.portal.pages.page import Page
-from services.portal.person import LANGUAGE_COOKIE, Person, SignedIn
+from services.portal.person import LANGUAGE_COOKIE, SignedIn
 from services.portal.rendering import Renderer, summary_values, translate
 from services.portal.service_client import ServiceClient, ServiceProblem, ServiceSilent, service_client
+from services.portal.sign_in.opening import sign_in_of
+from services.portal.sign_in.procedure import SignInProcedure
 from services.portal.texts import _
 from services.portal.visit import NO_STORE, Visit
 
@@ -49,12 +51,13 @@ class Portal:
     """What pages need: the services, who is signed in, the model's texts, and the templates."""
 
     def __init__(
-        self, runtime: Runtime, client: ServiceClient, signed_in: SignedIn, pages: tuple[Page, ...]
+        self, runtime: Runtime, client: ServiceClient, sign_in: SignInProcedure, pages: tuple[Page, ...]
     ) -> None:
         """Take what was opened."""
         self.runtime = runtime
         self.client = client
-        self.signed_in = signed_in
+        self.sign_in = sign_in
+        self.signed_in: SignedIn = sign_in
         self.catalogue = Catalogue()
         self.renderer = Renderer()
         self.development = runtime.settings.mode == "embedded"
@@ -103,6 +106,24 @@ class Portal:
         html = self.renderer.render(page.template, visit.language, {**shared, **values})
         return HTMLResponse(html, visit.status, headers=page_headers(visit.language))
 
+    def open_page(
+        self, request: Request, template: str, title: str, *, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """Return a page that needs nobody to be signed in; its title is a marked sentence."""
+        language = self.language_of(request)
+        shared: dict[str, Any] = {
+            "title": translate(language, title),
+            "page": None,
+            "person": None,
+            "menu": [],
+            "path": request.url.path,
+            "errors": [],
+            "done": "",
+            "development": self.development,
+        }
+        html = self.renderer.render(template, language, {**shared, **values})
+        return HTMLResponse(html, status, headers=page_headers(language))
+
     def problem_page(
         self, request: Request, problem: PageProblem, headers: Mapping[str, str] | None
     ) -> Response:
@@ -132,18 +153,6 @@ class Portal:
         return self.problem_page(request, said, None)
 
 
-class NobodySignedIn:
-    """Sign-in before it is set up: every page leads to it."""
-
-    async def person_of(self, _request: Request) -> Person | None:
-        """Return None."""
-        return None
-
-    async def token_of(self, _person: Person) -> str:
-        """Raise, since nobody is signed in."""
-        raise LookupError
-
-
 def page_headers(language: Language) -> dict[str, str]:
     """Return the headers of every page."""
     return {
@@ -159,8 +168,11 @@ def page_headers(language: Language) -> dict[str, str]:
 @asynccontextmanager
 async def open_portal(app: FastAPI, runtime: Runtime) -> AsyncIterator[None]:
     """Open what the pages need while the application is served."""
-    async with service_client(runtime.settings.services) as client:
-        portal = Portal(runtime, client, NobodySignedIn(), PAGES)
+    async with (
+        service_client(runtime.settings.services) as client,
+        sign_in_of(runtime, client) as sign_in,
+    ):
+        portal = Portal(runtime, client, sign_in, PAGES)
         app.state.portal = portal
         app.state.problem_page = portal.problem_page
         yield

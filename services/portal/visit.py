@@ -1,10 +1,7 @@
 """One request of one signed-in person: asks the services in their name, and answers with a page."""
 
 import asyncio
-import base64
 import hashlib
-import hmac
-import secrets
 from collections.abc import Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
@@ -16,6 +13,7 @@ from starlette.datastructures import FormData
 
 from contracts.model_parts import Language
 from services.kernel.errors import NotFound
+from services.portal.form_keys import new_key, nonce_of
 from services.portal.forms import Bound, FieldError, Form, M
 from services.portal.person import Person
 from services.portal.rendering import translate
@@ -177,13 +175,11 @@ class Visit:
 
     def new_key(self) -> str:
         """Return the key of a form that is about to be shown, bound to this session."""
-        nonce = secrets.token_urlsafe(16)
-        return f"{nonce}.{self._seal(nonce)}"
+        return new_key(self.person.secret)
 
     def nonce_of(self, key: str) -> str | None:
         """Return the nonce of a form's key; None where the key is not of this session."""
-        nonce, _, seal = key.partition(".")
-        return nonce if nonce and hmac.compare_digest(seal.encode(), self._seal(nonce).encode()) else None
+        return nonce_of(self.person.secret, key)
 
     def render(self, page: "Page | None" = None, /, **values: Any) -> HTMLResponse:
         """Return a page with its values."""
@@ -209,10 +205,6 @@ class Visit:
         return await self.portal.client.ask(
             method, service, path, token=token, language=self.language, **more
         )
-
-    def _seal(self, nonce: str) -> str:
-        digest = hmac.digest(self.person.secret, b"form\0" + nonce.encode(), "sha256")
-        return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
 
 class FormRefused(Exception):

@@ -49,7 +49,7 @@ def type_of(field: FieldInfo) -> str:
         kind = get_args(kind)[0]
     if get_origin(kind) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(kind))
-    if get_origin(kind) is tuple or (isinstance(kind, type) and issubclass(kind, BaseModel)):
+    if get_origin(kind) in {tuple, dict} or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return "JSON"
     if get_origin(kind) is frozenset:
         return "words"
@@ -66,7 +66,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
-    if value in (None, "", (), frozenset(), PydanticUndefined) or isinstance(value, BaseModel):
+    if value in (None, "", (), {}, frozenset(), PydanticUndefined) or isinstance(value, BaseModel):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

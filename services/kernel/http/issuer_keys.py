@@ -105,11 +105,11 @@ def keys_of(issuer: IssuerSettings, session: aiohttp.ClientSession) -> IssuerKey
         file = Path(issuer.keys)
         return IssuerKeys(lambda: asyncio.to_thread(file.read_bytes))
     trust = ssl.create_default_context(cafile=str(issuer.ca) if issuer.ca else None)
-    return IssuerKeys(lambda: _fetch(session, issuer.keys, trust))
+    return IssuerKeys(lambda: fetch_document(session, issuer.keys, trust))
 
 
-async def _fetch(session: aiohttp.ClientSession, address: str, trust: ssl.SSLContext) -> bytes:
-    """Return the document at an address, without following it elsewhere."""
+async def fetch_document(session: aiohttp.ClientSession, address: str, trust: ssl.SSLContext) -> bytes:
+    """Return the document at an address, without following it elsewhere; raise `KeysRefused`."""
     timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     async with session.get(address, ssl=trust, allow_redirects=False, timeout=timeout) as answer:
         if answer.status != HTTPStatus.OK:

@@ -25,6 +25,7 @@ from services.kernel.errors import (
     PreconditionRequired,
     ProblemError,
     Refused,
+    Unavailable,
     VersionConflict,
 )
 from services.kernel.http.authentication import SignInUnverifiable, TokenInvalid, TokenMissing
@@ -58,6 +59,7 @@ _STATUS: Final[Mapping[type[ProblemError], int]] = {
     IdempotencyKeyMissing: 400,
     IdempotencyKeyReused: 422,
     ConsentUnknown: 503,
+    Unavailable: 503,
     ClockBackwards: 409,
     KeyStoreUnavailable: 503,
     KeyStoreMismatch: 500,

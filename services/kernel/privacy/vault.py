@@ -119,7 +119,16 @@ def transit_key(service: str, tenant: str) -> str:
 async def vault(
     settings: Settings, *, request_seconds: float = REQUEST_TIMEOUT_SECONDS
 ) -> AsyncIterator[VaultKeyStore]:
-    """Open the key store of the settings; raise `KeyStoreMisconfigured` if keys would travel in the clear.
+    """Open the key store of the settings; raise `KeyStoreMisconfigured` if keys would travel in the clear."""
+    async with vault_session(settings, request_seconds=request_seconds) as session:
+        yield VaultKeyStore(session, settings.vault_mount, _ANY_SERVICE)
+
+
+@asynccontextmanager
+async def vault_session(
+    settings: Settings, *, request_seconds: float = REQUEST_TIMEOUT_SECONDS
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a session with the address and the token of the settings; raise `KeyStoreMisconfigured`.
 
     Without a token none is sent, as an agent of the store on the loopback address wants it.
     """
@@ -135,7 +144,7 @@ async def vault(
         timeout=aiohttp.ClientTimeout(total=request_seconds),
         connector=aiohttp.TCPConnector(limit=_CONCURRENT_REQUESTS, ssl=_trust(settings)),
     ) as session:
-        yield VaultKeyStore(session, settings.vault_mount, _ANY_SERVICE)
+        yield session
 
 
 def _trust(settings: Settings) -> ssl.SSLContext | bool:

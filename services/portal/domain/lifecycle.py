@@ -1,4 +1,4 @@
-"""Lifecycle of a case in the read model: events change it, commands never do."""
+"""Lifecycles of the portal: events change a case in the read model, an account signs in and out."""
 
 from typing import Final
 
@@ -7,8 +7,9 @@ from contracts.event import AccessRefused, Event, EventDropped, Looked, Ticked
 from services.kernel.decider.decision import Context, Decision
 from services.kernel.decider.lifecycle import ABSENT, Lifecycle, row
 from services.kernel.errors import InvalidTransition
-from services.portal.domain.states import Case
-from services.portal.domain.steps import note
+from services.portal.domain.commands import SignIn, SignOut
+from services.portal.domain.states import Account, Case, State
+from services.portal.domain.steps import note, sign_in, sign_out
 from services.portal.domain.transition import Transition
 
 _SOURCES: Final = (referral, consent, agreement, evaluation)
@@ -41,12 +42,28 @@ CASE: Final = Lifecycle(
     ),
 )
 
-LIFECYCLES: Final = (CASE,)
+ACCOUNT: Final = Lifecycle(
+    "account in the portal",
+    (Account,),
+    on_command=(
+        row(ABSENT, SignIn, sign_in, Account),
+        row(Account, SignIn, sign_in),
+        row(Account, SignOut, sign_out),
+    ),
+)
+
+LIFECYCLES: Final = (CASE, ACCOUNT)
 
 
-def decide(state: Case | None, trigger: object, context: Context) -> Decision:
-    """Return the case after an event; raises `InvalidTransition` for any command or timer."""
-    step = CASE.step(state, trigger)
+def decide(state: State | None, trigger: object, context: Context) -> Decision:
+    """Return the stream after a trigger; raises `InvalidTransition` for what does not fit it."""
+    match state, trigger:
+        case ((None | Account()), SignIn() | SignOut()):
+            step = ACCOUNT.step(state, trigger)
+        case ((None | Case()), _):
+            step = CASE.step(state, trigger)
+        case _:
+            step = None
     if step is not None:
         return step(Transition(state, context), state, trigger)
     if isinstance(trigger, Event):

@@ -1,4 +1,4 @@
-"""State of a case as pages list it: ids, codes and dates, never a text about a person."""
+"""States of the portal: a case as pages list it, an account that signs in; ids, codes and dates only."""
 
 from datetime import datetime
 from uuid import UUID
@@ -22,3 +22,12 @@ class Case(Struct, frozen=True, tag="case", tag_field="kind"):
     caseworker_id: UUID | None = None
     entries: tuple[Entry, ...] = ()
     closed: bool = False
+
+
+class Account(Struct, frozen=True, tag="account", tag_field="kind"):
+    """An account of the directory that has signed in here, and when it last did."""
+
+    signed_in_at: datetime
+
+
+State = Case | Account

@@ -1,13 +1,15 @@
-"""Step of the portal: note what happened in a case; pure."""
+"""Steps of the portal: note what happened in a case, sign in and out; pure."""
 
 from typing import Final
 
 from msgspec.structs import replace
 
 from contracts.event import Event
+from contracts.portal import PortalSignedIn, PortalSignedOut
 from contracts.referral import CaseClosed, CaseOpened
 from services.kernel.decider.decision import Decision
-from services.portal.domain.states import Case, Entry
+from services.portal.domain.commands import SignIn, SignOut
+from services.portal.domain.states import Account, Case, Entry
 from services.portal.domain.transition import Transition
 
 _MOST_ENTRIES: Final = 500
@@ -27,6 +29,23 @@ def note(transition: Transition, before: Case | None, event: Event) -> Decision:
         case CaseClosed():
             case = replace(case, closed=True)
     return Decision(replace(case, entries=entries))
+
+
+def sign_in(transition: Transition, _before: Account | None, command: SignIn) -> Decision:
+    """Put on record who has signed in, in which role and how surely."""
+    context = transition.context
+    signed_in = PortalSignedIn(
+        account_id=context.stream_id, role=command.role, assurance=command.assurance, method=command.method
+    )
+    return Decision(Account(context.now), (signed_in,))
+
+
+def sign_out(transition: Transition, before: Account, command: SignOut) -> Decision:
+    """Put on record that a session was ended, and why."""
+    account_id = transition.context.stream_id
+    return Decision(
+        before, (PortalSignedOut(account_id=account_id, role=command.role, reason=command.reason),)
+    )
 
 
 def _about(event: Event) -> str:

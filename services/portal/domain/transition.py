@@ -1,13 +1,13 @@
-"""One transition of the portal: the case before a step, and the context of the step."""
+"""One transition of the portal: the document before a step, and the context of the step."""
 
 from msgspec import Struct
 
 from services.kernel.decider.decision import Context
-from services.portal.domain.states import Case
+from services.portal.domain.states import State
 
 
 class Transition(Struct, frozen=True):
-    """The case before a step, and the context of the step."""
+    """The document before a step, and the context of the step."""
 
-    document: Case | None
+    document: State | None
     context: Context

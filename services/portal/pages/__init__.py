@@ -24,6 +24,8 @@ from services.portal.pages import (
     frame,
     messages,
     referrals,
+    sessions,
+    sign_in,
     trail,
 )
 from services.portal.pages.page import Area, Page
@@ -49,6 +51,7 @@ AREAS: Final[tuple[Area, ...]] = (
     figures.AREA,
     trail.AREA,
     messages.AREA,
+    sessions.AREA,
 )
 """Every area of pages; the order is that of the menu."""
 
@@ -56,5 +59,6 @@ PAGES: Final[tuple[Page, ...]] = tuple(page for area in AREAS for page in area.p
 
 router: Final = APIRouter(include_in_schema=False)
 router.include_router(frame.router)
+router.include_router(sign_in.router)
 for _area in AREAS:
     router.include_router(_area.router)
