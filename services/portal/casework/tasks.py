@@ -106,7 +106,8 @@ def _evaluation_status(known: Known, agreement: Mapping[str, Any] | None, *, off
         return IN_PROGRESS
     courses = known.evaluations["collaborations"] if known.evaluations else ()
     held = [one for course in courses for one in course["evaluations"] if one["status"] == "concluded"]
-    if held:
+    planned = any(one["status"] == "planned" for course in courses for one in course["evaluations"])
+    if held and not planned:
         return DONE
     return WAITING if courses and not off else _status(done=False, off=off)
 

@@ -10,7 +10,7 @@ from services.portal.casework.case_file import CASEWORKER, file_of, organisation
 from services.portal.casework.known import Known
 from services.portal.casework.next_step import next_step
 from services.portal.casework.tasks import tasks_of
-from services.portal.casework.timeline import timeline_of
+from services.portal.casework.timeline import happened_in
 from services.portal.course import course_of
 from services.portal.forms import Choice, Form
 from services.portal.pages.page import Area, Page
@@ -43,8 +43,8 @@ LOG: Final = Page(
     "case/log.html",
     _("Log of the case"),
     CASEWORKER,
-    looks=("case", "consent", "agreement", "evaluation"),
-    calls=("referral.case", "consent.case", "agreement.case", "evaluation.case"),
+    looks=("case",),
+    calls=("referral.case",),
     parent=CASE,
 )
 CLOSE: Final = Page(
@@ -93,15 +93,15 @@ async def overview(visit: Visit, case_id: UUID) -> Response:
         tasks=[
             (visit.translate(task.text), _url(case_id, task.rest), task.status) for task in tasks_of(known)
         ],
-        happened=timeline_of(known)[:_LATEST],
+        happened=await happened_in(visit, case_id, _LATEST),
     )
 
 
 @AREA.get(LOG)
 async def log(visit: Visit, case_id: UUID) -> Response:
     """Show everything that has happened in a case."""
-    file = await known_of(visit, case_id)
-    return visit.render(**file, happened=timeline_of(file["known"]))
+    file = await file_of(visit, case_id)
+    return visit.render(**file, happened=await happened_in(visit, case_id))
 
 
 @AREA.get(CLOSE)
