@@ -1,11 +1,11 @@
-"""Events of the directory: models, departments, organisations and what they offer."""
+"""Events of the directory: models, departments, organisations and their offers, accounts and their roles."""
 
 from datetime import date
 from enum import StrEnum
 from typing import ClassVar, Final
 from uuid import UUID
 
-from contracts.event import AccessChanged, AccessRefused, Code, Event, Looked, Sha256, Tenant
+from contracts.event import AccessChanged, AccessRefused, Code, Event, EventDropped, Looked, Sha256, Tenant
 
 
 class WhyLeft(StrEnum):
@@ -87,21 +87,162 @@ class CapacityChanged(Event):
     as_of: date
 
 
+class AccountOpened(Event):
+    """A person has an account in this municipality; the stream is the account."""
+
+    type: ClassVar[str] = "directory.account_opened.v1"
+
+
+class DetailsRecorded(Event):
+    """It is on record what an account's holder is called and how they are reached; who stands in for them."""
+
+    type: ClassVar[str] = "directory.details_recorded.v1"
+
+    deputy_id: UUID | None = None
+
+
+class IdentityBound(Event):
+    """An account has an identity more by which its holder signs in; `kind` says how it was proved."""
+
+    type: ClassVar[str] = "directory.identity_bound.v1"
+
+    kind: Code
+
+
+class MembershipGiven(Event):
+    """An account has a role in a department, an organisation or the municipality, or somewhere in a family."""
+
+    type: ClassVar[str] = "directory.membership_given.v1"
+
+    membership_id: UUID
+    role: Code
+    department_id: UUID | None = None
+    organisation_id: UUID | None = None
+    since: date
+    until: date | None = None
+
+
+class MembershipRenewed(Event):
+    """A role goes on until another day, or without one."""
+
+    type: ClassVar[str] = "directory.membership_renewed.v1"
+
+    membership_id: UUID
+    until: date | None = None
+
+
+class MembershipEndsSoon(Event):
+    """A role ends in some days, unless it is renewed or handed over."""
+
+    type: ClassVar[str] = "directory.membership_ends_soon.v1"
+
+    membership_id: UUID
+    role: Code
+    department_id: UUID | None = None
+    organisation_id: UUID | None = None
+    until: date
+
+
+class MembershipEnded(Event):
+    """A role has ended; `last_day` is the last whole day on which it was there."""
+
+    type: ClassVar[str] = "directory.membership_ended.v1"
+
+    membership_id: UUID
+    role: Code
+    department_id: UUID | None = None
+    organisation_id: UUID | None = None
+    last_day: date
+    reason: Code
+
+
+class MembershipHandedOver(Event):
+    """Another account has taken a role over: what waits for the one waits for the other from now on."""
+
+    type: ClassVar[str] = "directory.membership_handed_over.v1"
+
+    membership_id: UUID
+    role: Code
+    department_id: UUID | None = None
+    organisation_id: UUID | None = None
+    to_account_id: UUID
+    to_membership_id: UUID
+
+
+class PersonBound(Event):
+    """Somebody of a family can sign in; the stream is the person, as custody and consents name them."""
+
+    type: ClassVar[str] = "directory.person_bound.v1"
+
+    role: Code
+
+
+class PersonReleased(Event):
+    """Somebody of a family can sign in no more; the stream is the person."""
+
+    type: ClassVar[str] = "directory.person_released.v1"
+
+
+class InvitationMade(Event):
+    """Somebody is invited to a role by a code that is used once; the stream is the invitation."""
+
+    type: ClassVar[str] = "directory.invitation_made.v1"
+
+    role: Code
+    department_id: UUID | None = None
+    organisation_id: UUID | None = None
+    expires_on: date
+
+
+class InvitationUsed(Event):
+    """Somebody has signed in with the code of an invitation, and has the role."""
+
+    type: ClassVar[str] = "directory.invitation_used.v1"
+
+    account_id: UUID
+
+
+class InvitationLapsed(Event):
+    """The code of an invitation was not used in time."""
+
+    type: ClassVar[str] = "directory.invitation_lapsed.v1"
+
+
+class InvitationRevoked(Event):
+    """An invitation was taken back before its code was used."""
+
+    type: ClassVar[str] = "directory.invitation_revoked.v1"
+
+
+class CodeRejected(Event):
+    """Somebody who signed in gave a code that no invitation has; the stream counts a municipality's."""
+
+    type: ClassVar[str] = "directory.code_rejected.v1"
+
+
+class MachineRegistered(Event):
+    """A program of this municipality, or of an organisation, has an account, and proves itself by a key."""
+
+    type: ClassVar[str] = "directory.machine_registered.v1"
+
+    key_sha256: Sha256
+
+
 class DirectoryLooked(Looked):
-    """An operator has given a command on the directory: `what` names it; nothing in it is about a person."""
+    """Somebody has read names of accounts; an operator's commands are among them."""
 
     type: ClassVar[str] = "directory.looked.v1"
 
 
 class AccessRevoked(AccessChanged):
-    """A person or a token of this municipality is let in no more."""
+    """A person, a membership or a token of this municipality is let in no more."""
 
     type: ClassVar[str] = "directory.access_revoked.v1"
     revoked: ClassVar[bool] = True
 
 
 class AccessRestored(AccessChanged):
-    """A person or a token of this municipality is let in again."""
+    """A person, a membership or a token of this municipality is let in again."""
 
     type: ClassVar[str] = "directory.access_restored.v1"
     revoked: ClassVar[bool] = False
@@ -115,3 +256,9 @@ class DirectoryAccessRefused(AccessRefused):
     """Somebody was refused a step in the directory."""
 
     type: ClassVar[str] = "directory.access_refused.v1"
+
+
+class DirectoryEventDropped(EventDropped):
+    """An operator has discarded an event that the directory could not apply."""
+
+    type: ClassVar[str] = "directory.event_dropped.v1"

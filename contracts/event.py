@@ -65,15 +65,18 @@ class AccessRefused(Event):
 
 
 class AccessChanged(Event):
-    """A municipality has revoked or restored the access of one person, or of one token by its id's SHA-256.
+    """A municipality has revoked or restored the access of one person, one membership, or one token.
 
-    Each service applies it to whom it lets in; the latest about a person or a token counts.
+    A token is named by the SHA-256 of its id.
+
+    Each service applies it to whom it lets in; the latest about each of these counts.
     """
 
     revoked: ClassVar[bool]
 
     person_id: UUID | None = None
     token_sha256: Sha256 | None = None
+    membership_id: UUID | None = None
 
 
 class EventDropped(Event):

@@ -13,11 +13,13 @@ import aiohttp
 from msgspec.structs import replace
 
 from contracts.event import municipality_stream
+from services.directory.domain.states import FamilyCase
 from services.kernel.decider.service import Service, StreamChange
 from services.kernel.http.application import mount
-from services.kernel.http.authentication import ROLES, TokenVerifier
+from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.ids import new_id
+from services.kernel.issuer_settings import ROLES
 from services.kernel.limits import Limits
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.streams.store import WriteSet, save
@@ -25,6 +27,7 @@ from services.kernel.streams.stream import new_stream
 from services.notify.domain.states import Case as NotifiedCase
 from services.notify.domain.states import Parties, Recipient
 from services.registry import ALL
+from tests import examples_accounts as people
 from tests import examples_agreement as agreement
 from tests import examples_audit as audit
 from tests import examples_consent as consent
@@ -237,6 +240,9 @@ def ids(tenant: str) -> dict[str, UUID]:
         "consent_id": consent.consent_id(),
         "evaluation_id": evaluation.EVALUATION,
         "notice_id": _notice(tenant),
+        "account_id": people.ACCOUNT if tenant == HOME else _beside(FOREIGN, 6),
+        "invitation_id": people.INVITATION if tenant == HOME else _beside(FOREIGN, 7),
+        "membership_id": people.MEMBERSHIP,
         "organisation_id": directory.ORGANISATION if tenant == HOME else _beside(FOREIGN, 1),
         "offer_id": directory.OFFER if tenant == HOME else _beside(FOREIGN, 2),
         "person_id": notify.MOTHER if tenant == HOME else _beside(FOREIGN, 4),
@@ -283,6 +289,9 @@ def _states(service: Service, tenant: str) -> Iterator[tuple[UUID, Any]]:
             yield municipality_stream(tenant), directory.a_municipality_with_a_department()
             yield found["organisation_id"], directory.an_organisation()
             yield found["offer_id"], directory.an_offer()
+            yield found["account_id"], people.an_account()
+            yield found["invitation_id"], people.an_invitation()
+            yield case_id, FamilyCase(directory.DEPARTMENT, None, frozenset({found["person_id"]}))
         case "audit":
             yield case_id, audit.states()[0]
 

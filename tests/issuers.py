@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from services.kernel.embedded.development_api import DEVELOPMENT_ISSUER, Issuer
 from services.kernel.http.authentication import TrustedIssuer
 from services.kernel.http.issuer_keys import IssuerKeys
-from services.kernel.issuer_settings import IssuerSettings, Level
+from services.kernel.issuer_settings import ROLES, IssuerSettings, Level
 
 AUDIENCE: Final = "samspil"
 SIGN_IN: Final = "https://sign-in.test"
@@ -34,6 +34,7 @@ def trusting(
     name: str = SIGN_IN,
     municipalities: frozenset[str] | None = None,
     assurance: Mapping[str, Level] = LEVELS,
+    roles: frozenset[str] = ROLES,
 ) -> TrustedIssuer:
     """Return an issuer with these keys, which may speak for every municipality unless some are named."""
 
@@ -42,7 +43,7 @@ def trusting(
 
     source = IssuerKeys(read)
     _now(source.refresh())
-    return TrustedIssuer(name, source, municipalities, dict(assurance))
+    return TrustedIssuer(name, source, municipalities, dict(assurance), roles)
 
 
 def _now(reading: Any) -> None:

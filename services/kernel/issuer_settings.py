@@ -12,12 +12,28 @@ from contracts.event import Tenant
 
 Level: TypeAlias = Literal["low", "substantial", "high"]
 
+ROLES: Final = frozenset({
+    "caseworker", "coordinator", "guardian", "young_person", "leader", "auditor", "operator", "administrator",
+    "bridge_builder", "portal",
+})  # fmt: skip
+DEFAULT_ROLES: Final = ROLES - {"portal"}
+"""The roles with which an issuer may speak that names none: a portal alone finds out who somebody is."""
+
 _LEVELS: Final[Mapping[str, Level]] = {"low": "low", "substantial": "substantial", "high": "high"}
 _LARGEST: Final = 100
 
 
+def _known_roles(roles: frozenset[str]) -> frozenset[str]:
+    if roles - ROLES:
+        raise ValueError(f"roles are: {', '.join(sorted(ROLES))}")
+    return roles
+
+
 class IssuerSettings(BaseModel):
-    """One sign-in service, the municipalities that it may speak for, and what its levels are called."""
+    """One sign-in service, the municipalities that it may speak for, and what its levels are called.
+
+    `roles` are those that it may speak with; without them all but `portal`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +42,7 @@ class IssuerSettings(BaseModel):
     ca: Path | None = None
     municipalities: frozenset[Tenant] = Field(min_length=1, max_length=_LARGEST)
     assurance: Mapping[Annotated[str, Field(min_length=1, max_length=500)], Level] = _LEVELS
+    roles: Annotated[frozenset[str], AfterValidator(_known_roles)] = frozenset()
 
     @property
     def has_address(self) -> bool:

@@ -8,12 +8,21 @@ from uuid import UUID
 import pytest
 
 from services.directory.app import SERVICE
-from services.directory.domain.states import Membership, Organisation, State
-from services.directory.projections import offers, organisations, project
+from services.directory.domain.states import (
+    AccountMembership,
+    Holder,
+    InvitationStage,
+    Membership,
+    Organisation,
+    State,
+)
+from services.directory.projections import project
+from services.directory.projections.catalogue import offers, organisations
 from services.kernel.decider.service import StreamChange
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Session, connect
 from services.kernel.postgres.migrations import migrate
+from tests import examples_accounts as people
 from tests.examples_directory import (
     A_YEAR_ON,
     MUNICIPALITY,
@@ -51,7 +60,7 @@ async def statuses(tx: Session) -> dict[UUID, str]:
     return {row["organisation_id"]: row["status"] for row in await organisations(tx, tenant=TENANT)}
 
 
-@pytest.mark.parametrize("state", states(), ids=lambda state: type(state).__name__)
+@pytest.mark.parametrize("state", [*states(), *people.states()], ids=lambda state: type(state).__name__)
 async def test_every_state_is_projected(tx: Session, state: State) -> None:
     """The database takes the rows of each state, once and again."""
     for version in (1, 2):
@@ -60,14 +69,20 @@ async def test_every_state_is_projected(tx: Session, state: State) -> None:
 
 def test_the_examples_are_all_the_states() -> None:
     """No document and no membership is left out of the test above."""
-    assert {type(state) for state in states()} == set(get_args(State))
+    assert {type(state) for state in (*states(), *people.states())} == set(get_args(State))
     memberships = {type(state.membership) for state in states() if isinstance(state, Organisation)}
     assert memberships == set(get_args(Membership))
 
 
 @pytest.mark.parametrize(
     ("name", "union"),
-    [("organisations_status_is_known", Membership), ("streams_are_of_the_directory", State)],
+    [
+        ("organisations_status_is_known", Membership),
+        ("streams_are_of_the_directory", State),
+        ("memberships_status_is_known", AccountMembership),
+        ("invitations_status_is_known", InvitationStage),
+        ("accounts_kind_is_known", Holder),
+    ],
 )
 async def test_the_database_repeats_the_states(tx: Session, name: str, union: object) -> None:
     """A new state needs a migration; each check names exactly the tags of the states."""

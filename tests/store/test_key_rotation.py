@@ -268,14 +268,14 @@ async def test_keys_are_rewrapped_under_the_newest_root(runtime: Runtime, kek: P
     """With the old root gone everything opens, request digests too; a second run finds nothing to do."""
     await apply(runtime, keep("first"))
     transaction = partial(tenant_transaction, runtime.api_pool, TENANT)
-    digest = await runtime.request_digests.digest(transaction, TENANT, b"request")
+    digest = await runtime.keyed_digests.digest(transaction, TENANT, b"request")
     FileKeyStore(kek, mode="test").add_root_key()
 
     assert await rewrap_keys(runtime) == {"rewrapped": 2}
     assert await rewrap_keys(runtime) == {"rewrapped": 0}
     newest = only_the_newest_of(kek)
     assert await opened_by(runtime, newest) == {"word": "first"}
-    assert await type(runtime.request_digests)(newest).digest(transaction, TENANT, b"request") == digest
+    assert await type(runtime.keyed_digests)(newest).digest(transaction, TENANT, b"request") == digest
 
 
 def only_the_newest_of(kek: Path) -> FileKeyStore:

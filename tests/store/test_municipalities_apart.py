@@ -118,7 +118,7 @@ async def test_a_destroyed_key_is_the_key_of_one(runtime: Runtime, postgres_dsn:
 
 async def test_no_person_takes_the_place_of_an_internal_key(runtime: Runtime) -> None:
     """Finding 3: a person of any id, in any municipality, leaves another's request digests as they are."""
-    digests = runtime.request_digests
+    digests = runtime.keyed_digests
     claimed = uuid5(NAMESPACE_URL, f"urn:samspil:request-digests:{TENANT}")
     async with runtime.pool.acquire() as tx:
         for tenant in BOTH:

@@ -1,6 +1,7 @@
 """Bodies are taken as they are written: no number passes for a day, and no yes for a number."""
 
 import importlib
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
@@ -23,10 +24,12 @@ WRONG: dict[str, tuple[object, ...]] = {
 def bodies() -> Iterator[type[BaseModel]]:
     """Return every body that a call takes."""
     for service in (name for name in SERVICES if name != "portal"):  # its forms are pages
-        module = importlib.import_module(f"services.{service}.api")
-        for name, kind in vars(module).items():
-            if name.endswith("Body") and not name.startswith("_"):
-                yield kind
+        api = importlib.import_module(f"services.{service}.api")
+        parts = pkgutil.iter_modules(getattr(api, "__path__", ()), f"{api.__name__}.")
+        for module in (api, *(importlib.import_module(part.name) for part in parts)):
+            for name, kind in vars(module).items():
+                if name.endswith("Body") and kind.__module__ == module.__name__ and not name.startswith("_"):
+                    yield kind
 
 
 def plain_fields() -> Iterator[tuple[type[BaseModel], str, Any]]:

@@ -27,8 +27,8 @@ from services.directory.domain.refusals import (
     TermsOutdated,
 )
 from services.directory.domain.states import Joined, Left, Municipality, Period, State
-from services.directory.projections import sorts_as
-from services.directory.views import AdoptedModel, organisation_view
+from services.directory.projections.catalogue import sorts_as
+from services.directory.views.catalogue import AdoptedModel, organisation_view
 from tests.examples_directory import (
     A_YEAR_ON,
     DEPARTMENT,

@@ -46,5 +46,87 @@ create table offers (
 create index offers_by_theme on offers (tenant, theme, sorts_as, offer_id);
 create index offers_by_organisation on offers (tenant, organisation_id);
 
+-- Who has an account, and by which roles. No name stands here: names are sealed in the account's stream.
+create table accounts (
+  tenant text not null,
+  account_id uuid not null,
+  kind text not null,
+  opened_at timestamptz not null,
+  opened_by uuid not null,
+  version bigint not null,
+  constraint accounts_pk primary key (tenant, account_id),
+  constraint accounts_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
+  constraint accounts_kind_is_known check (kind in ('account', 'machine'))
+);
+
+create table memberships (
+  tenant text not null,
+  membership_id uuid not null,
+  account_id uuid not null,
+  role text not null,
+  department_id uuid,
+  organisation_id uuid,
+  person_id uuid,
+  since date not null,
+  until date,
+  status text not null,
+  constraint memberships_pk primary key (tenant, membership_id),
+  constraint memberships_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
+  constraint memberships_status_is_known check (status in ('running', 'ended')),
+  constraint memberships_end_on_a_day check (status = 'running' or until is not null)
+);
+
+-- The roles of an account, at sign-in and in the list of accounts.
+create index memberships_by_account on memberships (tenant, account_id);
+
+-- By which account a person of a family signs in.
+create index memberships_by_person on memberships (tenant, person_id) where person_id is not null;
+
+-- Whose account an identity belongs to: its id is made from the keyed digest of what the sign-in service says.
+create table identities (
+  tenant text not null,
+  identity_id uuid not null,
+  account_id uuid not null,
+  constraint identities_pk primary key (tenant, identity_id),
+  constraint identities_tenant_is_a_code check (tenant ~ '^[0-9]{4}$')
+);
+
+-- Invitations, whose codes are kept as keyed digests alone.
+create table invitations (
+  tenant text not null,
+  invitation_id uuid not null,
+  account_id uuid not null,
+  role text not null,
+  department_id uuid,
+  organisation_id uuid,
+  person_id uuid,
+  made_at timestamptz not null,
+  made_by uuid not null,
+  expires_on date not null,
+  until date,
+  status text not null,
+  code_digest text not null,
+  version bigint not null,
+  constraint invitations_pk primary key (tenant, invitation_id),
+  constraint invitations_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
+  constraint invitations_status_is_known check (status in ('open', 'used', 'lapsed', 'revoked'))
+);
+
+-- The invitation that a code belongs to.
+create index invitations_by_code on invitations (tenant, code_digest);
+
+-- The persons of families by the cases that name them, with the department whose caseworkers let them in.
+create table people (
+  tenant text not null,
+  person_id uuid not null,
+  case_id uuid not null,
+  department_id uuid not null,
+  constraint people_pk primary key (tenant, person_id, case_id),
+  constraint people_tenant_is_a_code check (tenant ~ '^[0-9]{4}$')
+);
+
 alter table streams add constraint streams_are_of_the_directory
-  check (kind in ('municipality', 'organisation', 'offer'));
+  check (kind in (
+    'municipality', 'organisation', 'offer', 'account', 'machine', 'invitation', 'identity', 'person', 'case',
+    'administrators', 'wrong_codes'
+  ));

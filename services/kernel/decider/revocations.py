@@ -1,4 +1,4 @@
-"""Revocations: which persons and tokens a municipality lets in no more, as a service stores it."""
+"""Revocations: persons, memberships and tokens let in no more by a municipality, as a service stores it."""
 
 from datetime import datetime
 from typing import Final
@@ -9,10 +9,10 @@ from contracts.event import AccessChanged
 
 
 class Revocation(Struct, frozen=True):
-    """Whether a person or a token is revoked in a municipality, and since when.
+    """Whether a person, a membership or a token is revoked in a municipality, and since when.
 
-    `subject` is the person's id, or the SHA-256 of the token's. Whichever is the latest counts, in
-    whatever order they arrive.
+    `subject` is the person's or the membership's id, or the SHA-256 of the token's. Whichever is the latest
+    counts, in whatever order they arrive.
     """
 
     tenant: str
@@ -22,10 +22,13 @@ class Revocation(Struct, frozen=True):
 
 
 def revocation_of(tenant: str, event: AccessChanged, at: datetime) -> Revocation:
-    """Return what an event says; raise `ValueError` where it names neither a person nor a token, or both."""
-    if (event.person_id is None) == (event.token_sha256 is None):
-        raise ValueError("a person or a token")
-    return Revocation(tenant, str(event.person_id or event.token_sha256), event.revoked, at)
+    """Return what an event says; raise `ValueError` unless it names exactly one subject."""
+    named = [
+        str(one) for one in (event.person_id, event.token_sha256, event.membership_id) if one is not None
+    ]
+    if len(named) != 1:
+        raise ValueError("a person, a membership or a token")
+    return Revocation(tenant, named[0], event.revoked, at)
 
 
 KEEP_REVOCATIONS: Final = """

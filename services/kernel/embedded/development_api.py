@@ -19,12 +19,12 @@ from services.kernel.embedded.consistency import Checks, check_all
 from services.kernel.embedded.leak_scan import Leak, find_leaks
 from services.kernel.embedded.quiescence import advance_clock, wait_until_idle
 from services.kernel.errors import NotAllowed, ProblemError, Refused
-from services.kernel.http.authentication import ROLES, TrustedIssuer
+from services.kernel.http.authentication import TrustedIssuer
 from services.kernel.http.denials import record_counted
 from services.kernel.http.fields import Moment
 from services.kernel.http.issuer_keys import IssuerKeys
 from services.kernel.ids import new_id
-from services.kernel.issuer_settings import Level
+from services.kernel.issuer_settings import DEFAULT_ROLES, Level
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 
@@ -48,7 +48,7 @@ class Bearer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sub: UUID
-    role: str = Field(pattern="^(" + "|".join(sorted(ROLES)) + ")$")
+    role: str = Field(pattern="^(" + "|".join(sorted(DEFAULT_ROLES)) + ")$")
     tenant: Tenant
     organisation_id: UUID | None = None
     department_id: UUID | None = None

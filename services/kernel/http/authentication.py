@@ -15,13 +15,9 @@ from contracts.event import Tenant
 from services.kernel.decider.decision import Actor
 from services.kernel.errors import ProblemError
 from services.kernel.http.issuer_keys import IssuerKeys, Key
-from services.kernel.issuer_settings import IssuerSettings, Level
+from services.kernel.issuer_settings import DEFAULT_ROLES, ROLES, IssuerSettings, Level
 
 ALGORITHMS: Final = ("Ed25519", "ES256", "RS256", "PS256")
-ROLES: Final = frozenset({
-    "caseworker", "coordinator", "guardian", "young_person", "leader", "auditor", "operator", "administrator",
-    "bridge_builder",
-})  # fmt: skip
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
 _LEEWAY_SECONDS: Final = 30
 _LATEST: Final = 253_402_300_799
@@ -48,7 +44,10 @@ _Moment = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=_LAT
 
 
 class Claims(BaseModel):
-    """What a token must say of its bearer, as RFC 7519 spells it; further claims are passed over."""
+    """What a token must say of its bearer, as RFC 7519 spells it; further claims are passed over.
+
+    `mid` is the membership by which the bearer has the role; the token ends with it.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -63,32 +62,39 @@ class Claims(BaseModel):
     organisation_id: UUID | None = None
     department_id: UUID | None = None
     acr: str = ""
+    mid: UUID | None = None
 
 
 class TrustedIssuer(Struct, frozen=True):
-    """Sign-in service whose tokens are taken; without `municipalities` it may speak for all of them."""
+    """Sign-in service whose tokens are taken; without `municipalities` it may speak for all of them.
+
+    `roles` are those that it may speak with.
+    """
 
     name: str
     keys: IssuerKeys
     municipalities: frozenset[str] | None
     assurance: dict[str, Level]
+    roles: frozenset[str] = DEFAULT_ROLES
 
 
 def trusted(issuer: IssuerSettings, keys: IssuerKeys) -> TrustedIssuer:
     """Return an issuer of the settings with its keys."""
-    return TrustedIssuer(issuer.issuer, keys, issuer.municipalities, dict(issuer.assurance))
+    return TrustedIssuer(
+        issuer.issuer, keys, issuer.municipalities, dict(issuer.assurance), issuer.roles or DEFAULT_ROLES
+    )
 
 
 class RevokedAccess(Protocol):
-    """What a verifier asks about revoked persons and tokens."""
+    """What a verifier asks about revoked persons, memberships and tokens."""
 
     @property
     def known(self) -> bool:
         """Whether they were read once."""
         ...
 
-    def covers(self, actor: Actor, token_id: str | None) -> bool:
-        """Return whether an actor or their token is revoked."""
+    def covers(self, actor: Actor, token_id: str | None, membership_id: UUID | None) -> bool:
+        """Return whether an actor, their membership or their token is revoked."""
         ...
 
 
@@ -97,6 +103,7 @@ class _Verified(Struct, frozen=True):
 
     actor: Actor
     token_id: str | None
+    membership_id: UUID | None
     ends: float
     issuer: TrustedIssuer
     generation: int
@@ -141,7 +148,7 @@ class TokenVerifier:
             return
         if not self.revocations.known:
             raise SignInUnverifiable("revocations")
-        if self.revocations.covers(verified.actor, verified.token_id):
+        if self.revocations.covers(verified.actor, verified.token_id, verified.membership_id):
             raise TokenInvalid("it was revoked")
 
     async def _verify(self, token: str, now: float) -> _Verified:
@@ -161,7 +168,7 @@ class TokenVerifier:
         except _UNREADABLE:
             raise TokenInvalid("its signature or its claims are not as agreed") from None
         self._require_time(claims, now)
-        return _Verified(self._actor(claims, issuer), claims.jti, claims.exp, issuer, generation)
+        return _Verified(self._actor(claims, issuer), claims.jti, claims.mid, claims.exp, issuer, generation)
 
     def _require_time(self, claims: Claims, now: float) -> None:
         """Raise `TokenInvalid` for a token that is not valid yet, or for longer than tokens may be."""
@@ -180,6 +187,8 @@ class TokenVerifier:
             raise TokenInvalid("its issuer does not speak for this municipality")
         if claims.role not in ROLES:
             raise TokenInvalid("its role is unknown")
+        if claims.role not in issuer.roles:
+            raise TokenInvalid("its issuer does not speak with this role")
         return Actor(
             claims.sub,
             claims.role,

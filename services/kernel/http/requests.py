@@ -165,6 +165,56 @@ class RequestContext:
         with self._span(ReadRequest(what)):
             await commit_for(self._runtime, self.actor.tenant, look)
 
+    async def read_private_of(
+        self, stream_ids: Collection[UUID], what: tuple[str, ...], purpose: str
+    ) -> dict[UUID, StreamView]:
+        """Return those of some streams that the actor may read, after one access to all is recorded.
+
+        Its case is the municipality. What is not there and what is somebody else's is left out.
+        """
+
+        async def look(tx: Tx) -> tuple[BatchResult, dict[UUID, StreamView]]:
+            envelopes = [self._envelope(one, ReadRequest(what)) for one in dict.fromkeys(stream_ids)]
+            streams = await self._runtime.processor.read_all_authorized(tx, envelopes)
+            keys = [(stream.tenant, stream.stream_id) for stream in streams]
+            opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, keys) if keys else {}
+            seen = {
+                stream.stream_id: StreamView(stream.state, stream.version, opened.get(key, {}))
+                for key, stream in zip(keys, streams, strict=True)
+            }
+            municipality = municipality_stream(self.actor.tenant)
+            return await self._record_access(tx, municipality, what, purpose), seen
+
+        with self._span(ReadRequest(what)):
+            return await commit_for(self._runtime, self.actor.tenant, look)
+
+    async def note(self, stream_id: UUID, command: Any) -> None:
+        """Execute a command of the service's own, such as a count, whatever key the request came under.
+
+        Raises the command's refusal.
+        """
+
+        async def decide_and_save(tx: Tx) -> tuple[BatchResult, None]:
+            envelope = self._envelope(stream_id, command)
+            batch = await self._runtime.processor.decide_batch(tx, [envelope])
+            await self._runtime.processor.save_result(tx, batch)
+            return batch, None
+
+        with self._span(command):
+            await commit_for(self._runtime, self.actor.tenant, decide_and_save)
+
+    async def keyed_digest(self, purpose: str, text: str) -> bytes:
+        """Return the HMAC-SHA256 of a text under the municipality's key for a purpose.
+
+        It recognises what was seen before; nobody can find the text by it who has not the key.
+        """
+        digests = self._runtime.keyed_digests
+        return await digests.digest(self._transaction, self.actor.tenant, text.encode(), purpose)
+
+    async def secret_for(self, purpose: str) -> bytes:
+        """Return 32 bytes that nobody can guess, and that are the same when this request is repeated."""
+        return await self.keyed_digest(purpose, f"{self.actor.id} {self._idempotency_key().hex()}")
+
     def denial(self, problem: ProblemError) -> Denial:
         """Return what this request was denied, for the audit trail.
 
@@ -251,7 +301,7 @@ class RequestContext:
         return CommandResult.model_validate_json(row["answer"])
 
     async def _digest(self, content: bytes) -> bytes:
-        return await self._runtime.request_digests.digest(self._transaction, self.actor.tenant, content)
+        return await self._runtime.keyed_digests.digest(self._transaction, self.actor.tenant, content)
 
     async def _record_access(self, tx: Tx, case_id: UUID, what: tuple[str, ...], purpose: str) -> BatchResult:
         access = self._runtime.service.access_event(case_id=case_id, what=what, purpose=purpose)

@@ -1,8 +1,9 @@
-"""Revoked persons and tokens, read from the tables of the services that run in this process."""
+"""Revoked persons, memberships and tokens, read from the tables of the services that run in this process."""
 
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
+from uuid import UUID
 
 from services.kernel.decider.decision import Actor
 from services.kernel.logging import log
@@ -11,7 +12,7 @@ from services.kernel.runtime.runtime import Runtime
 
 
 class Revocations:
-    """Revoked persons and tokens by municipality, as they were a few seconds ago."""
+    """Revoked persons, memberships and tokens by municipality, as they were a few seconds ago."""
 
     def __init__(self, runtimes: Iterable[Runtime]) -> None:
         """Read the tables of these services; nothing is read before `refresh`."""
@@ -23,9 +24,9 @@ class Revocations:
         """Whether every table was read once: before that nobody can be let in."""
         return None not in self._revoked.values()
 
-    def covers(self, actor: Actor, token_id: str | None) -> bool:
-        """Return whether an actor or their token is revoked, in any of the services."""
-        keys = {(actor.tenant, str(actor.id))}
+    def covers(self, actor: Actor, token_id: str | None, membership_id: UUID | None = None) -> bool:
+        """Return whether an actor, their membership or their token is revoked, in any of the services."""
+        keys = {(actor.tenant, str(one)) for one in (actor.id, membership_id) if one is not None}
         if token_id is not None:
             keys.add((actor.tenant, digest_of(token_id)))
         return any(revoked and not keys.isdisjoint(revoked) for revoked in self._revoked.values())

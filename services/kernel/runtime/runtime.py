@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 from pydantic import SecretStr
 
+from contracts.event import Ticked
 from contracts.model import CollaborationModel
 from services.kernel import metrics
 from services.kernel.clock import Clock
@@ -24,7 +25,7 @@ from services.kernel.postgres.migrations import make_partitions, missing_migrati
 from services.kernel.postgres.roles import logins_of
 from services.kernel.privacy.encryption import Keyring
 from services.kernel.privacy.key_store import KeyStore
-from services.kernel.privacy.request_digests import RequestDigests
+from services.kernel.privacy.keyed_digests import KeyedDigests
 from services.kernel.runtime.access_log import AccessLog
 from services.kernel.runtime.gauges import DatabaseGauges
 from services.kernel.scheduling.timers import Timers
@@ -63,7 +64,7 @@ class Runtime:
         self.models = models
         self.key_store = key_store.for_service(service.name)
         self._signals = signals
-        self.request_digests = RequestDigests(self.key_store)
+        self.keyed_digests = KeyedDigests(self.key_store)
         self._stopping = asyncio.Event()
         self._broker_responds = True
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,7 +82,7 @@ class Runtime:
         cache = StreamCache(_CACHED_STREAMS)
         self.relay = Relay(self.service, self.settings, self._signals)
         self.pool = await self._open_pool(self.settings.database, cache)
-        needed = "consent" in self.service.sources and not self.service.subscribes_to_all
+        needed = any(issubclass(event, Ticked) for event in self.service.subscribes_to)
         watermark = ConsentWatermark(
             needed=needed,
             partitions=self.settings.partitions,

@@ -101,11 +101,15 @@ class StreamHandler:
         state and on the streams that the input itself names, and on nothing that is read because of a state,
         so that both take the same statements too.
         """
+        if not self.is_authorized(envelope, result):
+            raise NotFound
+        return _loaded(envelope, result)
+
+    def is_authorized(self, envelope: Envelope, result: BatchResult) -> bool:
+        """Return whether the actor may give a command or read."""
         stream = _loaded(envelope, result)
         context = self._context(stream, envelope, result, authorizing=True)
-        if not self._service.authorize(stream.state, envelope.body, context):
-            raise NotFound
-        return stream
+        return self._service.authorize(stream.state, envelope.body, context)
 
     def handle_event(self, event: IncomingEvent, result: BatchResult) -> None:
         """Apply an event once and in order, or park it."""

@@ -180,6 +180,18 @@ class BatchProcessor:
             raise NotFound
         return stream
 
+    async def read_all_authorized(self, tx: Tx, envelopes: Sequence[Envelope]) -> list[LoadedStream]:
+        """Return those of the streams that `ReadRequest`s name which are there and may be read."""
+        keys = [envelope.stream_key for envelope in envelopes]
+        result = BatchResult(await load_streams(tx, keys, self._decoder))
+        await self._read_named(tx, envelopes, {}, result)
+        result.fresh = await self.dependencies.watermark.fresh_streams(tx, keys)
+        found = [envelope for envelope in envelopes if envelope.stream_key in result.streams]
+        streams = [
+            result.streams[one.stream_key] for one in found if self._handler.is_authorized(one, result)
+        ]
+        return [stream for stream in streams if stream.state is not None]
+
     async def load(self, tx: Tx, keys: Sequence[StreamKey]) -> dict[StreamKey, LoadedStream]:
         """Return those of the streams that exist."""
         return await load_streams(tx, keys, self._decoder)

@@ -9,7 +9,7 @@ import pytest
 
 from services.kernel.postgres.connections import tenant_transaction
 from services.kernel.privacy.key_store import FileKeyStore, KeyStoreUnavailable
-from services.kernel.privacy.request_digests import PURPOSE, RequestDigests
+from services.kernel.privacy.keyed_digests import REQUESTS, KeyedDigests
 from services.kernel.runtime.assembly import key_store_of
 from services.kernel.runtime.runtime import Runtime
 from tests.tally import TENANT, running
@@ -23,7 +23,7 @@ def a_kms(folder: Path) -> FileKeyStore:
     return FileKeyStore(folder / "kek", mode="test")
 
 
-async def digest_of(runtime: Runtime, digests: RequestDigests, tenant: str = TENANT) -> bytes:
+async def digest_of(runtime: Runtime, digests: KeyedDigests, tenant: str = TENANT) -> bytes:
     """Return the digest of the request."""
     return await digests.digest(lambda: tenant_transaction(runtime.pool, tenant), tenant, REQUEST)
 
@@ -32,11 +32,11 @@ async def test_a_digest_cannot_be_made_from_the_request_alone(postgres_dsn: str,
     """A reader of the table cannot try birth dates until one fits: the key lies wrapped."""
     key_store = a_kms(tmp_path)
     async with running(postgres_dsn, "", "none", key_store=key_store) as runtime:
-        made = await digest_of(runtime, runtime.request_digests)
+        made = await digest_of(runtime, runtime.keyed_digests)
         wrapped = await runtime.pool.fetchval(
-            "select wrapped from internal_keys where tenant = $1 and purpose = $2", TENANT, PURPOSE
+            "select wrapped from internal_keys where tenant = $1 and purpose = $2", TENANT, REQUESTS
         )
-    key = await key_store.unwrap(TENANT, wrapped, about=PURPOSE)
+    key = await key_store.unwrap(TENANT, wrapped, about=REQUESTS)
 
     assert made != hashlib.sha256(REQUEST).digest()
     assert made == hmac.digest(key, REQUEST, "sha256")
@@ -46,8 +46,8 @@ async def test_a_digest_cannot_be_made_from_the_request_alone(postgres_dsn: str,
 async def test_every_process_of_a_service_makes_the_same(postgres_dsn: str, tmp_path: Path) -> None:
     """Also after a restart, and where two begin at once; another municipality has a key of its own."""
     async with running(postgres_dsn, "", "none", key_store=a_kms(tmp_path)) as runtime:
-        made = await asyncio.gather(*(digest_of(runtime, RequestDigests(a_kms(tmp_path))) for _ in range(4)))
-        other = await digest_of(runtime, runtime.request_digests, "0461")
+        made = await asyncio.gather(*(digest_of(runtime, KeyedDigests(a_kms(tmp_path))) for _ in range(4)))
+        other = await digest_of(runtime, runtime.keyed_digests, "0461")
 
     assert len(set(made)) == 1
     assert other not in made
@@ -60,8 +60,8 @@ async def test_a_vault_wraps_the_key_and_is_called_once(postgres_dsn: str) -> No
         key_store_of(engine.settings()) as key_store,
         running(postgres_dsn, "", "none", key_store=key_store) as runtime,
     ):
-        made = [await digest_of(runtime, runtime.request_digests) for _ in range(3)]
-        again = await digest_of(runtime, RequestDigests(key_store.for_service("consent")))
+        made = [await digest_of(runtime, runtime.keyed_digests) for _ in range(3)]
+        again = await digest_of(runtime, KeyedDigests(key_store.for_service("consent")))
 
     assert len({*made, again}) == 1
     assert engine.requests == ["encrypt samspil-consent-0440", *["decrypt samspil-consent-0440"] * 2]
@@ -76,9 +76,9 @@ async def test_a_silent_key_store_gives_no_digest(postgres_dsn: str) -> None:
     ):
         engine.sealed = True
         with pytest.raises(KeyStoreUnavailable):
-            await digest_of(runtime, runtime.request_digests)
+            await digest_of(runtime, runtime.keyed_digests)
         engine.sealed = False
-        made = await digest_of(runtime, runtime.request_digests)
+        made = await digest_of(runtime, runtime.keyed_digests)
         engine.sealed = True
 
-        assert await digest_of(runtime, runtime.request_digests) == made
+        assert await digest_of(runtime, runtime.keyed_digests) == made

@@ -1,4 +1,4 @@
-"""Answers of the directory over HTTP: models for JSON, and functions from a state to an answer."""
+"""Answers about the catalogue: models for JSON, and functions from a state to an answer."""
 
 from datetime import date, datetime
 from typing import assert_never
@@ -8,14 +8,22 @@ from pydantic import BaseModel
 
 from contracts.model import CollaborationModel
 from services.directory.domain.states import (
+    Account,
+    Administrators,
+    FamilyCase,
+    Identity,
+    Invitation,
     Joined,
     Left,
+    Machine,
     Municipality,
     Offer,
     Organisation,
+    Person,
     Restored,
     Revoked,
     State,
+    WrongCodes,
 )
 from services.kernel.errors import NotFound
 
@@ -126,7 +134,19 @@ def organisation_view(organisation_id: UUID, version: int, state: State | None) 
     match state:
         case Organisation():
             return _organisation_view(organisation_id, version, state)
-        case None | Municipality() | Offer():
+        case (
+            None
+            | Municipality()
+            | Offer()
+            | Account()
+            | Machine()
+            | Invitation()
+            | Identity()
+            | Person()
+            | FamilyCase()
+            | Administrators()
+            | WrongCodes()
+        ):
             raise NotFound
         case _:
             assert_never(state)

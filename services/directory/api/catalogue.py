@@ -1,14 +1,15 @@
-"""The directory over HTTP: adopt a model, let organisations in, publish offers, read the catalogue."""
+"""The catalogue over HTTP: adopt a model, let organisations in, publish offers, revoke access."""
 
 from hashlib import sha256
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from fastapi import APIRouter, Query
+from pydantic import Field, StringConstraints, model_validator
 
 from contracts.directory import WhyLeft
 from contracts.event import Code, Tenant, municipality_stream
+from services.directory.api.bodies import Body, DirectoryRequest, Name
 from services.directory.domain.commands import (
     AdoptModel,
     ChangeCapacity,
@@ -20,8 +21,8 @@ from services.directory.domain.commands import (
     RevokeAccess,
 )
 from services.directory.domain.refusals import ModelMissing
-from services.directory.projections import offers, organisations
-from services.directory.views import (
+from services.directory.projections.catalogue import offers, organisations
+from services.directory.views.catalogue import (
     AccessView,
     AdoptedModel,
     DepartmentView,
@@ -34,13 +35,11 @@ from services.directory.views import (
 )
 from services.kernel.errors import NotFound
 from services.kernel.http.fields import Day, GivenId
-from services.kernel.http.requests import CommandResult, RequestContext, request_context
+from services.kernel.http.requests import CommandResult
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/directory", tags=["directory"])
-DirectoryRequest = Annotated[RequestContext, Depends(request_context("directory"))]
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Number = Annotated[str, StringConstraints(pattern=r"^([0-9]{8,9})?$")]
 Subject = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 """The `sub` of a token: an id of the sign-in service, which need not be one that was given here."""
@@ -49,18 +48,14 @@ Age = Annotated[int, Field(strict=True, ge=0, le=120)]
 Places = Annotated[int, Field(strict=True, ge=0, le=10_000)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class AdoptBody(_Body):
+class AdoptBody(Body):
     """The model and the version of it that the municipality follows from now on."""
 
     model: Code
     version: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
-class DepartmentBody(_Body):
+class DepartmentBody(Body):
     """A department; without an id one is made, with the id of one its kind and name are corrected."""
 
     department_id: GivenId | None = None
@@ -68,7 +63,7 @@ class DepartmentBody(_Body):
     name: Name
 
 
-class JoinBody(_Body):
+class JoinBody(Body):
     """An association, what it accepts and declares.
 
     Without an id one is made; with the id of one that was let in before, it joins again or renews.
@@ -81,13 +76,13 @@ class JoinBody(_Body):
     declaration_until: Day
 
 
-class LeaveBody(_Body):
+class LeaveBody(Body):
     """Why the organisation leaves."""
 
     reason: WhyLeft
 
 
-class OfferBody(_Body):
+class OfferBody(Body):
     """What can be done, for whom, and for how many at a time; `age_to` is the last full year."""
 
     title: Name
@@ -106,7 +101,7 @@ class OfferBody(_Body):
         return self
 
 
-class AccessBody(_Body):
+class AccessBody(Body):
     """A person by the `sub` of their tokens, or one token by its `jti`; one of the two."""
 
     person_id: Subject | None = None
@@ -129,7 +124,7 @@ class AccessBody(_Body):
         return None if self.token_id is None else sha256(self.token_id.encode()).hexdigest()
 
 
-class CapacityBody(_Body):
+class CapacityBody(Body):
     """How many places the offer has now."""
 
     places: Places

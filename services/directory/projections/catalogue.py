@@ -1,25 +1,12 @@
-"""Projections of the directory: the tables of organisations and offers, and the queries on them."""
+"""Projections of the catalogue: the tables of organisations and offers, and the queries on them."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, Final, assert_never
 from uuid import UUID
 
-from msgspec.structs import astuple
-
-from contracts.event import AccessChanged
-from services.directory.domain.states import (
-    Joined,
-    Left,
-    Membership,
-    Municipality,
-    Offer,
-    Organisation,
-    State,
-)
-from services.kernel.decider.revocations import KEEP_REVOCATIONS, revocation_of
-from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
+from services.directory.domain.states import Joined, Left, Membership, Offer, Organisation
+from services.kernel.decider.service import QueryConnection, StreamChange
 
 _LAST_LETTERS: Final = str.maketrans({"æ": "{", "ä": "{", "ø": "|", "ö": "|", "å": "}"})
 
@@ -30,42 +17,8 @@ def sorts_as(name: str) -> str:
     return "".join(part for part in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(part))
 
 
-async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
-    """Write the rows of the organisations, offers and revocations that a batch has changed."""
-    organisations: list[tuple[Any, ...]] = []
-    offers: list[tuple[Any, ...]] = []
-    revocations: list[tuple[Any, ...]] = []
-    for change in changes:
-        state: State | None = change.state
-        match state:
-            case Organisation():
-                organisations.append(_organisation(change, state))
-            case Offer():
-                offers.append(_offer(change, state))
-            case Municipality():
-                revocations += _revocations(change)
-            case None:
-                pass  # the stream of one person's accesses holds events alone
-            case _:
-                assert_never(state)
-    if organisations:
-        await tx.execute(_KEEP_ORGANISATIONS, *_columns(organisations))
-    if offers:
-        await tx.execute(_KEEP_OFFERS, *_columns(offers))
-    if revocations:
-        await tx.execute(KEEP_REVOCATIONS, *_columns(revocations))
-
-
-def _revocations(change: StreamChange) -> list[tuple[Any, ...]]:
-    """Return who is let in no more, or again, for the sign-in of this service itself."""
-    return [
-        astuple(revocation_of(change.tenant, event.body, event.time))
-        for event in change.events
-        if isinstance(event.body, AccessChanged)
-    ]
-
-
-def _organisation(change: StreamChange, organisation: Organisation) -> tuple[Any, ...]:
+def organisation_row(change: StreamChange, organisation: Organisation) -> tuple[Any, ...]:
+    """Return an organisation as a row of `KEEP_ORGANISATIONS`."""
     return (
         change.tenant,
         change.stream_id,
@@ -88,7 +41,8 @@ def _membership(membership: Membership) -> tuple[str, date | None, date | None, 
             assert_never(membership)
 
 
-def _offer(change: StreamChange, offer: Offer) -> tuple[Any, ...]:
+def offer_row(change: StreamChange, offer: Offer) -> tuple[Any, ...]:
+    """Return an offer as a row of `KEEP_OFFERS`."""
     return (
         change.tenant,
         change.stream_id,
@@ -105,10 +59,6 @@ def _offer(change: StreamChange, offer: Offer) -> tuple[Any, ...]:
         offer.as_of,
         change.version,
     )
-
-
-def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 async def organisations(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
@@ -130,7 +80,7 @@ async def offers(
     return [dict(row) for row in rows]
 
 
-_KEEP_ORGANISATIONS: Final = """
+KEEP_ORGANISATIONS: Final = """
 insert into organisations (tenant, organisation_id, name, sorts_as, number, status, joined_on, left_on,
                            declaration_until, version)
 select * from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::date[],
@@ -141,7 +91,7 @@ set name = excluded.name, sorts_as = excluded.sorts_as, number = excluded.number
     declaration_until = excluded.declaration_until, version = excluded.version
 """
 
-_KEEP_OFFERS: Final = """
+KEEP_OFFERS: Final = """
 insert into offers (tenant, offer_id, organisation_id, title, sorts_as, theme, format, age_from, age_to,
                     areas, price, places, as_of, version)
 select tenant, offer_id, organisation_id, title, sorts_as, theme, format, age_from, age_to,

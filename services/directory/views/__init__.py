@@ -1,0 +1,1 @@
+"""Answers of the directory over HTTP."""
