@@ -24,7 +24,7 @@ from services.kernel.http.denials import record_counted
 from services.kernel.http.fields import Moment
 from services.kernel.http.issuer_keys import IssuerKeys
 from services.kernel.ids import new_id
-from services.kernel.issuer_settings import DEFAULT_ROLES, Level
+from services.kernel.issuer_settings import ROLES, Level
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 
@@ -48,7 +48,7 @@ class Bearer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sub: UUID
-    role: str = Field(pattern="^(" + "|".join(sorted(DEFAULT_ROLES)) + ")$")
+    role: str = Field(pattern="^(" + "|".join(sorted(ROLES)) + ")$")
     tenant: Tenant
     organisation_id: UUID | None = None
     department_id: UUID | None = None
@@ -109,7 +109,8 @@ class Issuer:
 
         keys = IssuerKeys(read)
         await keys.refresh()
-        return TrustedIssuer(DEVELOPMENT_ISSUER, keys, None, {level: level for level in get_args(Level)})
+        levels = {level: level for level in get_args(Level)}
+        return TrustedIssuer(DEVELOPMENT_ISSUER, keys, None, levels, ROLES)
 
     def token(self, bearer: Bearer) -> str:
         """Return a token for a bearer."""
