@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from itertools import count
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from demo.wire import Answer, Person, Unexpected, Wire
 TENANT: Final = "0440"
 MODEL: Final = "kerteminde"
 _GOOD: Final = frozenset({200, 201})
+_ABSENT: Final = 404
 _STALE: Final = 412
 _TRIES: Final = 60
 _PAUSE_SECONDS: Final = 0.1
@@ -40,7 +41,7 @@ class World:
         self.departments: dict[str, UUID] = {}
         self.organisations: dict[str, UUID] = {}
         self.offers: dict[str, UUID] = {}
-        self._keys = count()
+        self._run, self._keys = uuid4(), count()
         self._setter = Person(UUID("0199a000-0000-7000-8000-00000000ad01"), "administrator")
         self._portal = Person(UUID("0199a000-0000-7000-8000-00000000ad02"), "portal")
 
@@ -51,9 +52,9 @@ class World:
     async def do(self, who: Person, path: str, body: object = None, version: int | None = None) -> Any:
         """Take a step and return its answer; raise `Unexpected` where it is refused.
 
-        A copy of the consents that is not fresh yet is waited for.
+        What has not arrived yet from another service is waited for.
         """
-        key = f"situations-{next(self._keys)}"
+        key = f"{self._run}-{next(self._keys)}"
         answer = await self._post(who, path, body or {}, key, version)
         if answer.status not in _GOOD:
             raise Unexpected(f"{answer.status} {answer.slug} at POST {path}: {answer.body}")
@@ -62,10 +63,13 @@ class World:
     async def _post(self, who: Person, path: str, body: object, key: str, version: int | None) -> Answer:
         answer = await self.wire.post(who, path, body, key=key, version=version)
         for _ in range(_TRIES):
-            if answer.status != _STALE:
+            if answer.status == _STALE:
+                version = (await self.wire.get(who, _case_of(path))).version
+            elif answer.status == _ABSENT:  # another service's event is on its way
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
                 break
-            seen = await self.wire.get(who, _case_of(path))
-            answer = await self.wire.post(who, path, body, key=key, version=seen.version)
+            answer = await self.wire.post(who, path, body, key=key, version=version)
         return answer
 
     async def step(self, who: Person, case_id: UUID, service: str, rest: str, body: object = None) -> Any:
