@@ -22,6 +22,7 @@ from services.portal.pages import (
     family,
     figures,
     frame,
+    gallery,
     messages,
     referrals,
     sessions,
@@ -60,5 +61,6 @@ PAGES: Final[tuple[Page, ...]] = tuple(page for area in AREAS for page in area.p
 router: Final = APIRouter(include_in_schema=False)
 router.include_router(frame.router)
 router.include_router(sign_in.router)
+router.include_router(gallery.router)
 for _area in AREAS:
     router.include_router(_area.router)
