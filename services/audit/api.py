@@ -7,9 +7,11 @@ from fastapi import APIRouter, Depends, Query
 
 from contracts.event import municipality_stream
 from services.audit import projections
+from services.audit.domain.access import FAMILY, LOOKS
 from services.audit.views import (
     EPOCH,
     FiguresView,
+    LookView,
     TrailView,
     WaitingView,
     figures_view,
@@ -17,6 +19,7 @@ from services.audit.views import (
     trail_view,
     waiting_view,
 )
+from services.kernel.decider.access import purpose_of
 from services.kernel.errors import NotFound
 from services.kernel.http.fields import Moment
 from services.kernel.http.requests import RequestContext, request_context
@@ -24,6 +27,8 @@ from services.kernel.http.requests import RequestContext, request_context
 router: Final = APIRouter(prefix="/audit", tags=["audit"])
 
 AuditRequest = Annotated[RequestContext, Depends(request_context("audit"))]
+
+_MOST_LOOKS: Final = 500
 
 Cursor = Annotated[
     str | None, Query(pattern=r"^[0-9]{1,17}_[0-9a-f]{32}$", description="the page before's `next`")
@@ -44,6 +49,17 @@ async def read_trail(
         raise NotFound
     await request.record_access(case_id, what=("trail",), purpose="audit")
     return trail_view(rows, limit=limit, waiting=waiting)
+
+
+@router.get("/cases/{case_id}/looks")
+async def read_looks(case_id: UUID, request: AuditRequest) -> list[LookView]:
+    """Show a family who has looked at its case, by day, role and purpose; the reading is put on record."""
+    request.require_role(*sorted(FAMILY))
+    if not await request.query(projections.is_of_family, case_id=case_id, person_id=request.actor.id):
+        raise NotFound
+    await request.record_access(case_id, what=(LOOKS,), purpose=purpose_of(request.actor))
+    rows = await request.query(projections.looks_of, case_id=case_id, limit=_MOST_LOOKS)
+    return [LookView.model_validate(row) for row in rows]
 
 
 @router.get("/search")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from contracts.consent import CustodyRecorded
 from contracts.event import AccessRefused, EventDropped, Looked
 from services.kernel.decider.service import ProjectionWriter, QueryConnection, RecordedEvent, StreamChange
 
@@ -17,10 +18,24 @@ _MOST_WAITING: Final = 1_000
 
 
 async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
-    """Write one entry for each event that a batch has consumed."""
+    """Write one entry for each event that a batch has consumed, and whose family a case is."""
     rows = [_entry(change, event) for change in changes for event in change.consumed]
     if rows:
         await tx.execute(_WRITE, *map(list, zip(*rows, strict=True)))
+    families = {
+        (change.tenant, change.stream_id): (event.seq, _persons(event.body))
+        for change in changes
+        for event in change.consumed
+        if isinstance(event.body, CustodyRecorded)
+    }
+    if families:
+        keep = [(*at, seq, persons) for at, (seq, persons) in families.items()]
+        await tx.execute(_KEEP_FAMILIES, *map(list, zip(*keep, strict=True)))
+
+
+def _persons(custody: CustodyRecorded) -> str:
+    young = [custody.young_person_id] if custody.young_person_id else []
+    return " ".join(str(person) for person in (*custody.holder_ids, *young))
 
 
 def _entry(change: StreamChange, event: RecordedEvent) -> tuple[Any, ...]:
@@ -86,6 +101,16 @@ async def search(
     else:
         rows = await tx.fetch(_BY_TIME, tenant, *after, until, limit)
     return [dict(row) for row in rows]
+
+
+async def is_of_family(tx: QueryConnection, *, tenant: str, case_id: UUID, person_id: UUID) -> bool:
+    """Return whether somebody holds parental responsibility in a case, or is its young person."""
+    return bool(await tx.fetchval(_IS_OF_FAMILY, tenant, case_id, person_id))
+
+
+async def looks_of(tx: QueryConnection, *, tenant: str, case_id: UUID, limit: int) -> list[dict[str, Any]]:
+    """Return who has looked at a case, by day, role and purpose, the latest first."""
+    return [dict(row) for row in await tx.fetch(_LOOKS, tenant, case_id, limit)]
 
 
 async def waiting(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
@@ -157,6 +182,28 @@ from entries
 where tenant = $1 and (at, event_id) > ($2, $3) and at < $4
 order by at, event_id
 limit $5
+"""
+
+_KEEP_FAMILIES: Final = """
+insert into families as old (tenant, case_id, seq, persons)
+select tenant, case_id, seq, string_to_array(persons, ' ')::uuid[]
+from unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[]) as f (tenant, case_id, seq, persons)
+on conflict on constraint families_pk do update
+set seq = greatest(old.seq, excluded.seq),
+    persons = case when excluded.seq > old.seq then excluded.persons else old.persons end
+"""
+
+_IS_OF_FAMILY: Final = """
+select exists (select from families where tenant = $1 and case_id = $2 and $3 = any (persons))
+"""
+
+_LOOKS: Final = """
+select (at at time zone 'Europe/Copenhagen')::date as day, role, purpose, count(*) as times
+from entries
+where tenant = $1 and case_id = $2 and type like '%.looked.v1'
+group by 1, 2, 3
+order by 1 desc, 2, 3
+limit $3
 """
 
 _FIGURES: Final = """

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -69,6 +69,15 @@ class TrailView(BaseModel):
         list[WaitingView],
         Field(description="What has arrived of this and could not be entered yet; on the first page only."),
     ]
+
+
+class LookView(BaseModel):
+    """How often somebody in a role has looked at a case on a day, and what for; no names."""
+
+    day: date
+    role: str
+    purpose: str | None
+    times: int
 
 
 class SourceView(BaseModel):

@@ -1,6 +1,6 @@
 """Consent over HTTP: custody is put on record, people see what they are asked, and answer."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
@@ -20,7 +20,7 @@ from services.consent.domain.commands import (
 )
 from services.consent.domain.states import AnswerForm, Case, Doubt, ToldBy
 from services.consent.projections import cases_of, known_persons
-from services.consent.views.cases import CaseView, MineView, case_view, mine
+from services.consent.views.cases import CaseView, MineCaseView, MineView, case_view, mine, own_case
 from services.consent.views.confirmation import ToConfirmView, to_confirm
 from services.consent.views.receipt import Receipt, receipt_of
 from services.kernel.errors import NotFound
@@ -141,8 +141,13 @@ async def read_case(case_id: UUID, request: ConsentRequest) -> CaseView:
 
 
 @router.get("/mine")
-async def read_mine(request: ConsentRequest, language: Language | None = None) -> list[MineView]:
-    """Return what I am asked for and what I have permitted; an open question also in another language."""
+async def read_mine(
+    request: ConsentRequest, language: Language | None = None, include: Literal["ended"] | None = None
+) -> list[MineView]:
+    """Return what I am asked for and what I have permitted; an open question also in another language.
+
+    With `include=ended` also what I have refused or taken back, and what has run out.
+    """
     request.require_role("guardian", "young_person")
     found = await request.query(cases_of, person_id=request.actor.id)
     return [
@@ -155,8 +160,18 @@ async def read_mine(request: ConsentRequest, language: Language | None = None) -
             person_id=request.actor.id,
             models=request.models,
             language=language,
+            ended=include == "ended",
         )
     ]
+
+
+@router.get("/mine/cases")
+async def read_my_cases(request: ConsentRequest) -> list[MineCaseView]:
+    """Return the cases about my child, or about me."""
+    request.require_role("guardian", "young_person")
+    found = await request.query(cases_of, person_id=request.actor.id)
+    cases = (own_case(row["case"], row["case_id"], request.actor.id) for row in found)
+    return [one for one in cases if one is not None]
 
 
 @router.post("/cases/{case_id}/consents/{consent_id}/give")

@@ -8,11 +8,16 @@ from services.kernel.decider.decision import Context, ReadRequest
 PARTS: Final = frozenset({"trail", "search", "by_actor", "by_type", "by_time"})
 """The parts of the trail that can be read, and the criteria of a search."""
 
+LOOKS: Final = "looks"
+"""Who has looked at a case, for those whose case it is."""
+
+FAMILY: Final = frozenset({"guardian", "young_person"})
+
 
 def authorize(_state: Trail | None, trigger: object, context: Context) -> bool:
     """Return whether the actor may read; refused is the default."""
-    return (
-        isinstance(trigger, ReadRequest)
-        and PARTS.issuperset(trigger.what)
-        and context.actor.role == "auditor"
-    )
+    if not isinstance(trigger, ReadRequest):
+        return False
+    if context.actor.role in FAMILY:
+        return trigger.what == (LOOKS,)
+    return PARTS.issuperset(trigger.what) and context.actor.role == "auditor"

@@ -52,4 +52,14 @@ language sql stable security definer set search_path from current as $$
   select count(*) from parked_events where coalesce(tenant, '') = ''
 $$;
 
+-- Who holds parental responsibility in a case, and the young person: they may see who has looked.
+create table families (
+  tenant text not null,
+  case_id uuid not null,
+  seq bigint not null,
+  persons uuid[] not null,
+  constraint families_pk primary key (tenant, case_id),
+  constraint families_tenant_is_a_code check (tenant ~ '^[0-9]{4}$')
+);
+
 alter table streams add constraint streams_hold_a_trail check (kind = 'trail');

@@ -113,6 +113,14 @@ class WordView(BaseModel):
     text: str
 
 
+class MineCaseView(BaseModel):
+    """A case about my child, or about me."""
+
+    case_id: UUID
+    since: datetime
+    closed: bool
+
+
 class MineView(BaseModel):
     """One thing that I am asked for, or have permitted."""
 
@@ -131,6 +139,7 @@ class MineView(BaseModel):
     months: int
     answer_by: date | None
     expires_at: datetime | None
+    ended_at: datetime | None
     how_to_stop: str
     withdraw: str
 
@@ -158,10 +167,12 @@ def mine(
     person_id: UUID,
     models: Mapping[str, CollaborationModel],
     language: Language | None,
+    ended: bool = False,
 ) -> Iterator[MineView]:
     """Return what a person is asked for and has permitted in one case, and nothing about anybody else.
 
     An open question can be read in any language; what was given stays in the words that it was given to.
+    With `ended` also what was refused, taken back or has run out.
     """
     for consent_id, consent in case.consents.items():
         question = consent.question
@@ -175,10 +186,33 @@ def mine(
             case Minuted() | Given():
                 pass
             case Refused() | Withdrawn() | Expired() | Invalidated():
-                continue
+                if not ended:
+                    continue
             case _:
                 assert_never(consent)
         yield _mine_view(case, case_id, version, consent_id, consent, question, model)
+
+
+def own_case(case: Case, case_id: UUID, person_id: UUID) -> MineCaseView | None:
+    """Return a case as one of a person's own; None where it is not about their child, or them."""
+    custody = case.custody
+    if custody is None or person_id not in {*custody.holders, custody.young_person_id}:
+        return None
+    return MineCaseView(case_id=case_id, since=custody.recorded_at, closed=case.closed)
+
+
+def _ended_at(consent: Consent) -> datetime | None:
+    match consent:
+        case Requested() | Minuted() | Given():
+            return None
+        case Refused():
+            return consent.refused.at
+        case Withdrawn():
+            return consent.withdrawn.at
+        case Expired() | Invalidated():
+            return consent.ended_at
+        case _:
+            assert_never(consent)
 
 
 def _mine_view(
@@ -208,6 +242,7 @@ def _mine_view(
         # an open question has a last day, a yes an end
         answer_by=scope.lapse_on if consent.valid_until is None else None,
         expires_at=consent.valid_until,
+        ended_at=_ended_at(consent),
         how_to_stop=HOW_TO_STOP[read],
         withdraw=withdrawal_path(case_id, consent_id),
     )

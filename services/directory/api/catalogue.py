@@ -261,6 +261,14 @@ async def change_capacity(offer_id: UUID, body: CapacityBody, request: Directory
     return await request.execute(offer_id, command)
 
 
+@router.get("/offers/{offer_id}")
+async def read_offer(offer_id: UUID, request: DirectoryRequest) -> OfferRow:
+    """Return one offer of the catalogue."""
+    for row in await request.query(offers, offer_id=offer_id):
+        return OfferRow.model_validate(row)
+    raise NotFound
+
+
 @router.get("/offers")
 async def read_offers(
     request: DirectoryRequest,

@@ -74,9 +74,10 @@ async def offers(
     age: int | None = None,
     area: str | None = None,
     organisation_id: UUID | None = None,
+    offer_id: UUID | None = None,
 ) -> list[dict[str, Any]]:
     """Return the offers of those who take part, narrowed by the criteria that are set."""
-    rows = await tx.fetch(_OFFERS, tenant, theme, age, area, organisation_id)
+    rows = await tx.fetch(_OFFERS, tenant, theme, age, area, organisation_id, offer_id)
     return [dict(row) for row in rows]
 
 
@@ -122,5 +123,6 @@ where f.tenant = $1 and o.status = 'joined'
   and ($3::integer is null or $3 between f.age_from and f.age_to)
   and ($4::text is null or $4 = any (f.areas))
   and ($5::uuid is null or f.organisation_id = $5)
+  and ($6::uuid is null or f.offer_id = $6)
 order by f.sorts_as, f.offer_id
 """

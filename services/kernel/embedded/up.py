@@ -99,7 +99,7 @@ async def run_embedded(
             host=_LOOPBACK,
             port=port,
             kek=_kek(folder),
-            portal_key=folder.absolute() / "keys" / "portal.json",
+            portal_key=_kek(folder).with_name("portal.json"),
             smtp_port=mail_port,
             smtp_tls=False,
             public_url=f"http://127.0.0.1:{port}",

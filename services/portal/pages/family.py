@@ -1,5 +1,6 @@
 """What a family follows: the child's cooperation, what happens next, the agreement, and who has looked."""
 
+import asyncio
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -21,7 +22,7 @@ CHILDREN: Final = Page(
     _("What is going on"),
     FAMILY,
     looks=("case",),
-    calls=("referral.mine",),
+    calls=("consent.own_cases", "referral.case"),
     menu=_("What is going on"),
 )
 CHILD: Final = Page(
@@ -86,7 +87,14 @@ VOICE_FORM: Final = Form(
 @AREA.get(CHILDREN)
 async def children(visit: Visit) -> Response:
     """List the cooperations about the person's own child, or about the young person."""
-    return visit.render(found=await visit.items("referral", "/referral/mine"), model=await visit.model())
+    own = await visit.items("consent", "/consent/mine/cases")
+    cases = await asyncio.gather(*(visit.get("referral", f"/referral/cases/{one['case_id']}") for one in own))
+    return visit.render(found=[(case, _stage(case)) for case in cases])
+
+
+def _stage(case: dict[str, Any]) -> str:
+    """Return how far the latest referral has come, or that there is none."""
+    return case["referrals"][-1]["status"] if case["referrals"] else ""
 
 
 @AREA.get(CHILD)
