@@ -100,6 +100,11 @@ class Choice(Widget):
 
 
 @dataclass(frozen=True)
+class Select(Choice):
+    """One of many, in a list that opens."""
+
+
+@dataclass(frozen=True)
 class YesNo(Choice):
     """Yes or no."""
 

@@ -20,6 +20,7 @@ from services.portal.rendering import Renderer, summary_values, translate
 from services.portal.service_client import ServiceClient, ServiceProblem, ServiceSilent, service_client
 from services.portal.sign_in.opening import sign_in_of
 from services.portal.sign_in.procedure import SignInProcedure
+from services.portal.site_texts import ROLE_NAMES
 from services.portal.texts import _
 from services.portal.visit import NO_STORE, Visit
 
@@ -27,17 +28,6 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-ROLE_NAMES: Final = {
-    "caseworker": _("Caseworker"),
-    "coordinator": _("Coordinator"),
-    "guardian": _("Parent"),
-    "young_person": _("Young person"),
-    "leader": _("Leader"),
-    "auditor": _("Auditor"),
-    "administrator": _("Administrator"),
-    "bridge_builder": _("Bridge builder"),
-    "operator": _("Operator"),
-}
 _SILENT: Final = _(
     "This cannot be done just now. Nothing is lost: send it again in a moment, and it is done once."
 )

@@ -46,3 +46,27 @@ async def choose_language(
             LANGUAGE_COOKIE, language, max_age=_YEAR_SECONDS, httponly=True, samesite="lax", secure=secure
         )
     return answer
+
+
+@router.get("/help")
+async def show_help(request: Request) -> Response:
+    """Say what this site is for, and whom to ask."""
+    return request.app.state.portal.open_page(request, "frame/help.html", _HELP)
+
+
+@router.get("/was")
+@router.get("/tilgjengelighet")
+async def statement(request: Request) -> Response:
+    """Show how accessible the site is, and where to say that something does not work."""
+    return request.app.state.portal.open_page(request, "frame/statement.html", _STATEMENT)
+
+
+@router.get("/leave")
+async def leave(request: Request) -> Response:
+    """Show a page that says nothing, for somebody who is looked over the shoulder."""
+    return request.app.state.portal.open_page(request, "frame/leave.html", _LEAVE)
+
+
+_HELP: Final = _("Help and contact")
+_STATEMENT: Final = _("Accessibility statement")
+_LEAVE: Final = _("Libraries and opening hours")
