@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.event import Tenant
+from services.kernel.colours import Colours
 from services.kernel.errors import ProblemError
 from services.kernel.issuer_settings import Issuers
 from services.kernel.limits import Limits
@@ -108,6 +109,9 @@ class Settings(BaseSettings):
     municipality_names: dict[Tenant, str] = {}
     """What the municipalities are called where somebody signs in, by their codes, as JSON:
     `{"0440": "Kerteminde Kommune"}`."""
+    municipality_colours: dict[Tenant, Colours] = {}
+    """Colours of the municipalities' pages by their codes, as JSON, each with enough contrast to white:
+    `{"0440": {"brand": "#0b5c72", "brand_dark": "#083f4f"}}`."""
     portal_key: Path | None = None
     """File with the private key (JWK, Ed25519) by which the portal signs its tokens; without it, and in
     production always, Vault signs with its transit key `samspil-portal-tokens`."""

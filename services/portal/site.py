@@ -20,7 +20,6 @@ from services.portal.rendering import Renderer, summary_values, translate
 from services.portal.service_client import ServiceClient, ServiceProblem, ServiceSilent, service_client
 from services.portal.sign_in.opening import sign_in_of
 from services.portal.sign_in.procedure import SignInProcedure
-from services.portal.site_texts import ROLE_NAMES
 from services.portal.texts import _
 from services.portal.visit import NO_STORE, Visit
 
@@ -81,17 +80,13 @@ class Portal:
             errors = [{"field": "", "text": translate(visit.language, _CHANGED)}]
         done = page.done.get(visit.request.query_params.get("done", ""), "")
         shared = {
+            **self._frame(visit.language, visit.request.url.path, visit.person),
             "page": page,
             "title": translate(visit.language, page.title),
-            "person": visit.person,
-            "role_name": translate(visit.language, ROLE_NAMES.get(visit.person.role, visit.person.role)),
-            "menu": self.menu_of(visit.person.role),
-            "path": visit.request.url.path,
             "visit": visit,
             "errors": errors,
             "done": translate(visit.language, done),
             "new_key": visit.new_key,
-            "development": self.development,
         }
         html = self.renderer.render(page.template, visit.language, {**shared, **values})
         return HTMLResponse(html, visit.status, headers=page_headers(visit.language))
@@ -101,16 +96,7 @@ class Portal:
     ) -> HTMLResponse:
         """Return a page that needs nobody to be signed in; its title is a marked sentence."""
         language = self.language_of(request)
-        shared: dict[str, Any] = {
-            "title": translate(language, title),
-            "page": None,
-            "person": None,
-            "menu": [],
-            "path": request.url.path,
-            "errors": [],
-            "done": "",
-            "development": self.development,
-        }
+        shared = {**self._frame(language, request.url.path), "title": translate(language, title)}
         html = self.renderer.render(template, language, {**shared, **values})
         return HTMLResponse(html, status, headers=page_headers(language))
 
@@ -119,16 +105,8 @@ class Portal:
     ) -> Response:
         """Return what went wrong as a page; it needs nobody to be signed in."""
         language = self.language_of(request)
-        values: dict[str, Any] = {
-            "problem": problem,
-            "page": None,
-            "person": None,
-            "menu": [],
-            "errors": [],
-            "done": "",
-            "path": "/",
-        }
-        html = self.renderer.render("problem.html", language, {**values, "development": self.development})
+        values = {**self._frame(language, "/"), "problem": problem}
+        html = self.renderer.render("problem.html", language, values)
         return HTMLResponse(html, problem.status, headers={**page_headers(language), **(headers or {})})
 
     def service_page(self, request: Request, problem: ServiceProblem | ServiceSilent) -> Response:

@@ -6,11 +6,13 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from contracts.model_parts import LANGUAGES
+from services.kernel.errors import NotFound
 from services.portal.addresses import own_path
 from services.portal.pages.page import EVERYBODY, Area, Page, require_same_origin
 from services.portal.person import LANGUAGE_COOKIE
 from services.portal.static_files import static_files
 from services.portal.texts import _
+from services.portal.theme import stylesheet
 from services.portal.visit import NO_STORE, Visit
 from services.portal.work import work_of
 
@@ -25,6 +27,15 @@ START: Final = Page("/", "frame/start.html", _("My work"), EVERYBODY, menu=_("My
 async def start(visit: Visit) -> Response:
     """Show what waits for the person."""
     return visit.render(tiles=await work_of(visit))
+
+
+@router.get("/static/theme/{tenant}.css")
+async def theme(request: Request, tenant: str) -> Response:
+    """Return the colours of a municipality; the address changes with them."""
+    own = request.app.state.portal.runtime.settings.municipality_colours.get(tenant)
+    if own is None:
+        raise NotFound
+    return Response(stylesheet(own), media_type="text/css", headers={"Cache-Control": "public, max-age=604800"})
 
 
 @router.get("/static/{digest}/{name:path}")
