@@ -77,6 +77,10 @@ class Portal:
         """Return where a person signs in at a higher level, to come back to the page."""
         return f"/sign-in/again?next={quote(request.url.path)}"
 
+    def role_name(self, role: str, language: Language) -> str:
+        """Return what a role is called."""
+        return translate(language, ROLE_NAMES.get(role, role))
+
     def menu_of(self, role: str) -> list[Page]:
         """Return the pages in a role's menu."""
         return [page for page in self._pages if page.menu and role in page.roles]
@@ -94,7 +98,7 @@ class Portal:
             "page": page,
             "title": translate(visit.language, page.title),
             "person": visit.person,
-            "role_name": translate(visit.language, ROLE_NAMES.get(visit.person.role, visit.person.role)),
+            "role_name": self.role_name(visit.person.role, visit.language),
             "menu": self.menu_of(visit.person.role),
             "path": visit.request.url.path,
             "visit": visit,

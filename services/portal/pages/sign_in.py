@@ -126,7 +126,9 @@ async def role(request: Request) -> Response:
         raise _refused(fault) from None
     if account is None:
         return RedirectResponse("/sign-in/code", 303, NO_STORE)
-    roles = [(number, one.role, one.label) for number, one in enumerate(account.memberships)]
+    language = portal.language_of(request)
+    names = [(portal.role_name(one.role, language), one.label) for one in account.memberships]
+    roles = [(number, ", ".join(filter(None, name))) for number, name in enumerate(names)]
     return portal.open_page(request, "sign_in/role.html", _ROLE, roles=roles, key=_new_key(request))
 
 
