@@ -1,8 +1,10 @@
 """Pages and calls of the pretended OpenID provider: one card for each made-up person."""
 
+import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from html import escape
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 from fastapi import APIRouter, Form, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
@@ -26,11 +28,15 @@ _POLICY: Final = (
 )
 
 
-def provider_routes(provider: PretendedProvider) -> APIRouter:
+FirstPerson: TypeAlias = Callable[[str], Awaitable[PretendedPerson]]
+"""Makes the first person of a municipality, where there is nobody to choose yet."""
+
+
+def provider_routes(provider: PretendedProvider, first_person: FirstPerson) -> APIRouter:
     """Return the provider's routes, and those by which people are added."""
     router = APIRouter(prefix="/development", include_in_schema=False)
     _documents(router, provider)
-    _sign_in(router, provider)
+    _sign_in(router, provider, first_person)
 
     @router.post("/people", status_code=201)
     async def admit(person: PretendedPerson) -> PretendedPerson:
@@ -58,11 +64,16 @@ def _documents(router: APIRouter, provider: PretendedProvider) -> None:
         return Response(_STYLE, media_type="text/css")
 
 
-def _sign_in(router: APIRouter, provider: PretendedProvider) -> None:
+def _sign_in(router: APIRouter, provider: PretendedProvider, first_person: FirstPerson) -> None:
+    making = asyncio.Lock()
+
     @router.get("/oidc/authorize")
     async def authorize(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         if not provider.accepts(asked):
             return Response("unknown client", 400)
+        async with making:
+            if not provider.people_of(asked.tenant):
+                provider.admit(await first_person(asked.tenant))
         return _cards(request, provider, asked)
 
     @router.post("/oidc/authorize")
@@ -94,7 +105,6 @@ def _cards(request: Request, provider: PretendedProvider, asked: Asked) -> HTMLR
     """Return the page of cards: everybody of the municipality, which the portal's state names."""
     language = language_of(request)
     title, lead, nobody = _TEXTS[language]
-    tenant = asked.state.partition(".")[0]
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{escape(str(value))}">'
         for name, value in asked.model_dump(exclude={"subject"}).items()
@@ -102,8 +112,7 @@ def _cards(request: Request, provider: PretendedProvider, asked: Asked) -> HTMLR
     cards = "".join(
         f'<li><button name="subject" value="{escape(one.subject)}"><strong>{escape(one.name)}</strong>'
         f"<span>{escape(one.hint)}</span></button></li>"
-        for one in provider.people
-        if one.tenant == tenant
+        for one in provider.people_of(asked.tenant)
     )
     people = f"<p>{lead}:</p><ul>{cards}</ul>" if cards else f"<p>{nobody}</p>"
     html = (

@@ -90,6 +90,10 @@ class PretendedProvider:
         """Everybody who can be chosen."""
         return _PEOPLE.validate_json(self._people_file.read_bytes()) if self._people_file.exists() else []
 
+    def people_of(self, tenant: str) -> list[PretendedPerson]:
+        """Return everybody of one municipality who can be chosen."""
+        return [one for one in self.people if one.tenant == tenant]
+
     def admit(self, person: PretendedPerson) -> None:
         """Add a person, or replace the one with the same subject."""
         others = [one for one in self.people if one.subject != person.subject]
@@ -164,8 +168,13 @@ class Asked(BaseModel):
 
     client_id: str
     redirect_uri: str
-    state: str = Field(max_length=200)
+    state: str = Field(pattern=r"^[0-9]{4}\.[A-Za-z0-9_-]{43}$")
     nonce: str = Field(max_length=200)
     code_challenge: str = Field(min_length=43, max_length=43)
     acr_values: str = ""
     subject: str = ""
+
+    @property
+    def tenant(self) -> str:
+        """The municipality, by which the portal's state begins."""
+        return self.state.partition(".")[0]
