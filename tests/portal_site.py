@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html import unescape
@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urljoin
 
 import aiohttp
+from fastapi import APIRouter
 
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
@@ -22,7 +23,7 @@ from tests.issuers import AUDIENCE
 from tests.tally import running
 from tests.waiting import until
 
-_HTML: Final = {"Accept": "text/html,application/xhtml+xml"}
+_HTML: Final = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": "en"}
 
 
 @dataclass
@@ -101,13 +102,20 @@ class PortalSite:
 
 
 @asynccontextmanager
-async def portal_site(dsn: str, folder: Path, **settings: Any) -> AsyncIterator[PortalSite]:
-    """Serve the portal on a port of the loopback address; `sign_in` takes the address of the site."""
+async def portal_site(
+    dsn: str,
+    folder: Path,
+    *,
+    settings_at: Callable[[str], dict[str, Any]],
+    routes_at: Callable[[str], APIRouter],
+) -> AsyncIterator[PortalSite]:
+    """Serve the portal on a port of the loopback address, with settings and more routes for that address."""
     stopping, listener = asyncio.Event(), listening_socket("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    settings = {"public_url": address, "portal_key": folder / "portal.json", **settings}
+    settings = {"public_url": address, "portal_key": folder / "portal.json", **settings_at(address)}
     async with running(dsn, "", "none", SERVICE, **settings) as runtime:
         app = app_of([SERVICE])
+        app.include_router(routes_at(address))
         mount(app, {SERVICE.name: runtime}, TokenVerifier([], AUDIENCE))
         async with open_sites(app, {SERVICE.name: runtime}):
             serving = asyncio.create_task(serve(app, listener, runtime.settings, stopping=stopping))
