@@ -66,6 +66,10 @@ class Portal:
         """Return where a person signs in at a higher level, to come back to the page."""
         return f"/sign-in/again?next={quote(request.url.path)}"
 
+    def role_name(self, role: str, language: Language) -> str:
+        """Return what a role is called."""
+        return translate(language, ROLE_NAMES.get(role, role))
+
     def menu_of(self, role: str) -> list[Page]:
         """Return the pages in a role's menu."""
         return [page for page in self._pages if page.menu and role in page.roles]
@@ -83,6 +87,10 @@ class Portal:
             **self._frame(visit.language, visit.request.url.path, visit.person),
             "page": page,
             "title": translate(visit.language, page.title),
+            "person": visit.person,
+            "role_name": self.role_name(visit.person.role, visit.language),
+            "menu": self.menu_of(visit.person.role),
+            "path": visit.request.url.path,
             "visit": visit,
             "errors": errors,
             "done": translate(visit.language, done),

@@ -10,11 +10,10 @@ from uuid import UUID
 from joserfc.util import urlsafe_b64encode
 
 from services.kernel.ids import new_id
-from services.kernel.privacy.token_signing import TokenSigner
+from services.kernel.privacy.token_signing import EMBEDDED_ISSUER, TokenSigner
 from services.kernel.settings import Settings
 from services.portal.person import Person
 
-EMBEDDED_ISSUER: Final = "samspil:portal"
 SECONDS: Final = 300
 REUSED_UNTIL_SECONDS: Final = 60
 """A token is used again until so many seconds before its end: a verifier remembers it by its text."""

@@ -30,6 +30,13 @@ from services.kernel.embedded.mail_server import mail_server
 from services.kernel.embedded.postgres_data import private_folder
 from services.kernel.embedded.recycling import EmbeddedBroker
 from services.kernel.embedded.servers import Postgres
+from services.kernel.embedded.sign_in import (
+    MUNICIPALITIES,
+    portal_issuer,
+    portal_key,
+    pretended_provider,
+    pretended_sign_in,
+)
 from services.kernel.errors import ProblemError
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
@@ -90,6 +97,7 @@ async def run_embedded(
         embedded.broker(folder / "broker") as server,
         mail_server(folder / "mail") as mail_port,
     ):
+        public_url = f"http://127.0.0.1:{port}"
         settings = read_settings(
             mode="embedded",
             database=SecretStr(without_login(database.dsn)),
@@ -100,11 +108,14 @@ async def run_embedded(
             port=port,
             kek=_kek(folder),
             portal_key=_kek(folder).with_name("portal.json"),
+            portal_key=portal_key(folder),
             smtp_port=mail_port,
             smtp_tls=False,
-            public_url=f"http://127.0.0.1:{port}",
+            public_url=public_url,
+            sign_in=(pretended_provider(folder, public_url).settings(frozenset(MUNICIPALITIES)),),
+            municipality_names=MUNICIPALITIES,
             http_hosts=_loopback_names(port),
-            services=f"http://127.0.0.1:{port}",
+            services=public_url,
             watermark_seconds=_WATERMARK_SECONDS,
             token_seconds=TOKEN_DAYS * 86_400,
             limits=limits,
@@ -167,10 +178,13 @@ async def up(
             issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
             app = app_of(services)
             verifier = TokenVerifier(
-                [await issuer.trusted()], settings.audience, longest_seconds=settings.token_seconds
+                [await issuer.trusted(), await portal_issuer(settings)],
+                settings.audience,
+                longest_seconds=settings.token_seconds,
             )
             mount(app, runtimes, verifier)
             app.include_router(development_routes(settings, runtimes, clock, issuer, folder))
+            app.include_router(pretended_sign_in(settings, issuer, folder))
             log.info("serving", services=sorted(runtimes), port=port, virtual=virtual)
             now = clock.now() if virtual else None
             info = ServerInfo(f"http://{_LOOPBACK}:{port}", folder, settings.bootstrap, now)

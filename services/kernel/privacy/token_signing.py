@@ -22,6 +22,9 @@ from services.kernel.privacy.vault import vault_session
 from services.kernel.settings import Settings, SettingsFault
 
 TRANSIT_KEY: Final = "samspil-portal-tokens"
+EMBEDDED_ISSUER: Final = "samspil:portal"
+"""The issuer that the portal's tokens name in the embedded installation; else it is the public address."""
+
 _NEWEST_SECONDS: Final = 300.0
 
 

@@ -1,8 +1,8 @@
 """The frame of all pages: the start page, the language, and static files."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from contracts.model_parts import LANGUAGES
@@ -19,6 +19,7 @@ from services.portal.work import work_of
 AREA: Final = Area()
 router: Final = APIRouter(include_in_schema=False)
 _YEAR_SECONDS: Final = 31_536_000
+_MOST_FIELDS: Final = 10
 
 START: Final = Page("/", "frame/start.html", _("My work"), EVERYBODY, menu=_("My work"))
 
@@ -35,7 +36,9 @@ async def theme(request: Request, tenant: str) -> Response:
     own = request.app.state.portal.runtime.settings.municipality_colours.get(tenant)
     if own is None:
         raise NotFound
-    return Response(stylesheet(own), media_type="text/css", headers={"Cache-Control": "public, max-age=604800"})
+    return Response(
+        stylesheet(own), media_type="text/css", headers={"Cache-Control": "public, max-age=604800"}
+    )
 
 
 @router.get("/static/{digest}/{name:path}")
@@ -45,12 +48,12 @@ async def static(request: Request, digest: str, name: str) -> Response:
 
 
 @router.post("/language")
-async def choose_language(
-    request: Request, language: Annotated[str, Form()] = "", then: Annotated[str, Form()] = "/"
-) -> Response:
+async def choose_language(request: Request) -> Response:
     """Keep the language that a person chose, for a year, and show the page again."""
     require_same_origin(request)
-    answer = RedirectResponse(own_path(then), 303, NO_STORE)
+    sent = await request.form(max_files=0, max_fields=_MOST_FIELDS)
+    language = str(sent.get("language", ""))
+    answer = RedirectResponse(own_path(str(sent.get("then", "/"))), 303, NO_STORE)
     if language in LANGUAGES:
         secure = request.url.scheme == "https"
         answer.set_cookie(

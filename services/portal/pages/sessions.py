@@ -31,7 +31,8 @@ async def sessions(visit: Visit) -> Response:
     found = await visit.portal.sign_in.sessions.of_account(own)
     minutes = round(idle_minutes(own.role, visit.portal.runtime.settings))
     ordered = sorted(found, key=lambda one: one.session_id != own.session_id)
-    return visit.render(sessions=ordered, own=own.session_id, minutes=minutes)
+    named = [(one, visit.portal.role_name(one.role, visit.language)) for one in ordered]
+    return visit.render(sessions=named, own=own.session_id, minutes=minutes)
 
 
 @AREA.post(SESSIONS, "end")

@@ -1,9 +1,10 @@
 """Pages of sign-in: choose where, come back, type an invitation's code, choose a role, and sign out."""
 
+import re
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from services.portal.addresses import own_path
@@ -17,7 +18,7 @@ from services.portal.service_client import ServiceProblem, ServiceSilent
 from services.portal.sign_in.client import Wanted
 from services.portal.sign_in.logout import logout_url
 from services.portal.sign_in.procedure import Arrived, kinds_of
-from services.portal.sign_in.refusals import SignInExpired, SignInFailed, SignInSilent
+from services.portal.sign_in.refusals import RoleMissing, SignInExpired, SignInFailed, SignInSilent
 from services.portal.site_of import portal_of
 from services.portal.texts import _
 from services.portal.visit import NO_STORE
@@ -30,7 +31,9 @@ _ROLE: Final = _("Choose what you want to work as")
 _AGAIN: Final = _("Confirm that it is you")
 _ENDED: Final = _("You are signed out")
 _NO_CODE: Final = _("Type the code from your invitation")
-_LONGEST_CODE: Final = 64
+_LONGEST_CODE: Final = 40
+_MOST_FIELDS: Final = 10
+_NUMBER: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
 
 Number = Annotated[int, Query(ge=0, le=1000)]
 Tenant = Annotated[str, Query(pattern="^([0-9]{4})?$")]
@@ -97,13 +100,11 @@ async def code(request: Request) -> Response:
 
 
 @router.post("/sign-in/code")
-async def redeem(
-    request: Request, code: Annotated[str, Form()] = "", key: Annotated[str, Form()] = ""
-) -> Response:
+async def redeem(request: Request) -> Response:
     """Take the code of an invitation."""
-    _require_own_form(request, key)
+    sent = await _own_form(request)
     portal = portal_of(request)
-    typed = code.strip()
+    typed = sent.get("code", "").strip()
     if not 0 < len(typed) <= _LONGEST_CODE or not typed.isprintable():
         return await _code_page(request, [FieldError("code", _NO_CODE)], status=422)
     try:
@@ -126,19 +127,21 @@ async def role(request: Request) -> Response:
         raise _refused(fault) from None
     if account is None:
         return RedirectResponse("/sign-in/code", 303, NO_STORE)
-    roles = [(number, one.role, one.label) for number, one in enumerate(account.memberships)]
+    language = portal.language_of(request)
+    names = [(portal.role_name(one.role, language), one.label) for one in account.memberships]
+    roles = [(number, ", ".join(filter(None, name))) for number, name in enumerate(names)]
     return portal.open_page(request, "sign_in/role.html", _ROLE, roles=roles, key=_new_key(request))
 
 
 @router.post("/sign-in/role")
-async def choose_role(
-    request: Request, role: Annotated[int, Form(ge=0, le=1000)], key: Annotated[str, Form()] = ""
-) -> Response:
+async def choose_role(request: Request) -> Response:
     """Begin a session in the role that somebody has chosen."""
-    _require_own_form(request, key)
+    number = (await _own_form(request)).get("role", "")
     portal = portal_of(request)
+    if not _NUMBER.fullmatch(number):
+        raise RoleMissing
     try:
-        arrived = await portal.sign_in.choose(request, role, portal.language_of(request))
+        arrived = await portal.sign_in.choose(request, int(number), portal.language_of(request))
     except (ServiceSilent, ServiceProblem) as fault:
         raise _refused(fault) from None
     return _go_on(request, arrived)
@@ -223,14 +226,16 @@ def _new_key(request: Request) -> str:
     return new_key(browser.derived("form"))
 
 
-def _require_own_form(request: Request, key: str) -> None:
-    """Refuse a form that another site has sent, or that was shown to another browser."""
+async def _own_form(request: Request) -> dict[str, str]:
+    """Return a form's fields; refuse one that another site has sent, or that another browser was shown."""
     require_same_origin(request)
     browser = portal_of(request).sign_in.cookies.read(request, SIGN_IN)
     if browser is None:
         raise SignInExpired
-    if nonce_of(browser.derived("form"), key) is None:
+    data = await request.form(max_files=0, max_fields=_MOST_FIELDS)
+    if nonce_of(browser.derived("form"), str(data.get("key", ""))) is None:
         raise FormForeign
+    return {name: str(value) for name, value in data.items()}
 
 
 def _refused(fault: ServiceSilent | ServiceProblem) -> SignInSilent | SignInFailed:
