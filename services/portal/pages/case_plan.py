@@ -61,19 +61,17 @@ _HEARD: Final = (
     ("declined", _("Asked, but would rather not say anything")),
     ("not_heard", _("No, not heard")),
 )
-_SAID: Final = _("How do they see it themselves? Use their own words.")
-_PROPOSE: Final = _("What do they propose themselves?")
-_WHY: Final = _("Why not?")
+_OWN_WORDS: Final = _("Use their own words")
 VIEWS_FORM: Final = Form(
     Views,
     child=Choice(_("Has the child been heard?"), options=_HEARD),
-    child_view=Text(_SAID, lines=4),
-    child_proposals=Text(_PROPOSE, lines=2),
-    child_why=Text(_WHY, _("Fill in only where the child was not heard"), lines=2),
+    child_view=Text(_("How does the child see it?"), _OWN_WORDS, lines=4),
+    child_proposals=Text(_("What does the child propose?"), lines=2),
+    child_why=Text(_("Why was the child not heard?"), _("Fill in only where that is so"), lines=2),
     family=Choice(_("Has the family been heard?"), options=_HEARD),
-    family_view=Text(_SAID, lines=4),
-    family_proposals=Text(_PROPOSE, lines=2),
-    family_why=Text(_WHY, _("Fill in only where the family was not heard"), lines=2),
+    family_view=Text(_("How does the family see it?"), _OWN_WORDS, lines=4),
+    family_proposals=Text(_("What does the family propose?"), lines=2),
+    family_why=Text(_("Why was the family not heard?"), _("Fill in only where that is so"), lines=2),
 )
 
 
