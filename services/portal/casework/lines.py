@@ -78,4 +78,4 @@ async def names_of(visit: Visit, case_ids: Sequence[UUID | str]) -> dict[str, st
         found = await visit.read("referral", "/referral/names", {"case_ids": [str(one) for one in case_ids]})
     except (ServiceSilent, ServiceProblem):
         return {}
-    return {str(one["case_id"]): str(one["name"] or "") for one in found["items"]}
+    return {str(one["case_id"]): str(one["name"] or "") for one in found}

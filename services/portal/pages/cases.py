@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from services.portal.casework.case_file import CASEWORKER, today_here
 from services.portal.casework.lines import lines_of, names_of
 from services.portal.casework.stages import OF_CASE, OF_REFERRAL
-from services.portal.forms import Day, Form, Text
+from services.portal.forms import Day, Form, Option, Text
 from services.portal.pages.case import CASE
 from services.portal.pages.page import Area, Page
 from services.portal.texts import _
@@ -25,7 +25,8 @@ CASES: Final = Page(
     _("Cases"),
     CASEWORKER,
     looks=("name",),
-    calls=("referral.cases", "referral.names"),
+    calls=("referral.cases", "referral.names", "referral.search"),
+    commands=("search",),
     menu=_("Cases"),
 )
 NEW_CASE: Final = Page(
@@ -50,6 +51,21 @@ def _born_already(day: date) -> date:
 
 Line = Annotated[str, Field(min_length=1, max_length=200)]
 Words = Annotated[str, Field(max_length=4000)]
+
+
+class Search(BaseModel):
+    """The name of a child, or its beginning."""
+
+    name: Line
+
+
+SEARCHING: Final = Form(
+    Search,
+    name=Text(
+        _("Find a case by the child's name"),
+        sentences={"missing": _("Write the name, or the beginning of it")},
+    ),
+)
 
 
 class NewCase(BaseModel):
@@ -98,10 +114,32 @@ async def cases(visit: Visit) -> Response:
     return visit.render(
         lines=lines_of(shown, names, visit.person),
         status=status,
-        statuses=[(code, visit.translate({**OF_CASE, **OF_REFERRAL}[code].text)) for code in STATUSES],
+        statuses=_statuses(visit),
         following=shown[-1]["case_id"] if len(found) > _ROWS else "",
-        is_first=not before,
+        searching=visit.form(SEARCHING),
+        searched=False,
     )
+
+
+@AREA.post(CASES, "search")
+async def search(visit: Visit) -> Response:
+    """List the cases of the children with a name; it is sent in the body, so that no address holds it."""
+    said = visit.bind(SEARCHING)
+    found = await visit.read("referral", "/referral/search", {"name": said.value.name})
+    names = {str(one["case_id"]): str(one["name"] or "") for one in found}
+    return visit.render(
+        lines=lines_of(found, names, visit.person),
+        status="",
+        statuses=_statuses(visit),
+        following="",
+        searching=said,
+        searched=True,
+    )
+
+
+def _statuses(visit: Visit) -> list[Option]:
+    words = {**OF_CASE, **OF_REFERRAL, "closed": OF_CASE["closed"]}
+    return [(code, visit.translate(words[code].text)) for code in STATUSES]
 
 
 @AREA.get(NEW_CASE)
