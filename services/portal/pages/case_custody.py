@@ -10,7 +10,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field, create_model
 
 from contracts.model_parts import LANGUAGES, Language
-from services.portal.casework.case_file import CASEWORKER, age_of, file_of, name_of
+from services.portal.casework.case_file import CASEWORKER, file_of, name_of
 from services.portal.forms import Bound, Choice, Day, Form, Text, Widget, YesNo, typed_day
 from services.portal.pages.case_consent import CONSENT
 from services.portal.pages.page import Area, Page
@@ -83,7 +83,7 @@ async def ask_custody(visit: Visit, case_id: UUID) -> Response:
     facts = file["case"]["facts"]
     born = facts.get("born")
     known: dict[str, object] = {"born": typed_day(as_day(born)) if born else ""}
-    if (age_of(born) or 0) >= _YOUNG:
+    if (file["age"] or 0) >= _YOUNG:
         known["young_person_name"] = name_of(facts)
     for number in range(1, count + 1):
         known[f"language_{number}"] = visit.language

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import BaseModel, Field, create_model
 
-from services.portal.casework.case_file import CASEWORKER, age_of, file_of
+from services.portal.casework.case_file import CASEWORKER, file_of
 from services.portal.casework.words import Words, words_of
 from services.portal.forms import Choice, Choices, Form, Option, Text, Widget, YesNo
 from services.portal.pages.case import CASE
@@ -177,7 +177,7 @@ async def ask_criteria(visit: Visit, case_id: UUID) -> Response:
         **file,
         form=bound,
         questions=[name for name in form.fields if name.startswith("answer_")],
-        by_age=group["age_from"] <= (age_of(case["facts"].get("born")) or 0) <= group["age_to"],
+        by_age=group["age_from"] <= (file["age"] or 0) <= group["age_to"],
         lives_here=case["facts"].get("residence") == visit.person.tenant,
         reasons=words.reasons(found["reasons"]) if found else [],
     )

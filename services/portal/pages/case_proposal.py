@@ -10,7 +10,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field, create_model
 
 from contracts.model_parts import LANGUAGES, Language
-from services.portal.casework.case_file import CASEWORKER, file_of, today_here
+from services.portal.casework.case_file import CASEWORKER, file_of
 from services.portal.forms import Bound, Choice, Day, Form, Number, Text, Widget, typed_day
 from services.portal.pages.case_agreement import AGREEMENT, read_agreement
 from services.portal.pages.page import Area, Page
@@ -117,7 +117,7 @@ async def ask_for_terms(visit: Visit, case_id: UUID, agreement_id: UUID) -> Resp
     count = _count(visit, len(before["goals"]) if before else 1)
     purposes = words.options("purposes")
     options = {f"purpose_{number}": purposes for number in range(1, count + 1)}
-    known = _as_before(before) if before else _usual(words.model["rhythm"])
+    known = _as_before(before) if before else _usual(words.model["rhythm"], visit.today)
     form = visit.form(proposal_form(count, visit.language), **known).with_options(
         cost=words.options("prices"), **options
     )
@@ -167,9 +167,9 @@ def _goal(visit: Visit, said: dict[str, Any], number: int) -> dict[str, Any] | N
     }
 
 
-def _usual(rhythm: dict[str, int]) -> dict[str, object]:
+def _usual(rhythm: dict[str, int], today: date) -> dict[str, object]:
     """Return what is usual by the model: half a year from next week on."""
-    start = today_here() + _SOON
+    start = today + _SOON
     return {
         "starts_on": typed_day(start),
         "ends_on": typed_day(start + _HALF_A_YEAR),

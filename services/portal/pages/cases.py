@@ -5,12 +5,12 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from services.portal.casework.case_file import CASEWORKER, today_here
+from services.portal.casework.case_file import CASEWORKER
 from services.portal.casework.lines import lines_of, names_of
 from services.portal.casework.stages import OF_CASE, OF_REFERRAL
-from services.portal.forms import Day, Form, Option, Text
+from services.portal.forms import Bound, Day, Form, Option, Text
 from services.portal.pages.case import CASE
 from services.portal.pages.page import Area, Page
 from services.portal.texts import _
@@ -43,12 +43,6 @@ STATUSES: Final = ("opened", "views_noted", "eligible", "not_eligible", "awaitin
 """The stages by which the list can be narrowed."""
 
 
-def _born_already(day: date) -> date:
-    if day > today_here():
-        raise ValueError("born ahead")
-    return day
-
-
 Line = Annotated[str, Field(min_length=1, max_length=200)]
 Words = Annotated[str, Field(max_length=4000)]
 
@@ -73,7 +67,7 @@ class NewCase(BaseModel):
 
     first_name: Line
     family_name: Line
-    born: Annotated[date, AfterValidator(_born_already)]
+    born: date
     residence: Annotated[str, Field(pattern=r"^[0-9]{4}$")]
     language: Words = ""
     contact: Words = ""
@@ -112,7 +106,7 @@ async def cases(visit: Visit) -> Response:
     shown = found[:_ROWS]
     names = await names_of(visit, [one["case_id"] for one in shown])
     return visit.render(
-        lines=lines_of(shown, names, visit.person),
+        lines=lines_of(visit, shown, names),
         status=status,
         statuses=_statuses(visit),
         following=shown[-1]["case_id"] if len(found) > _ROWS else "",
@@ -128,13 +122,21 @@ async def search(visit: Visit) -> Response:
     found = await visit.read("referral", "/referral/search", {"name": said.value.name})
     names = {str(one["case_id"]): str(one["name"] or "") for one in found}
     return visit.render(
-        lines=lines_of(found, names, visit.person),
+        lines=lines_of(visit, found, names),
         status="",
         statuses=_statuses(visit),
         following="",
         searching=said,
         searched=True,
     )
+
+
+def _bound(visit: Visit) -> Bound[NewCase]:
+    """Return the form as it was sent; raises `FormRefused` where it does not fit."""
+    bound = visit.bind(NEW)
+    if bound.value.born > visit.today:
+        raise visit.refuse("born", NEW.fields["born"].sentence("invalid"))
+    return bound
 
 
 def _statuses(visit: Visit) -> list[Option]:
@@ -151,7 +153,7 @@ async def new_case(visit: Visit) -> Response:
 @AREA.post(NEW_CASE, "check")
 async def check_case(visit: Visit) -> Response:
     """Show what was typed, to be checked before the case is opened."""
-    bound = visit.bind(NEW)
+    bound = _bound(visit)
     return visit.render(form=bound, checking=bound.value)
 
 
@@ -164,7 +166,7 @@ async def change_case(visit: Visit) -> Response:
 @AREA.post(NEW_CASE, "open")
 async def begin_case(visit: Visit) -> Response:
     """Open the case, and lead to it."""
-    child = visit.bind(NEW).value
+    child = _bound(visit).value
     body: dict[str, Any] = child.model_dump(mode="json")
     done = await visit.command("referral", "/referral/cases", body)
     return visit.redirect(CASE, done="opened", case_id=UUID(done["id"]))
