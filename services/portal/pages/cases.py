@@ -38,8 +38,10 @@ NEW_CASE: Final = Page(
     parent=CASES,
 )
 
-STATUSES: Final = ("opened", "views_noted", "eligible", "not_eligible", "awaiting_consent", "ready", "sent",
-                   "accepted", "under_way", "declined", "closed")  # fmt: skip
+STATUSES: Final = (
+    "opened", "views_noted", "eligible", "awaiting_consent", "ready", "sent", "accepted", "under_way",
+    "closed",
+)  # fmt: skip
 """The stages by which the list can be narrowed."""
 
 
