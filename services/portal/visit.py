@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Iterable, Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -16,7 +17,7 @@ from services.kernel.errors import NotFound
 from services.portal.form_keys import new_key, nonce_of
 from services.portal.forms import Bound, FieldError, Form, M
 from services.portal.person import Person
-from services.portal.rendering import translate
+from services.portal.rendering import ZONE, translate
 from services.portal.service_client import SILENT, Answer, ServiceProblem, ServiceSilent
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Visit:
         self.bound: Bound[Any] | None = None
         self.problem: ServiceProblem | ServiceSilent | None = None
         self.submitted: Submitted | None = None
+
+    @property
+    def today(self) -> date:
+        """The day that it is in Denmark and Norway, by the clock of the installation."""
+        return self.portal.runtime.clock.now().astimezone(ZONE).date()
 
     @property
     def sent(self) -> Submitted:

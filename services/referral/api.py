@@ -12,7 +12,7 @@ from services.kernel.errors import NotAllowed
 from services.kernel.http.fields import Day, GivenId
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.ids import new_id
-from services.referral.domain.access import SHARED, STATUS, visible
+from services.referral.domain.access import NAME, SHARED, STATUS, visible
 from services.referral.domain.commands import (
     AcceptReferral,
     AssessEligibility,
@@ -29,6 +29,7 @@ from services.referral.domain.commands import (
     SendReferral,
     View,
 )
+from services.referral.domain.names import fits
 from services.referral.domain.refusals import ChildUnknown
 from services.referral.domain.states import Help
 from services.referral.domain.steps.case import DECLINED, HEARD, NOT_HEARD
@@ -36,11 +37,14 @@ from services.referral.projections import queries
 from services.referral.views import (
     CaseLine,
     CaseView,
+    FoundLine,
     Funnel,
     InboxLine,
-    ReferralLine,
+    NameView,
+    case_line,
     case_view,
     funnel,
+    name_of,
 )
 
 router = APIRouter(prefix="/referral", tags=["referral"])
@@ -51,6 +55,9 @@ Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)
 SomeWords = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Codes = Annotated[tuple[Code, ...], Field(max_length=50)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+
+_SEARCHED: Final = 1_000
+"""How many of a department's newest cases are looked through for a name."""
 
 _PURPOSE: Final = {
     "caseworker": "casework",
@@ -130,6 +137,18 @@ class AwaitBody(_Body):
     purpose: Code | None = None
 
 
+class NamesBody(_Body):
+    """The cases whose children's names are wanted."""
+
+    case_ids: Annotated[list[GivenId], Field(min_length=1, max_length=50)]
+
+
+class SearchBody(_Body):
+    """A child's name, or the beginnings of its words."""
+
+    name: Name
+
+
 class ReasonBody(_Body):
     """Why, in the model's words."""
 
@@ -163,17 +182,45 @@ async def list_cases(
     rows = await request.query(
         queries.cases_of, department_id=request.actor.department_id, status=status, before=before, limit=limit
     )
+    return [case_line(row) for row in rows]
+
+
+@router.post("/names")
+async def read_names(body: NamesBody, request: ReferralRequest) -> list[NameView]:
+    """Say whom some cases of my department are about, as a list shows it; other cases are left out.
+
+    Each name is an entry of its own in the audit trail.
+    """
+    request.require_role("caseworker")
+    seen = await request.read_private_of(body.case_ids, what=NAME, purpose="list", each=True)
+    return [NameView(case_id=case_id, name=name_of(view.private)) for case_id, view in seen.items()]
+
+
+@router.post("/search")
+async def search_by_name(body: SearchBody, request: ReferralRequest) -> list[FoundLine]:
+    """Find cases of my department by a child's name: each word begins one of the name, å may be aa.
+
+    Among the newest cases that are open; each that is found is an entry of its own in the audit trail.
+    """
+    request.require_role("caseworker")
+    rows = await request.query(
+        queries.cases_of,
+        department_id=request.actor.department_id,
+        status=None,
+        before=None,
+        limit=_SEARCHED,
+    )
+    open_rows = {row["case_id"]: row for row in rows if row["status"] != "closed"}
+    found = await request.read_private_of(
+        open_rows,
+        what=NAME,
+        purpose="search",
+        each=True,
+        fits=lambda view: fits(name_of(view.private) or "", body.name),
+    )
     return [
-        CaseLine(
-            **{name: row[name] for name in ("case_id", "version", "status", "reason", "opened_at")},
-            referrals=[
-                ReferralLine(referral_id=referral_id, status=at_status, due_on=due_on)
-                for referral_id, at_status, due_on in zip(
-                    row["referral_ids"] or (), row["statuses"] or (), row["due"] or (), strict=True
-                )
-            ],
-        )
-        for row in rows
+        FoundLine(**case_line(open_rows[case_id]).model_dump(), name=name_of(view.private))
+        for case_id, view in found.items()
     ]
 
 

@@ -11,7 +11,7 @@ from contracts.model_parts import Text
 from services.kernel.decider.decision import Context
 from services.kernel.decider.small_groups import shown_count, shown_counts, shown_days
 from services.kernel.decider.working_days import calendar_of
-from services.referral.domain.access import shared_facts, shared_with, visible
+from services.referral.domain.access import NAME, shared_facts, shared_with, visible
 from services.referral.domain.deadlines import waiting
 from services.referral.domain.eligibility import age_band
 from services.referral.domain.states import (
@@ -121,6 +121,13 @@ class CaseView(BaseModel):
     referrals: list[ReferralView]
 
 
+class NameView(BaseModel):
+    """The name of the child whom a case is about; null where it was erased."""
+
+    case_id: UUID
+    name: str | None
+
+
 class ReferralLine(BaseModel):
     """One referral in a list."""
 
@@ -138,6 +145,12 @@ class CaseLine(BaseModel):
     reason: str
     opened_at: datetime
     referrals: list[ReferralLine]
+
+
+class FoundLine(CaseLine):
+    """One case that was found by its child's name."""
+
+    name: str | None
 
 
 class InboxLine(BaseModel):
@@ -192,6 +205,25 @@ def _counts(rows: _Rows) -> list[Count]:
         for row in rows
         if (count := shown_count(row["count"], row["people"])) is not None
     ]
+
+
+def name_of(private: Mapping[str, Any]) -> str | None:
+    """Return a child's whole name; None where it was erased."""
+    parts = [str(private[name]) for name in NAME if name in private]
+    return " ".join(parts) or None
+
+
+def case_line(row: Mapping[str, Any]) -> CaseLine:
+    """Return a case as a list shows it."""
+    return CaseLine(
+        **{name: row[name] for name in ("case_id", "version", "status", "reason", "opened_at")},
+        referrals=[
+            ReferralLine(referral_id=referral_id, status=status, due_on=due_on)
+            for referral_id, status, due_on in zip(
+                row["referral_ids"] or (), row["statuses"] or (), row["due"] or (), strict=True
+            )
+        ],
+    )
 
 
 def case_view(case: Case, context: Context, version: int, private: Mapping[str, Any]) -> CaseView:

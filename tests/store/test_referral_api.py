@@ -204,3 +204,50 @@ async def test_finding_10_the_funnel_shows_no_small_group(postgres_dsn: str) -> 
     assert four == none
     assert none["cases"] == []
     assert six["cases"] == [{"status": "opened", "reason": "", "count": 10}]
+
+
+async def test_names_of_a_list_are_each_an_entry_in_the_trail(postgres_dsn: str) -> None:
+    """A list shows whom its cases are about; what is another department's is left out and not noted."""
+    async with open_site(postgres_dsn, SERVICE, models=MODELS) as site:
+        await two_municipalities(site)
+        ours = [(await send(site, "", FRIDA | {"first_name": name})).body["id"] for name in ("Frida", "Åse")]
+        elsewhere = (await send(site, "", FRIDA, department_id=str(new_id()))).body["id"]
+        before = await site.events()
+        wanted = [*ours, elsewhere, str(new_id())]
+        token = a_token(**HERE)
+        answer = await site.request("POST", "/referral/names", token=token, json={"case_ids": wanted})
+        denied = await site.request(
+            "POST", "/referral/names", token=a_token(**HERE | {"role": "leader"}), json={"case_ids": ours}
+        )
+        after = await site.events()
+
+    assert answer.status == 200, answer.text
+    assert {one["case_id"]: one["name"] for one in answer.body} == dict(
+        zip(ours, ("Frida Vestergaard", "Åse Vestergaard"), strict=True)
+    )
+    assert denied.status == 403
+    assert [event[2] for event in after[len(before) :]].count("referral.looked.v1") == len(ours)
+
+
+async def test_a_case_is_found_by_the_name_of_its_child(postgres_dsn: str) -> None:
+    """Only what is found is noted as seen; a search that finds nothing is noted as a search."""
+    async with open_site(postgres_dsn, SERVICE, models=MODELS) as site:
+        await two_municipalities(site)
+        for name in ("Frida", "Åse", "Łucja"):
+            await send(site, "", FRIDA | {"first_name": name})
+        await send(site, "", FRIDA | {"first_name": "Åse"}, department_id=str(new_id()))
+        before = await site.events()
+        found = {
+            wanted: await site.request(
+                "POST", "/referral/search", token=a_token(**HERE), json={"name": wanted}
+            )
+            for wanted in ("aase vester", "Lucja", "vest", "frid ås")
+        }
+        after = await site.events()
+
+    names = {wanted: [one["name"] for one in answer.body] for wanted, answer in found.items()}
+    assert names["aase vester"] == ["Åse Vestergaard"]
+    assert names["Lucja"] == ["Łucja Vestergaard"]
+    assert len(names["vest"]) == 3
+    assert names["frid ås"] == []
+    assert [event[2] for event in after[len(before) :]].count("referral.looked.v1") == 1 + 1 + 3 + 1

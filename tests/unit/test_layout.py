@@ -26,8 +26,8 @@ PORTAL_MODULES = {
 }  # fmt: skip
 """Modules of the portal, which has pages instead of an API."""
 
-OWN_MODULES = {"referral": {"eligibility"}, "directory": {"codes"}}
-"""Modules of rules that stand by themselves: a child and a model's criteria, codes of invitations."""
+OWN_MODULES = {"referral": {"eligibility", "names"}, "directory": {"codes"}}
+"""Modules of rules that stand by themselves: a child and a model's criteria, names, codes."""
 
 IMPURE_MODULES = {
     "aiohttp", "aiokafka", "aiosmtplib", "asyncio", "asyncpg", "fastapi", "faststream", "io", "logging", "os",

@@ -132,7 +132,7 @@ class Denials:
 
         async def record(tx: Tx) -> tuple[BatchResult, None]:
             log_ = self._runtime.access_log
-            return await log_.append(tx, denial.actor, event, denial.traceparent), None
+            return await log_.append(tx, denial.actor, event, traceparent=denial.traceparent), None
 
         await commit_for(self._runtime, denial.actor.tenant, record)
 

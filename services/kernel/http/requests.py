@@ -142,7 +142,7 @@ class RequestContext:
             key = self.actor.tenant, stream_id
             opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, [key])
             seen = StreamView(view.state, view.version, opened.get(key, {}))
-            return await self._record_access(tx, stream_id, what, purpose), seen
+            return await self._record_access(tx, [stream_id], what, purpose), seen
 
         with self._span(ReadRequest(what)):
             return await commit_for(self._runtime, self.actor.tenant, look)
@@ -160,17 +160,24 @@ class RequestContext:
 
         async def look(tx: Tx) -> tuple[BatchResult, None]:
             await self._authorized_view(tx, case_id, what, absent=True)
-            return await self._record_access(tx, case_id, what, purpose), None
+            return await self._record_access(tx, [case_id], what, purpose), None
 
         with self._span(ReadRequest(what)):
             await commit_for(self._runtime, self.actor.tenant, look)
 
     async def read_private_of(
-        self, stream_ids: Collection[UUID], what: tuple[str, ...], purpose: str
+        self,
+        stream_ids: Collection[UUID],
+        what: tuple[str, ...],
+        purpose: str,
+        *,
+        each: bool = False,
+        fits: Callable[[StreamView], bool] = lambda _view: True,
     ) -> dict[UUID, StreamView]:
-        """Return those of some streams that the actor may read, after one access to all is recorded.
+        """Return those of some streams that the actor may read and that fit, after the access is recorded.
 
-        Its case is the municipality. What is not there and what is somebody else's is left out.
+        It is one entry, whose case is the municipality; with `each`, it is one for each stream that is shown.
+        What is not there and what is somebody else's is left out.
         """
 
         async def look(tx: Tx) -> tuple[BatchResult, dict[UUID, StreamView]]:
@@ -178,12 +185,13 @@ class RequestContext:
             streams = await self._runtime.processor.read_all_authorized(tx, envelopes)
             keys = [(stream.tenant, stream.stream_id) for stream in streams]
             opened = await self._runtime.processor.dependencies.keyring.open_streams(tx, keys) if keys else {}
-            seen = {
+            views = {
                 stream.stream_id: StreamView(stream.state, stream.version, opened.get(key, {}))
                 for key, stream in zip(keys, streams, strict=True)
             }
-            municipality = municipality_stream(self.actor.tenant)
-            return await self._record_access(tx, municipality, what, purpose), seen
+            seen = {stream_id: view for stream_id, view in views.items() if fits(view)}
+            shown = list(seen) if each and seen else [municipality_stream(self.actor.tenant)]
+            return await self._record_access(tx, shown, what, purpose), seen
 
         with self._span(ReadRequest(what)):
             return await commit_for(self._runtime, self.actor.tenant, look)
@@ -303,9 +311,12 @@ class RequestContext:
     async def _digest(self, content: bytes) -> bytes:
         return await self._runtime.keyed_digests.digest(self._transaction, self.actor.tenant, content)
 
-    async def _record_access(self, tx: Tx, case_id: UUID, what: tuple[str, ...], purpose: str) -> BatchResult:
-        access = self._runtime.service.access_event(case_id=case_id, what=what, purpose=purpose)
-        return await self._runtime.access_log.append(tx, self.actor, access, self._traceparent)
+    async def _record_access(
+        self, tx: Tx, case_ids: Collection[UUID], what: tuple[str, ...], purpose: str
+    ) -> BatchResult:
+        access_event = self._runtime.service.access_event
+        accesses = [access_event(case_id=case_id, what=what, purpose=purpose) for case_id in case_ids]
+        return await self._runtime.access_log.append(tx, self.actor, *accesses, traceparent=self._traceparent)
 
     def _named_id(self) -> UUID:
         """Return the first id in the path, or the municipality's."""

@@ -35,18 +35,19 @@ class AccessLog:
         self._decoder = EventDecoder(as_audit_reads)
 
     async def append(
-        self, tx: Tx, actor: Actor, event: Looked | AccessRefused, traceparent: str = ""
+        self, tx: Tx, actor: Actor, *events: Looked | AccessRefused, traceparent: str = ""
     ) -> BatchResult:
-        """Append an access or a denial; raise `AccessNotRecorded` where the trail would lack it.
+        """Append accesses or a denial, all or none; raise `AccessNotRecorded` where the trail would lack one.
 
         Inside a transaction of the caller, the caller publishes the result after its commit.
         """
         stream_id = await self._streams.stream_of(tx, actor.tenant, actor.id)
-        cause, now = str(new_id()), self._clock.now()
-        envelope = Envelope(
-            stream_id, actor.tenant, AppendEvent(event), actor, now, cause, cause, traceparent
-        )
-        return await self._processor.process(tx, [envelope], guard=self._require_readable)
+        now, causes = self._clock.now(), [str(new_id()) for _ in events]
+        envelopes = [
+            Envelope(stream_id, actor.tenant, AppendEvent(event), actor, now, cause, cause, traceparent)
+            for event, cause in zip(events, causes, strict=True)
+        ]
+        return await self._processor.process(tx, envelopes, guard=self._require_readable)
 
     def _require_readable(self, result: BatchResult) -> None:
         """Raise `AccessNotRecorded` unless the new events decode from what the relay will send."""

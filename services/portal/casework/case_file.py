@@ -1,14 +1,14 @@
 """The file of one case: what all its pages show around their own part."""
 
 from collections.abc import Awaitable, Mapping
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
 from services.portal.casework import stages
 from services.portal.casework.words import words_of
 from services.portal.forms import Option
-from services.portal.rendering import ZONE, as_day
+from services.portal.rendering import as_day
 from services.portal.texts import _
 from services.portal.visit import Visit
 
@@ -34,7 +34,7 @@ async def open_file(visit: Visit, case_id: UUID, **more: Awaitable[Any]) -> dict
         **parts,
         "case_id": case_id,
         "words": words,
-        **_about(parts["case"]),
+        **_about(visit, parts["case"]),
         "tabs": _tabs(visit, case_id),
     }
 
@@ -48,10 +48,16 @@ async def read_case(visit: Visit, case_id: UUID) -> Mapping[str, Any]:
 async def file_of(visit: Visit, case_id: UUID) -> dict[str, Any]:
     """Return the file for a form that needs the case; raises `ServiceSilent` where it cannot be read."""
     words, case = await words_of(visit), await read_case(visit, case_id)
-    return {"case": case, "case_id": case_id, "words": words, **_about(case), "tabs": _tabs(visit, case_id)}
+    return {
+        "case": case,
+        "case_id": case_id,
+        "words": words,
+        **_about(visit, case),
+        "tabs": _tabs(visit, case_id),
+    }
 
 
-def _about(case: Any) -> dict[str, Any]:
+def _about(visit: Visit, case: Any) -> dict[str, Any]:
     if not case:
         return {"name": "", "stage": None, "age": None}
     last = stages.last_referral(case)
@@ -59,7 +65,7 @@ def _about(case: Any) -> dict[str, Any]:
     return {
         "name": name_of(case["facts"]),
         "stage": stages.stage_of(stages.status_of(case), status),
-        "age": age_of(case["facts"].get("born")),
+        "age": age_of(case["facts"].get("born"), visit.today),
     }
 
 
@@ -74,17 +80,12 @@ def name_of(facts: Mapping[str, Any]) -> str:
     return " ".join(part for part in (facts.get("first_name"), facts.get("family_name")) if part)
 
 
-def age_of(born: str | date | None) -> int | None:
-    """Return full years today, on the calendar here."""
+def age_of(born: str | date | None, today: date) -> int | None:
+    """Return full years on a day; None where the day of birth was erased."""
     if born is None:
         return None
-    day, today = as_day(born), today_here()
+    day = as_day(born)
     return today.year - day.year - ((today.month, today.day) < (day.month, day.day))
-
-
-def today_here() -> date:
-    """Return the day that it is in Denmark and Norway."""
-    return datetime.now(ZONE).date()
 
 
 def organisations_in(case: Mapping[str, Any]) -> list[str]:

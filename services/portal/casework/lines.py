@@ -8,8 +8,6 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.portal.casework import stages
-from services.portal.casework.case_file import today_here
-from services.portal.person import Person
 from services.portal.rendering import as_day
 from services.portal.service_client import ServiceProblem, ServiceSilent
 from services.portal.texts import _
@@ -47,12 +45,12 @@ _NEXT: Final[Mapping[str, tuple[str, str]]] = {
 _AGAIN: Final = (_("Choose another offer, or close the case"), _("You"))
 
 
-def lines_of(found: Sequence[Mapping[str, Any]], names: Mapping[str, str], person: Person) -> list[CaseLine]:
+def lines_of(visit: Visit, found: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[CaseLine]:
     """Return the lines of a list, in the order in which they were found."""
-    return [_line(one, names.get(str(one["case_id"]), ""), person) for one in found]
+    return [_line(visit, one, names.get(str(one["case_id"]), "")) for one in found]
 
 
-def _line(one: Mapping[str, Any], name: str, person: Person) -> CaseLine:
+def _line(visit: Visit, one: Mapping[str, Any], name: str) -> CaseLine:
     last = stages.last_referral({"referrals": one["referrals"]})
     at = last["status"] if last and one["status"] in {"eligible", "views_noted"} else one["status"]
     text, who = _NEXT.get(at, _AGAIN)
@@ -65,8 +63,8 @@ def _line(one: Mapping[str, Any], name: str, person: Person) -> CaseLine:
         next=text,
         who=who,
         by=by,
-        late=by is not None and by < today_here(),
-        mine=str(one.get("caseworker_id", "")) == str(person.sub),
+        late=by is not None and by < visit.today,
+        mine=str(one.get("caseworker_id", "")) == str(visit.person.sub),
     )
 
 
@@ -78,4 +76,4 @@ async def names_of(visit: Visit, case_ids: Sequence[UUID | str]) -> dict[str, st
         found = await visit.read("referral", "/referral/names", {"case_ids": [str(one) for one in case_ids]})
     except (ServiceSilent, ServiceProblem):
         return {}
-    return {str(one["case_id"]): str(one["name"] or "") for one in found["items"]}
+    return {str(one["case_id"]): str(one["name"] or "") for one in found}

@@ -8,7 +8,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from services.kernel.errors import NotFound
-from services.portal.casework.case_file import CASEWORKER, file_of, today_here
+from services.portal.casework.case_file import CASEWORKER, file_of
 from services.portal.casework.stages import OF_AGREEMENT
 from services.portal.casework.words import same
 from services.portal.course import course_of
@@ -123,7 +123,7 @@ async def ask_about_meeting(visit: Visit, case_id: UUID, agreement_id: UUID) -> 
     """Ask when the start-up meeting was held, and who came."""
     file, found = await file_of(visit, case_id), await read_agreement(visit, case_id, agreement_id)
     expected = ("child", "family", "caseworker", "organisation")
-    form = visit.form(MEETING_FORM, held_on=typed_day(today_here()), attended=expected)
+    form = visit.form(MEETING_FORM, held_on=typed_day(visit.today), attended=expected)
     return visit.render(**file, **found, form=form)
 
 

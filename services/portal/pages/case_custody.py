@@ -9,11 +9,12 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import BaseModel, Field, create_model
 
-from services.portal.casework.case_file import CASEWORKER, age_of, file_of, name_of
+from contracts.model_parts import LANGUAGES, Language
+from services.portal.casework.case_file import CASEWORKER, file_of, name_of
 from services.portal.forms import Bound, Choice, Day, Form, Text, Widget, YesNo, typed_day
 from services.portal.pages.case_consent import CONSENT
 from services.portal.pages.page import Area, Page
-from services.portal.rendering import as_day
+from services.portal.rendering import as_day, translate
 from services.portal.texts import _
 from services.portal.visit import Visit
 
@@ -35,8 +36,8 @@ CUSTODY: Final = Page(
 _LANGUAGES: Final = (("da", "Dansk"), ("nb", "Norsk bokmål"), ("en", "English"))
 
 
-@lru_cache(maxsize=MOST)
-def custody_form(count: int) -> Form[BaseModel]:
+@lru_cache(maxsize=MOST * len(LANGUAGES))
+def custody_form(count: int, language: Language) -> Form[BaseModel]:
     """Return the form for a number of holders; a holder without a name is left out."""
     fields: dict[str, Any] = {}
     widgets: dict[str, Widget] = {}
@@ -47,9 +48,13 @@ def custody_form(count: int) -> Form[BaseModel]:
             f"language_{number}": (str, "da"),
         }
         widgets |= {
-            f"name_{number}": Text(_("Full name")),
-            f"residence_{number}": YesNo(_("Does the child live here?")),
-            f"language_{number}": Choice(_("Language of letters and questions"), options=_LANGUAGES),
+            f"name_{number}": Text(translate(language, _("Full name of holder %(number)s"), number=number)),
+            f"residence_{number}": YesNo(
+                translate(language, _("Does the child live with holder %(number)s?"), number=number)
+            ),
+            f"language_{number}": Choice(
+                translate(language, _("Language of holder %(number)s"), number=number), options=_LANGUAGES
+            ),
         }
     model = create_model(
         "Custody",
@@ -78,7 +83,7 @@ async def ask_custody(visit: Visit, case_id: UUID) -> Response:
     facts = file["case"]["facts"]
     born = facts.get("born")
     known: dict[str, object] = {"born": typed_day(as_day(born)) if born else ""}
-    if (age_of(born) or 0) >= _YOUNG:
+    if (file["age"] or 0) >= _YOUNG:
         known["young_person_name"] = name_of(facts)
     for number in range(1, count + 1):
         known[f"language_{number}"] = visit.language
@@ -90,7 +95,7 @@ async def ask_custody(visit: Visit, case_id: UUID) -> Response:
         }
     return visit.render(
         **file,
-        form=visit.form(custody_form(count), **known),
+        form=visit.form(custody_form(count, visit.language), **known),
         count=count,
         may_add=count < MOST,
         people=[str(holder["person_id"]) for holder in custody["holders"]] if custody else [],
@@ -101,7 +106,7 @@ async def ask_custody(visit: Visit, case_id: UUID) -> Response:
 @AREA.post(CUSTODY, "more")
 async def one_more(visit: Visit, case_id: UUID) -> Response:
     """Show the form with room for one holder more, and with what was typed."""
-    form = custody_form(min(MOST, _count(visit, 2) + 1))
+    form = custody_form(min(MOST, _count(visit, 2) + 1), visit.language)
     typed: Bound[Any] = replace(form.bind(visit.sent.data), errors=[])
     visit.bound = typed
     return await ask_custody(visit, case_id)
@@ -111,7 +116,7 @@ async def one_more(visit: Visit, case_id: UUID) -> Response:
 async def record(visit: Visit, case_id: UUID) -> Response:
     """Put on record who holds parental responsibility."""
     count = _count(visit, 2)
-    said = visit.bind(custody_form(count)).value.model_dump(mode="json")
+    said = visit.bind(custody_form(count, visit.language)).value.model_dump(mode="json")
     holders = [holder for number in range(1, count + 1) if (holder := _holder(visit, said, number))]
     body = {"holders": holders, "born": said["born"], "young_person_name": said["young_person_name"]}
     await visit.command("consent", f"/consent/cases/{case_id}/custody", body)

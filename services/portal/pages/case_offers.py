@@ -7,7 +7,7 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from services.kernel.errors import NotFound
-from services.portal.casework.case_file import CASEWORKER, age_of, file_of
+from services.portal.casework.case_file import CASEWORKER, file_of
 from services.portal.casework.words import departments, offers_of, same
 from services.portal.forms import Choice, Choices, Form, Text
 from services.portal.pages.case import CASE
@@ -72,7 +72,7 @@ DRAFT_FORM: Final = Form(
 async def choose_offer(visit: Visit, case_id: UUID) -> Response:
     """Show the offers that cover the need, those with free places first."""
     file = await file_of(visit, case_id)
-    found, age = file["case"]["eligibility"], age_of(file["case"]["facts"].get("born"))
+    found, age = file["case"]["eligibility"], file["age"]
     theme = visit.request.query_params.get("theme", "") or (found["theme"] if found else "")
     offers = await offers_of(visit, theme=theme, age=age, area=visit.person.tenant)
     asked = {one["offer_id"]: one["status"] for one in file["case"]["referrals"]}

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import BaseModel, Field, create_model
 
-from services.portal.casework.case_file import CASEWORKER, age_of, file_of
+from services.portal.casework.case_file import CASEWORKER, file_of
 from services.portal.casework.words import Words, words_of
 from services.portal.forms import Choice, Choices, Form, Option, Text, Widget, YesNo
 from services.portal.pages.case import CASE
@@ -61,19 +61,17 @@ _HEARD: Final = (
     ("declined", _("Asked, but would rather not say anything")),
     ("not_heard", _("No, not heard")),
 )
-_SAID: Final = _("How do they see it themselves? Use their own words.")
-_PROPOSE: Final = _("What do they propose themselves?")
-_WHY: Final = _("Why not?")
+_OWN_WORDS: Final = _("Use their own words")
 VIEWS_FORM: Final = Form(
     Views,
     child=Choice(_("Has the child been heard?"), options=_HEARD),
-    child_view=Text(_SAID, lines=4),
-    child_proposals=Text(_PROPOSE, lines=2),
-    child_why=Text(_WHY, _("Fill in only where the child was not heard"), lines=2),
+    child_view=Text(_("How does the child see it?"), _OWN_WORDS, lines=4),
+    child_proposals=Text(_("What does the child propose?"), lines=2),
+    child_why=Text(_("Why was the child not heard?"), _("Fill in only where that is so"), lines=2),
     family=Choice(_("Has the family been heard?"), options=_HEARD),
-    family_view=Text(_SAID, lines=4),
-    family_proposals=Text(_PROPOSE, lines=2),
-    family_why=Text(_WHY, _("Fill in only where the family was not heard"), lines=2),
+    family_view=Text(_("How does the family see it?"), _OWN_WORDS, lines=4),
+    family_proposals=Text(_("What does the family propose?"), lines=2),
+    family_why=Text(_("Why was the family not heard?"), _("Fill in only where that is so"), lines=2),
 )
 
 
@@ -179,7 +177,7 @@ async def ask_criteria(visit: Visit, case_id: UUID) -> Response:
         **file,
         form=bound,
         questions=[name for name in form.fields if name.startswith("answer_")],
-        by_age=group["age_from"] <= (age_of(case["facts"].get("born")) or 0) <= group["age_to"],
+        by_age=group["age_from"] <= (file["age"] or 0) <= group["age_to"],
         lives_here=case["facts"].get("residence") == visit.person.tenant,
         reasons=words.reasons(found["reasons"]) if found else [],
     )

@@ -9,11 +9,12 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import BaseModel, Field, create_model
 
-from services.portal.casework.case_file import CASEWORKER, file_of, today_here
+from contracts.model_parts import LANGUAGES, Language
+from services.portal.casework.case_file import CASEWORKER, file_of
 from services.portal.forms import Bound, Choice, Day, Form, Number, Text, Widget, typed_day
 from services.portal.pages.case_agreement import AGREEMENT, read_agreement
 from services.portal.pages.page import Area, Page
-from services.portal.rendering import as_day
+from services.portal.rendering import as_day, translate
 from services.portal.texts import _
 from services.portal.visit import Visit
 
@@ -61,6 +62,15 @@ _COMMON: Final[dict[str, Widget]] = {
     "evaluate_every_days": Number(_("How many days between two evaluations?")),
 }
 
+_OF_GOAL: Final[dict[str, Widget]] = {
+    "goal": Text(
+        _("What is goal %(number)s?"), _("Concrete, so that all can see whether it is reached"), lines=2
+    ),
+    "purpose": Choice(_("Which purpose does goal %(number)s serve?")),
+    "done": Text(_("What is done for goal %(number)s?"), _("One thing on each line"), lines=3),
+    "who": Choice(_("Who answers for goal %(number)s?"), options=_PARTIES),
+}
+
 
 class Terms(BaseModel):
     """What an agreement says besides its goals."""
@@ -77,8 +87,8 @@ class Terms(BaseModel):
     evaluate_every_days: Days
 
 
-@lru_cache(maxsize=MOST)
-def proposal_form(goals: int) -> Form[Terms]:
+@lru_cache(maxsize=MOST * len(LANGUAGES))
+def proposal_form(goals: int, language: Language) -> Form[Terms]:
     """Return the form for a number of goals; the first is needed, another without words is left out."""
     fields: dict[str, Any] = {}
     widgets: dict[str, Widget] = {}
@@ -92,12 +102,8 @@ def proposal_form(goals: int) -> Form[Terms]:
             f"done_{number}": told,
         }
         widgets |= {
-            f"goal_{number}": Text(
-                _("What is aimed at?"), _("Concrete, so that all can see whether it is reached"), lines=2
-            ),
-            f"purpose_{number}": Choice(_("Which purpose does it serve?")),
-            f"done_{number}": Text(_("What is done for it?"), _("One thing on each line"), lines=3),
-            f"who_{number}": Choice(_("Who answers for it?"), options=_PARTIES),
+            f"{name}_{number}": replace(widget, label=translate(language, widget.label, number=number))
+            for name, widget in _OF_GOAL.items()
         }
     return Form(create_model("Proposal", __base__=Terms, **fields), **widgets, **_COMMON)
 
@@ -111,15 +117,17 @@ async def ask_for_terms(visit: Visit, case_id: UUID, agreement_id: UUID) -> Resp
     count = _count(visit, len(before["goals"]) if before else 1)
     purposes = words.options("purposes")
     options = {f"purpose_{number}": purposes for number in range(1, count + 1)}
-    known = _as_before(before) if before else _usual(words.model["rhythm"])
-    form = visit.form(proposal_form(count), **known).with_options(cost=words.options("prices"), **options)
+    known = _as_before(before) if before else _usual(words.model["rhythm"], visit.today)
+    form = visit.form(proposal_form(count, visit.language), **known).with_options(
+        cost=words.options("prices"), **options
+    )
     return visit.render(**file, **found, form=form, count=count, may_add=count < MOST)
 
 
 @AREA.post(PROPOSAL, "more")
 async def one_more_goal(visit: Visit, case_id: UUID, agreement_id: UUID) -> Response:
     """Show the form with room for one goal more, and with what was typed."""
-    form = proposal_form(min(MOST, _count(visit, 1) + 1))
+    form = proposal_form(min(MOST, _count(visit, 1) + 1), visit.language)
     typed: Bound[Any] = replace(form.bind(visit.sent.data), errors=[])
     visit.bound = typed
     return await ask_for_terms(visit, case_id, agreement_id)
@@ -129,7 +137,7 @@ async def one_more_goal(visit: Visit, case_id: UUID, agreement_id: UUID) -> Resp
 async def propose(visit: Visit, case_id: UUID, agreement_id: UUID) -> Response:
     """Lay the version ready to be signed."""
     count = _count(visit, 1)
-    said = visit.bind(proposal_form(count)).value.model_dump(mode="json")
+    said = visit.bind(proposal_form(count, visit.language)).value.model_dump(mode="json")
     body = {
         "agreement_id": str(agreement_id),
         "goals": [goal for number in range(1, count + 1) if (goal := _goal(visit, said, number))],
@@ -159,9 +167,9 @@ def _goal(visit: Visit, said: dict[str, Any], number: int) -> dict[str, Any] | N
     }
 
 
-def _usual(rhythm: dict[str, int]) -> dict[str, object]:
+def _usual(rhythm: dict[str, int], today: date) -> dict[str, object]:
     """Return what is usual by the model: half a year from next week on."""
-    start = today_here() + _SOON
+    start = today + _SOON
     return {
         "starts_on": typed_day(start),
         "ends_on": typed_day(start + _HALF_A_YEAR),

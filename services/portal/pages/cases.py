@@ -5,12 +5,12 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from services.portal.casework.case_file import CASEWORKER, today_here
+from services.portal.casework.case_file import CASEWORKER
 from services.portal.casework.lines import lines_of, names_of
 from services.portal.casework.stages import OF_CASE, OF_REFERRAL
-from services.portal.forms import Day, Form, Text
+from services.portal.forms import Bound, Day, Form, Option, Text
 from services.portal.pages.case import CASE
 from services.portal.pages.page import Area, Page
 from services.portal.texts import _
@@ -25,7 +25,8 @@ CASES: Final = Page(
     _("Cases"),
     CASEWORKER,
     looks=("name",),
-    calls=("referral.cases", "referral.names"),
+    calls=("referral.cases", "referral.names", "referral.search"),
+    commands=("search",),
     menu=_("Cases"),
 )
 NEW_CASE: Final = Page(
@@ -37,19 +38,30 @@ NEW_CASE: Final = Page(
     parent=CASES,
 )
 
-STATUSES: Final = ("opened", "views_noted", "eligible", "not_eligible", "awaiting_consent", "ready", "sent",
-                   "accepted", "under_way", "declined", "closed")  # fmt: skip
+STATUSES: Final = (
+    "opened", "views_noted", "eligible", "awaiting_consent", "ready", "sent", "accepted", "under_way",
+    "closed",
+)  # fmt: skip
 """The stages by which the list can be narrowed."""
-
-
-def _born_already(day: date) -> date:
-    if day > today_here():
-        raise ValueError("born ahead")
-    return day
 
 
 Line = Annotated[str, Field(min_length=1, max_length=200)]
 Words = Annotated[str, Field(max_length=4000)]
+
+
+class Search(BaseModel):
+    """The name of a child, or its beginning."""
+
+    name: Line
+
+
+SEARCHING: Final = Form(
+    Search,
+    name=Text(
+        _("Find a case by the child's name"),
+        sentences={"missing": _("Write the name, or the beginning of it")},
+    ),
+)
 
 
 class NewCase(BaseModel):
@@ -57,7 +69,7 @@ class NewCase(BaseModel):
 
     first_name: Line
     family_name: Line
-    born: Annotated[date, AfterValidator(_born_already)]
+    born: date
     residence: Annotated[str, Field(pattern=r"^[0-9]{4}$")]
     language: Words = ""
     contact: Words = ""
@@ -96,12 +108,42 @@ async def cases(visit: Visit) -> Response:
     shown = found[:_ROWS]
     names = await names_of(visit, [one["case_id"] for one in shown])
     return visit.render(
-        lines=lines_of(shown, names, visit.person),
+        lines=lines_of(visit, shown, names),
         status=status,
-        statuses=[(code, visit.translate({**OF_CASE, **OF_REFERRAL}[code].text)) for code in STATUSES],
+        statuses=_statuses(visit),
         following=shown[-1]["case_id"] if len(found) > _ROWS else "",
-        is_first=not before,
+        searching=visit.form(SEARCHING),
+        searched=False,
     )
+
+
+@AREA.post(CASES, "search")
+async def search(visit: Visit) -> Response:
+    """List the cases of the children with a name; it is sent in the body, so that no address holds it."""
+    said = visit.bind(SEARCHING)
+    found = await visit.read("referral", "/referral/search", {"name": said.value.name})
+    names = {str(one["case_id"]): str(one["name"] or "") for one in found}
+    return visit.render(
+        lines=lines_of(visit, found, names),
+        status="",
+        statuses=_statuses(visit),
+        following="",
+        searching=said,
+        searched=True,
+    )
+
+
+def _bound(visit: Visit) -> Bound[NewCase]:
+    """Return the form as it was sent; raises `FormRefused` where it does not fit."""
+    bound = visit.bind(NEW)
+    if bound.value.born > visit.today:
+        raise visit.refuse("born", NEW.fields["born"].sentence("invalid"))
+    return bound
+
+
+def _statuses(visit: Visit) -> list[Option]:
+    words = {**OF_CASE, **OF_REFERRAL, "closed": OF_CASE["closed"]}
+    return [(code, visit.translate(words[code].text)) for code in STATUSES]
 
 
 @AREA.get(NEW_CASE)
@@ -113,7 +155,7 @@ async def new_case(visit: Visit) -> Response:
 @AREA.post(NEW_CASE, "check")
 async def check_case(visit: Visit) -> Response:
     """Show what was typed, to be checked before the case is opened."""
-    bound = visit.bind(NEW)
+    bound = _bound(visit)
     return visit.render(form=bound, checking=bound.value)
 
 
@@ -126,7 +168,7 @@ async def change_case(visit: Visit) -> Response:
 @AREA.post(NEW_CASE, "open")
 async def begin_case(visit: Visit) -> Response:
     """Open the case, and lead to it."""
-    child = visit.bind(NEW).value
+    child = _bound(visit).value
     body: dict[str, Any] = child.model_dump(mode="json")
     done = await visit.command("referral", "/referral/cases", body)
     return visit.redirect(CASE, done="opened", case_id=UUID(done["id"]))

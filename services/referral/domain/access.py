@@ -51,6 +51,9 @@ FULL: Final = frozenset({
 })  # fmt: skip
 """Every part of a case that is sealed."""
 
+NAME: Final = ("first_name", "family_name")
+"""The parts of a case that a list shows."""
+
 SHARED: Final = frozenset({"sent", "seen", "accepted", "under_way"})
 """The statuses in which an organisation may read a referral, while a consent covers it."""
 
