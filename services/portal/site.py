@@ -15,12 +15,15 @@ from services.kernel.runtime.runtime import Runtime
 from services.portal.catalogue import Catalogue
 from services.portal.pages import PAGES
 from services.portal.pages.page import Page
-from services.portal.person import LANGUAGE_COOKIE, SignedIn
+from services.portal.person import LANGUAGE_COOKIE, Person, SignedIn
 from services.portal.rendering import Renderer, summary_values, translate
 from services.portal.service_client import ServiceClient, ServiceProblem, ServiceSilent, service_client
+from services.portal.sessions import idle_minutes
 from services.portal.sign_in.opening import sign_in_of
 from services.portal.sign_in.procedure import SignInProcedure
+from services.portal.site_texts import ROLE_NAMES
 from services.portal.texts import _
+from services.portal.theme import theme_url
 from services.portal.visit import NO_STORE, Visit
 
 _POLICY: Final = (
@@ -87,10 +90,6 @@ class Portal:
             **self._frame(visit.language, visit.request.url.path, visit.person),
             "page": page,
             "title": translate(visit.language, page.title),
-            "person": visit.person,
-            "role_name": self.role_name(visit.person.role, visit.language),
-            "menu": self.menu_of(visit.person.role),
-            "path": visit.request.url.path,
             "visit": visit,
             "errors": errors,
             "done": translate(visit.language, done),
@@ -116,6 +115,26 @@ class Portal:
         values = {**self._frame(language, "/"), "problem": problem}
         html = self.renderer.render("problem.html", language, values)
         return HTMLResponse(html, problem.status, headers={**page_headers(language), **(headers or {})})
+
+    def _frame(self, language: Language, path: str, person: Person | None = None) -> dict[str, Any]:
+        """Return what the frame of a page needs; with the person comes their municipality."""
+        settings = self.runtime.settings
+        role = person.role if person else ""
+        tenant = person.tenant if person else ""
+        return {
+            "page": None,
+            "person": person,
+            "role_name": translate(language, ROLE_NAMES.get(role, role)),
+            "menu": self.menu_of(role),
+            "path": path,
+            "errors": [],
+            "done": "",
+            "development": self.development,
+            "municipality": settings.municipality_names.get(tenant, ""),
+            "theme": theme_url(tenant, settings.municipality_colours),
+            "idle_seconds": round(60 * idle_minutes(role, settings)) if person else 0,
+            "changes": "",
+        }
 
     def service_page(self, request: Request, problem: ServiceProblem | ServiceSilent) -> Response:
         """Return that a service refused to show something, in its own sentence, or that it is silent."""

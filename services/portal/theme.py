@@ -12,7 +12,7 @@ def stylesheet(colours: Colours) -> str:
 
 
 def theme_url(tenant: str, colours: Mapping[str, Colours]) -> str:
-    """Return where a municipality's stylesheet is, by its content; empty where it has no colours of its own."""
+    """Return where a municipality's stylesheet is; empty where it has no colours of its own."""
     own = colours.get(tenant)
     if own is None:
         return ""

@@ -107,7 +107,6 @@ async def run_embedded(
             host=_LOOPBACK,
             port=port,
             kek=_kek(folder),
-            portal_key=_kek(folder).with_name("portal.json"),
             portal_key=portal_key(folder),
             smtp_port=mail_port,
             smtp_tls=False,
