@@ -19,6 +19,9 @@ TOGETHER: Final = frozenset({
     "tests/flow/test_operating.py",
     "tests/flow/test_prepared_installation.py",
     "tests/flow/test_secured_kafka.py",
+    "tests/store/test_roles.py",
+    "tests/store/test_row_level_security.py",
+    "tests/store/test_schema_conventions.py",
 })  # fmt: skip
 """Files with a fixture of the module."""
 
