@@ -16,6 +16,8 @@ TOGETHER: Final = frozenset({
     "tests/fault/test_regressions.py",
     "tests/flow/test_alerts.py",
     "tests/flow/test_demo.py",
+    "tests/flow/test_embedded_rights.py",
+    "tests/flow/test_made_up_requests.py",
     "tests/flow/test_operating.py",
     "tests/flow/test_prepared_installation.py",
     "tests/flow/test_secured_kafka.py",
