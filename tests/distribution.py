@@ -1,7 +1,7 @@
 """Distribution of the tests over the worker processes of pytest-xdist.
 
-A worker builds a fixture of a module once, so that a file that has one runs in one worker; so do the tests on
-the session's Apache Kafka, which then starts once, and the short tests of a unit file. All others are handed
+A worker builds a fixture of a module once, so that a file that has one runs in one worker; so do the tests in
+the browser, those on the session's Apache Kafka, and the short tests of a unit file. All others are handed
 out one by one, in the order of their collection: the long ones first.
 """
 
@@ -24,14 +24,15 @@ TOGETHER: Final = frozenset({
     "tests/store/test_roles.py",
     "tests/store/test_row_level_security.py",
     "tests/store/test_schema_conventions.py",
+    "tests/store/test_sign_in_providers.py",
 })  # fmt: skip
-"""Files with a fixture of the module."""
+"""Files with a fixture of the module or of the session."""
 
 _ON_KAFKA: Final = re.compile(r"tests/(fault|flow)/(?!test_campaign).*\[kafka[]-]")
 _POSTGRES: Final = re.compile(r"\[postgres-\d+")
 
 
-class ByUnit(LoadScopeScheduling):
+class ByUnit(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out units of tests, each to one worker."""
 
     def __init__(self, config: pytest.Config, log: object) -> None:
@@ -45,6 +46,8 @@ class ByUnit(LoadScopeScheduling):
 def unit_of(nodeid: str) -> str:
     """Return the unit that a test belongs to; it is of one PostgreSQL, else that would start many times."""
     file = nodeid.partition("::")[0]
+    if file.startswith("tests/browser/"):
+        return "browser"
     if _ON_KAFKA.match(nodeid):
         return "Apache Kafka"
     if file.startswith("tests/unit/"):
