@@ -37,7 +37,7 @@ unit: $(STAMP) ## run the tests that need no network and no server: under a minu
 	$(BIN)/pytest -n $(WORKERS) tests/unit $(ARGS)
 
 test: $(STAMP) ## run every test
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 check: $(STAMP) ## lint, types, import contracts, and that generated files are current
 	$(BIN)/ruff check .

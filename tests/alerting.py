@@ -20,6 +20,7 @@ from services.kernel.embedded.development_api import TOKEN_DAYS, Bearer, Issuer
 from services.kernel.embedded.servers import Broker, Postgres, broker, postgres
 from services.kernel.kafka.cloudevents import Message
 from services.kernel.kafka.topics import make_topics
+from services.kernel.limits import Limits
 from services.kernel.postgres.migrations import migrate
 from services.kernel.settings import Settings
 from services.notify.app import SERVICE as NOTIFY
@@ -38,7 +39,7 @@ CASEWORKER: Final = UUID("0199a000-0000-7000-8000-0000000000aa")
 DEPARTMENT: Final = UUID("0199a000-0000-7000-8000-0000000000ab")
 BOUNDS: Final = {
     "OldTransaction": ("900", "2"),
-    "MeasuresStale": ("60", "8"),
+    "MeasuresStale": ("60", "3"),
     "LogLinesDropped": ("1", "0.02"),
 }
 """Where a test would have to wait for minutes, the alert's bound is made smaller, and only that."""
@@ -97,6 +98,8 @@ class Installation:
             "smtp_port": str(free_port()),
             "smtp_tls": "false",
             "parked_limit": "20",
+            "session_seconds": "2",
+            "limits": Limits(gauges_seconds=0.5).model_dump_json(),
         } | more
         self._children[name].launch(
             [sys.executable, "-m", "services.cli", "run", name],

@@ -3,12 +3,14 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 from services.kernel.embedded.servers import Postgres
 from tests.apache_kafka import ApacheKafka, missing_for_kafka
+from tests.distribution import ByUnit
 from tests.node_tools import node_tools_folder
 from tests.prometheus_tools import missing_for_prometheus, to_be_fetched
 from tests.servers import a_broker, a_kafka, a_postgres, drop_database, fresh_database, remove_topics
@@ -75,6 +77,12 @@ async def bootstrap(broker_address: str, broker_kind: str) -> AsyncIterator[str]
     yield broker_address
     if broker_kind == "kafka":
         await remove_topics(broker_address)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit:
+    """Hand out tests that share what is slow to start to one worker."""
+    return ByUnit(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -66,17 +66,24 @@ def a_kafka() -> Iterator[ApacheKafka]:
         yield cluster
 
 
-async def fresh_database(server: Postgres) -> str:
-    """Create an empty database with a name of its own, and return its connection string."""
+async def fresh_database(server: Postgres, *, template: str = "") -> str:
+    """Create a database with a name of its own, and return its connection string.
+
+    It is empty, or a copy of the one that `template` connects to; rights on the database are not copied.
+    """
     name = f"test_{uuid.uuid4().hex}"
-    await _as_superuser(server, f"create database {name}")
+    copied = f" template {_name_in(template)}" if template else ""
+    await _as_superuser(server, f"create database {name}{copied}")
     return server.database(name)
 
 
 async def drop_database(server: Postgres, dsn: str) -> None:
     """Drop a database of `fresh_database`, with the connections that are left."""
-    name = dsn.partition("?")[0].rpartition("/")[2]
-    await _as_superuser(server, f"drop database if exists {name} with (force)")
+    await _as_superuser(server, f"drop database if exists {_name_in(dsn)} with (force)")
+
+
+def _name_in(dsn: str) -> str:
+    return dsn.partition("?")[0].rpartition("/")[2]
 
 
 async def remove_topics(bootstrap: str) -> None:

@@ -166,7 +166,12 @@ async def publish(bootstrap: str, messages: Sequence[Message], *, topic: str = "
 
 
 def settings_for(dsn: str, bootstrap: str, kind: str, **more: Any) -> Settings:
-    """Return the settings of a process under test; `limits` and any other setting may be passed."""
+    """Return the settings of a process under test; `limits` and any other setting may be passed.
+
+    The embedded broker lets a new group wait for half of its session.
+    """
+    if kind != "kafka":
+        more.setdefault("session_seconds", 2.0)
     return Settings(
         mode=more.pop("mode", "test"),
         database=SecretStr(dsn),

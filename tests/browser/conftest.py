@@ -35,12 +35,11 @@ AsPerson = Callable[[Signs], Awaitable[Somebody]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run these tests on one event loop, and all in one process: they share browser and installation."""
+    """Run these tests on one event loop: they share browser and installation."""
     folder = Path(__file__).parent
     for item in items:
         if folder in item.path.parents:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

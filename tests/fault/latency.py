@@ -51,7 +51,7 @@ async def until_all_work(stage: Stage, load: Load) -> None:
     async def through() -> bool:
         return bool(await _seconds(stage, list(load.promised))) and not await closed_gates(stage, load.cases)
 
-    await until(through, what="the chain")
+    await until(through, seconds=120, what="the chain")
 
 
 async def _watch_gates(stage: Stage, cases: Sequence[UUID]) -> int:

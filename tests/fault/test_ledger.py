@@ -19,7 +19,6 @@ from tests.servers import scratch_folder
 from tests.tally import TENANT
 from tests.waiting import under_way, until
 
-pytestmark = pytest.mark.xdist_group("ledger")
 UNCOMMANDED = uuid5(NAMESPACE_URL, "never commanded")
 
 

@@ -20,7 +20,7 @@ from tests.servers import running, scratch_folder
 from tests.tally import TENANT, a_message, seen
 from tests.waiting import until
 
-pytestmark = [pytest.mark.prometheus, pytest.mark.xdist_group("alarms")]
+pytestmark = pytest.mark.prometheus
 
 DIRECTORY = "samspil.directory.v1"
 STRANGE = "directory.something_new.v1"

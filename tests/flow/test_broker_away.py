@@ -76,7 +76,7 @@ async def test_what_could_not_be_sent_is_kept(
     postgres_dsn: str, fallible: Fallible, broker_kind: str
 ) -> None:
     """While the broker is away commands go on, nothing is deleted, and it shows; then all of it is sent."""
-    limits = Limits(relay_alive_seconds=3, relay_ack_seconds=3)
+    limits = Limits(relay_alive_seconds=3, relay_ack_seconds=3, gauges_seconds=0.5)
     async with running(postgres_dsn, fallible.bootstrap, broker_kind, limits=limits) as runtime:
         await load(runtime, 10, 2)
         await until(lambda: all_sent(runtime))

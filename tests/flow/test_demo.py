@@ -18,8 +18,6 @@ DAYS = 230
 SEED = 7
 IN_THE_MIDDLE = 160
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 class Killable(Server):
     """A server that is killed while a year is played on it."""

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from smtplib import SMTP
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.embedded
 BEARER = json.dumps({"sub": "0199a000-0000-7000-8000-0000000000aa", "role": "operator", "tenant": "0440"})
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
     """Run everything in a process of its own, which is started under the usual umask."""
     before = os.umask(0o022)
     try:
@@ -29,7 +29,7 @@ async def server() -> AsyncIterator[Server]:
             started = Server(folder / "data")
             started.start()
             try:
-                await started.ready()
+                asyncio.run(started.ready())
                 yield started
             finally:
                 started.end(signal.SIGTERM)

@@ -5,7 +5,6 @@ import signal
 from collections import Counter
 
 import asyncpg
-import pytest
 from rich.console import Console
 
 from contracts.event import SERVICES
@@ -18,8 +17,6 @@ from tests.servers import scratch_folder
 from tests.up import Server
 
 CASES, SEED, DAYS = 4, 3, 150
-
-pytestmark = pytest.mark.xdist_group("keys_while_running")
 
 
 async def test_a_year_holds_while_its_keys_are_rotated() -> None:

@@ -35,7 +35,7 @@ def sent(url: str, path: str, body: object = None, **headers: str) -> bytes:
         return bytes(answer.read())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """Run all services in a process of their own until they are ready."""
     with scratch_folder() as folder:

@@ -41,8 +41,6 @@ where ctid = (select ctid from {table} order by {column} limit 1)
 """
 Tables = dict[str, dict[str, list[str]]]
 
-pytestmark = pytest.mark.xdist_group("operating")
-
 
 @dataclass
 class Year:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from signal import SIGKILL, SIGTERM
 
 import aiohttp
-import pytest
 from rich.console import Console
 
 from demo.play import play
@@ -15,8 +14,6 @@ from services.kernel.embedded.child_process import Child, free_port
 from tests.collector import Span, collector
 from tests.servers import scratch_folder
 from tests.waiting import until
-
-pytestmark = pytest.mark.xdist_group("demo")
 
 
 async def a_traced_year() -> Sequence[Span]:

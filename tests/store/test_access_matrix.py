@@ -44,6 +44,18 @@ def _open_to(route: Route, role: str) -> bool:
     return is_administrators or (route.service == "audit" and role == "auditor")
 
 
+async def test_every_route_answers_who_has_a_part_in_it(postgres_dsn: str) -> None:
+    """Whatever a route reads or changes, its statements are understood by the database."""
+    async with everything(postgres_dsn) as site:
+        found = [
+            (route.path, (await site.ask(route, inside(route.service, role), ids(HOME))).status)
+            for route, role in cells()
+        ]
+
+    assert [(path, status) for path, status in found if status >= 500] == []
+    assert {route.service for route in routes()} == {path.split("/")[1] for path, s in found if s < 300}
+
+
 async def test_findings_4_and_13_what_is_not_theirs_looks_like_what_is_not_there(postgres_dsn: str) -> None:
     """For every route and role: one answer, one amount of work, and an entry for each denial."""
     faults: list[str] = []

@@ -1,6 +1,6 @@
 """Each service works in its own schema only, and cannot change what it once said."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from services.kernel.embedded.servers import Postgres
 from services.kernel.postgres.roles import lay_roles, logins_of
+from tests.servers import drop_database, fresh_database, running
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[Any]
@@ -25,17 +27,34 @@ values (gen_random_uuid(), 1, gen_random_uuid(), '0440', 'referral.sent.v1', '{}
 """
 
 
-@pytest.fixture
-async def installed(postgres_dsn: str) -> str:
-    """Lay the roles of two services, migrate as their migrators, and lay the roles again."""
-    await lay_roles(postgres_dsn, PASSWORDS, SERVICES)
+@asynccontextmanager
+async def migrated(server: Postgres) -> AsyncIterator[str]:
+    """Lay the roles of two services, and migrate as their migrators."""
+    dsn = await fresh_database(server)
+    await lay_roles(dsn, PASSWORDS, SERVICES)
     for service in SERVICES:
-        async with as_role(postgres_dsn, f"samspil_{service}_migrator", schema=service) as tx:
+        async with as_role(dsn, f"samspil_{service}_migrator", schema=service) as tx:
             for file in sorted(KERNEL_SCHEMA.glob("*.sql")):
                 await tx.execute(file.read_text(encoding="utf-8"))
             await tx.execute("create table migrations (name text primary key)")
-    await lay_roles(postgres_dsn, PASSWORDS, SERVICES)
-    return postgres_dsn
+    yield dsn
+    await drop_database(server, dsn)
+
+
+@pytest.fixture(scope="module")
+def migrated_dsn(postgres_server: Postgres) -> Iterator[str]:
+    """Lend the database that those of the tests are copied from."""
+    with running(migrated(postgres_server)) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def installed(postgres_server: Postgres, migrated_dsn: str) -> AsyncIterator[str]:
+    """Lend a database of two services whose roles were laid again after the migrations."""
+    dsn = await fresh_database(postgres_server, template=migrated_dsn)
+    await lay_roles(dsn, PASSWORDS, SERVICES)
+    yield dsn
+    await drop_database(postgres_server, dsn)
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """A request sees the rows of one municipality: by the database, whatever a query says."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
 import pytest
 
+from services.kernel.embedded.servers import Postgres
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Pool, connect, open_pool, tenant_transaction
 from services.kernel.postgres.migrations import DAYS_AHEAD, make_partitions, migrate
@@ -17,6 +18,7 @@ from services.kernel.settings import SettingsFault
 from services.registry import SERVICES_BY_NAME
 from tests.http_site import a_token, open_site
 from tests.logins import api, as_role, lay, works
+from tests.servers import drop_database, fresh_database, running
 from tests.tally import TALLY, kms_for, settings_for
 
 TENANT, OTHER = "0440", "0461"
@@ -27,20 +29,51 @@ WATERMARKS = "select * from watermarks_of('consent', 'samspil.consent.v1') order
 PARTITION = "select max(relname) from pg_class where relname ~ '^event_log_[0-9]{8}$'"
 
 
-@pytest.fixture
-async def installed(postgres_dsn: str) -> str:
+@asynccontextmanager
+async def filled(server: Postgres) -> AsyncIterator[str]:
     """Migrate every service as its own migrator, and fill every table with a row of two municipalities."""
-    await lay(postgres_dsn, SERVICES_BY_NAME)
+    dsn = await fresh_database(server)
+    await lay(dsn, SERVICES_BY_NAME)
     for name, service in SERVICES_BY_NAME.items():
-        await migrate(as_role(postgres_dsn, logins_of(name).migrator), service)
-    await lay(postgres_dsn, SERVICES_BY_NAME)
-    superuser = await asyncpg.connect(postgres_dsn)
+        await migrate(as_role(dsn, logins_of(name).migrator), service)
+    superuser = await asyncpg.connect(dsn)
     try:
         for name in SERVICES_BY_NAME:
             await _fill(superuser, name)
     finally:
         await superuser.close()
-    return postgres_dsn
+    yield dsn
+    await drop_database(server, dsn)
+
+
+@asynccontextmanager
+async def copied(server: Postgres, template: str) -> AsyncIterator[str]:
+    """Lend a copy of that database."""
+    dsn = await fresh_database(server, template=template)
+    await lay(dsn, SERVICES_BY_NAME)
+    yield dsn
+    await drop_database(server, dsn)
+
+
+@pytest.fixture(scope="module")
+def template(postgres_server: Postgres) -> Iterator[str]:
+    """Name the database to be copied; nobody may be connected to it then."""
+    with running(filled(postgres_server)) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="module")
+def installed(postgres_server: Postgres, template: str) -> Iterator[str]:
+    """Lend the database of all tests that leave its rows as they are."""
+    with running(copied(postgres_server, template)) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def changeable(postgres_server: Postgres, template: str) -> AsyncIterator[str]:
+    """Lend a database of the test's own."""
+    async with copied(postgres_server, template) as dsn:
+        yield dsn
 
 
 async def _fill(superuser: "asyncpg.Connection[Any]", schema: str) -> None:
@@ -156,15 +189,16 @@ async def test_another_municipality_is_not_written(pool: Pool, statement: str) -
             await tx.execute(statement, new_id())
 
 
-async def test_another_municipality_is_not_changed(pool: Pool) -> None:
+async def test_another_municipality_is_not_changed(changeable: str) -> None:
     """A statement without a condition changes and deletes rows of its own municipality only."""
-    async with tenant_transaction(pool, TENANT) as tx:
-        changed = await tx.execute("update streams set version = version + 1")
-        deleted = await tx.execute("delete from timers")
-    async with tenant_transaction(pool, OTHER) as tx:
-        left = await tx.fetchrow(
-            "select (select max(version) from streams) as version, count(*) as timers from timers"
-        )
+    async with a_pool(api(changeable, "referral")) as pool:
+        async with tenant_transaction(pool, TENANT) as tx:
+            changed = await tx.execute("update streams set version = version + 1")
+            deleted = await tx.execute("delete from timers")
+        async with tenant_transaction(pool, OTHER) as tx:
+            left = await tx.fetchrow(
+                "select (select max(version) from streams) as version, count(*) as timers from timers"
+            )
 
     assert (changed, deleted) == ("UPDATE 1", "DELETE 1")
     assert left is not None
@@ -274,9 +308,9 @@ async def test_the_consumer_sees_every_municipality(installed: str, name: str) -
         await session.close()
 
 
-async def test_the_gate_closes_for_a_record_that_no_request_may_see(installed: str) -> None:
+async def test_the_gate_closes_for_a_record_that_no_request_may_see(changeable: str) -> None:
     """An unreadable record closes the consents of its sender, or of all where nobody knows the sender."""
-    superuser = await connect(installed, schema="referral")
+    superuser = await connect(changeable, schema="referral")
     await superuser.execute("delete from consent_watermarks; delete from parked_events")
     await superuser.execute(
         "insert into consent_watermarks values ('consent', 1, now()), ('consent', 2, now())"
@@ -290,7 +324,7 @@ async def test_the_gate_closes_for_a_record_that_no_request_may_see(installed: s
     await superuser.close()
 
     seen = {}
-    async with a_pool(api(installed, "referral")) as pool:
+    async with a_pool(api(changeable, "referral")) as pool:
         for tenant in BOTH:
             async with tenant_transaction(pool, tenant) as tx:
                 rows = await tx.fetch(WATERMARKS)

@@ -1,7 +1,8 @@
 """Conventions of the live schema, each as an exact list: a repaired exception must leave its list."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +12,10 @@ import msgspec.inspect
 import pytest
 
 from services.kernel.decider.service import Service
+from services.kernel.embedded.servers import Postgres
 from services.kernel.postgres.migrations import DAYS_AHEAD, KERNEL_SCHEMA, migrate
 from services.registry import SERVICES_BY_NAME
+from tests.servers import drop_database, fresh_database, running
 
 FOR_EVER: Final = "for ever: ids, dates and codes only"
 PROJECTION: Final = "as long as its stream: written anew by `samspil rebuild`"
@@ -82,12 +85,27 @@ class Schema:
         return [tuple(row) for row in await self.connection.fetch(query, list(SERVICES_BY_NAME))]
 
 
-@pytest.fixture
-async def schema(postgres_dsn: str) -> Any:
+@asynccontextmanager
+async def migrated(server: Postgres) -> AsyncIterator[str]:
     """Migrate every service into one database."""
+    dsn = await fresh_database(server)
     for service in SERVICES_BY_NAME.values():
-        await migrate(postgres_dsn, service)
-    connection = await asyncpg.connect(postgres_dsn)
+        await migrate(dsn, service)
+    yield dsn
+    await drop_database(server, dsn)
+
+
+@pytest.fixture(scope="module")
+def migrated_dsn(postgres_server: Postgres) -> Iterator[str]:
+    """Lend a database of every service, which the tests of this file only read."""
+    with running(migrated(postgres_server)) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def schema(migrated_dsn: str) -> AsyncIterator[Schema]:
+    """Connect to it."""
+    connection = await asyncpg.connect(migrated_dsn)
     yield Schema(connection)
     await connection.close()
 

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import pytest
+from msgspec import structs
 
 from contracts.consent import ConsentLooked
 from services.kernel.consumer.decoding import EventDecoder
+from services.kernel.consumer.processing import BatchStore
 from services.kernel.consumer.redelivery import Redelivery
 from services.kernel.decider.decision import Actor
 from services.kernel.ids import new_id
@@ -81,6 +83,39 @@ async def test_what_was_just_saved_is_not_read_again(one: Runtime) -> None:
     assert await reads(one, [event(1)]) == 1
     assert await reads(one, [event(2)]) == 0
     assert await counted(one) == [str(seen(n).referral_id) for n in (1, 2)]
+
+
+async def test_a_batch_of_a_single_municipality_is_read_once_and_saved_once(one: Runtime) -> None:
+    """Whether there are other municipalities is asked only where an event is poison."""
+    store = BatchStore(one.processor, one.settings)
+    poison = [structs.replace(a_message(case_id(n), 1, seen(1)), value=b"{") for n in (2, 3)]
+    batches = {
+        "that the driver learns types from": poison[0],
+        "of a new stream": a_message(STREAM, 1, seen(1)),
+        "of a known stream": a_message(STREAM, 2, seen(2)),
+        "with poison": poison[1],
+    }
+    statements: dict[str, list[str]] = {}
+    async with one.pool.acquire() as tx:
+        for name, message in batches.items():
+            said: list[str] = []
+            with tx.query_logger(lambda query, said=said: said.append(query.query)):
+                await store.store(tx, DECODER.read([a_record(message)]))
+            statements[name] = said
+
+    del statements["that the driver learns types from"]
+    assert {name: [*map(_kind_of, found)] for name, found in statements.items()} == {
+        "of a new stream": ["read", "save"],
+        "of a known stream": ["save"],
+        "with poison": ["read", "other municipalities", "read", "save"],
+    }
+
+
+def _kind_of(statement: str) -> str:
+    """Return what a statement is for."""
+    kinds = {"join streams s": "read", "max(tenant)": "other municipalities", "upserted_streams": "save"}
+    (found,) = (kind for part, kind in kinds.items() if part in statement)
+    return found
 
 
 async def test_a_command_is_decided_on_the_current_state(one: Runtime) -> None:

@@ -20,6 +20,10 @@ class MustHold(Exception):
     """The breaker of some municipalities has opened: decide the batch again, and hold their events."""
 
 
+class MustReadTenants(Exception):
+    """An event is poison and one municipality is known: read whether there are more, and decide again."""
+
+
 class CircuitBreaker:
     """Counts poison events against all events, by municipality and partition.
 
@@ -45,6 +49,10 @@ class CircuitBreaker:
     def has_several(self) -> bool:
         """Whether more than one municipality is known."""
         return len(self._known) > 1
+
+    def must_read_tenants(self, counts: Mapping[Cell, Count]) -> bool:
+        """Return whether it matters for a batch if there are more municipalities than are known."""
+        return not self.has_several and any(count.poison for count in counts.values())
 
     def know(self, tenants: Iterable[str | None]) -> None:
         """Note municipalities of this installation; two are enough."""

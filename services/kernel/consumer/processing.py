@@ -3,13 +3,17 @@
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from msgspec.structs import astuple
 
 from services.kernel import metrics
-from services.kernel.consumer.circuit_breaker import CircuitBreaker, MustHold, TooManyParked
+from services.kernel.consumer.circuit_breaker import (
+    CircuitBreaker,
+    MustHold,
+    MustReadTenants,
+    TooManyParked,
+)
 from services.kernel.consumer.decoding import DecodedBatch
 from services.kernel.consumer.failure_counts import (
     Cell,
@@ -53,8 +57,6 @@ class BatchStore:
     async def store(self, tx: Any, batch: DecodedBatch) -> None:
         """Store a batch; raise `TooManyParked`, and whatever keeps it from being stored."""
         started_at = time.perf_counter()
-        if not self._breaker.has_several:
-            self._breaker.know(await tx.fetchrow(_TENANTS))
         with batch_span(self._name, batch.events):
             if batch.unreadable:
                 await self._quarantine(tx, batch)
@@ -72,6 +74,8 @@ class BatchStore:
         parked = [park(record, reason) for record, reason in batch.unreadable]
         counts = counts_of_unreadable(parked)
         read = {cell: Count(0, n, n) for cell, n in Counter(map(cell_of, batch.events)).items()}
+        if self._breaker.must_read_tenants(counts):
+            self._breaker.know(await tx.fetchrow(_TENANTS))
         self._report_open(self._breaker.check(summed(counts, read)))
         await save(tx, WriteSet(), parked=parked)
         self._breaker.record(counts)
@@ -105,16 +109,25 @@ class BatchStore:
 
     async def _process(self, tx: Any, events: list[IncomingEvent]) -> BatchResult:
         """Process events, again with those held whose breaker they open: each time it is one more."""
+        has_read = False
 
         def guard(result: BatchResult) -> None:
-            if opened := self._breaker.check(counts_of(events, result)):
+            counts = counts_of(events, result)
+            if not has_read and self._breaker.must_read_tenants(counts):
+                raise MustReadTenants
+            if opened := self._breaker.check(counts):
                 self._report_open(opened)
                 raise MustHold
 
         while True:
             _hold(events, self._breaker.held())
-            with suppress(MustHold):
+            try:
                 return await self._processor.process(tx, events, guard=guard)
+            except MustHold:
+                continue
+            except MustReadTenants:
+                self._breaker.know(await tx.fetchrow(_TENANTS))
+                has_read = True
 
     def _report_open(self, cells: Iterable[Cell]) -> None:
         for cell in cells:

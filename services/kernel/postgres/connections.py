@@ -39,6 +39,10 @@ _RESTARTS: Final = ("57P01", "57P02", "57P03", "25006")
 _TIMED_OUT: Final = ("57014", "57P05", "25P03", "25P04")
 _TRANSIENT: Final = frozenset({*_CONFLICTS, *_RESTARTS, *_TIMED_OUT})
 _TENANT: Final = re.compile(r"[0-9]{4}", re.ASCII)
+# The driver has one class for wrong use and for a connection that is gone: only the text tells them apart.
+_CONNECTION_LOST: Final = re.compile(
+    r"\bconnection (is closed|has been released back)|\bpool is clos(ed|ing)|another operation is cancelling"
+)
 _MISSING_OBJECT: Final = frozenset({"3F000", "42P01", "42703", "42704", "42883", "42501"})
 
 
@@ -197,12 +201,15 @@ async def _roll_back(connection: Tx) -> None:
 def is_transient(fault: BaseException) -> bool:
     """Return whether an error is transient: the same statement may succeed later.
 
-    Network errors, restarts, conflicts, a full or broken disk, and timeouts behind another session's lock.
+    Network errors, lost connections, restarts, conflicts, a full or broken disk, and timeouts behind another
+    session's lock. Wrong use of the driver, such as a value that is of no use as a parameter, stays wrong.
     """
     if isinstance(fault, asyncpg.PostgresError):
         state = fault.sqlstate or ""
         return state in _TRANSIENT or state[:2] in _TRANSIENT_CLASSES
-    return isinstance(fault, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+    if type(fault) is asyncpg.InterfaceError:  # its subclasses are about wrong values and settings
+        return _CONNECTION_LOST.search(str(fault)) is not None
+    return isinstance(fault, OSError | TimeoutError | asyncpg.InternalClientError)
 
 
 def is_missing_object(fault: BaseException) -> bool:
