@@ -72,6 +72,12 @@ def _without_message(
     return event
 
 
+def _time_first(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Begin the line with its time, level and event, so that lines sort and a person finds them."""
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+    return {**first, **event}
+
+
 def set_up_logs(level: str, file: Path | None = None) -> None:
     """Send the logs of this process, and of its libraries, to standard error or to a file."""
     shared: list[Any] = [
@@ -91,6 +97,7 @@ def set_up_logs(level: str, file: Path | None = None) -> None:
             foreign_pre_chain=[*shared, _without_message],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _time_first,
                 structlog.processors.JSONRenderer(),
             ],
         )

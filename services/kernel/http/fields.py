@@ -2,10 +2,10 @@
 
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, get_args
 from uuid import UUID
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
 _FIRST: Final = date(1900, 1, 1)
 _LAST: Final = date(2199, 12, 31)
@@ -48,3 +48,14 @@ Moment = Annotated[
     BeforeValidator(_checked_form),
 ]
 """A moment, in whichever time zone."""
+
+
+def one_of(*words: str) -> Any:
+    """Return the mark of a text that is one of these words in the document."""
+    return WithJsonSchema({"type": "string", "enum": list(words)})
+
+
+def status_of_any(*states: Any) -> Any:
+    """Return the mark of a text that names one of these states: structs, or unions of them."""
+    kinds = [kind for state in states for kind in (get_args(state) or (state,))]
+    return one_of(*dict.fromkeys(str(kind.__struct_config__.tag) for kind in kinds))

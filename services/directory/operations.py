@@ -1,0 +1,35 @@
+"""Operations of the directory service: ids for generated clients, and the roles that may call each."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.kernel.decider.operation import Operation
+
+_EVERYBODY: Final = (
+    "administrator",
+    "auditor",
+    "bridge_builder",
+    "caseworker",
+    "coordinator",
+    "guardian",
+    "leader",
+    "operator",
+    "young_person",
+)
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "adopt_model": Operation("adoptModel", ("administrator",), if_match=True),
+    "read_model": Operation("readModel", _EVERYBODY),
+    "revoke_access": Operation("revokeAccess", ("administrator", "operator")),
+    "restore_access": Operation("restoreAccess", ("administrator", "operator")),
+    "read_accesses": Operation("listRevokedAccess", ("administrator", "operator")),
+    "register_department": Operation("registerDepartment", ("administrator",)),
+    "read_departments": Operation("listDepartments", _EVERYBODY),
+    "join": Operation("admitOrganisation", ("administrator",), location="/directory/organisations/{id}"),
+    "read_organisations": Operation("listOrganisations", _EVERYBODY),
+    "read_organisation": Operation("readOrganisation", _EVERYBODY),
+    "leave": Operation("removeOrganisation", ("administrator", "coordinator")),
+    "publish_offer": Operation("publishOffer", ("coordinator",)),
+    "change_capacity": Operation("changeCapacity", ("coordinator",), if_match=True),
+    "read_offers": Operation("listOffers", _EVERYBODY),
+}
