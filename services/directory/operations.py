@@ -18,7 +18,7 @@ _EVERYBODY: Final = (
 )
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "adopt_model": Operation("adoptModel", ("administrator",), if_match=True),
+    "adopt_model": Operation("adoptModel", ("administrator",)),
     "read_model": Operation("readModel", _EVERYBODY),
     "revoke_access": Operation("revokeAccess", ("administrator", "operator")),
     "restore_access": Operation("restoreAccess", ("administrator", "operator")),

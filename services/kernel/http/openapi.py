@@ -44,7 +44,6 @@ _ANSWER_HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
         "example": '"4"',
     },
     "Location": {"description": "The address of what was made.", "schema": {"type": "string"}},
-    "Content-Language": {"description": "The language of the words.", "schema": {"type": "string"}},
     "traceparent": {
         "description": "The trace of the request (W3C): the log and the audit trail name it too.",
         "schema": {"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"},
