@@ -13,10 +13,14 @@ _EVERY: Final = "every"
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a field means, with an example where its type alone gives none that is true."""
+    """What a field means, with an example where its type alone gives none that is true.
+
+    `codes` are the words that a code has today; readers must expect words that are new to them.
+    """
 
     text: str
     example: Any = None
+    codes: tuple[str, ...] = ()
 
 
 @cache
@@ -31,8 +35,12 @@ def meanings() -> Mapping[str, Mapping[str, Meaning]]:
 def meaning_of(owner: str, field: str) -> Meaning | None:
     """Return what a field of a schema or an event means; None where nobody has written it."""
     found = meanings()
-    return found.get(owner, {}).get(field) or found[_EVERY].get(field)
+    own = (table for name, table in found.items() if owner.endswith(name) and field in table)
+    return next((table[field] for table in own), None) or found[_EVERY].get(field)
 
 
 def _meaning(entry: str | list[Any]) -> Meaning:
-    return Meaning(entry) if isinstance(entry, str) else Meaning(*entry)
+    if isinstance(entry, str):
+        return Meaning(entry)
+    text, example, *codes = entry
+    return Meaning(text, example, tuple(codes[0] if codes else ()))

@@ -45,11 +45,11 @@ def test_a_typescript_client_compiles(tmp_path: Path) -> None:
 def test_a_generated_python_client_opens_a_case_and_reads_it(server: Server, tmp_path: Path) -> None:
     """The generator leaves no operation out, and its client needs nothing beside the document."""
     folder = tmp_path / "stranger"
-    command = [generator(), "generate", "--path", FILE, "--output-path", folder, "--meta", "none"]
+    command = [generator(), "generate", "--path", str(FILE), "--output-path", str(folder), "--meta", "none"]
     (tmp_path / "config.json").write_text(json.dumps({"post_hooks": []}))
 
     made = subprocess.run(
-        [*command, "--config", tmp_path / "config.json"], capture_output=True, text=True, check=False
+        [*command, "--config", str(tmp_path / "config.json")], capture_output=True, text=True, check=False
     )
     ran = subprocess.run(
         [PYTHON, OPEN_CASE, tmp_path, server.url], capture_output=True, text=True, check=False

@@ -85,7 +85,7 @@ def _complete(document: dict[str, Any], services: Mapping[str, Service]) -> None
     tags = []
     for service in services.values():
         for route in _routes_of(service):
-            for method in route.methods:
+            for method in route.methods or ():
                 operation = document["paths"][route.path][method.lower()]
                 _describe(operation, service, route, shared)
                 _describe_answers(operation, service.operations[route.name], document)
@@ -104,7 +104,7 @@ def _complete(document: dict[str, Any], services: Mapping[str, Service]) -> None
 def _describe(operation: dict[str, Any], service: Service, route: APIRoute, shared: dict[str, Any]) -> None:
     """Name an operation, its roles, parameters and problems; collect the shared headers in `shared`."""
     declared = service.operations[route.name]
-    command, with_body = "get" not in {one.lower() for one in route.methods}, "requestBody" in operation
+    command, with_body = "get" not in {one.lower() for one in route.methods or ()}, "requestBody" in operation
     operation["operationId"] = declared.id
     operation["x-roles"] = sorted(declared.roles)
     headers = _SHARED_HEADERS if command else _SHARED_HEADERS - _COMMAND_HEADERS.keys()

@@ -119,7 +119,7 @@ def _by_type(  # noqa: PLR0911  the table of types
 ) -> Any:
     match schema:
         case {"type": "object"}:
-            values = schema.get("additionalProperties") or next(
+            values: Schema = schema.get("additionalProperties") or next(
                 iter(schema.get("patternProperties", {}).values()), {}
             )
             keys = example_of(schema.get("propertyNames", {"enum": ["networks"]}), document)
