@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 
 from contracts.fields import meanings
 from contracts.registry import EVENTS
-from services.kernel.http.authentication import ROLES
+from services.kernel.issuer_settings import ROLES
 from services.kernel.http.fields import GIVEN
 from services.kernel.http.openapi import OperationsUndeclared, require_declared
 from services.kernel.http.openapi_schemas import undescribed

@@ -9,7 +9,9 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-CSP: Final = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+CSP: Final = (
+    "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
 _STYLE: Final = """\
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; color: #1a1a1a }
 h2 { border-bottom: 2px solid; margin-top: 3rem }
@@ -37,7 +39,9 @@ def api_page_routes() -> APIRouter:
 
     @router.get(_STYLE_PATH)
     async def style() -> Response:
-        return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "max-age=31536000, immutable"})
+        return Response(
+            _STYLE, media_type="text/css", headers={"Cache-Control": "max-age=31536000, immutable"}
+        )
 
     return router
 

@@ -73,9 +73,12 @@ class DocumentedApp(FastAPI):
 
 
 def _routes_of(service: Service) -> Iterator[APIRoute]:
-    for route in service.routes.routes:
+    waiting = list(service.routes.routes)
+    while waiting:
+        route = waiting.pop(0)
         if isinstance(route, APIRoute) and route.include_in_schema:
             yield route
+        waiting += getattr(getattr(route, "original_router", None), "routes", [])
 
 
 def _complete(document: dict[str, Any], services: Mapping[str, Service]) -> None:

@@ -60,8 +60,7 @@ def describe_fields(document: Schema) -> None:
 def describe_parameter(parameter: Schema) -> None:
     """Give a parameter of a path or a query its meaning."""
     parameter["schema"].pop("title", None)
-    meaning = meaning_of("parameters", parameter["name"])
-    if meaning is not None:
+    if meaning := meaning_of("parameters", parameter["name"]):
         parameter.setdefault("description", meaning.text)
 
 
@@ -123,7 +122,7 @@ def _by_type(  # noqa: PLR0911  the table of types
                 iter(schema.get("patternProperties", {}).values()), {}
             )
             keys = example_of(schema.get("propertyNames", {"enum": ["networks"]}), document)
-            return {keys: example_of(values, document, owner)} if values else {}
+            return {keys: example_of(values, document, owner)} if isinstance(values, dict) and values else {}
         case {"format": "uuid"}:
             return f"{_BY_FORMAT['uuid']}{sum(field.encode()) % 10}"
         case {"format": form} if form in _BY_FORMAT:
