@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from services.kernel.http.api_page import CSP
 from services.publish.openapi import FILE
 from tests.generator_tools import OPEN_CASE, PYTHON, generator
 from tests.node_tools import run_program
@@ -59,6 +61,20 @@ def test_a_generated_python_client_opens_a_case_and_reads_it(server: Server, tmp
     assert (made.returncode, "warning" in (made.stdout + made.stderr).lower()) == (0, False), made.stdout
     assert len([one for one in folder.glob("api/*/*.py") if one.name != "__init__.py"]) == calls
     assert json.loads(ran.stdout or "{}") == {"first_name": "Test", "version": 1, "closed": False}, ran.stderr
+
+
+def test_the_server_shows_the_page_of_the_api_and_answers_head(server: Server) -> None:
+    """The page comes with its own style sheet and a policy without exceptions; HEAD is GET without a body."""
+    with urllib.request.urlopen(f"{server.url}/docs", timeout=20) as page:  # noqa: S310  our own address
+        text = page.read().decode()
+    style = re.findall(r'href="(/docs/[^"]+)"', text)[0]
+    head = urllib.request.Request(f"{server.url}{style}", method="HEAD")  # noqa: S310  the same
+
+    with urllib.request.urlopen(head, timeout=20) as answer:  # noqa: S310  the same
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/css; charset=utf-8")
+        assert (int(answer.headers["content-length"]) > 100, answer.read()) == (True, b"")
+    assert page.headers["content-security-policy"] == CSP
+    assert "acceptReferral" in text
 
 
 def test_the_commands_of_the_quickstart_run(server: Server) -> None:

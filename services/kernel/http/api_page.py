@@ -79,12 +79,12 @@ def _operation(path: str, method: str, operation: Document, document: Document) 
     yield f'<h3 id="{name}">{name}</h3><p><code>{method.upper()} {escape(path)}</code></p>'
     yield f"<p>{_prose(operation['description'])}</p>"
     yield f"<p>Roles: {escape(', '.join(operation['x-roles']))}.</p>"
-    yield "<table><caption>Parameters</caption><tr><th>name</th><th>in</th><th>required</th><th>meaning</th></tr>"
+    yield f"<table><caption>Parameters</caption>{_row('name', 'in', 'required', 'meaning', cell='th')}"
     for given in operation["parameters"]:
         one = document["components"]["parameters"][_last(given["$ref"])] if "$ref" in given else given
         required = "yes" if one.get("required") else "no"
         meaning = _prose(one.get("description", ""))
-        yield f"<tr><td><code>{one['name']}</code></td><td>{one['in']}</td><td>{required}</td><td>{meaning}</td></tr>"
+        yield _row(f"<code>{one['name']}</code>", one["in"], required, meaning)
     yield "</table>"
     if "requestBody" in operation:
         yield from _content("Request", operation["requestBody"]["content"])
@@ -92,9 +92,9 @@ def _operation(path: str, method: str, operation: Document, document: Document) 
         if "$ref" not in answer:
             headers = ", ".join(answer.get("headers", {}))
             yield from _content(f"Answer {status}, with the headers {headers}", answer["content"])
-    yield "<table><caption>Problems</caption><tr><th>status</th><th>codes</th></tr>"
+    yield f"<table><caption>Problems</caption>{_row('status', 'codes', cell='th')}"
     for status, codes in operation["x-problems"].items():
-        yield f"<tr><td>{status}</td><td>{escape(', '.join(codes))}</td></tr>"
+        yield _row(status, escape(", ".join(codes)))
     yield "</table>"
 
 
@@ -107,14 +107,16 @@ def _content(title: str, content: Document) -> Iterator[str]:
 
 def _schema(name: str, schema: Document) -> Iterator[str]:
     yield f'<h3 id="schema-{name}">{name}</h3><p>{_prose(schema.get("description", ""))}</p>'
-    yield "<table><caption>Fields</caption><tr><th>name</th><th>type</th><th>required</th><th>meaning</th></tr>"
+    yield f"<table><caption>Fields</caption>{_row('name', 'type', 'required', 'meaning', cell='th')}"
     for field, inner in schema.get("properties", {}).items():
         required = "yes" if field in schema.get("required", ()) else "no"
         meaning = _prose(inner.get("description", ""))
-        yield (
-            f"<tr><td><code>{field}</code></td><td>{_kind(inner)}</td><td>{required}</td><td>{meaning}</td></tr>"
-        )
+        yield _row(f"<code>{field}</code>", _kind(inner), required, meaning)
     yield "</table>"
+
+
+def _row(*cells: str, cell: str = "td") -> str:
+    return f"<tr>{''.join(f'<{cell}>{one}</{cell}>' for one in cells)}</tr>"
 
 
 def _kind(schema: Document) -> str:

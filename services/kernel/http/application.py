@@ -18,6 +18,7 @@ from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
 from services.kernel.http import request_trace
 from services.kernel.http.admission import Admission
+from services.kernel.http.api_page import api_page_routes
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.content_language import DefaultLanguages
 from services.kernel.http.denials import Denials
@@ -69,6 +70,9 @@ def mount(app: FastAPI, runtimes: Mapping[str, Runtime], token_verifier: TokenVe
     app.state.default_languages = DefaultLanguages(
         model for runtime in runtimes.values() for model in runtime.models.values()
     )
+
+    if any(one.settings.mode == "embedded" or one.settings.api_page for one in runtimes.values()):
+        app.include_router(api_page_routes())
 
     @app.get("/live", include_in_schema=False)
     async def live() -> PlainTextResponse:
