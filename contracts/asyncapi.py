@@ -89,7 +89,7 @@ def _servers() -> Document:
             "host": "localhost:{port}",
             "protocol": "kafka",
             "description": "The broker that comes with the product, on one machine.",
-            "variables": {"port": {"default": "9092"}},
+            "variables": {"port": {"default": "8441", "description": "The port that `samspil up` prints."}},
         },
     }
 

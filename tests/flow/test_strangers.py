@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -92,6 +93,27 @@ def test_the_commands_of_the_quickstart_run(server: Server) -> None:
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(ran.stdout[ran.stdout.rindex('{"case_id"') :])["facts"]["first_name"] == "Prøve"
+
+
+def test_the_consumer_of_the_page_reads_what_has_happened(server: Server) -> None:
+    """The twenty lines of the page print the events of the case that the quickstart opens."""
+    page = (Path(__file__).parents[2] / "docs" / "integrate.md").read_text(encoding="utf-8")
+    env = {**os.environ, "SERVER": server.url, "TENANT": "0430"}
+    script = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)[0]
+    program = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+    subprocess.run(["bash", "-euc", script], env=env, capture_output=True, check=True)
+    broker = json.loads((server.folder / "server.json").read_text(encoding="utf-8"))["bootstrap"]
+
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(
+        command, env={**env, "BROKER": broker}, stdout=subprocess.PIPE, text=True
+    ) as consumer:
+        assert consumer.stdout is not None
+        found = next((line for line in consumer.stdout if line.startswith("referral.case_opened.v1 ")), "")
+        consumer.terminate()
+
+    assert "'department_id': '" in found
+    assert broker.rpartition(":")[2] == (server.folder / "broker.port").read_text(encoding="ascii")
 
 
 def test_every_operation_of_the_quickstart_is_one_of_the_document() -> None:

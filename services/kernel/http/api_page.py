@@ -58,7 +58,8 @@ def _lines(document: Document) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f'<link rel="stylesheet" href="{_STYLE_PATH}"></head><body><main><h1>{escape(title)}</h1>'
     yield f"<p>{escape(info['summary'])}</p><p>{_prose(info['description'])}</p>"
-    yield '<p>The same for programs: <a href="/openapi.json">openapi.json</a>.</p><nav aria-label="Contents"><ul>'
+    yield '<p>The same for programs: <a href="/openapi.json">openapi.json</a>.</p>'
+    yield '<nav aria-label="Contents"><ul>'
     for tag in document["tags"]:
         yield f'<li><a href="#{tag["name"]}">{tag["name"]}</a>: {_prose(tag["description"])}</li>'
     yield '<li><a href="#schemas">schemas</a></li></ul></nav>'
