@@ -14,6 +14,9 @@ from services.kernel import metrics
 
 _SECONDS: Final = 10.0
 _CAUSES: Final = 1_000
+_OF_EACH: Final = frozenset({"timestamp", "trace_id"})
+"""Fields that differ from line to line of the same cause."""
+
 _LARGEST_FILE: Final = 20_000_000
 _LIBRARIES: Final = ("aiokafka", "faststream", "kafka", "asyncio", "aiosmtplib", "uvicorn", "uvicorn.error")
 
@@ -54,7 +57,7 @@ class OncePerCause(logging.Filter):
 
 def _cause(record: logging.LogRecord) -> Hashable:
     if isinstance(record.msg, dict):
-        return tuple((name, str(value)) for name, value in record.msg.items() if name != "timestamp")
+        return tuple((name, str(value)) for name, value in record.msg.items() if name not in _OF_EACH)
     return record.pathname, record.lineno
 
 

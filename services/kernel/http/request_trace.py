@@ -38,7 +38,13 @@ def end(scope: Mapping[str, Any], method: str, status: str, began: float) -> Non
     if f"/{route}" not in _QUIET:
         role = scope.get("state", {}).get("role", "")
         log.info(
-            "request", method=known_method, route=route, status=status, ms=round(seconds * 1e3, 1), role=role
+            "request",
+            method=known_method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1e3, 1),
+            role=role,
+            trace_id=trace_id_of(scope[TRACEPARENT]),
         )
     structlog.contextvars.unbind_contextvars("trace_id")
 
