@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 FOLDER: Final = Path(__file__).parent / "generator"
-PYTHON: Final = FOLDER / ".venv" / "bin" / "python"
+_INSTALLED: Final = Path(__file__).parents[1] / ".generator"
+PYTHON: Final = _INSTALLED / "bin" / "python"
 OPEN_CASE: Final = FOLDER / "open_case.py"
 
 _LOCK: Final = FOLDER / "requirements.lock"
-_MARK: Final = FOLDER / ".venv" / "installed.sha256"
+_MARK: Final = _INSTALLED / "installed.sha256"
 _PATIENCE: Final = 300
 
 
@@ -22,7 +23,7 @@ def generator() -> Path:
     with _LOCK.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _MARK.exists() or _MARK.read_text(encoding="ascii") != wanted:
-            _run("venv", "--quiet", "--clear", "--python", sys.executable, str(FOLDER / ".venv"))
+            _run("venv", "--quiet", "--clear", "--python", sys.executable, str(_INSTALLED))
             _run("pip", "install", "--quiet", "--python", str(PYTHON), "--require-hashes", "-r", str(_LOCK))
             _MARK.write_text(wanted, encoding="ascii")
     return PYTHON.with_name("openapi-python-client")

@@ -20,11 +20,12 @@ from services.kernel.clock import wall_time
 from services.kernel.decider.operation import Operation
 from services.kernel.decider.service import QueryConnection, Service
 from services.kernel.http.application import mount
-from services.kernel.http.authentication import ROLES, TokenVerifier
+from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 from services.kernel.http.revocations import heeding_revocations
 from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.ids import new_id
+from services.kernel.issuer_settings import ROLES
 from services.kernel.runtime.runtime import Runtime
 from tests.issuers import AUDIENCE, SIGN_IN, trusting
 from tests.tally import ACTOR, TALLY, TENANT, Count, running

@@ -48,7 +48,16 @@ def test_a_typescript_client_compiles(tmp_path: Path) -> None:
 def test_a_generated_python_client_opens_a_case_and_reads_it(server: Server, tmp_path: Path) -> None:
     """The generator leaves no operation out, and its client needs nothing beside the document."""
     folder = tmp_path / "stranger"
-    command = [generator(), "generate", "--path", str(FILE), "--output-path", str(folder), "--meta", "none"]
+    command = [
+        str(generator()),
+        "generate",
+        "--path",
+        str(FILE),
+        "--output-path",
+        str(folder),
+        "--meta",
+        "none",
+    ]
     (tmp_path / "config.json").write_text(json.dumps({"post_hooks": []}))
 
     made = subprocess.run(
