@@ -8,9 +8,10 @@ from typing import Any, Final
 from contracts import agreement, audit, consent, directory, evaluation, notify, portal, referral
 from contracts.envelope import CONTENT_TYPE, PREFIX, Attributes, dataschema_of, source_of
 from contracts.event import SERVICES, Event, Ticked, service_of, topic_of
+from contracts.fields import meaning_of
 from contracts.golden import Golden
 from contracts.plain_schema import REMARKS, Schema, plain
-from contracts.samples import sample_of
+from contracts.samples import CODE, sample_of
 
 Document = dict[str, Any]
 
@@ -88,7 +89,7 @@ def _servers() -> Document:
             "host": "localhost:{port}",
             "protocol": "kafka",
             "description": "The broker that comes with the product, on one machine.",
-            "variables": {"port": {"default": "9092"}},
+            "variables": {"port": {"default": "8441", "description": "The port that `samspil up` prints."}},
         },
     }
 
@@ -135,6 +136,7 @@ def _types_of(service: str, events: Mapping[str, type[Event]]) -> list[str]:
 
 def _message(name: str, kind: type[Event]) -> Document:
     payload = plain(kind.model_json_schema(), without=_REMARKS)
+    _describe(payload, kind.__name__)
     return {
         "name": name,
         "title": sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__),
@@ -148,8 +150,25 @@ def _message(name: str, kind: type[Event]) -> Document:
     }
 
 
+def _describe(schema: Document, owner: str) -> None:
+    """Give a body and the objects in it a title each, and their fields meanings and the codes of today."""
+    schema["title"] = owner
+    for field, inner in schema["properties"].items():
+        inner.pop("title", None)
+        meaning = meaning_of(owner, field)
+        kinds = [inner, *inner.get("anyOf", ())]
+        kinds += [one["items"] for one in kinds if "items" in one]
+        if meaning is not None:
+            inner["description"] = meaning.text
+        for one in kinds:
+            if one.get("type") == "object":
+                _describe(one, one["title"])
+            elif meaning is not None and meaning.codes and one.get("pattern") == CODE:
+                one["x-extensible-enum"] = list(meaning.codes)
+
+
 _KEY: Final = {"type": "string", "format": "uuid", "description": "The stream; equal to ce_partitionkey."}
-_REMARKS: Final = REMARKS - {"description"}
+_REMARKS: Final = REMARKS - {"description", "title"}
 _SEQUENCE: Final = f"{PREFIX}sequence"
 _TIMELINE: Final = f"{PREFIX}timeline"
 _TRACES: Final = (f"{PREFIX}traceparent", "traceparent")
@@ -157,7 +176,7 @@ _TRACES: Final = (f"{PREFIX}traceparent", "traceparent")
 
 def _headers() -> Document:
     """Return the schema of the headers that all events share; a header that is absent is never null."""
-    attributes = plain(Attributes.model_json_schema(), without=_REMARKS)["properties"]
+    attributes = plain(Attributes.model_json_schema(), without=_REMARKS | {"title"})["properties"]
     headers: Document = {"content-type": {"type": "string", "const": CONTENT_TYPE}}
     headers |= {PREFIX + attribute: _header(schema) for attribute, schema in attributes.items()}
     headers["traceparent"] = {

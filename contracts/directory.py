@@ -110,7 +110,7 @@ class IdentityBound(Event):
 
 
 class MembershipGiven(Event):
-    """An account has a role in a department, an organisation or the municipality, or somewhere in a family."""
+    """An account has a role in a department, an organisation or the municipality, or a family."""
 
     type: ClassVar[str] = "directory.membership_given.v1"
 

@@ -48,6 +48,10 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
     "agreement": agreement, "audit": audit, "consent": consent, "directory": directory,
     "evaluation": evaluation, "notify": notify, "referral": referral,
 }  # fmt: skip
+_TRACE: Final = f"00-{'0123456789abcdef' * 2}-0123456789abcdef-00"
+_OF_EACH: Final = frozenset({"date", "traceparent"})
+"""Headers that differ from answer to answer."""
+
 _NOTIFIED: Final = notify.a_case(notify.sent())
 _NOTICE: Final = notify.notice_to(_NOTIFIED, notify.ORGANISATION, "referral_sent")
 _TEXTS: Final = {
@@ -63,6 +67,8 @@ class Route:
     method: str
     path: str
     body: Any
+    roles: frozenset[str] = frozenset()
+    needs_version: bool = False
 
     @property
     def service(self) -> str:
@@ -90,13 +96,24 @@ class Seen:
         """What tells two answers apart; one that is granted names what was asked for."""
         return (self.status, self.headers, self.body) if self.status in REFUSED else (self.status,)
 
+    @property
+    def names_roles(self) -> bool:
+        """Whether the answer is the one that rests on the role alone."""
+        return self.status == 403 and json.loads(self.body)["detail"].startswith("this is for: ")
+
 
 def routes() -> list[Route]:
     """Return all routes of the published document."""
     document = json.loads(_DOCUMENT.read_text())
     schemas = document["components"]["schemas"]
     return [
-        Route(method.upper(), path, _body(operation.get("requestBody"), schemas))
+        Route(
+            method.upper(),
+            path,
+            _body(operation.get("requestBody"), schemas),
+            frozenset(operation["x-roles"]),
+            {"$ref": "#/components/parameters/if-match-required"} in operation["parameters"],
+        )
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
@@ -176,8 +193,10 @@ class Everything:
     statements: list[str] = field(default_factory=list)
     warm: set[tuple[str, str, str]] = field(default_factory=set)
 
-    async def ask(self, route: Route, claims: Mapping[str, Any], ids: Mapping[str, Any]) -> Seen:
-        """Send a request, and return what came of it."""
+    async def ask(
+        self, route: Route, claims: Mapping[str, Any], ids: Mapping[str, Any], version: str = '"1"'
+    ) -> Seen:
+        """Send a request, with the version that was seen unless that is empty; return what came of it."""
         runtime = self.runtimes[route.service]
         before = await self._denials(runtime)
         self.statements.clear()
@@ -185,13 +204,14 @@ class Everything:
         headers = {
             "Authorization": f"Bearer {a_token(**claims)}",
             "Idempotency-Key": str(new_id()),
-            "If-Match": '"1"',
+            "traceparent": _TRACE,
+            **({"If-Match": version} if version else {}),
         }
         async with self.session.request(route.method, url, json=route.body, headers=headers) as answer:
             text = await answer.text()
         statements = tuple(self.statements)
         denials = await self._denials(runtime) - before
-        shown = {name.lower(): value for name, value in answer.headers.items() if name.lower() != "date"}
+        shown = {n.lower(): value for n, value in answer.headers.items() if n.lower() not in _OF_EACH}
         return Seen(answer.status, shown, text, statements, denials)
 
     async def _denials(self, runtime: Runtime) -> int:

@@ -11,11 +11,13 @@ from uuid import UUID
 
 import aiohttp
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.kernel.clock import wall_time
+from services.kernel.decider.operation import Operation
 from services.kernel.decider.service import QueryConnection, Service
 from services.kernel.http.application import mount
 from services.kernel.http.authentication import TokenVerifier
@@ -23,6 +25,7 @@ from services.kernel.http.requests import CommandResult, RequestContext, request
 from services.kernel.http.revocations import heeding_revocations
 from services.kernel.http.server import app_of, listening_socket, serve
 from services.kernel.ids import new_id
+from services.kernel.issuer_settings import ROLES
 from services.kernel.runtime.runtime import Runtime
 from tests.issuers import AUDIENCE, SIGN_IN, trusting
 from tests.tally import ACTOR, TALLY, TENANT, Count, running
@@ -111,7 +114,12 @@ async def _number(tx: QueryConnection, *, tenant: str) -> int:
     return found
 
 
-SERVICE = replace(TALLY, routes=router)
+OPERATIONS = {
+    route.name: Operation(f"tally{number}", tuple(sorted(ROLES)))
+    for number, route in enumerate(router.routes)
+    if isinstance(route, APIRoute)
+}
+SERVICE = replace(TALLY, routes=router, operations=OPERATIONS)
 
 
 def a_token(key: OKPKey = ISSUER, **claims: object) -> str:

@@ -44,6 +44,13 @@ def run_node(
     )
 
 
+def run_program(
+    program: str, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of one of the packages to its end, with its output."""
+    return run_node(f"node_modules/{program}", *arguments, env=env)
+
+
 def _install() -> None:
     """Install once per lock file, however many test processes start at the same time."""
     wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()

@@ -9,6 +9,7 @@ from services.agreement.api import router
 from services.agreement.domain.access import authorize
 from services.agreement.domain.lifecycle import decide
 from services.agreement.domain.states import Case
+from services.agreement.operations import OPERATIONS
 from services.agreement.projections import project
 from services.agreement.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.service import Service
@@ -24,6 +25,7 @@ SERVICE: Final = Service(
     discarded_event=AgreementEventDropped,
     access_events=ACCESS_EVENTS,
     routes=router,
+    operations=OPERATIONS,
     schema=Path(__file__).parent / "schema",
     projection=project,
     rebuild=project,

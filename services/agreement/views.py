@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -24,11 +24,14 @@ from services.agreement.domain.states import (
 )
 from services.kernel.decider.decision import Actor
 from services.kernel.decider.small_groups import shown_count, shown_counts, shown_days
+from services.kernel.http.fields import status_of_any
 
 _Private: TypeAlias = Mapping[str, Any]
 _Row: TypeAlias = Mapping[str, Any]
 _Counts: TypeAlias = Iterable[tuple[str, int, int]]
 _GOALS: Final = ("goals", "reached", "partly", "not_reached")
+
+AgreementStatus = Annotated[str, status_of_any(Agreement)]
 
 
 class ActionView(BaseModel):
@@ -88,7 +91,7 @@ class AgreementView(BaseModel):
     agreement_id: UUID
     referral_id: UUID
     organisation_id: UUID
-    status: str
+    status: AgreementStatus
     invited_on: date
     meeting_by: date | None
     held_on: date | None

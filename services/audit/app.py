@@ -9,6 +9,7 @@ from services.audit.api import router
 from services.audit.domain.access import authorize
 from services.audit.domain.lifecycle import decide
 from services.audit.domain.states import Trail
+from services.audit.operations import OPERATIONS
 from services.audit.projections import project
 from services.audit.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.service import Service
@@ -24,6 +25,7 @@ SERVICE: Final = Service(
     discarded_event=TrailEventDropped,
     access_events=ACCESS_EVENTS,
     routes=router,
+    operations=OPERATIONS,
     schema=Path(__file__).parent / "schema",
     projection=project,
     subscribes_to_all=True,

@@ -77,6 +77,10 @@ def up(
     data: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = DEFAULT_FOLDER,
     port: Annotated[int, typer.Option(help="Port on the loopback address.", min=1, max=65535)] = 8440,
     clock: Annotated[str, typer.Option(help="system, or virtual: time moves only by a call.")] = "system",
+    broker_port: Annotated[
+        int | None,
+        typer.Option(help="Port of the broker; else one that is kept for the folder.", min=1, max=65535),
+    ] = None,
 ) -> None:
     """Run everything in one process, on the embedded database and broker."""
     if clock not in {"system", "virtual"}:
@@ -97,14 +101,17 @@ def up(
         for line in ready_lines(info):
             out.print(line, soft_wrap=True, markup=False, highlight=False)
 
-    run_to_end(run_everything(ALL, data, port=port, virtual=clock == "virtual", on_ready=on_ready))
+    virtual = clock == "virtual"
+    run_to_end(
+        run_everything(ALL, data, port=port, virtual=virtual, broker_port=broker_port, on_ready=on_ready)
+    )
     out.print("Stopped.")
 
 
 def ready_lines(info: ServerInfo) -> list[str]:
     """Return where a server is and, with a virtual clock, the calls that move it."""
     lines = [
-        f"  address  {info.url}",
+        f"  address  {info.url} (API: {info.url}/docs)",
         f"  data     {info.folder.absolute()} (log: samspil.log)",
         f"  broker   {info.bootstrap} (Kafka protocol)",
     ]

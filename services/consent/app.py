@@ -9,6 +9,7 @@ from services.consent.api import router
 from services.consent.domain.access import authorize
 from services.consent.domain.lifecycle import decide
 from services.consent.domain.states import Case
+from services.consent.operations import OPERATIONS
 from services.consent.projections import project
 from services.consent.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.decision import TimerFired
@@ -25,6 +26,7 @@ SERVICE: Final = Service(
     discarded_event=ConsentEventDropped,
     access_events=ACCESS_EVENTS,
     routes=router,
+    operations=OPERATIONS,
     schema=Path(__file__).parent / "schema",
     reads_private_for=frozenset({TimerFired}),
     projection=project,

@@ -9,6 +9,7 @@ from services.directory.domain.access import authorize
 from services.directory.domain.commands import RecordDetails, UseInvitation
 from services.directory.domain.lifecycle import decide, related_streams
 from services.directory.domain.states import State
+from services.directory.operations import OPERATIONS
 from services.directory.projections import project
 from services.directory.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.service import Service
@@ -23,6 +24,7 @@ SERVICE: Final = Service(
     denied_event=DirectoryAccessRefused,
     discarded_event=DirectoryEventDropped,
     routes=router,
+    operations=OPERATIONS,
     schema=Path(__file__).parent / "schema",
     related_streams=related_streams,
     reads_private_for=frozenset({UseInvitation, RecordDetails}),

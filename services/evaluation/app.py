@@ -10,6 +10,7 @@ from services.evaluation.domain.access import authorize
 from services.evaluation.domain.commands import HearVoice, TakeMeasurement
 from services.evaluation.domain.lifecycle import decide
 from services.evaluation.domain.states import Case
+from services.evaluation.operations import OPERATIONS
 from services.evaluation.projections import project
 from services.evaluation.subscriptions import SUBSCRIBES_TO
 from services.kernel.decider.service import Service
@@ -25,6 +26,7 @@ SERVICE: Final = Service(
     discarded_event=EvaluationEventDropped,
     access_events=ACCESS_EVENTS,
     routes=router,
+    operations=OPERATIONS,
     schema=Path(__file__).parent / "schema",
     reads_private_for=frozenset({HearVoice, TakeMeasurement}),
     projection=project,

@@ -1,6 +1,7 @@
 """Errors: problem types, whose first docstring line is the title that a person reads (RFC 9457)."""
 
 import re
+from collections.abc import Iterable
 from typing import ClassVar
 
 _HUMPS = re.compile(r"(?<!^)(?=[A-Z])")
@@ -40,6 +41,11 @@ class InvalidTransition(Refused):
 
 class NotAllowed(ProblemError):
     """You have no right to this."""
+
+
+def roles_named(roles: Iterable[str]) -> str:
+    """Return the hint of a `NotAllowed` that rests on the role alone."""
+    return f"this is for: {', '.join(roles)}"
 
 
 class NotFound(ProblemError):

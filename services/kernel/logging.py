@@ -14,6 +14,9 @@ from services.kernel import metrics
 
 _SECONDS: Final = 10.0
 _CAUSES: Final = 1_000
+_OF_EACH: Final = frozenset({"timestamp", "trace_id"})
+"""Fields that differ from line to line of the same cause."""
+
 _LARGEST_FILE: Final = 20_000_000
 _LIBRARIES: Final = ("aiokafka", "faststream", "kafka", "asyncio", "aiosmtplib", "uvicorn", "uvicorn.error")
 
@@ -54,7 +57,7 @@ class OncePerCause(logging.Filter):
 
 def _cause(record: logging.LogRecord) -> Hashable:
     if isinstance(record.msg, dict):
-        return tuple((name, str(value)) for name, value in record.msg.items() if name != "timestamp")
+        return tuple((name, str(value)) for name, value in record.msg.items() if name not in _OF_EACH)
     return record.pathname, record.lineno
 
 
@@ -70,6 +73,12 @@ def _without_message(
         event["kind"] = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         event.pop("exc_info", None)
     return event
+
+
+def _time_first(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Begin the line with its time, level and event, so that lines sort and a person finds them."""
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+    return {**first, **event}
 
 
 def set_up_logs(level: str, file: Path | None = None) -> None:
@@ -91,6 +100,7 @@ def set_up_logs(level: str, file: Path | None = None) -> None:
             foreign_pre_chain=[*shared, _without_message],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _time_first,
                 structlog.processors.JSONRenderer(),
             ],
         )

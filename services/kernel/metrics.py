@@ -73,11 +73,12 @@ EFFECTS_POLLED: Final = Gauge(
 )
 EFFECTS_AGE: Final = Gauge("samspil_effects_age_seconds", "Age of the oldest of them.", ["service", "kind"])
 REQUESTS: Final = Histogram(
-    "samspil_http_seconds",
+    "http_request_duration_seconds",
     "Seconds of a request, by route and status.",
     ["service", "method", "route", "status"],
     buckets=_FAST,
 )
+BUILD: Final = Gauge("samspil_build_info", "1 for the version that runs here.", ["version"])
 HTTP_REFUSED: Final = Counter(
     "samspil_http_refused", "Connections refused before a route saw a request, by reason.", ["reason"]
 )

@@ -189,6 +189,8 @@ class Settings(BaseSettings):
     """Address of an OpenTelemetry collector (OTLP over HTTP); without it nothing is traced."""
     traced_share: float = Field(default=0.0, ge=0.0, le=1.0)
     """Share of commands and reads that are traced, from 0 to 1."""
+    api_page: bool = False
+    """Whether the page of the API is shown at `/docs` in production; `samspil up` always shows it."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
     pool: int = Field(default=8, ge=2, le=200)

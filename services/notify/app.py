@@ -12,6 +12,7 @@ from services.notify.domain.commands import RecordContact
 from services.notify.domain.lifecycle import decide
 from services.notify.domain.states import State
 from services.notify.effects import mail
+from services.notify.operations import OPERATIONS
 from services.notify.projections import project
 from services.notify.subscriptions import SUBSCRIBES_TO
 
@@ -26,6 +27,7 @@ SERVICE: Final = Service(
     discarded_event=NotifyEventDropped,
     access_events=ACCESS_EVENTS,
     routes=router,
+    operations=OPERATIONS,
     schema=Path(__file__).parent / "schema",
     related_streams=related_streams,
     reads_private_for=frozenset({RecordContact}),

@@ -11,6 +11,7 @@ from services.referral.domain.access import authorize
 from services.referral.domain.commands import AssessEligibility, DraftReferral
 from services.referral.domain.lifecycle import decide, related_streams
 from services.referral.domain.states import State
+from services.referral.operations import OPERATIONS
 from services.referral.projections.tables import project, rebuild
 from services.referral.subscriptions import SUBSCRIPTIONS
 
@@ -25,6 +26,7 @@ SERVICE: Final = Service(
     discarded_event=CaseEventDropped,
     access_events=ACCESS_EVENTS,
     routes=router,
+    operations=OPERATIONS,
     schema=Path(__file__).parent / "schema",
     related_streams=related_streams,
     reads_private_for=frozenset({AssessEligibility, DraftReferral}),

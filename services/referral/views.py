@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, TypeAlias, assert_never
+from typing import Annotated, Any, TypeAlias, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from contracts.model_parts import Text
 from services.kernel.decider.decision import Context
 from services.kernel.decider.small_groups import shown_count, shown_counts, shown_days
 from services.kernel.decider.working_days import calendar_of
+from services.kernel.http.fields import one_of, status_of_any
 from services.referral.domain.access import NAME, shared_facts, shared_with, visible
 from services.referral.domain.deadlines import waiting
 from services.referral.domain.eligibility import age_band
@@ -35,6 +36,9 @@ from services.referral.domain.states import (
 )
 
 _Rows: TypeAlias = Iterable[Mapping[str, Any]]
+
+ReferralStatus = Annotated[str, status_of_any(Referral)]
+CaseStatus = Annotated[str, one_of("opened", "views_noted", "eligible", "not_eligible", "closed")]
 
 
 class OwnView(BaseModel):
@@ -93,7 +97,7 @@ class ReferralView(BaseModel):
     """One referral; public help, need and goals where the reader may know them."""
 
     referral_id: UUID
-    status: str
+    status: ReferralStatus
     reason: str
     organisation_id: UUID
     offer_id: UUID
@@ -132,7 +136,7 @@ class ReferralLine(BaseModel):
     """One referral in a list."""
 
     referral_id: UUID
-    status: str
+    status: ReferralStatus
     due_on: date | None
 
 
@@ -141,7 +145,7 @@ class CaseLine(BaseModel):
 
     case_id: UUID
     version: int
-    status: str
+    status: CaseStatus
     reason: str
     opened_at: datetime
     referrals: list[ReferralLine]
@@ -160,7 +164,7 @@ class InboxLine(BaseModel):
     version: int
     referral_id: UUID
     offer_id: UUID
-    status: str
+    status: ReferralStatus
     sent_at: datetime
     due_on: date | None
 

@@ -1,6 +1,7 @@
 """Access matrix: all routes, all roles; what is not theirs looks like what is not there, and is recorded."""
 
 import sys
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from tests.access_matrix import (
@@ -71,6 +72,8 @@ async def test_findings_4_and_13_what_is_not_theirs_looks_like_what_is_not_there
                     f"{route.method} {route.path} as {role} with {who}: {fault}"
                     for fault in _faults(found, strict=who == "no part" and not _open_to(route, role))
                 ]
+                if any(seen.names_roles == (role in route.roles) for seen in found.values()):
+                    faults.append(f"{route.method} {route.path} as {role}: x-roles say {sorted(route.roles)}")
 
     sys.stdout.write(f"{len(routes())} routes, {len(ROLES_IN_ORDER)} roles, {asked} cells\n")
     assert not faults, "\n".join(faults)
@@ -86,8 +89,25 @@ async def test_every_refused_list_is_recorded(postgres_dsn: str) -> None:
             seen = await site.ask(route, outside(role), {})
             if seen.denials != (seen.status in REFUSED) or seen.status >= 500:
                 faults.append(f"{route.method} {route.path} as {role}: {seen.status}, {seen.denials} entries")
+            if seen.names_roles == (role in route.roles):
+                faults.append(f"{route.method} {route.path} as {role}: x-roles say {sorted(route.roles)}")
+        faults += [fault async for fault in _wrong_versions(site)]
 
     assert faults == []
+
+
+async def _wrong_versions(site: Everything) -> AsyncIterator[str]:
+    """Yield the commands that need If-Match and do not say so, or the other way round."""
+    for route in routes():
+        if route.method != "POST" or not route.names_an_id:
+            continue
+        found = {
+            role: (await site.ask(route, inside(route.service, role), ids(HOME), version="")).status
+            for role in sorted(route.roles)
+        }
+        granted = {status for status in found.values() if status not in REFUSED}
+        if granted and (428 in granted) != route.needs_version:
+            yield f"{route.method} {route.path}: {found}, and If-Match is required: {route.needs_version}"
 
 
 async def _answers(site: Everything, route: Route, claims: dict[str, Any]) -> dict[str, Seen]:

@@ -56,5 +56,5 @@ async def test_an_unknown_address_or_method_is_a_problem_document(site: Site) ->
 
     assert (nowhere.status, nowhere.slug) == (404, "http-404")
     assert (aside.status, aside.slug) == (404, "http-404")
-    assert (wrong.status, wrong.slug, wrong.headers["allow"]) == (405, "http-405", "GET")
-    assert (both.status, both.headers["allow"]) == (405, "GET, POST")
+    assert (wrong.status, wrong.slug, wrong.headers["allow"]) == (405, "http-405", "GET, HEAD")
+    assert (both.status, both.headers["allow"]) == (405, "GET, HEAD, POST")

@@ -1,16 +1,23 @@
 """The AsyncAPI document: what an outsider is promised is what the classes say, and a validator agrees."""
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 
 from contracts.asyncapi import document
-from contracts.event import SERVICES, topic_of
+from contracts.directory import WhyLeft
+from contracts.event import SERVICES, WhyDropped, topic_of
+from contracts.fields import meaning_of
 from contracts.golden import Golden
 from contracts.publish import ASYNCAPI
 from contracts.registry import EVENTS
+from services.agreement.domain.commands import Attendee
+from services.agreement.domain.states import Party, Payer, Trend
+from services.consent.domain.states import Doubt, Evidence, ToldBy
+from services.evaluation.domain.states import Answer, Attainment, Change, Choice, Moment, Voice
 
 Document = dict[str, Any]
 
@@ -123,3 +130,62 @@ def test_the_key_is_a_random_id(published: Document) -> None:
     keys = [message["bindings"]["kafka"]["key"] for message in published["components"]["messages"].values()]
 
     assert all((key["type"], key["format"]) == ("string", "uuid") for key in keys)
+
+
+def objects_in(schema: Document) -> Iterator[Document]:
+    """Return a body and every object in it."""
+    if schema.get("type") == "object":
+        yield schema
+    for inner in (*schema.get("properties", {}).values(), *schema.get("anyOf", ()), schema.get("items", {})):
+        yield from objects_in(inner) if inner else ()
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_a_body_has_a_title_and_its_fields_have_meanings(published: Document, name: str) -> None:
+    """Generated classes have names, and a reader learns what each field says."""
+    payload = published["components"]["messages"][name]["payload"]
+
+    assert payload["title"] == EVENTS[name].__name__
+    assert all(one["title"] for one in objects_in(payload))
+    assert [
+        field
+        for one in objects_in(payload)
+        for field, inner in one["properties"].items()
+        if not inner.get("description")
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "field", "words"),
+    [
+        ("", "attainment", Attainment),
+        ("", "attended", Attendee),
+        ("", "change", Change),
+        ("", "decision", Choice),
+        ("", "evidence", Evidence),
+        ("", "moment", Moment),
+        ("", "party", Party),
+        ("", "payer", Payer),
+        ("", "told_by", ToldBy),
+        ("", "trend", Trend),
+        ("", "voice", Voice),
+        ("VoiceHeard", "answer", Answer),
+        ("ConsentUnconfirmed", "reason", Doubt),
+    ],
+)
+def test_the_codes_of_a_field_are_those_of_the_rules(owner: str, field: str, words: Any) -> None:
+    """A list of codes in a document is the one by which the services decide."""
+    meaning = meaning_of(owner, field)
+
+    assert meaning is not None
+    assert meaning.codes == get_args(words)
+    assert meaning.example in meaning.codes
+
+
+def test_the_codes_of_dropped_events_and_left_organisations_are_the_contracts() -> None:
+    """The lists of the document are those of the enumerations."""
+    dropped, left = meaning_of("CaseEventDropped", "why"), meaning_of("OrganisationLeft", "reason")
+
+    assert dropped is not None
+    assert left is not None
+    assert (dropped.codes, left.codes) == (tuple(WhyDropped), tuple(WhyLeft))

@@ -13,8 +13,8 @@ from contracts.event import SERVICES
 ROOT = Path(__file__).parents[2]
 KERNEL = ROOT / "services" / "kernel"
 MODULES = {
-    "__init__", "api", "app", "domain", "effects", "projections", "schema", "subscriptions", "templates",
-    "views",
+    "__init__", "api", "app", "domain", "effects", "operations", "projections", "schema", "subscriptions",
+    "templates", "views",
 }  # fmt: skip
 DOMAIN_MODULES = {
     "__init__", "access", "commands", "deadlines", "lifecycle", "refusals", "states", "steps", "transition",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Any, Final, assert_never
+from typing import Annotated, Any, Final, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -27,12 +27,16 @@ from services.consent.domain.states import (
     name_key,
 )
 from services.consent.views.receipt import shown, withdrawal_path
+from services.kernel.http.fields import status_of_any
 
 HOW_TO_STOP: Final[Mapping[Language, str]] = {
     "da": "Du kan sige stop når som helst, her på siden eller til din kontaktperson i kommunen.",
     "nb": "Du kan si stopp når som helst, her på siden eller til kontaktpersonen din i kommunen.",
     "en": "You can say stop at any time, here on this page or to your contact person in the municipality.",
 }
+
+PermissionStatus = Annotated[str, status_of_any(Permission)]
+ConsentStatus = Annotated[str, status_of_any(Consent)]
 
 
 class PersonView(BaseModel):
@@ -64,7 +68,7 @@ class PermissionView(BaseModel):
     """What may reach an organisation on behalf of one referral, or why not."""
 
     referral_id: UUID
-    status: str
+    status: PermissionStatus
     organisation_id: UUID
     purpose: str
     facts: list[str]
@@ -79,7 +83,7 @@ class ConsentView(BaseModel):
     consent_id: UUID
     referral_id: UUID
     person_id: UUID
-    status: str
+    status: ConsentStatus
     language: Language
     requested_at: datetime
     given_at: datetime | None
@@ -128,7 +132,7 @@ class MineView(BaseModel):
     version: int
     consent_id: UUID
     referral_id: UUID
-    status: str
+    status: ConsentStatus
     organisation_id: UUID
     purpose: WordView
     facts: list[WordView]

@@ -55,7 +55,7 @@ class CodeBody(IdentityBody):
     code: Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
-class MachineBody(Body):
+class MachineProofBody(Body):
     """The account of a program that asks for a token."""
 
     account_id: GivenId
@@ -97,7 +97,7 @@ async def use_invitation(body: CodeBody, request: DirectoryRequest) -> SignInVie
 
 
 @router.post("/machines/verify")
-async def verify_machine(body: MachineBody, request: DirectoryRequest) -> MachineView:
+async def verify_machine(body: MachineProofBody, request: DirectoryRequest) -> MachineView:
     """Return the key of a program and the roles in which it may act today."""
     request.require_role("portal")
     seen = await request.read(body.account_id, what=("machine",))

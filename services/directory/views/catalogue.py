@@ -1,7 +1,7 @@
 """Answers about the catalogue: models for JSON, and functions from a state to an answer."""
 
 from datetime import date, datetime
-from typing import assert_never
+from typing import Annotated, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -26,6 +26,9 @@ from services.directory.domain.states import (
     WrongCodes,
 )
 from services.kernel.errors import NotFound
+from services.kernel.http.fields import one_of
+
+Standing = Annotated[str, one_of("joined", "left")]
 
 
 class OrganisationRow(BaseModel):
@@ -34,7 +37,7 @@ class OrganisationRow(BaseModel):
     organisation_id: UUID
     name: str
     number: str
-    status: str
+    status: Standing
     joined_on: date | None
     left_on: date | None
     declaration_until: date | None
@@ -56,7 +59,7 @@ class OrganisationView(BaseModel):
     version: int
     name: str
     number: str
-    status: str
+    status: Standing
     terms: str | None
     declaration_until: date | None
     periods: list[PeriodView]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Protocol, TypeAlias, assert_never
+from typing import Annotated, Any, Protocol, TypeAlias, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -30,8 +30,12 @@ from services.evaluation.domain.states import (
     words_name,
 )
 from services.kernel.decider.decision import Actor
+from services.kernel.http.fields import status_of_any
 
 _Private: TypeAlias = Mapping[str, Any]
+
+EvaluationStatus = Annotated[str, status_of_any(Evaluation)]
+CollaborationStatus = Annotated[str, status_of_any(Collaboration)]
 
 
 class VoiceView(BaseModel):
@@ -49,7 +53,7 @@ class EvaluationView(BaseModel):
 
     evaluation_id: UUID
     number: int
-    status: str
+    status: EvaluationStatus
     due_on: date
     voices: list[VoiceView]
     concluded_on: date | None
@@ -75,7 +79,7 @@ class CollaborationView(BaseModel):
     agreement_id: UUID
     referral_id: UUID
     organisation_id: UUID
-    status: str
+    status: CollaborationStatus
     goal_ids: list[UUID]
     starts_on: date
     ends_on: date

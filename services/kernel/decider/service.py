@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from contracts.event import AccessChanged, AccessRefused, Event, EventDropped, Looked, Ticked, service_of
 from services.kernel.decider.decision import Context, Decide, Effect
+from services.kernel.decider.operation import Operation
 from services.kernel.ids import as_uuid
 from services.kernel.settings import Settings
 
@@ -156,7 +157,8 @@ class Service:
     its events; `tables` names them in the order in which `projection` writes them, each with the column of
     the stream id. `subscribers` names the services that subscribe to this one, where the process knows all
     services. `access_events` are those that the kernel applies itself: whom the service lets in no more.
-    `site` keeps open what its web pages need for as long as the application is served.
+    `site` keeps open what its web pages need for as long as the application is served. `operations` declares
+    each route that is in the OpenAPI document, by the name of its function.
     """
 
     name: str
@@ -180,6 +182,7 @@ class Service:
     subscribers: frozenset[str] | None = None
     access_events: tuple[type[AccessChanged], ...] = ()
     site: Site | None = None
+    operations: Mapping[str, Operation] = field(default_factory=dict)
 
     @property
     def sources(self) -> frozenset[str]:

@@ -208,6 +208,15 @@ def free_ports(count: int) -> list[int]:
         return [int(listener.getsockname()[1]) for listener in listeners]
 
 
+def is_free(port: int) -> bool:
+    """Return whether nothing listens on a port of the loopback address right now."""
+    try:
+        refuse_taken_port(port)
+    except (ServerFailed, OverflowError):
+        return False
+    return True
+
+
 def refuse_taken_port(port: int) -> None:
     """Raise `ServerFailed` when something already listens on the loopback port."""
     with socket.socket() as listener:

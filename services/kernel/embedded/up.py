@@ -16,6 +16,7 @@ from services.kernel.atomic_files import write_whole
 from services.kernel.clock import Clock, SystemClock, VirtualClock
 from services.kernel.decider.service import Service
 from services.kernel.embedded import servers as embedded
+from services.kernel.embedded.child_process import free_port, is_free
 from services.kernel.embedded.database_logins import (
     install,
     login,
@@ -66,6 +67,7 @@ _LOOPBACK: Final = "127.0.0.1"
 """Not to be changed by the environment: the development API issues tokens to any caller."""
 
 _SERVER_INFO: Final = "server.json"
+_BROKER_PORT: Final = "broker.port"
 _DATABASE: Final = "postgres"
 
 
@@ -88,13 +90,22 @@ class Installation(NamedTuple):
 
 @asynccontextmanager
 async def run_embedded(
-    services: Sequence[Service], folder: Path, *, port: int, virtual: bool, limits: Limits = EMBEDDED
+    services: Sequence[Service],
+    folder: Path,
+    *,
+    port: int,
+    virtual: bool,
+    limits: Limits = EMBEDDED,
+    broker_port: int | None = None,
 ) -> AsyncIterator[Installation]:
-    """Run database, broker, mail server and services on the data of a folder while the block runs."""
+    """Run database, broker, mail server and services on the data of a folder while the block runs.
+
+    Without `broker_port` the broker has a free port, another one at each start.
+    """
     clock = _clock(folder, virtual=virtual)
     async with (
         embedded.postgres(folder / _DATABASE) as database,
-        embedded.broker(folder / "broker") as server,
+        embedded.broker(folder / "broker", port=broker_port) as server,
         mail_server(folder / "mail") as mail_port,
     ):
         public_url = f"http://127.0.0.1:{port}"
@@ -165,13 +176,17 @@ async def up(
     *,
     port: int,
     virtual: bool,
+    broker_port: int | None = None,
     on_ready: Callable[[ServerInfo], None] = _ignore,
 ) -> None:
     """Serve everything on one loopback port until a signal comes; `on_ready` is called once it is ready."""
     stopping = stop_on_signals()
     with listening_socket(_LOOPBACK, port) as listener:
         port = listener.getsockname()[1]
-        async with run_embedded(services, folder, port=port, virtual=virtual) as installation:
+        kept = _kept_broker_port(folder, broker_port, port)
+        async with run_embedded(
+            services, folder, port=port, virtual=virtual, broker_port=kept
+        ) as installation:
             runtimes, settings, clock, _ = installation
             set_up_tracing(settings.otlp, settings.traced_share)
             issuer = Issuer(folder / "keys" / "issuer.json", settings.audience)
@@ -206,6 +221,21 @@ async def _announce(
     while any([await runtime.unready_reasons() for runtime in runtimes.values()]):  # noqa: ASYNC110  no event
         await asyncio.sleep(_READY_POLL_SECONDS)
     on_ready(info)
+
+
+def _kept_broker_port(folder: Path, wanted: int | None, port: int) -> int:
+    """Return the port of a folder's broker, and keep it: a consumer finds it again after each start.
+
+    It is the one that is wanted, else the one that it had before, else the port after that of HTTP, or a
+    free one where that is taken.
+    """
+    private_folder(folder)
+    file = folder / _BROKER_PORT
+    if wanted is None and file.exists():
+        return int(file.read_text(encoding="ascii"))
+    chosen = wanted or (port + 1 if is_free(port + 1) else free_port())
+    write_whole(file, str(chosen))
+    return chosen
 
 
 def _clock(folder: Path, *, virtual: bool) -> Clock:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,11 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.kernel import metrics
 from services.kernel.decider.service import Service
 from services.kernel.errors import ProblemError
+from services.kernel.http import request_trace
 from services.kernel.http.admission import Admission
+from services.kernel.http.api_page import api_page_routes
 from services.kernel.http.authentication import TokenVerifier
 from services.kernel.http.content_language import DefaultLanguages
 from services.kernel.http.denials import Denials
-from services.kernel.http.openapi import DocumentedApp
+from services.kernel.http.openapi import DocumentedApp, require_declared
 from services.kernel.http.problems import (
     SECURITY_HEADERS,
     BodyUnreadable,
@@ -29,6 +31,7 @@ from services.kernel.http.problems import (
     problem_response,
 )
 from services.kernel.http.protocol import LARGEST_BODY
+from services.kernel.http.refusals import ContentTypeUnsupported
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
 
@@ -47,10 +50,13 @@ def application(services: Sequence[Service], version: str) -> FastAPI:
         separate_input_output_schemas=False,
         redirect_slashes=False,  # it would lead to whatever server the request names
     )
+    metrics.BUILD.labels(version).set(1)
     for service in services:
-        app.include_router(service.routes, dependencies=[Depends(reject_non_text)])
+        require_declared(service)
+        app.include_router(service.routes, dependencies=[Depends(reject_non_text), Depends(require_json)])
     app.state.default_languages = DefaultLanguages(())
     app.state.admission = Admission(Settings.model_construct(mode="test"))  # until it is served
+    app.state.services = {service.name: service for service in services}
     answer_problems(app)
     app.add_middleware(ResponseMiddleware)
     return app
@@ -64,6 +70,9 @@ def mount(app: FastAPI, runtimes: Mapping[str, Runtime], token_verifier: TokenVe
     app.state.default_languages = DefaultLanguages(
         model for runtime in runtimes.values() for model in runtime.models.values()
     )
+
+    if any(one.settings.mode == "embedded" or one.settings.api_page for one in runtimes.values()):
+        app.include_router(api_page_routes())
 
     @app.get("/live", include_in_schema=False)
     async def live() -> PlainTextResponse:
@@ -98,6 +107,15 @@ async def reject_non_text(request: Request) -> None:
         raise RequestValidationError(faults)
 
 
+async def require_json(request: Request) -> None:
+    """Raise `ContentTypeUnsupported` where a call that takes a body is not sent as JSON."""
+    route = request.scope["route"]
+    if route.include_in_schema and route.body_field is not None:
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media != "application/json" and not media.endswith("+json"):
+            raise ContentTypeUnsupported
+
+
 def _is_utf8(body: bytes) -> bool:
     try:
         body.decode()
@@ -121,8 +139,11 @@ class ResponseMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
-        status = ""
+        began, status, method = time.perf_counter(), "", scope["method"]
+        scope = {**scope}  # the server's own goes on to say which method was asked for
+        trace = (b"traceparent", request_trace.begin(scope).encode())
+        if method == "HEAD":  # answered like GET, and the server leaves the body out (RFC 9110, 9.3.2)
+            scope["method"] = "GET"
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -130,7 +151,7 @@ class ResponseMiddleware:
                 status = str(message["status"])
                 own = {name for name, _ in message["headers"]}
                 added = (header for header in SECURITY_HEADERS if header[0] not in own)
-                message["headers"] = [*message["headers"], *added]
+                message["headers"] = [*message["headers"], *added, trace]
             await send(message)
 
         admission: Admission = scope["app"].state.admission
@@ -147,7 +168,7 @@ class ResponseMiddleware:
             await answer_to(Request(scope), fault)(scope, receive, send_with_headers)
         finally:
             admission.count(scope)
-            metrics.REQUESTS.labels(*_labels(scope), status or "none").observe(time.perf_counter() - began)
+            request_trace.end(scope, method, status or "none", began)
 
 
 def _bounded(scope: Scope, receive: Receive) -> Receive:
@@ -164,11 +185,3 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
         return message
 
     return take
-
-
-def _labels(scope: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return service, method and route of a request; what no route has is one label, whatever was sent."""
-    route = scope.get("route")
-    path = getattr(route, "path", "unknown").lstrip("/")
-    method = scope["method"] if scope["method"] in (getattr(route, "methods", None) or ()) else "other"
-    return path.partition("/")[0] or "-", method, path

@@ -2,14 +2,15 @@
 
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, get_args
 from uuid import UUID
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AwareDatetime, BeforeValidator, Field, WithJsonSchema
 
 _FIRST: Final = date(1900, 1, 1)
 _LAST: Final = date(2199, 12, 31)
-_INVALID: Final = {"formatMinimum": _FIRST.isoformat(), "formatMaximum": _LAST.isoformat()}
+_YEARS: Final = {"pattern": "^(19|20|21)[0-9]{2}-"}
+"""The bounds as JSON Schema can say them; days have no minimum there."""
 
 
 def _checked_form(value: object) -> object:
@@ -34,7 +35,7 @@ GivenId = Annotated[UUID, Field(json_schema_extra={"pattern": GIVEN}), BeforeVal
 """An id that a client was given before; whether it was given to its municipality is a matter of the rules."""
 
 Day = Annotated[
-    date, Field(ge=_FIRST, le=_LAST, json_schema_extra={**_INVALID}), BeforeValidator(_checked_form)
+    date, Field(ge=_FIRST, le=_LAST, json_schema_extra={**_YEARS}), BeforeValidator(_checked_form)
 ]
 """A day; a deadline after it, or the night before it, is still a day."""
 
@@ -43,8 +44,19 @@ Moment = Annotated[
     Field(
         ge=datetime(_FIRST.year, 1, 1, tzinfo=UTC),
         lt=datetime(_LAST.year + 1, 1, 1, tzinfo=UTC),
-        json_schema_extra={**_INVALID},
+        json_schema_extra={**_YEARS},
     ),
     BeforeValidator(_checked_form),
 ]
 """A moment, in whichever time zone."""
+
+
+def one_of(*words: str) -> Any:
+    """Return the mark of a text that is one of these words in the document."""
+    return WithJsonSchema({"type": "string", "enum": list(words)})
+
+
+def status_of_any(*states: Any) -> Any:
+    """Return the mark of a text that names one of these states: structs, or unions of them."""
+    kinds = [kind for state in states for kind in (get_args(state) or (state,))]
+    return one_of(*dict.fromkeys(str(kind.__struct_config__.tag) for kind in kinds))

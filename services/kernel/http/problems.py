@@ -27,6 +27,7 @@ from services.kernel.errors import (
     Refused,
     Unavailable,
     VersionConflict,
+    roles_named,
 )
 from services.kernel.http.authentication import SignInUnverifiable, TokenInvalid, TokenMissing
 from services.kernel.http.content_language import language_of
@@ -34,6 +35,7 @@ from services.kernel.http.denials import DENIALS
 from services.kernel.http.field_errors import field_error
 from services.kernel.http.refusals import (
     AddressUnreadable,
+    ContentTypeUnsupported,
     HeadersTooLarge,
     HostUnknown,
     RequestTooSlow,
@@ -41,6 +43,7 @@ from services.kernel.http.refusals import (
     TooManyConnections,
     TooManyRequests,
 )
+from services.kernel.http.request_trace import TRACEPARENT, instance_of
 from services.kernel.http.translations import context_of, translate
 from services.kernel.logging import log
 from services.kernel.postgres.connections import is_transient
@@ -66,6 +69,7 @@ _STATUS: Final[Mapping[type[ProblemError], int]] = {
     DecryptionFailed: 500,
     Refused: 409,
     AddressUnreadable: 400,
+    ContentTypeUnsupported: 415,
     RequestUnreadable: 400,
     RequestTooSlow: 408,
     HostUnknown: 421,
@@ -140,8 +144,14 @@ def problem_response(request: Request, problem: ProblemError) -> Response:
     if status in {429, 503}:
         seconds = problem.seconds if isinstance(problem, TooManyRequests) else _RETRY_SECONDS
         headers["Retry-After"] = str(seconds)
-    more = {} if kind is NotFound else {"detail": problem.detail}
+    more = {} if kind is NotFound else {"detail": problem.detail or _roles_for(request, problem)}
     return _problem(request, status, kind, more, headers)
+
+
+def _roles_for(request: Request, problem: ProblemError) -> str:
+    """Return for whom a call is, where its refusal does not say it itself."""
+    roles = getattr(request.state, "allowed_roles", ())
+    return roles_named(roles) if isinstance(problem, NotAllowed) and roles else ""
 
 
 def status_of(kind: type[ProblemError]) -> int:
@@ -149,10 +159,25 @@ def status_of(kind: type[ProblemError]) -> int:
     return next(_STATUS[base] for base in kind.__mro__ if base in _STATUS)
 
 
-def document_of(kind: type[ProblemError], language: Language) -> tuple[bytes, Language]:
+def codes_by_status() -> dict[int, set[str]]:
+    """Return the codes of the problems that are not a service's own rules, by HTTP status."""
+    found: dict[int, set[str]] = {400: {BodyUnreadable.code()}, 422: {BodyNotUnderstood.code()}}
+    found |= {500: {Bug.code()}, 503: {TryLater.code()}}
+    for kind, status in _STATUS.items():
+        if kind not in {ProblemError, Refused}:
+            found.setdefault(status, set()).add(kind.code())
+    return found
+
+
+def document_of(kind: type[ProblemError], language: Language, traceparent: str) -> tuple[bytes, Language]:
     """Return a problem document for a request that no route has seen, and the language of its title."""
     translated, spoken = translate(language, context_of(kind), kind.title())
-    body = {"type": f"urn:samspil:problem:{kind.code()}", "title": translated, "status": status_of(kind)}
+    body = {
+        "type": f"urn:samspil:problem:{kind.code()}",
+        "title": translated,
+        "status": status_of(kind),
+        "instance": instance_of(traceparent),
+    }
     return json.dumps(body, ensure_ascii=False).encode(), spoken
 
 
@@ -179,7 +204,10 @@ def _methods_at(request: Request) -> list[str]:
     return [
         method
         for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+        if any(
+            route.matches({**request.scope, "method": "GET" if method == "HEAD" else method})[0] is Match.FULL
+            for route in routes
+        )
     ]
 
 
@@ -243,6 +271,8 @@ def _document(
     if (page := page_of(request)) is not None:
         return page(request, PageProblem(status, slug, translated, language), headers)
     body = {"type": f"urn:samspil:problem:{slug}", "title": translated, "status": status}
+    if traceparent := request.scope.get(TRACEPARENT):
+        body["instance"] = instance_of(traceparent)
     body.update({name: value for name, value in more.items() if value})
     language_headers = {"Content-Language": language, "Vary": "Accept-Language"}
     return JSONResponse(body, status, headers={**(headers or {}), **language_headers}, media_type=MEDIA)

@@ -21,6 +21,7 @@ from services.kernel.http.refusals import (
     TooManyConnections,
 )
 from services.kernel.settings import Settings
+from services.kernel.tracing import begin_request_trace
 
 LARGEST_BODY: Final = 64 * 1024
 _MOST_OF_A_BODY: Final = 4 * LARGEST_BODY
@@ -207,13 +208,15 @@ def bounded_protocol(settings: Settings, languages: DefaultLanguages) -> type[Bo
 
 def closing_response(kind: type[ProblemError], language: Language) -> bytes:
     """Return the bytes of a response that ends its connection."""
-    body, spoken = document_of(kind, language)
+    traceparent = begin_request_trace("")
+    body, spoken = document_of(kind, language, traceparent)
     status = http.HTTPStatus(status_of(kind))
     headers = (
         (b"content-type", MEDIA.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"content-language", spoken.encode()),
         *(((b"retry-after", b"5"),) if status == http.HTTPStatus.SERVICE_UNAVAILABLE else ()),
+        (b"traceparent", traceparent.encode()),
         (b"connection", b"close"),
         *SECURITY_HEADERS,
     )

@@ -9,6 +9,10 @@ class RequestUnreadable(ProblemError):
     """This is no request that HTTP allows, or one of its headers is there twice."""
 
 
+class ContentTypeUnsupported(ProblemError):
+    """This call takes JSON: send it with the header Content-Type: application/json."""
+
+
 class AddressUnreadable(ProblemError):
     """An address holds no encoded slash, no backslash and no control character."""
 

@@ -24,9 +24,11 @@ from services.kernel.errors import (
     NotFound,
     PreconditionRequired,
     ProblemError,
+    roles_named,
 )
 from services.kernel.http.content_language import language_of
 from services.kernel.http.denials import Denial, Denials, slug_of
+from services.kernel.http.request_trace import TRACEPARENT
 from services.kernel.http.tenant_writes import POOL_WAIT_SECONDS, commit_for
 from services.kernel.ids import new_id
 from services.kernel.postgres.connections import Tx, tenant_transaction
@@ -75,11 +77,17 @@ class RequestContext:
         self._seen_version = seen_version
         self._traceparent = ""
         self._asked_for: tuple[UUID, str] | None = None
+        self._operation = runtime.service.operations[request.scope["route"].name]
 
     @property
     def now(self) -> datetime:
         """The time by which deadlines run."""
         return self._runtime.clock.now()
+
+    @property
+    def allowed_roles(self) -> tuple[str, ...]:
+        """The roles that may make this call at all."""
+        return self._operation.roles
 
     @property
     def language(self) -> Language:
@@ -92,7 +100,7 @@ class RequestContext:
     def require_role(self, *roles: str) -> None:
         """Raise `NotAllowed` unless the actor has one of the roles."""
         if self.actor.role not in roles:
-            raise NotAllowed(f"this is for: {', '.join(roles)}")
+            raise NotAllowed(roles_named(roles))
 
     async def execute(
         self,
@@ -126,6 +134,9 @@ class RequestContext:
                     raise
                 result = stored
         self._response.headers["ETag"] = f'"{result.version}"'
+        if location := self._operation.location:
+            ids = {**self._request.path_params, "id": result.id, "made": result.made}
+            self._response.headers["Location"] = location.format(**ids)
         return result
 
     async def read_private(
@@ -328,7 +339,8 @@ class RequestContext:
     @contextmanager
     def _span(self, command: object) -> Iterator[None]:
         """Record a span around the block; the events of its envelopes carry the trace on."""
-        with command_span(self._runtime.service.name, command, self._request.headers) as self._traceparent:
+        traceparent = self._request.scope.get(TRACEPARENT, "")
+        with command_span(self._runtime.service.name, command, traceparent) as self._traceparent:
             yield
 
     def _envelope(self, stream_id: UUID, body: Any, *, any_version: bool = True) -> Envelope:
@@ -382,10 +394,13 @@ def request_context(service: str) -> Callable[..., Awaitable[RequestContext]]:
     ) -> RequestContext:
         actor = await request.app.state.token_verifier.authenticate(authorization)
         request.state.tenant = actor.tenant
+        request.state.role = actor.role
         request.app.state.admission.rates.take(actor)
         made = RequestContext(request.app.state.runtimes[service], actor, request, response, if_match)
         denials: Denials = request.app.state.denials[service]
         request.state.record_denial = lambda problem: denials.record(made.denial(problem))
+        request.state.allowed_roles = made.allowed_roles
+        made.require_role(*made.allowed_roles)
         return made
 
     context.__name__ = f"request_context_of_{service}"

@@ -10,6 +10,7 @@ from services.kernel.errors import NotFound
 from services.portal.addresses import own_path
 from services.portal.pages.page import EVERYBODY, Area, Page, require_same_origin
 from services.portal.person import LANGUAGE_COOKIE
+from services.portal.site_of import portal_of
 from services.portal.static_files import static_files
 from services.portal.texts import _
 from services.portal.theme import stylesheet
@@ -65,20 +66,20 @@ async def choose_language(request: Request) -> Response:
 @router.get("/help")
 async def show_help(request: Request) -> Response:
     """Say what this site is for, and whom to ask."""
-    return request.app.state.portal.open_page(request, "frame/help.html", _HELP)
+    return portal_of(request).open_page(request, "frame/help.html", _HELP)
 
 
 @router.get("/was")
 @router.get("/tilgjengelighet")
 async def statement(request: Request) -> Response:
     """Show how accessible the site is, and where to say that something does not work."""
-    return request.app.state.portal.open_page(request, "frame/statement.html", _STATEMENT)
+    return portal_of(request).open_page(request, "frame/statement.html", _STATEMENT)
 
 
 @router.get("/leave")
 async def leave(request: Request) -> Response:
     """Show a page that says nothing, for somebody who is looked over the shoulder."""
-    return request.app.state.portal.open_page(request, "frame/leave.html", _LEAVE)
+    return portal_of(request).open_page(request, "frame/leave.html", _LEAVE)
 
 
 _HELP: Final = _("Help and contact")

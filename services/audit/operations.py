@@ -1,0 +1,12 @@
+"""Operations of the audit service: ids for generated clients, and the roles that may call each."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.kernel.decider.operation import Operation
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "read_trail": Operation("readTrail", ("auditor",)),
+    "search": Operation("searchTrail", ("auditor",)),
+    "read_figures": Operation("readTrailFigures", ("auditor", "operator")),
+}
