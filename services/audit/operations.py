@@ -7,6 +7,7 @@ from services.kernel.decider.operation import Operation
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "read_trail": Operation("readTrail", ("auditor",)),
+    "read_looks": Operation("listLooks", ("guardian", "young_person")),
     "search": Operation("searchTrail", ("auditor",)),
     "read_figures": Operation("readTrailFigures", ("auditor", "operator")),
 }

@@ -14,6 +14,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "read_what_to_confirm": Operation("readWhatToConfirm", _COLLEAGUES),
     "read_case": Operation("readConsents", ("caseworker",)),
     "read_mine": Operation("listMyConsents", ("guardian", "young_person")),
+    "read_my_cases": Operation("listMyCases", ("guardian", "young_person")),
     "give": Operation("giveConsent", _ASKED, if_match=True),
     "confirm": Operation("confirmConsent", _COLLEAGUES, if_match=True),
     "reject": Operation("rejectConsent", _COLLEAGUES),

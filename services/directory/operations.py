@@ -32,6 +32,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "publish_offer": Operation("publishOffer", ("coordinator",)),
     "change_capacity": Operation("changeCapacity", ("coordinator",), if_match=True),
     "read_offers": Operation("listOffers", _EVERYBODY),
+    "read_offer": Operation("readOffer", _EVERYBODY),
     "read_accounts": Operation("listAccounts", ("administrator",)),
     "read_names": Operation("readNames", _EVERYBODY),
     "read_account": Operation("readAccount", (*_EVERYBODY, "portal")),

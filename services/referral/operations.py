@@ -10,6 +10,8 @@ _PARTIES: Final = ("caseworker", "coordinator", "guardian", "young_person")
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "open_case": Operation("openCase", ("caseworker",), location="/referral/cases/{id}"),
     "list_cases": Operation("listCases", ("caseworker",)),
+    "read_names": Operation("readChildNames", ("caseworker",)),
+    "search_by_name": Operation("searchCases", ("caseworker",)),
     "read_case": Operation("readCase", _PARTIES),
     "note_views": Operation("noteViews", ("caseworker",), if_match=True),
     "assess": Operation("assessEligibility", ("caseworker",), if_match=True),
