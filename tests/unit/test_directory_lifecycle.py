@@ -202,7 +202,7 @@ def rows_taken(before: State | None, trigger: object) -> Iterator[Row]:
     """Yield the row of a trigger in a state, if it is taken; fail where it leads to another state."""
     stream_id = stream_of(trigger)
     actor = people.CASEWORKER if isinstance(trigger, BindPerson) else None
-    others: dict[UUID, Any] = {} if before is None or isinstance(before, Invitation | Person) else None
+    others: dict[UUID, Any] | None = {} if before is None or isinstance(before, Invitation | Person) else None
     try:
         after = decide(before, trigger, people.context(stream_id, others, actor)).state
     except ProblemError:
