@@ -50,7 +50,7 @@ _FAMILY: Final = frozenset({"guardian", "young_person"})
 _TRIES: Final = 8
 _SHARE_TWICE: Final = 0.05
 _SHARE_STALE: Final = 0.03
-_NOT_FOUND: Final = 404
+_DENIED: Final = frozenset({403, 404})
 _STALE: Final = 412
 _GOOD: Final = frozenset({200, 201})
 
@@ -227,7 +227,7 @@ class CaseFile:
     async def try_to_read(self, who: Person, service: str) -> None:
         """Read a case without the right to; the read must be denied, and be in the audit trail."""
         answer = await self.world.wire.read_case(who, f"/{service}/cases/{self.case_id}")
-        if answer.status != _NOT_FOUND:
+        if answer.status not in _DENIED:
             self.fault(f"a {who.role} without a right saw {service}: {answer.status}")
         about = (f"{service}.access_refused.v1", who.id)
         self.book.refused[about] += 1

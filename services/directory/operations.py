@@ -29,7 +29,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "read_organisations": Operation("listOrganisations", _EVERYBODY),
     "read_organisation": Operation("readOrganisation", _EVERYBODY),
     "leave": Operation("removeOrganisation", ("administrator", "coordinator")),
-    "publish_offer": Operation("publishOffer", ("coordinator",)),
+    "publish_offer": Operation("publishOffer", ("coordinator",), location="/directory/offers/{id}"),
     "change_capacity": Operation("changeCapacity", ("coordinator",), if_match=True),
     "read_offers": Operation("listOffers", _EVERYBODY),
     "read_offer": Operation("readOffer", _EVERYBODY),
