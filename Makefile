@@ -15,7 +15,7 @@ WORKERS ?= 3
 FAULTS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up unit test check format faults bench publish lock images secrets clean
+.PHONY: help demo up unit test check format faults bench screens publish lock images secrets clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ faults: $(STAMP) ## inject faults into a chain of services (SEED=1 FAULTS=1000 B
 
 bench: $(STAMP) ## measure the event path against a hand-written floor (BROKER=embedded|kafka)
 	$(BIN)/python -m bench --broker $(BROKER) $(ARGS)
+
+screens: $(STAMP) ## keep a picture of every page of every role in three languages in build/screens
+	SCREENS=build/screens $(BIN)/pytest tests/browser/test_pages.py $(ARGS)
 
 publish: $(STAMP) ## write everything that is generated: schemas, AsyncAPI, OpenAPI, translations, documents
 	$(BIN)/python -m contracts.publish

@@ -45,7 +45,8 @@ def counted(language: Language, sentence: tuple[str, str], num: int) -> str:
     return TRANSLATIONS[language].ngettext(*sentence, num) % {"num": num}
 
 
-def _environment(language: Language) -> Environment:
+def template_environment() -> Environment:
+    """Return what reads the templates: all is escaped, and a missing value is an error."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -55,6 +56,11 @@ def _environment(language: Language) -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["ext.i18n.trimmed"] = True
+    return environment
+
+
+def _environment(language: Language) -> Environment:
+    environment = template_environment()
     environment.install_gettext_translations(TRANSLATIONS[language], newstyle=True)  # type: ignore[attr-defined]  # of the extension
     environment.filters |= {
         "day": lambda value: day_text(as_day(value), language),

@@ -120,7 +120,8 @@ class Portal:
         """Return what the frame of a page needs; with the person comes their municipality."""
         settings = self.runtime.settings
         role = person.role if person else ""
-        tenant = person.tenant if person else ""
+        names = settings.municipality_names
+        tenant = person.tenant if person else next(iter(names)) if len(names) == 1 else ""
         return {
             "page": None,
             "person": person,
@@ -130,7 +131,7 @@ class Portal:
             "errors": [],
             "done": "",
             "development": self.development,
-            "municipality": settings.municipality_names.get(tenant, ""),
+            "municipality": names.get(tenant, ""),
             "theme": theme_url(tenant, settings.municipality_colours),
             "idle_seconds": round(60 * idle_minutes(role, settings)) if person else 0,
             "changes": "",

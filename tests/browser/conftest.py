@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
 from signal import SIGTERM
 from typing import Final, Protocol
@@ -10,6 +11,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from demo.situations import SITUATIONS, Case
+from demo.wire import wire_to
+from demo.world import TENANT, World
 from tests.browser.manner import ALL, MOUSE, Manner
 from tests.browser.sign_in import Signs, sign_in
 from tests.browser.somebody import Somebody
@@ -62,6 +66,23 @@ async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         yield server
     finally:
         server.end(SIGTERM)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world(installation: Server) -> AsyncIterator[World]:
+    """Let departments, organisations and their people in, once for all tests."""
+    async with wire_to(installation.url, TENANT, print) as wire:
+        clock = await wire.read(None, "/development/clock")
+        today = datetime.fromisoformat(clock["now"]).date()
+        made = World(wire, f"{installation.url}/development/oidc", today)
+        await made.set_up()
+        yield made
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def situations(world: World) -> dict[str, Case]:
+    """Play every situation, once for all tests, and return the cases by the situation's name."""
+    return {name: await one.play(world) for name, one in SITUATIONS.items()}
 
 
 @pytest.fixture(params=[MOUSE])
