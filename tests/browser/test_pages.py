@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 
 from contracts.model_parts import LANGUAGES
-from demo.situations import Case
 from demo.world import World
 from services.portal.pages import PAGES
 from services.portal.pages.page import Page
