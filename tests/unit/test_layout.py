@@ -20,8 +20,8 @@ DOMAIN_MODULES = {
     "__init__", "access", "commands", "deadlines", "lifecycle", "refusals", "states", "steps", "transition",
 }  # fmt: skip
 PORTAL_MODULES = {
-    "addresses", "casework", "catalogue", "course", "figures", "forms", "pages", "person", "refusals",
-    "rendering", "service_client", "sessions", "sign_in", "site", "static", "static_files",
+    "addresses", "casework", "catalogue", "components", "course", "figures", "forms", "pages", "person",
+    "refusals", "rendering", "service_client", "sessions", "sign_in", "site", "static", "static_files",
     "texts", "visit", "work",
 }  # fmt: skip
 """Modules of the portal, which has pages instead of an API."""
@@ -243,6 +243,7 @@ def test_a_request_reaches_one_municipality_only() -> None:
     }
 
     assert found == {
+        ("services/kernel/http/own_commands.py", "api_pool"),
         ("services/kernel/http/requests.py", "api_pool"),
         ("services/kernel/http/tenant_writes.py", "api_pool"),
     }
@@ -258,6 +259,7 @@ def test_only_requests_use_their_pool() -> None:
     }
 
     assert found == {
+        "services/kernel/http/own_commands.py",
         "services/kernel/http/requests.py",
         "services/kernel/http/tenant_writes.py",
         "services/kernel/runtime/runtime.py",

@@ -14,7 +14,7 @@ from services.portal.sign_in.directory import Directory
 from services.portal.sign_in.procedure import SignInProcedure
 from services.portal.sign_in.provider import Provider
 from services.portal.sign_in.refusals import SignInFailed
-from services.portal.tokens import Tokens
+from services.portal.sign_in.tokens import Tokens
 
 
 @asynccontextmanager
