@@ -46,6 +46,9 @@ def plain_connections(settings: Settings) -> Iterator[str]:
         for what, address in named.items():
             if _is_plain(settings, "issuers", address):
                 yield f"SAMSPIL_ISSUERS: {address} ({what}) must begin with https{_or_allow('issuers')}"
+    for provider in settings.sign_in:
+        if not provider.issuer.lower().startswith("https://"):
+            yield f"SAMSPIL_SIGN_IN: {provider.issuer} must begin with https"
     if _is_plain(settings, "public_url", settings.public_url):
         yield f"SAMSPIL_PUBLIC_URL: it must begin with https{_or_allow('public_url')}"
     if _is_plain(settings, "otlp", settings.otlp):

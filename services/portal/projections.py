@@ -1,21 +1,31 @@
 """Projections of the portal: a line for each case, and its timeline; ids, codes and dates."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from services.kernel.decider.projection_rows import columns
 from services.kernel.decider.service import ProjectionWriter, QueryConnection, StreamChange
-from services.portal.domain.states import Case
+from services.portal.domain.states import Account, Case, State
 
 
 async def project(tx: ProjectionWriter, changes: Sequence[StreamChange]) -> None:
     """Write the line of each changed case, and the entries that are new in it."""
-    cases = [change for change in changes if isinstance(change.state, Case)]
+    cases = [change for change in changes if _is_case(change.state)]
     if cases:
         await tx.execute(_WRITE_LINES, *columns([_line(change) for change in cases]))
     if entries := [row for change in cases for row in _entries(change)]:
         await tx.execute(_WRITE_ENTRIES, *columns(entries))
+
+
+def _is_case(state: State | None) -> bool:
+    match state:
+        case Case():
+            return True
+        case Account() | None:
+            return False
+        case _:
+            assert_never(state)
 
 
 def _line(change: StreamChange) -> tuple[Any, ...]:

@@ -10,13 +10,13 @@ from msgspec import Struct
 from contracts.portal import WhySignedOut
 from services.kernel.clock import wall_time
 from services.kernel.decider.decision import Actor
-from services.kernel.http.own_commands import commit_command
+from services.kernel.http.own_commands import commit_command, own_rows
 from services.kernel.ids import new_id
-from services.kernel.postgres.connections import Tx, tenant_transaction
+from services.kernel.postgres.connections import Tx
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.settings import Settings
-from services.portal.cookies import Secret
 from services.portal.domain.commands import SignIn, SignOut
+from services.portal.sign_in.cookies import Secret
 
 _FAMILY: Final = frozenset({"guardian", "young_person"})
 _SEEN_SECONDS: Final = 60.0
@@ -112,7 +112,7 @@ class Sessions:
     async def find(self, secret: Secret) -> Session | None:
         """Return the session of a secret; None where it has ended, was idle too long, or was revoked."""
         now = wall_time()
-        async with tenant_transaction(self._runtime.api_pool, secret.tenant) as tx:
+        async with own_rows(self._runtime, secret.tenant) as tx:
             row = await tx.fetchrow(_FIND, secret.tenant, secret.digest)
             if row is None:
                 return None
@@ -127,7 +127,7 @@ class Sessions:
 
     async def of_account(self, session: Session) -> list[Session]:
         """Return all sessions of a session's account, the one that was used last first."""
-        async with tenant_transaction(self._runtime.api_pool, session.tenant, readonly=True) as tx:
+        async with own_rows(self._runtime, session.tenant, readonly=True) as tx:
             rows = await tx.fetch(_OF_ACCOUNT, session.tenant, session.account_id, wall_time())
         return [_session(row) for row in rows]
 
@@ -157,7 +157,7 @@ class Sessions:
         return sum(ended)
 
     async def _end_one(self, tenant: str, provider_session: bytes) -> int:
-        async with tenant_transaction(self._runtime.api_pool, tenant, readonly=True) as tx:
+        async with own_rows(self._runtime, tenant, readonly=True) as tx:
             rows = await tx.fetch(_OF_PROVIDER, tenant, provider_session)
         for one in map(_session, rows):
             await self.end(one, one.session_id, WhySignedOut.AT_PROVIDER)

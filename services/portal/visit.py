@@ -14,11 +14,11 @@ from starlette.datastructures import FormData
 
 from contracts.model_parts import Language
 from services.kernel.errors import NotFound
-from services.portal.form_keys import new_key, nonce_of
 from services.portal.forms import Bound, FieldError, Form, M
 from services.portal.person import Person
 from services.portal.rendering import ZONE, translate
 from services.portal.service_client import SILENT, Answer, ServiceProblem, ServiceSilent
+from services.portal.sign_in.form_keys import new_key, nonce_of
 
 if TYPE_CHECKING:
     from services.portal.pages.page import Page
@@ -223,3 +223,9 @@ def uuid_of(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def portal_of(request: Request) -> "Portal":
+    """Return what the pages of this site share, for a page that needs nobody to be signed in."""
+    portal: Portal = request.app.state.portal
+    return portal

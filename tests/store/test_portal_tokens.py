@@ -21,7 +21,7 @@ from services.kernel.privacy.token_signing import (
 )
 from services.kernel.settings import Settings, SettingsFault
 from services.portal.person import Person
-from services.portal.tokens import Tokens, issuer_of
+from services.portal.sign_in.tokens import Tokens, issuer_of
 from tests.transit import TOKEN, Transit, transit
 
 LEVELS: dict[str, Level] = {"substantial": "substantial", "high": "high"}

@@ -46,6 +46,12 @@ OWN_RETENTION: Final[Mapping[str, Mapping[str, str]]] = {
     "evaluation": {"outcomes": PROJECTION, "work_items": PROJECTION},
     "notify": {"notices": FOR_EVER, "contacts": PROJECTION},
     "audit": {"entries": "for ever: the audit trail"},
+    "portal": {
+        "lines": PROJECTION,
+        "timeline": PROJECTION,
+        "sessions": "until signed out, idle or ten hours old; the next sign-in deletes what is left",
+        "sign_ins": "ten minutes; the next sign-in deletes what is left",
+    },
 }
 
 OF_NO_MUNICIPALITY: Final[Mapping[str, str]] = {

@@ -12,9 +12,9 @@ from contracts.portal import WhySignedOut
 from services.kernel.clock import wall_time
 from services.kernel.runtime.runtime import Runtime
 from services.portal.app import SERVICE
-from services.portal.cookies import Secret, secret_of
 from services.portal.sessions import Membership, Proof, Session, Sessions
 from services.portal.sign_in.claims import Identity
+from services.portal.sign_in.cookies import Secret, secret_of
 from services.portal.sign_in.under_way import SignInsUnderWay, UnderWay
 from tests.tally import running
 

@@ -243,6 +243,7 @@ def test_a_request_reaches_one_municipality_only() -> None:
     }
 
     assert found == {
+        ("services/kernel/http/own_commands.py", "api_pool"),
         ("services/kernel/http/requests.py", "api_pool"),
         ("services/kernel/http/tenant_writes.py", "api_pool"),
     }
@@ -258,6 +259,7 @@ def test_only_requests_use_their_pool() -> None:
     }
 
     assert found == {
+        "services/kernel/http/own_commands.py",
         "services/kernel/http/requests.py",
         "services/kernel/http/tenant_writes.py",
         "services/kernel/runtime/runtime.py",

@@ -232,3 +232,18 @@ def test_issuers_are_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
     assert (issuer.issuer, sorted(issuer.municipalities)) == ("https://sign-in.test", ["0440"])
     assert issuer.assurance == {"low": "low", "substantial": "substantial", "high": "high"}
+
+
+def test_production_signs_nobody_in_over_a_plain_connection() -> None:
+    """Not on this machine either: whoever reads along would be who signs in."""
+    provider = {
+        "issuer": "http://127.0.0.1:9400",
+        "name": "MitID",
+        "client_id": "samspil",
+        "secret": "/run/secrets/client",
+        "municipalities": ["0440"],
+        "people": ["citizen"],
+    }
+
+    assert fault(sign_in=[provider]) == "SAMSPIL_SIGN_IN: http://127.0.0.1:9400 must begin with https"
+    assert require_complete(settings(sign_in=[{**provider, "issuer": "https://mitid.test"}]))

@@ -104,7 +104,7 @@ class VaultSigner:
     async def sign(self, kid: str, content: bytes) -> bytes:
         """Return the signature by a version of the key; raise `TokensUnavailable`."""
         body = {"input": b64encode(content).decode(), "key_version": self._versions[kid]}
-        data = await self._request("POST", f"sign/{TRANSIT_KEY}", json=body)
+        data = await self._ask(f"sign/{TRANSIT_KEY}", body)
         try:
             return b64decode(str(data.get("signature", "")).rpartition(":")[2], validate=True)
         except NotBase64:
@@ -112,7 +112,7 @@ class VaultSigner:
 
     async def public_keys(self) -> list[dict[str, Any]]:
         """Return the public key of each version; raise `TokensUnavailable`."""
-        data = await self._request("GET", f"keys/{TRANSIT_KEY}")
+        data = await self._ask(f"keys/{TRANSIT_KEY}")
         if data.get("type") != "ed25519" or not isinstance(data.get("keys"), dict):
             raise TokensUnavailable("a transit key of type ed25519")
         found = sorted((int(version), key["public_key"]) for version, key in data["keys"].items())
@@ -123,10 +123,16 @@ class VaultSigner:
         self._versions = {str(key["kid"]): number for number, key in keys.items()}
         return list(keys.values())
 
-    async def _request(self, method: str, path: str, **more: Any) -> Mapping[str, Any]:
+    async def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Return what the engine answers to a question, or to a body; raise `TokensUnavailable`."""
         address = f"v1/{self._mount}/{path}"
+        sending = (
+            self._session.get(address, allow_redirects=False)
+            if body is None
+            else self._session.post(address, json=body, allow_redirects=False)
+        )
         try:
-            async with self._session.request(method, address, allow_redirects=False, **more) as answer:
+            async with sending as answer:
                 status, said = answer.status, await answer.json(content_type=None)
         except (aiohttp.ClientError, OSError, ValueError) as fault:  # TimeoutError is an OSError
             raise TokensUnavailable(type(fault).__name__) from None

@@ -7,13 +7,12 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.kernel.postgres.connections import tenant_transaction
+from services.kernel.http.own_commands import own_rows
 from services.portal.projections import timeline_of
 from services.portal.texts import _
 from services.portal.visit import Visit
 
 _MOST: Final = 500
-_WAIT_SECONDS: Final = 2.0
 
 EVENTS: Final[Mapping[str, str]] = {
     "referral.case_opened.v1": _("The case was opened"),
@@ -87,8 +86,8 @@ async def happened_in(visit: Visit, case_id: UUID, most: int = _MOST) -> list[Ha
 
     Whoever asks must have been shown the case by its owner before: the read model does not judge that.
     """
-    pool, tenant = visit.portal.runtime.api_pool, visit.person.tenant
-    async with tenant_transaction(pool, tenant, readonly=True, wait_seconds=_WAIT_SECONDS) as tx:
+    tenant = visit.person.tenant
+    async with own_rows(visit.portal.runtime, tenant, readonly=True) as tx:
         rows: list[dict[str, Any]] = await timeline_of(tx, tenant=tenant, case_id=case_id, limit=_MOST)
     found = [Happened(row["at"], EVENTS[row["type"]], ROLES.get(row["role"], ""))
              for row in rows if row["type"] in EVENTS]  # fmt: skip

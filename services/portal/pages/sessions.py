@@ -6,9 +6,9 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 
 from services.kernel.errors import NotFound
-from services.portal.cookies import SESSION
 from services.portal.pages.page import EVERYBODY, Area, Page
 from services.portal.sessions import Session, idle_minutes
+from services.portal.sign_in.cookies import SESSION
 from services.portal.texts import _
 from services.portal.visit import NO_STORE, Visit, uuid_of
 

@@ -8,20 +8,19 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from services.portal.addresses import own_path
-from services.portal.cookies import SESSION, SIGN_IN
-from services.portal.form_keys import new_key, nonce_of
 from services.portal.forms import FieldError
 from services.portal.pages.page import require_same_origin
 from services.portal.refusals import FormForeign, TooEarly
 from services.portal.rendering import error_values
 from services.portal.service_client import ServiceProblem, ServiceSilent
 from services.portal.sign_in.client import Wanted
+from services.portal.sign_in.cookies import SESSION, SIGN_IN
+from services.portal.sign_in.form_keys import new_key, nonce_of
 from services.portal.sign_in.logout import logout_url
 from services.portal.sign_in.procedure import Arrived, kinds_of
 from services.portal.sign_in.refusals import RoleMissing, SignInExpired, SignInFailed, SignInSilent
-from services.portal.site_of import portal_of
 from services.portal.texts import _
-from services.portal.visit import NO_STORE
+from services.portal.visit import NO_STORE, portal_of
 
 router: Final = APIRouter(include_in_schema=False)
 

@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from contracts.model_parts import Language
 from services.kernel.ids import new_id
-from services.portal.cookies import Secret
 from services.portal.service_client import ServiceClient, ServiceProblem
 from services.portal.sessions import Membership
 from services.portal.sign_in.claims import Identity
-from services.portal.tokens import Tokens
+from services.portal.sign_in.cookies import Secret
+from services.portal.sign_in.tokens import Tokens
 
 _UNKNOWN = 404
 

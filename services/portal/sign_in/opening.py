@@ -14,13 +14,15 @@ from services.portal.sign_in.directory import Directory
 from services.portal.sign_in.procedure import SignInProcedure
 from services.portal.sign_in.provider import Provider
 from services.portal.sign_in.refusals import SignInFailed
-from services.portal.tokens import Tokens
+from services.portal.sign_in.tokens import Tokens
 
 
 @asynccontextmanager
 async def sign_in_of(runtime: Runtime, client: ServiceClient) -> AsyncIterator[SignInProcedure]:
     """Open sign-in; raise `SettingsFault` for files that cannot be used."""
     settings = runtime.settings
+    if settings.mode == "production" and not settings.sign_in:
+        raise SettingsFault("SAMSPIL_SIGN_IN: list the providers at which people sign in")
     async with (
         token_signer_of(settings) as signer,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,

@@ -12,16 +12,16 @@ from contracts.model_parts import Language
 from contracts.portal import WhySignedOut
 from services.kernel.runtime.runtime import Runtime
 from services.kernel.sign_in_settings import People
-from services.portal.cookies import SESSION, SIGN_IN, Cookies, Secret, browser_of, secret_of
 from services.portal.person import Person
 from services.portal.sessions import Membership, Proof, Session, Sessions
 from services.portal.sign_in.claims import Identity
 from services.portal.sign_in.client import Attempt, Wanted, begin, finish, new_attempt
+from services.portal.sign_in.cookies import SESSION, SIGN_IN, Cookies, Secret, browser_of, secret_of
 from services.portal.sign_in.directory import Account, Directory
 from services.portal.sign_in.provider import Provider
 from services.portal.sign_in.refusals import RoleMissing, SignInExpired, SignInFailed
+from services.portal.sign_in.tokens import Tokens
 from services.portal.sign_in.under_way import SignInsUnderWay, UnderWay
-from services.portal.tokens import Tokens
 
 METHOD = "oidc"
 

@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
 from services.kernel.clock import wall_time
+from services.kernel.http.own_commands import own_rows
 from services.kernel.issuer_settings import Level
-from services.kernel.postgres.connections import tenant_transaction
 from services.kernel.runtime.runtime import Runtime
-from services.portal.cookies import Secret
 from services.portal.sign_in.claims import Identity
+from services.portal.sign_in.cookies import Secret
 
 MINUTES: Final = 10
 _NONCE_BYTES: Final = 12
@@ -43,11 +43,11 @@ class SignInsUnderWay:
 
     def __init__(self, runtime: Runtime) -> None:
         """Keep them in the portal's own schema."""
-        self._pool = runtime.api_pool
+        self._runtime = runtime
 
     async def begin(self, state: Secret, browser: Secret, sign_in: UnderWay) -> None:
         """Keep a sign-in, and forget those whose time is over."""
-        async with tenant_transaction(self._pool, sign_in.tenant) as tx:
+        async with own_rows(self._runtime, sign_in.tenant) as tx:
             await tx.execute(_FORGET, sign_in.tenant, wall_time() - timedelta(minutes=MINUTES))
             await tx.execute(
                 _BEGIN, sign_in.tenant, state.digest, browser.digest, sign_in.issuer, sign_in.nonce,
@@ -56,7 +56,7 @@ class SignInsUnderWay:
 
     async def take(self, state: Secret, browser: Secret) -> UnderWay | None:
         """Return a sign-in of this browser by its state, once; None for every other."""
-        async with tenant_transaction(self._pool, state.tenant) as tx:
+        async with own_rows(self._runtime, state.tenant) as tx:
             row = await tx.fetchrow(_TAKE, state.tenant, state.digest, browser.digest, _oldest())
         return UnderWay(*(row[name] for name in UnderWay.__struct_fields__)) if row else None
 
@@ -65,7 +65,7 @@ class SignInsUnderWay:
         state, nonce = Secret.new(sign_in.tenant), secrets.token_bytes(_NONCE_BYTES)
         cipher = AESGCM(browser.derived(_PURPOSE))
         sealed = nonce + cipher.encrypt(nonce, msgspec.json.encode(identity), sign_in.tenant.encode())
-        async with tenant_transaction(self._pool, sign_in.tenant) as tx:
+        async with own_rows(self._runtime, sign_in.tenant) as tx:
             await tx.execute(_DROP, sign_in.tenant, browser.digest)
             await tx.execute(
                 _KEEP, sign_in.tenant, state.digest, browser.digest, sign_in.issuer, sign_in.level,
@@ -74,7 +74,7 @@ class SignInsUnderWay:
 
     async def identity_of(self, browser: Secret) -> tuple[UnderWay, Identity] | None:
         """Return who came back in this browser, and to which page; None where nobody did in time."""
-        async with tenant_transaction(self._pool, browser.tenant, readonly=True) as tx:
+        async with own_rows(self._runtime, browser.tenant, readonly=True) as tx:
             row = await tx.fetchrow(_IDENTITY, browser.tenant, browser.digest, _oldest())
         if row is None:
             return None
@@ -88,7 +88,7 @@ class SignInsUnderWay:
 
     async def forget(self, browser: Secret) -> None:
         """Forget every sign-in of a browser."""
-        async with tenant_transaction(self._pool, browser.tenant) as tx:
+        async with own_rows(self._runtime, browser.tenant) as tx:
             await tx.execute(_DROP, browser.tenant, browser.digest)
 
 
