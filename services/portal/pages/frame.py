@@ -10,11 +10,10 @@ from services.kernel.errors import NotFound
 from services.portal.addresses import own_path
 from services.portal.pages.page import EVERYBODY, Area, Page, require_same_origin
 from services.portal.person import LANGUAGE_COOKIE
-from services.portal.site_of import portal_of
 from services.portal.static_files import static_files
 from services.portal.texts import _
 from services.portal.theme import stylesheet
-from services.portal.visit import NO_STORE, Visit
+from services.portal.visit import NO_STORE, Visit, portal_of
 from services.portal.work import work_of
 
 AREA: Final = Area()
