@@ -15,7 +15,7 @@ WORKERS ?= 3
 FAULTS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up unit test check format faults bench screens publish lock images secrets clean
+.PHONY: help demo tour up unit test check format faults bench screens publish lock images secrets clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: $(STAMP) ## play a year of Kerteminde (CASES=300 SEED=1; ARGS=--keep leaves it running)
 	$(BIN)/python -m demo --cases $(CASES) --seed $(SEED) $(ARGS)
+
+tour: $(STAMP) ## run a server with made-up people, each with something waiting for them (PORT=8440)
+	$(BIN)/python -m demo.tour --port $(PORT) $(ARGS)
 
 up: $(STAMP) ## run everything in one process (DATA=.samspil PORT=8440; ARGS="--clock virtual" lets time be moved)
 	$(BIN)/samspil up --data $(DATA) --port $(PORT) $(ARGS)
@@ -50,6 +53,7 @@ check: $(STAMP) ## lint, types, import contracts, and that generated files are c
 	$(BIN)/python -m services.publish.lifecycles --check
 	$(BIN)/python -m services.publish.translations --check
 	$(BIN)/python -m services.publish.portal_texts --check
+	$(BIN)/python -m services.publish.pages --check
 	$(BIN)/codespell
 	$(MAKE) --no-print-directory lock-check
 
@@ -73,6 +77,7 @@ publish: $(STAMP) ## write everything that is generated: schemas, AsyncAPI, Open
 	$(BIN)/python -m services.publish.lifecycles
 	$(BIN)/python -m services.publish.translations
 	$(BIN)/python -m services.publish.portal_texts
+	$(BIN)/python -m services.publish.pages
 
 COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal
 lock: $(STAMP) ## renew the lock files after a change of pyproject.toml

@@ -34,7 +34,7 @@ CONSENT: Final = Page(
     _("Consent"),
     FAMILY,
     calls=("consent.mine",),
-    commands=("give", "refuse"),
+    commands=("give",),
     parent=CONSENTS,
 )
 STOP: Final = Page(

@@ -105,6 +105,10 @@ class Area:
 
         return register
 
+    def commands(self) -> list[tuple[Page, str]]:
+        """Return the commands that are taken, each with its page."""
+        return list(self._take)
+
     async def _shown(self, request: Request, page: Page) -> Response:
         if "prefetch" in request.headers.get("sec-purpose", ""):
             raise TooEarly  # a look that nobody took must not stand in the trail
