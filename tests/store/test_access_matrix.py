@@ -50,13 +50,15 @@ async def test_every_route_answers_who_has_a_part_in_it(postgres_dsn: str) -> No
     """Whatever a route reads or changes, its statements are understood by the database."""
     answered: dict[str, set[int]] = defaultdict(set)
     async with everything(postgres_dsn) as site:
-        for route, role in cells():
+        for route in routes():
             found = answered[f"{route.method} {route.path}"]
-            if not any(status < 300 for status in found):
+            for role in sorted(route.roles):
                 found.add((await site.ask(route, inside(route.service, role), ids(HOME))).status)
+                if min(found) < 300:
+                    break
 
     reached = {path.split("/")[1] for path, found in answered.items() if any(one < 300 for one in found)}
-    assert {path: found for path, found in answered.items() if max(found) >= 500} == {}
+    assert {path: found for path, found in answered.items() if max(found, default=0) >= 500} == {}
     assert reached == {route.service for route in routes()}
 
 
