@@ -19,8 +19,8 @@ def page_of(path: str) -> Page | None:
     return min(found, key=lambda page: page.path.count("{"), default=None)
 
 
-async def crawl(somebody: Somebody, look: Callable[[Page], Awaitable[None]]) -> dict[Page, str]:
-    """Open each page once, call `look` on it, and return the addresses by page.
+async def crawl(somebody: Somebody, look: Callable[[Page, str], Awaitable[None]]) -> dict[Page, str]:
+    """Open each page once, call `look` with it and its text, and return the addresses by page.
 
     A link that leads a person to a page which they may not open is a fault of the page that has it.
     """
@@ -34,7 +34,7 @@ async def crawl(somebody: Somebody, look: Callable[[Page], Awaitable[None]]) -> 
         answer = await somebody.open(path)
         assert answer.ok, f"{answer.status} at {path}, which is linked from {beside}"
         seen[page] = path
-        await look(page)
+        await look(page, await answer.text())
         ahead += [(urlsplit(link).path, path) for link in await _links(somebody)]
     return seen
 
