@@ -11,12 +11,18 @@ import pytest
 from contracts.consent import CustodyRecorded
 from contracts.event import Event, municipality_stream
 from contracts.referral import CaseOpened
+from services.cli.account import invite_administrator
 from services.directory.app import SERVICE
 from services.directory.domain.codes import read_code
+from services.directory.domain.commands import MakeInvitation
+from services.directory.domain.states import Position
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.consumer.processing import BatchStore
+from services.kernel.decider.decision import Actor
+from services.kernel.errors import NotFound
 from services.kernel.ids import new_id
 from services.kernel.limits import Limits
+from services.kernel.operations.operator_commands import execute_for
 from tests.examples_directory import MODEL, MODELS, TENANT
 from tests.http_site import Answer, Site, a_token, open_site
 from tests.tally import a_message, a_record
@@ -405,6 +411,39 @@ async def test_a_program_has_an_account_with_a_key(directory: Directory) -> None
     assert verified.body["memberships"][0]["role"] == "auditor"
     assert [(one["kind"], one["name"]) for one in listed] == [("machine", "Fagsystem")]
     assert (private.status, forbidden.slug, after.status) == (422, "role-not-for-machines", 404)
+
+
+async def test_an_operator_lets_the_first_administrator_in(directory: Directory) -> None:
+    """By a code that the command prints; the trail names the operator, and nobody else may be let in so."""
+    operator = Actor(new_id(), "operator")
+    made = await invite_administrator(directory.site.runtime, operator, TENANT, STAFF_NAME)
+    used = await directory.use(made["code"])
+    other = MakeInvitation(municipality_stream(TENANT), Position("auditor"), new_id(), "0" * 64)
+    with pytest.raises(NotFound):
+        await execute_for(directory.site.runtime, operator, TENANT, new_id(), other)
+    by = await directory.site.runtime.pool.fetchval(
+        "select meta ->> 1 from event_log where type = 'directory.invitation_made.v1'"
+    )
+
+    assert [one["role"] for one in used.body["memberships"]] == ["administrator"]
+    assert by == str(operator.id)
+
+
+async def test_a_sign_in_for_an_organisation_has_its_roles_only(directory: Directory) -> None:
+    """Of the roles in organisations those in the one that the sign-in service names by its number."""
+    await directory.department()
+    until_ = (datetime.now(UTC).date() + timedelta(days=300)).isoformat()
+    joining = {"name": "Voksenvenner", "number": "12345678", "declaration_until": until_}
+    terms = {"terms": f"{MODEL.id}_{MODEL.version}"}
+    organisation = await directory.post("organisations", joining | terms, version=0)
+    await directory.member("coordinator", organisation_id=organisation.body["id"])
+    await directory.member("auditor")
+    found = [
+        [one["role"] for one in (await directory.sign_in(organisation_number=number)).body["memberships"]]
+        for number in ("12345678", "87654321")
+    ]
+
+    assert found == [["coordinator", "auditor"], ["auditor"]]
 
 
 async def test_another_municipality_knows_nobody(directory: Directory) -> None:

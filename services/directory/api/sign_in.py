@@ -35,21 +35,19 @@ from services.kernel.ids import new_id
 router = APIRouter(prefix="/directory", tags=["directory"])
 
 
-class IdentityBody(Body):
-    """Who signed in, as the sign-in service says it; nothing of it is kept but keyed digests."""
+class SignInBody(Body):
+    """Who signed in, as the sign-in service says it; nothing of it is kept but keyed digests.
+
+    `organisation_number` is there where it says for which organisation they did.
+    """
 
     issuer: Issuer
     subject: SubjectOfIssuer
     national_number: NationalNumber | None = None
-
-
-class SignInBody(IdentityBody):
-    """Who signed in, and for which organisation where the sign-in service says it."""
-
     organisation_number: Annotated[str, StringConstraints(pattern=r"^[0-9]{8,9}$")] | None = None
 
 
-class CodeBody(IdentityBody):
+class CodeBody(SignInBody):
     """Who signed in, and the code of their invitation as they typed it."""
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -93,7 +91,7 @@ async def use_invitation(body: CodeBody, request: DirectoryRequest) -> SignInVie
     account_id = found or invitation["account_id"]
     command = UseInvitation(municipality_id, identities, account_id, new_id())
     await request.execute(invitation["invitation_id"], command, any_version=True)
-    return await _account(request, account_id, None)
+    return await _account(request, account_id, body.organisation_number)
 
 
 @router.post("/machines/verify")

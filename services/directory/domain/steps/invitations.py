@@ -105,7 +105,7 @@ def use_invitation(transition: Transition, _before: Open, command: UseInvitation
     """Give the role of an invitation to the account of whoever signed in with its code."""
     context, invitation, today = transition.context, transition.invitation, transition.local_day
     require_patience(transition, command.identity_ids[0])
-    if max(today, invitation.made_at.date()) > invitation.expires_on or (invitation.until or today) < today:
+    if today > invitation.expires_on or today > (invitation.until or today):
         raise CodeExpired
     if command.account_id == invitation.made_by:
         raise OwnRole
