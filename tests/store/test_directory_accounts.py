@@ -196,6 +196,10 @@ async def test_the_list_says_who_is_who_and_the_account_since_when_and_by_whom(d
     assert (entry["what"], entry["by"]) == ("given", str(directory.administrator))
     assert (account.body["name"], account.body["can_sign_in"]) == ("Anna", True)
     assert second["memberships"][0]["role"] == "administrator"
+    last = (await directory.get(f"accounts/{second['account_id']}")).body
+    assert account.body["allowed_actions"] == ["record_details", "give_membership"]
+    assert membership["allowed_actions"] == ["renew_membership", "end_membership", "hand_over"]
+    assert last["memberships"][0]["allowed_actions"] == ["renew_membership", "hand_over"]
     assert len(looks) == 2 + 3 + 1
 
 
@@ -300,6 +304,7 @@ async def test_codes_that_were_revoked_or_are_wrong_say_so(directory: Directory)
         (409, "code-wrong"),
     ]
     assert [one["invitation_id"] for one in listed.body["invitations"]] == [invitation["id"]]
+    assert listed.body["invitations"][0]["allowed_actions"] == []
 
 
 async def test_guesses_are_limited(directory: Directory) -> None:

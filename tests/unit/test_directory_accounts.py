@@ -47,6 +47,7 @@ from tests.examples_accounts import (
     AUDITOR,
     GUARDIAN,
     LAST_DAY,
+    MACHINE,
     MEMBERSHIP,
     MOTHER,
     NAME,
@@ -316,6 +317,8 @@ def test_some_roles_are_for_people_alone(role: str) -> None:
     """A program administers nobody, and is nobody's parent."""
     with pytest.raises(RoleNotForMachines):
         decide(None, registering_a_machine(Position(role)), context(NEW))
+    with pytest.raises(RoleNotForMachines):
+        decide(a_machine(), giving(Position(role)), context(MACHINE))
 
 
 def test_a_membership_that_is_not_there_is_not_found() -> None:

@@ -7,17 +7,15 @@ from msgspec.structs import replace
 
 from contracts.directory import AccountOpened, DetailsRecorded, IdentityBound, MachineRegistered
 from services.directory.domain.commands import RecordDetails, RegisterMachine
-from services.directory.domain.refusals import AccountMissing, IdentityTaken, RoleNotForMachines
+from services.directory.domain.refusals import AccountMissing, IdentityTaken
 from services.directory.domain.states import Account, Entry, Identity, Machine, Running
-from services.directory.domain.steps.guards import FAMILY, require_days, require_place
+from services.directory.domain.steps.guards import require_days, require_for_machines, require_place
 from services.directory.domain.steps.memberships import membership_in, with_administrators, with_membership
 from services.directory.domain.transition import Transition
 from services.kernel.decider.decision import Decision, PrivateValue
 
 NAME, MAIL, PHONE, HOURS = DETAILS = ("name", "mail", "phone", "hours")
 """The names of the private values of an account."""
-
-_NO_MACHINE = FAMILY | {"administrator"}
 
 
 def account_with(
@@ -89,8 +87,7 @@ def record_details(transition: Transition, before: Account, command: RecordDetai
 def register_machine(transition: Transition, _before: None, command: RegisterMachine) -> Decision:
     """Open an account for a program with one role, and keep its public key."""
     context, today = transition.context, transition.local_day
-    if command.position.role in _NO_MACHINE:
-        raise RoleNotForMachines
+    require_for_machines(command.position)
     require_place(transition, command.position)
     require_days(today, command.until, today)
     machine = Machine(command.municipality_id, context.now, context.actor.id, command.name, command.key)
