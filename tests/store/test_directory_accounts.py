@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from services.directory.app import SERVICE
 from services.directory.domain.codes import read_code
 from services.directory.domain.commands import MakeInvitation
 from services.directory.domain.states import Position
+from services.kernel.clock import VirtualClock
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.consumer.processing import BatchStore
 from services.kernel.decider.decision import Actor
@@ -383,6 +385,48 @@ async def test_an_identity_belongs_to_one_account(directory: Directory) -> None:
 
     assert [one["role"] for one in second["memberships"]] == ["auditor", "leader"]
     assert len((await directory.get("accounts")).body["accounts"]) == 1
+
+
+async def test_a_passkey_is_added_to_the_account_of_whoever_is_signed_in(directory: Directory) -> None:
+    """By the portal, which has seen both; another account's identity stays with it."""
+    account_id = (await directory.member(subject="anna"))["account_id"]
+    await directory.member(subject="bo")
+    added, others = [
+        await directory.post(
+            f"accounts/{account_id}/identities", {"issuer": ISSUER, "subject": subject}, role="portal"
+        )
+        for subject in ("passkey", "bo")
+    ]
+
+    assert added.status == 200
+    assert (await directory.sign_in("passkey")).body["account_id"] == account_id
+    assert (others.status, others.slug) == (409, "identity-taken")
+
+
+async def test_a_role_ends_on_the_morning_after_its_last_day(postgres_dsn: str, tmp_path: Path) -> None:
+    """By the timer, after a forewarning; an invitation that nobody used has lapsed by then."""
+    clock = VirtualClock(tmp_path / "clock", datetime.now(UTC))
+    async with open_site(postgres_dsn, SERVICE, models=MODELS, clock=clock) as site:
+        directory = Directory(site, new_id())
+        last_day = clock.now().date() + timedelta(days=60)
+        account = await directory.member(until=last_day.isoformat())
+        unused = await directory.invite(name=STAFF_NAME)
+        for days in (31, 62):
+            clock.move(clock.now() + timedelta(days=days))
+            await site.runtime.timers.fire()
+        signed_in = await directory.sign_in()
+        seen = await directory.get(f"accounts/{account['account_id']}")
+        late = await directory.use(unused["code"], "late")
+        types = await site.types()
+
+    assert signed_in.body["memberships"] == []
+    assert [entry["what"] for entry in seen.body["memberships"][0]["history"]] == ["given", "expired"]
+    assert (late.status, late.slug) == (409, "code-expired")
+    assert [one for one in types if one.endswith(("ends_soon.v1", "ended.v1", "lapsed.v1"))] == [
+        "directory.membership_ends_soon.v1",
+        "directory.invitation_lapsed.v1",
+        "directory.membership_ended.v1",
+    ]
 
 
 @pytest.mark.parametrize("role", ["administrator", "caseworker", "operator", "guardian"])

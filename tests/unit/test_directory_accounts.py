@@ -8,18 +8,26 @@ import pytest
 from contracts.directory import (
     AccessRevoked,
     DetailsRecorded,
+    IdentityBound,
     MembershipEnded,
     MembershipEndsSoon,
     MembershipGiven,
     MembershipHandedOver,
     PersonReleased,
 )
-from services.directory.domain.commands import EndMembership, GiveMembership, RecordDetails, RenewMembership
+from services.directory.domain.commands import (
+    AddIdentity,
+    EndMembership,
+    GiveMembership,
+    RecordDetails,
+    RenewMembership,
+)
 from services.directory.domain.lifecycle import decide, related_streams
 from services.directory.domain.refusals import (
     AccountMissing,
     DaysReversed,
     DepartmentMissing,
+    IdentityTaken,
     LastAdministrator,
     OrganisationMissing,
     OwnRole,
@@ -33,6 +41,7 @@ from services.directory.domain.states import (
     Administrators,
     Bound,
     Ended,
+    Identity,
     Organisation,
     Person,
     Position,
@@ -53,6 +62,7 @@ from tests.examples_accounts import (
     NAME,
     NEW,
     OTHER_ACCOUNT,
+    OTHER_IDENTITY,
     OTHER_MEMBERSHIP,
     a_machine,
     an_account,
@@ -310,6 +320,18 @@ def test_details_are_sealed_and_the_event_has_the_deputy_alone() -> None:
     assert again == Decision(decision.state)
     with pytest.raises(AccountMissing):
         decide(an_account(), RecordDetails(NAME, deputy_id=NEW), context())
+
+
+def test_the_holder_of_an_account_adds_an_identity() -> None:
+    """One that is theirs already changes nothing, another's is refused."""
+    decision = decide(an_account(), AddIdentity((NEW,)), context())
+
+    assert decision.events == (IdentityBound(kind="sign_in"),)
+    assert decision.others[NEW].state == Identity(ACCOUNT)
+    again = decide(decision.state, AddIdentity((NEW,)), context(others={NEW: Identity(ACCOUNT)}))
+    assert again == Decision(decision.state)
+    with pytest.raises(IdentityTaken):
+        decide(an_account(), AddIdentity((OTHER_IDENTITY,)), context())
 
 
 @pytest.mark.parametrize("role", ["administrator", "guardian", "young_person"])

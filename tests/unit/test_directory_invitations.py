@@ -23,6 +23,7 @@ from contracts.directory import (
 from services.directory.domain.access import authorize
 from services.directory.domain.codes import ALPHABET, code_of, read_code
 from services.directory.domain.commands import (
+    AddIdentity,
     BindPerson,
     EndMembership,
     MakeInvitation,
@@ -293,6 +294,9 @@ def test_what_is_no_code_is_a_slip(typed: str) -> None:
         (PORTAL, an_invitation(), using(), True),
         (ADMINISTRATOR, an_invitation(), using(), False),
         (PORTAL, None, using(), False),
+        (PORTAL, an_account(), AddIdentity((NEW,)), True),
+        (ADMINISTRATOR, an_account(), AddIdentity((NEW,)), False),
+        (replace(CASEWORKER, id=INVITATION), an_account(), AddIdentity((NEW,)), False),
         (PORTAL, None, NoteWrongCode(IDENTITY), True),
         (CASEWORKER, None, NoteWrongCode(IDENTITY), False),
         (ADMINISTRATOR, an_account(), giving(), True),

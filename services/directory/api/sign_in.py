@@ -13,7 +13,7 @@ from services.directory.api.bodies import Body, DirectoryRequest
 from services.directory.api.identities import Issuer, NationalNumber, SubjectOfIssuer, identities_of
 from services.directory.api.invitations import digest_of_code
 from services.directory.domain.codes import read_code
-from services.directory.domain.commands import NoteWrongCode, UseInvitation
+from services.directory.domain.commands import AddIdentity, NoteWrongCode, UseInvitation
 from services.directory.domain.refusals import CodeWrong
 from services.directory.domain.states import Municipality
 from services.directory.domain.steps.accounts import NAME
@@ -29,7 +29,7 @@ from services.directory.views.accounts import (
 )
 from services.kernel.errors import NotFound
 from services.kernel.http.fields import GivenId
-from services.kernel.http.requests import RequestContext
+from services.kernel.http.requests import CommandResult, RequestContext
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/directory", tags=["directory"])
@@ -92,6 +92,14 @@ async def use_invitation(body: CodeBody, request: DirectoryRequest) -> SignInVie
     command = UseInvitation(municipality_id, identities, account_id, new_id())
     await request.execute(invitation["invitation_id"], command, any_version=True)
     return await _account(request, account_id, body.organisation_number)
+
+
+@router.post("/accounts/{account_id}/identities")
+async def add_identity(account_id: UUID, body: SignInBody, request: DirectoryRequest) -> CommandResult:
+    """Let the holder of an account, who is signed in, sign in by a further identity, such as a passkey."""
+    request.require_role("portal")
+    identities = await identities_of(request, body.issuer, body.subject, body.national_number)
+    return await request.execute(account_id, AddIdentity(identities), any_version=True)
 
 
 @router.post("/machines/verify")

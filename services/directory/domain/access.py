@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.directory.domain.commands import (
+    AddIdentity,
     AdoptModel,
     BindPerson,
     ChangeCapacity,
@@ -99,6 +100,8 @@ def _may_admit(  # noqa: PLR0911  the table of the commands about people
             return _is_of_own_case(context.stream_id, context)
         case UseInvitation():
             return actor.role == "portal" and isinstance(state, Invitation)
+        case AddIdentity():
+            return actor.role == "portal" and isinstance(state, Account)
         case NoteWrongCode():
             return actor.role == "portal"
     return False
