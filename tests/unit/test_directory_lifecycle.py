@@ -1,7 +1,7 @@
 """The directory's lifecycles: every command in every state, and where each step may lead."""
 
 from collections.abc import Callable, Iterator
-from typing import get_args
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
