@@ -32,6 +32,7 @@ class Somebody:
         self.page = page
         self.manner = manner
         self.watch = Watch(address)
+        self.name = ""
 
     async def open(self, path: str) -> Response:
         """Open an address of the portal."""
@@ -46,6 +47,14 @@ class Somebody:
     async def press(self, name: str) -> None:
         """Press a button, and see the page that comes."""
         await self._activate(self._one("button", name))
+
+    async def confirm(self) -> None:
+        """Sign in once more, with more security, as the person who is signed in."""
+        page = self.page
+        async with page.expect_navigation(url="**/development/oidc/**"):
+            await page.locator("main a[href*='/sign-in/start']").first.click()
+        async with page.expect_navigation():
+            await page.get_by_role("button", name=self.name).first.click()
 
     async def write(self, label: str, text: str) -> None:
         """Write into a field, instead of what stood there."""
