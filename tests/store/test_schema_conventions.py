@@ -53,7 +53,7 @@ OWN_RETENTION: Final[Mapping[str, Mapping[str, str]]] = {
     "agreement": {"agreements": PROJECTION, "goals": PROJECTION, "work_items": PROJECTION},
     "evaluation": {"outcomes": PROJECTION, "work_items": PROJECTION},
     "notify": {"notices": FOR_EVER, "contacts": PROJECTION},
-    "audit": {"entries": "for ever: the audit trail"},
+    "audit": {"entries": "for ever: the audit trail", "families": FOR_EVER},
     "portal": {
         "lines": PROJECTION,
         "timeline": PROJECTION,
