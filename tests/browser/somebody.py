@@ -108,7 +108,7 @@ class Somebody:
 
     async def settles(self) -> None:
         """Check the page as it is now; at the end of a test this happens by itself."""
-        await self.watch.check(self.page)
+        await self.watch.check(self.page, script=self.manner.script)
 
     def _one(self, role: str, name: str) -> Locator:
         return self.page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]  # one of ARIA's words
