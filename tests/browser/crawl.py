@@ -9,7 +9,10 @@ from services.portal.pages import PAGES
 from services.portal.pages.page import Page
 from tests.browser.somebody import Somebody
 
-_LINKS: Final = "() => [...document.querySelectorAll('a[href]')].map(link => link.href)"
+_LINKS: Final = "() => [...document.querySelectorAll('a[href]:not([download])')].map(link => link.href)"
+_FILE: Final = re.compile(r"\.[a-z]{3,4}$")
+"""How the address of a file ends, which a browser keeps and does not show."""
+
 _PATTERNS: Final = [(page, re.compile(re.sub(r"{\w+}", "[^/]+", page.path))) for page in PAGES]
 
 
@@ -41,4 +44,5 @@ async def crawl(somebody: Somebody, look: Callable[[Page, str], Awaitable[None]]
 
 async def _links(somebody: Somebody) -> list[str]:
     links: list[str] = await somebody.page.evaluate(_LINKS)
-    return [link for link in links if link.startswith(somebody.address)]
+    own = [link for link in links if link.startswith(somebody.address)]
+    return [link for link in own if not _FILE.search(urlsplit(link).path)]

@@ -33,6 +33,7 @@ class Somebody:
         self.manner = manner
         self.watch = Watch(address)
         self.name = ""
+        self.watch = Watch(address, own_colours=not manner.forced_colors)
 
     async def open(self, path: str) -> Response:
         """Open an address of the portal."""
@@ -105,6 +106,10 @@ class Somebody:
         """Assert an absence, once something that must stand beside it is there."""
         await self.sees(beside)
         await expect(self.page.get_by_text(words)).to_have_count(0)
+
+    async def fits(self) -> None:
+        """Check that nothing is wider than the window."""
+        await self.watch.check_width(self.page)
 
     async def settles(self) -> None:
         """Check the page as it is now; at the end of a test this happens by itself."""
