@@ -47,17 +47,11 @@ class Watch:
 
         Without script axe never comes to an end: the same pages are given to it with script.
         """
+        await self.check_width(page)
         if script:
-            found = await axe_findings(page)
+            found = await axe_findings(page, contrast=self._own_colours)
             self.said += [f"{page.url}: {line}" for line in found.said]
             self.used |= found.used
-
-    async def check(self, page: Page) -> None:
-        """Note what axe finds on the page as it is now, and what is wider than the window."""
-        await self.check_width(page)
-        found = await axe_findings(page, contrast=self._own_colours)
-        self.said += [f"{page.url}: {line}" for line in found.said]
-        self.used |= found.used
 
     async def check_width(self, page: Page) -> None:
         """Note what is wider than the window."""
