@@ -31,7 +31,6 @@ class Somebody:
         self.context = context
         self.page = page
         self.manner = manner
-        self.watch = Watch(address)
         self.name = ""
         self.watch = Watch(address, own_colours=not manner.forced_colors)
 
