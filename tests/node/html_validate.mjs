@@ -13,7 +13,7 @@ const htmlvalidate = new HtmlValidate(
       "doctype-style": "off", // a matter of taste
       "attribute-boolean-style": "off", // the same
       "attribute-empty-style": "off", // the same
-      "form-dup-name": ["error", { shared: ["radio", "checkbox", "button", "submit", "reset"] }],
+      "form-dup-name": "off", // boxes of one question, and a button that sends another command than its form
       "no-implicit-button-type": "error",
       "prefer-native-element": ["error", { exclude: ["region", "status", "alert"] }],
     },
