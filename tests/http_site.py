@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -151,6 +152,11 @@ class Answer:
     def body(self) -> Any:
         """The response's body, from JSON."""
         return json.loads(self.text)
+
+    @property
+    def without_trace(self) -> str:
+        """The response's text but for the id of the request's trace, which is another each time."""
+        return re.sub(r"(?<=urn:samspil:trace:)[0-9a-f]{32}", "", self.text)
 
     @property
     def slug(self) -> str:
