@@ -159,6 +159,10 @@ class Answer:
         """The response's text but for the id of its trace, which is another one each time."""
         return _TRACE.sub("", self.text)
 
+    def without_trace(self) -> str:
+        """The response's text but for the id of the request's trace, which is another each time."""
+        return re.sub(r"(?<=urn:samspil:trace:)[0-9a-f]{32}", "", self.text)
+
     @property
     def slug(self) -> str:
         """Return the problem's code; every problem has the shape of RFC 9457."""
