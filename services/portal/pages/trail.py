@@ -1,5 +1,6 @@
 """The audit trail for an auditor: one case, one person, one time, and whether it is whole."""
 
+from datetime import date
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -49,8 +50,8 @@ class Search(BaseModel):
 
     case_id: Id | None = None
     actor: Id | None = None
-    since: str | None = None
-    until: str | None = None
+    since: date | None = None
+    until: date | None = None
 
 
 _ID_HINT: Final = _("The caseworker finds it in the address of the case's pages: five groups with hyphens.")
