@@ -180,7 +180,7 @@ async def custody(world: World, case: Case) -> None:
     if whom.young:
         body |= {"young_person_id": case.child_id, "young_person_name": whom.first_name}
     await world.step(ida, case.case_id, "consent", "/custody", body)
-    found = await world.wire.read(ida, f"/consent/cases/{case.case_id}")
+    found = await world.until(ida, f"/consent/cases/{case.case_id}", lambda view: view["custody"] is not None)
     ids = {one["name"]: UUID(one["person_id"]) for one in found["custody"]["holders"]}
     for card in whom.holders:
         await world.admit_family(ida, ids[card[1]], "guardian", card)

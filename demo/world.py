@@ -74,7 +74,7 @@ class World:
 
     async def step(self, who: Person, case_id: UUID, service: str, rest: str, body: object = None) -> Any:
         """Take a step in a case, having read the version at which it stands."""
-        seen = await self.wire.read(who, f"/{service}/cases/{case_id}")
+        seen = await self.until(who, f"/{service}/cases/{case_id}", lambda _view: True)
         return await self.do(who, f"/{service}/cases/{case_id}{rest}", body, int(seen["version"]))
 
     async def until(self, who: Person, path: str, holds: Callable[[Any], bool]) -> Any:

@@ -7,23 +7,32 @@ from typing import Annotated, Final
 import typer
 
 from contracts.event import SERVICES
+from services.kernel.privacy.token_signing import TRANSIT_KEY
 from services.kernel.privacy.vault import transit_key
 
 KEEPER: Final = "samspil-keys"
 """Policy of the operator who makes and rotates keys; it encrypts and decrypts nothing."""
+_SIGNER: Final = "portal"
 _CODE: Final = re.compile(r"[0-9]{4}")
 
 
 def policy_of(service: str, codes: list[str], mount: str = "transit") -> str:
-    """Return the policy of a service: it encrypts and decrypts by its own keys, each named, and no more."""
+    """Return the policy of a service: it encrypts and decrypts by its own keys, each named, and no more.
+
+    The portal signs its tokens besides, by a key that never leaves.
+    """
     keys = [transit_key(service, code) for code in codes]
     paths = [f"{mount}/{what}/{key}" for key in keys for what in ("encrypt", "decrypt")]
-    return "".join(f'path "{path}" {{ capabilities = ["update"] }}\n' for path in paths)
+    lines = [f'path "{path}" {{ capabilities = ["update"] }}\n' for path in paths]
+    if service == _SIGNER:
+        lines.append(f'path "{mount}/sign/{TRANSIT_KEY}" {{ capabilities = ["update"] }}\n')
+        lines.append(f'path "{mount}/keys/{TRANSIT_KEY}" {{ capabilities = ["read"] }}\n')
+    return "".join(lines)
 
 
 def policy_of_keeper(codes: list[str], mount: str = "transit") -> str:
     """Return the policy of the operator who makes keys and rotates them."""
-    keys = [transit_key(service, code) for service in SERVICES for code in codes]
+    keys = [*(transit_key(service, code) for service in SERVICES for code in codes), TRANSIT_KEY]
     lines = []
     for key in keys:
         lines.append(f'path "{mount}/keys/{key}" {{ capabilities = ["create", "read", "update"] }}\n')
@@ -44,6 +53,7 @@ def commands(codes: list[str], folder: Path, mount: str = "transit") -> list[str
             for service in SERVICES
             for code in codes
         ),
+        f"vault write -f {mount}/keys/{TRANSIT_KEY} type=ed25519",
         *(f"vault policy write {name} {folder / name}.hcl" for name in (*names, KEEPER)),
         *(
             f"vault token create -orphan -period=24h -policy=samspil-{service} -field=token"

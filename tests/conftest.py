@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from services.kernel.embedded.servers import Postgres
+from tests import chromium_tools
 from tests.apache_kafka import ApacheKafka, missing_for_kafka
 from tests.distribution import ByUnit
 from tests.node_tools import node_tools_folder
@@ -17,6 +18,7 @@ from tests.servers import a_broker, a_kafka, a_postgres, drop_database, fresh_da
 
 LEFT_OUT = "needs"
 FETCHES = pytest.StashKey[bool]()
+INSTALLS = pytest.StashKey[bool]()
 
 # The same examples each time, however slow the machine is: what fails fails for everybody.
 hypothesis.settings.register_profile(
@@ -86,8 +88,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Note whether Prometheus must be fetched, to say so at the end."""
+    """Note whether Prometheus and Chromium must be fetched, to say so at the end."""
     config.stash[FETCHES] = to_be_fetched()
+    config.stash[INSTALLS] = chromium_tools.to_be_installed()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -121,3 +124,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"Left out: {count} tests on {program}, which needs {needs}.")
     if terminalreporter.config.stash[FETCHES] and not to_be_fetched():
         terminalreporter.write_line("Prometheus was not on this machine: it was fetched by apt, once.")
+    if terminalreporter.config.stash[INSTALLS] and not chromium_tools.to_be_installed():
+        terminalreporter.write_line("Chromium was not on this machine: it was installed by apt, once.")
+    without = sum("needs Chromium" in one for one in skipped)
+    if without:
+        terminalreporter.write_line(f"Left out: {without} tests in a browser, which need Chromium.")

@@ -1,8 +1,8 @@
 """Distribution of the tests over the worker processes of pytest-xdist.
 
 A worker builds a fixture of a module once, so that a file that has one runs in one worker; so do the tests in
-the browser, those on the session's Apache Kafka, and the short tests of a unit file. All others are handed
-out one by one, in the order of their collection: the long ones first.
+the browser, those on the session's Apache Kafka or server, and the short tests of a unit file. All others
+are handed out one by one, in the order of their collection: the long ones first.
 """
 
 import re
@@ -28,6 +28,9 @@ TOGETHER: Final = frozenset({
 })  # fmt: skip
 """Files with a fixture of the module or of the session."""
 
+ON_ONE_SERVER: Final = frozenset({"tests/flow/test_strangers.py"})
+"""Files whose tests call the session's `samspil up`."""
+
 _ON_KAFKA: Final = re.compile(r"tests/(fault|flow)/(?!test_campaign).*\[kafka[]-]")
 _POSTGRES: Final = re.compile(r"\[postgres-\d+")
 
@@ -48,6 +51,8 @@ def unit_of(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
     if file.startswith("tests/browser/"):
         return "browser"
+    if file in ON_ONE_SERVER:
+        return "server"
     if _ON_KAFKA.match(nodeid):
         return "Apache Kafka"
     if file.startswith("tests/unit/"):

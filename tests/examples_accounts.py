@@ -11,6 +11,7 @@ from contracts.consent import CustodyRecorded
 from contracts.event import Event
 from contracts.referral import CaseOpened
 from services.directory.domain.commands import (
+    AddIdentity,
     BindPerson,
     EndMembership,
     GiveMembership,
@@ -232,6 +233,7 @@ def commands() -> tuple[object, ...]:
         ending(),
         handing_over(),
         RecordDetails(NAME),
+        AddIdentity((NEW,)),
         registering_a_machine(),
     )
 

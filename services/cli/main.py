@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from contracts.event import SERVICES
-from services.cli import keys, log, parked
+from services.cli import account, keys, log, parked
 from services.cli.options import (
     DEFAULT_FOLDER,
     DataOption,
@@ -52,6 +52,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(account.app, name="account")
 app.add_typer(keys.app, name="keys")
 app.add_typer(parked.app, name="parked")
 

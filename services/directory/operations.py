@@ -40,7 +40,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "record_details": Operation("recordDetails", _EVERYBODY, if_match=True),
     "give_membership": Operation("giveMembership", ("administrator",), if_match=True),
     "renew_membership": Operation("renewMembership", ("administrator",), if_match=True),
-    "end_membership": Operation("endMembership", ("administrator", "caseworker")),
+    "end_membership": Operation("endMembership", ("administrator",)),
     "hand_over": Operation("handOverMembership", ("administrator",), if_match=True),
     "register_machine": Operation("registerMachine", ("administrator",)),
     "make_invitation": Operation("makeInvitation", ("administrator", "caseworker")),
@@ -50,5 +50,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "release_person": Operation("releasePerson", ("caseworker",)),
     "sign_in": Operation("signIn", ("portal",)),
     "use_invitation": Operation("useInvitation", ("portal",)),
+    "add_identity": Operation("addIdentity", ("portal",)),
     "verify_machine": Operation("verifyMachine", ("portal",)),
 }

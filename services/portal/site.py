@@ -132,7 +132,7 @@ class Portal:
             "done": "",
             "development": self.development,
             "municipality": names.get(tenant, ""),
-            "theme": theme_url(tenant, settings.municipality_colours),
+            "colours_url": theme_url(tenant, settings.municipality_colours),
             "idle_seconds": round(60 * idle_minutes(role, settings)) if person else 0,
             "changes": "",
         }

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import mimetypes
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +14,8 @@ from services.kernel.errors import NotFound
 
 FOLDER: Final = Path(__file__).parent / "static"
 _COMPRESSED: Final = frozenset({".css", ".js", ".svg"})
+_FONT_FACE: Final = re.compile(rb"@font-face\s*{[^}]*}")
+"""The design system's font faces lead to whole fonts; `fonts.css` has the parts of them instead."""
 _TYPES: Final = {
     ".woff2": "font/woff2",
     ".js": "text/javascript; charset=utf-8",
@@ -50,6 +53,10 @@ class StaticFiles:
             raise KeyError(name)
         return f"/static/{self.digest}/{name}"
 
+    def content(self, name: str) -> bytes:
+        """Return a file as it is served; raises `KeyError` for one that does not exist."""
+        return self._files[name].content
+
     def response(self, request: Request, digest: str, name: str) -> Response:
         """Return a file; raises `NotFound` for another release's and for what does not exist."""
         file = self._files.get(name)
@@ -65,6 +72,8 @@ class StaticFiles:
 
 def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
+    if path.suffix == ".css" and "vendor" in path.parts:
+        content = _FONT_FACE.sub(b"", content)
     media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     compressed = gzip.compress(content, mtime=0) if path.suffix in _COMPRESSED else None
     return StaticFile(content, compressed, media_type)

@@ -1,5 +1,6 @@
 """My work: what waits for a person, counted over the services, each count with the list behind it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +28,8 @@ Counted = Callable[[Visit], Awaitable[list[Tile]]]
 
 async def work_of(visit: Visit) -> list[Tile]:
     """Return the tiles of a person's role; those with something urgent first."""
-    tiles = [tile for counted in _OF_ROLE.get(visit.person.role, ()) for tile in await counted(visit)]
+    found = await asyncio.gather(*(counted(visit) for counted in _OF_ROLE.get(visit.person.role, ())))
+    tiles = [tile for some in found for tile in some]
     return sorted(tiles, key=lambda tile: not (tile.urgent and tile.number))
 
 

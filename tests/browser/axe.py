@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,9 +12,10 @@ from playwright.async_api import Page
 from tests.node_tools import FOLDER as NODE
 
 TAGS: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "EN-301-549", "best-practice")
-_RUN: Final = """async tags => {
+_RUN: Final = """async ([tags, contrast]) => {
   const runOnly = {type: 'tag', values: tags};
-  const found = await axe.run(document, {runOnly, resultTypes: ['violations', 'incomplete']});
+  const rules = {'color-contrast': {enabled: contrast}};
+  const found = await axe.run(document, {runOnly, rules, resultTypes: ['violations', 'incomplete']});
   const reasons = node => [...node.any, ...node.all, ...node.none]
     .map(check => (check.data && check.data.messageKey) || check.id).join(' ');
   const lines = rules => rules.flatMap(rule => rule.nodes.map(node => ({
@@ -54,10 +54,10 @@ class Findings:
     used: set[Undecided]
 
 
-async def axe_findings(page: Page, tags: Iterable[str] = TAGS) -> Findings:
+async def axe_findings(page: Page, *, contrast: bool = True) -> Findings:
     """Return what axe finds on a page as it is now; the page's policy stays as it is."""
     await page.evaluate(_source())  # a script of the debugger's is no script of the page's
-    found: dict[str, Any] = await page.evaluate(_RUN, list(tags))
+    found: dict[str, Any] = await page.evaluate(_RUN, [TAGS, contrast])
     said = [_line("found", one) for one in found["violations"]]
     used: set[Undecided] = set()
     for one in found["incomplete"]:

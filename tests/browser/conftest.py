@@ -85,11 +85,12 @@ async def situations(world: World) -> dict[str, Case]:
     return {name: await one.play(world) for name, one in SITUATIONS.items()}
 
 
-@pytest.fixture(params=[MOUSE])
+@pytest.fixture
 def manner(request: pytest.FixtureRequest) -> Manner:
     """Return how the test uses the portal; a journey is made in all manners by `in_all_manners`."""
-    assert isinstance(request.param, Manner)
-    return request.param
+    wanted = getattr(request, "param", MOUSE)
+    assert isinstance(wanted, Manner)
+    return wanted
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -15,6 +15,7 @@ class Signs(Protocol):
 
 async def sign_in(somebody: Somebody, person: Signs) -> None:
     """Sign a person in, whatever the language of the pages."""
+    somebody.name = person.name
     await somebody.open("/sign-in")
     page = somebody.page
     async with page.expect_navigation(url="**/development/oidc/**"):

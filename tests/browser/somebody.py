@@ -31,7 +31,8 @@ class Somebody:
         self.context = context
         self.page = page
         self.manner = manner
-        self.watch = Watch(address)
+        self.name = ""
+        self.watch = Watch(address, own_colours=not manner.forced_colors)
 
     async def open(self, path: str) -> Response:
         """Open an address of the portal."""
@@ -46,6 +47,14 @@ class Somebody:
     async def press(self, name: str) -> None:
         """Press a button, and see the page that comes."""
         await self._activate(self._one("button", name))
+
+    async def confirm(self) -> None:
+        """Sign in once more, with more security, as the person who is signed in."""
+        page = self.page
+        async with page.expect_navigation(url="**/development/oidc/**"):
+            await page.locator("main a[href*='/sign-in/start']").first.click()
+        async with page.expect_navigation():
+            await page.get_by_role("button", name=self.name).first.click()
 
     async def write(self, label: str, text: str) -> None:
         """Write into a field, instead of what stood there."""
@@ -97,9 +106,13 @@ class Somebody:
         await self.sees(beside)
         await expect(self.page.get_by_text(words)).to_have_count(0)
 
+    async def fits(self) -> None:
+        """Check that nothing is wider than the window."""
+        await self.watch.check_width(self.page)
+
     async def settles(self) -> None:
         """Check the page as it is now; at the end of a test this happens by itself."""
-        await self.watch.check(self.page)
+        await self.watch.check(self.page, script=self.manner.script)
 
     def _one(self, role: str, name: str) -> Locator:
         return self.page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]  # one of ARIA's words

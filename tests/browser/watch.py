@@ -23,8 +23,12 @@ _ON_VIOLATION: Final = """document.addEventListener('securitypolicyviolation', e
 class Watch:
     """What went wrong in a browser window since it was opened."""
 
-    def __init__(self, address: str) -> None:
-        """Take the address of the portal; whatever lies elsewhere is foreign."""
+    def __init__(self, address: str, *, own_colours: bool = True) -> None:
+        """Take the address of the portal; whatever lies elsewhere is foreign.
+
+        Where colours are those of the person's system, their contrast is the person's own choice.
+        """
+        self._own_colours = own_colours
         self.said: list[str] = []
         self.used: set[Undecided] = set()
         self._address = address
@@ -38,11 +42,19 @@ class Watch:
         context.on("request", self._request)
         context.on("response", self._response)
 
-    async def check(self, page: Page) -> None:
-        """Note what axe finds on the page as it is now, and what is wider than the window."""
-        found = await axe_findings(page)
-        self.said += [f"{page.url}: {line}" for line in found.said]
-        self.used |= found.used
+    async def check(self, page: Page, *, script: bool = True) -> None:
+        """Note what axe finds on the page as it is now, and what is wider than the window.
+
+        Without script axe never comes to an end: the same pages are given to it with script.
+        """
+        await self.check_width(page)
+        if script:
+            found = await axe_findings(page, contrast=self._own_colours)
+            self.said += [f"{page.url}: {line}" for line in found.said]
+            self.used |= found.used
+
+    async def check_width(self, page: Page) -> None:
+        """Note what is wider than the window."""
         self.said += [f"{page.url}: too wide: {line}" for line in await page.evaluate(_OVERFLOW)]
 
     async def check_large_text(self, page: Page) -> None:

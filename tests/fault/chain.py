@@ -16,6 +16,7 @@ from contracts.consent import ConsentAccessRefused, ConsentGiven, ConsentLooked,
 from contracts.notify import ContactLooked, MailDelivered, NotifyAccessRefused
 from contracts.referral import CaseAccessRefused, CaseLooked, ReferralReady, ReferralSeen
 from services.kernel.decider.decision import Context, Decision, Effect, Timer, TimerFired
+from services.kernel.decider.operation import Operation
 from services.kernel.decider.service import EffectContext, Service
 from services.kernel.http.requests import CommandResult, RequestContext, request_context
 
@@ -156,6 +157,7 @@ CHAIN: Final = {
             access_event=CaseLooked,
             denied_event=CaseAccessRefused,
             routes=router,
+            operations={"count": Operation("count", ("caseworker",))},
             schema=NOWHERE,
         ),
         Service(

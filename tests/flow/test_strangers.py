@@ -17,8 +17,6 @@ from tests.generator_tools import OPEN_CASE, PYTHON, generator
 from tests.node_tools import run_program
 from tests.up import Server
 
-pytestmark = pytest.mark.xdist_group("strangers")
-
 _QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 
 

@@ -10,6 +10,10 @@ const htmlvalidate = new HtmlValidate(
       "no-trailing-whitespace": "off", // templates leave some, and no reader meets it
       "void-style": "off", // a matter of taste
       "long-title": "off", // a title names the page and the site
+      "doctype-style": "off", // a matter of taste
+      "attribute-boolean-style": "off", // the same
+      "attribute-empty-style": "off", // the same
+      "form-dup-name": "off", // boxes of one question, and a button that sends another command than its form
       "no-implicit-button-type": "error",
       "prefer-native-element": ["error", { exclude: ["region", "status", "alert"] }],
     },

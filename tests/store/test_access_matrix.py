@@ -1,6 +1,7 @@
 """Access matrix: all routes, all roles; what is not theirs looks like what is not there, and is recorded."""
 
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ def _open_to(route: Route, role: str) -> bool:
     """Return whether a role has a right to what a route names, whoever the person is."""
     if route.path.startswith(_OPEN_TO_ALL):
         return True
-    if route.path == "/directory/accounts/{account_id}" and role == "portal":
+    if route.path.startswith("/directory/accounts/") and role == "portal":
         return True
     is_administrators = role == "administrator" and route.path.startswith(_OF_ADMINISTRATORS)
     return is_administrators or (route.service == "audit" and role == "auditor")
@@ -47,14 +48,18 @@ def _open_to(route: Route, role: str) -> bool:
 
 async def test_every_route_answers_who_has_a_part_in_it(postgres_dsn: str) -> None:
     """Whatever a route reads or changes, its statements are understood by the database."""
+    answered: dict[str, set[int]] = defaultdict(set)
     async with everything(postgres_dsn) as site:
-        found = [
-            (route.path, (await site.ask(route, inside(route.service, role), ids(HOME))).status)
-            for route, role in cells()
-        ]
+        for route in routes():
+            found = answered[f"{route.method} {route.path}"]
+            for role in sorted(route.roles):
+                found.add((await site.ask(route, inside(route.service, role), ids(HOME))).status)
+                if min(found) < 300:
+                    break
 
-    assert [(path, status) for path, status in found if status >= 500] == []
-    assert {route.service for route in routes()} == {path.split("/")[1] for path, s in found if s < 300}
+    reached = {path.split("/")[1] for path, found in answered.items() if any(one < 300 for one in found)}
+    assert {path: found for path, found in answered.items() if max(found, default=0) >= 500} == {}
+    assert reached == {route.service for route in routes()}
 
 
 async def test_findings_4_and_13_what_is_not_theirs_looks_like_what_is_not_there(postgres_dsn: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,19 @@ import pytest
 from contracts.consent import CustodyRecorded
 from contracts.event import Event, municipality_stream
 from contracts.referral import CaseOpened
+from services.cli.account import invite_administrator
 from services.directory.app import SERVICE
 from services.directory.domain.codes import read_code
+from services.directory.domain.commands import MakeInvitation
+from services.directory.domain.states import Position
+from services.kernel.clock import VirtualClock
 from services.kernel.consumer.decoding import EventDecoder
 from services.kernel.consumer.processing import BatchStore
+from services.kernel.decider.decision import Actor
+from services.kernel.errors import NotFound
 from services.kernel.ids import new_id
 from services.kernel.limits import Limits
+from services.kernel.operations.operator_commands import execute_for
 from tests.examples_directory import MODEL, MODELS, TENANT
 from tests.http_site import Answer, Site, a_token, open_site
 from tests.tally import a_message, a_record
@@ -190,6 +198,10 @@ async def test_the_list_says_who_is_who_and_the_account_since_when_and_by_whom(d
     assert (entry["what"], entry["by"]) == ("given", str(directory.administrator))
     assert (account.body["name"], account.body["can_sign_in"]) == ("Anna", True)
     assert second["memberships"][0]["role"] == "administrator"
+    last = (await directory.get(f"accounts/{second['account_id']}")).body
+    assert account.body["allowed_actions"] == ["record_details", "give_membership"]
+    assert membership["allowed_actions"] == ["renew_membership", "end_membership", "hand_over"]
+    assert last["memberships"][0]["allowed_actions"] == ["renew_membership", "hand_over"]
     assert len(looks) == 2 + 3 + 1
 
 
@@ -294,6 +306,7 @@ async def test_codes_that_were_revoked_or_are_wrong_say_so(directory: Directory)
         (409, "code-wrong"),
     ]
     assert [one["invitation_id"] for one in listed.body["invitations"]] == [invitation["id"]]
+    assert listed.body["invitations"][0]["allowed_actions"] == []
 
 
 async def test_guesses_are_limited(directory: Directory) -> None:
@@ -374,6 +387,48 @@ async def test_an_identity_belongs_to_one_account(directory: Directory) -> None:
     assert len((await directory.get("accounts")).body["accounts"]) == 1
 
 
+async def test_a_passkey_is_added_to_the_account_of_whoever_is_signed_in(directory: Directory) -> None:
+    """By the portal, which has seen both; another account's identity stays with it."""
+    account_id = (await directory.member(subject="anna"))["account_id"]
+    await directory.member(subject="bo")
+    added, others = [
+        await directory.post(
+            f"accounts/{account_id}/identities", {"issuer": ISSUER, "subject": subject}, role="portal"
+        )
+        for subject in ("passkey", "bo")
+    ]
+
+    assert added.status == 200
+    assert (await directory.sign_in("passkey")).body["account_id"] == account_id
+    assert (others.status, others.slug) == (409, "identity-taken")
+
+
+async def test_a_role_ends_on_the_morning_after_its_last_day(postgres_dsn: str, tmp_path: Path) -> None:
+    """By the timer, after a forewarning; an invitation that nobody used has lapsed by then."""
+    clock = VirtualClock(tmp_path / "clock", datetime.now(UTC))
+    async with open_site(postgres_dsn, SERVICE, models=MODELS, clock=clock) as site:
+        directory = Directory(site, new_id())
+        last_day = clock.now().date() + timedelta(days=60)
+        account = await directory.member(until=last_day.isoformat())
+        unused = await directory.invite(name=STAFF_NAME)
+        for days in (31, 62):
+            clock.move(clock.now() + timedelta(days=days))
+            await site.runtime.timers.fire()
+        signed_in = await directory.sign_in()
+        seen = await directory.get(f"accounts/{account['account_id']}")
+        late = await directory.use(unused["code"], "late")
+        types = await site.types()
+
+    assert signed_in.body["memberships"] == []
+    assert [entry["what"] for entry in seen.body["memberships"][0]["history"]] == ["given", "expired"]
+    assert (late.status, late.slug) == (409, "code-expired")
+    assert [one for one in types if one.endswith(("ends_soon.v1", "ended.v1", "lapsed.v1"))] == [
+        "directory.membership_ends_soon.v1",
+        "directory.invitation_lapsed.v1",
+        "directory.membership_ended.v1",
+    ]
+
+
 @pytest.mark.parametrize("role", ["administrator", "caseworker", "operator", "guardian"])
 async def test_only_the_portal_asks_who_signs_in(directory: Directory, role: str) -> None:
     """No other role learns which identities there are."""
@@ -405,6 +460,39 @@ async def test_a_program_has_an_account_with_a_key(directory: Directory) -> None
     assert verified.body["memberships"][0]["role"] == "auditor"
     assert [(one["kind"], one["name"]) for one in listed] == [("machine", "Fagsystem")]
     assert (private.status, forbidden.slug, after.status) == (422, "role-not-for-machines", 404)
+
+
+async def test_an_operator_lets_the_first_administrator_in(directory: Directory) -> None:
+    """By a code that the command prints; the trail names the operator, and nobody else may be let in so."""
+    operator = Actor(new_id(), "operator")
+    made = await invite_administrator(directory.site.runtime, operator, TENANT, STAFF_NAME)
+    used = await directory.use(made["code"])
+    other = MakeInvitation(municipality_stream(TENANT), Position("auditor"), new_id(), "0" * 64)
+    with pytest.raises(NotFound):
+        await execute_for(directory.site.runtime, operator, TENANT, new_id(), other)
+    by = await directory.site.runtime.pool.fetchval(
+        "select meta ->> 1 from event_log where type = 'directory.invitation_made.v1'"
+    )
+
+    assert [one["role"] for one in used.body["memberships"]] == ["administrator"]
+    assert by == str(operator.id)
+
+
+async def test_a_sign_in_for_an_organisation_has_its_roles_only(directory: Directory) -> None:
+    """Of the roles in organisations those in the one that the sign-in service names by its number."""
+    await directory.department()
+    until_ = (datetime.now(UTC).date() + timedelta(days=300)).isoformat()
+    joining = {"name": "Voksenvenner", "number": "12345678", "declaration_until": until_}
+    terms = {"terms": f"{MODEL.id}_{MODEL.version}"}
+    organisation = await directory.post("organisations", joining | terms, version=0)
+    await directory.member("coordinator", organisation_id=organisation.body["id"])
+    await directory.member("auditor")
+    found = [
+        [one["role"] for one in (await directory.sign_in(organisation_number=number)).body["memberships"]]
+        for number in ("12345678", "87654321")
+    ]
+
+    assert found == [["coordinator", "auditor"], ["auditor"]]
 
 
 async def test_another_municipality_knows_nobody(directory: Directory) -> None:

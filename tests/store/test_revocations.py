@@ -192,6 +192,20 @@ async def test_finding_6_another_service_applies_what_it_consumes(postgres_dsn: 
         assert (await site.request("GET", "/consent/numbers", token=other)).status == 200
 
 
+async def test_a_revoked_membership_leaves_the_persons_other_roles(postgres_dsn: str) -> None:
+    """A token that names the membership is refused, one of the same person in another role is not."""
+    async with open_site(postgres_dsn, HEEDING, limits=QUICK) as site:
+        membership_id = new_id()
+        ended, other = (the_person(mid=str(one)) for one in (membership_id, new_id()))
+        await consume(site, (1, AccessRevoked(membership_id=membership_id)))
+
+        async def refused() -> bool:
+            return (await site.request("GET", "/consent/numbers", token=ended)).status == 401
+
+        await until(refused)
+        assert (await site.request("GET", "/consent/numbers", token=other)).status == 200
+
+
 async def test_of_the_same_moment_the_revocation_counts(postgres_dsn: str) -> None:
     """Nobody is let in by the order of two rows."""
     async with open_site(postgres_dsn, HEEDING, limits=QUICK) as site:
@@ -202,7 +216,13 @@ async def test_of_the_same_moment_the_revocation_counts(postgres_dsn: str) -> No
 
 
 @pytest.mark.parametrize(
-    "event", [AccessRevoked(), AccessRevoked(person_id=PERSON, token_sha256="0" * 64)], ids=["nobody", "both"]
+    "event",
+    [
+        AccessRevoked(),
+        AccessRevoked(person_id=PERSON, token_sha256="0" * 64),
+        AccessRevoked(person_id=PERSON, membership_id=PERSON),
+    ],
+    ids=["nobody", "both", "person and membership"],
 )
 async def test_an_access_event_that_says_nothing_is_quarantined(
     postgres_dsn: str, event: AccessRevoked

@@ -39,13 +39,21 @@ KERNEL_RETENTION: Final[Mapping[str, str]] = {
     "migrations": FOR_EVER,
 }
 OWN_RETENTION: Final[Mapping[str, Mapping[str, str]]] = {
-    "directory": {"organisations": PROJECTION, "offers": PROJECTION},
+    "directory": {
+        "organisations": PROJECTION,
+        "offers": PROJECTION,
+        "accounts": PROJECTION,
+        "memberships": PROJECTION,
+        "identities": PROJECTION,
+        "invitations": PROJECTION,
+        "people": PROJECTION,
+    },
     "referral": {"cases": PROJECTION, "referrals": PROJECTION},
     "consent": {"persons": PROJECTION},
     "agreement": {"agreements": PROJECTION, "goals": PROJECTION, "work_items": PROJECTION},
     "evaluation": {"outcomes": PROJECTION, "work_items": PROJECTION},
     "notify": {"notices": FOR_EVER, "contacts": PROJECTION},
-    "audit": {"entries": "for ever: the audit trail"},
+    "audit": {"entries": "for ever: the audit trail", "families": FOR_EVER},
     "portal": {
         "lines": PROJECTION,
         "timeline": PROJECTION,
@@ -204,6 +212,8 @@ async def test_statuses_are_those_of_a_union(schema: Schema) -> None:
 
     assert [(service, table) for service, table, _ in found] == [
         ("agreement", "agreements"),
+        ("directory", "invitations"),
+        ("directory", "memberships"),
         ("directory", "organisations"),
         ("referral", "cases"),
         ("referral", "referrals"),

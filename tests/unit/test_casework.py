@@ -11,6 +11,7 @@ from services.agreement.domain.states import Agreement
 from services.consent.domain.states import Consent, Permission
 from services.evaluation.domain.states import Evaluation
 from services.portal.casework import stages
+from services.portal.casework.actions import allows
 from services.portal.casework.known import YOU, Known
 from services.portal.casework.next_step import next_step
 from services.portal.casework.tasks import tasks_of
@@ -180,3 +181,17 @@ def test_steps_follow_the_case() -> None:
     assert [task.status for task in signing][4:9] == ["done", "done", "done", "waiting", "not_started"]
     assert [task.status for task in running][7:9] == ["done", "in_progress"]
     assert running[-1].rest is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "offered"),
+    [
+        ({}, True),
+        ({"allowed_actions": None}, True),
+        ({"allowed_actions": []}, False),
+        ({"allowed_actions": ["send_referral"]}, True),
+    ],
+)
+def test_the_owner_of_a_case_says_what_a_page_offers(shown: dict[str, Any], *, offered: bool) -> None:
+    """Where a service names what it would take, a page offers that and nothing else."""
+    assert allows(shown, "send_referral", otherwise=True) == offered

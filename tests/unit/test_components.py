@@ -98,7 +98,7 @@ FRAME: Final[dict[str, Any]] = {
     "done": "",
     "development": True,
     "municipality": "",
-    "theme": "",
+    "colours_url": "",
     "idle_seconds": 0,
     "changes": "",
 }

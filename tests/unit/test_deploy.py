@@ -28,7 +28,9 @@ DEPLOY = ROOT / "deploy"
 COMPOSE = ROOT / "docker-compose.yml"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PASSPHRASE = b"a passphrase of the tests"
-GIVEN_BY_THE_OPERATOR = {"issuers", "vault_authority", *(f"vault_token_{one}" for one in SERVICES)}
+GIVEN_BY_THE_OPERATOR = {
+    "issuers", "sign_in", "sign_in_key", "vault_authority", *(f"vault_token_{one}" for one in SERVICES),
+}  # fmt: skip
 OF_THIS_PROGRAM = ("prepare", *SERVICES)
 
 
@@ -139,6 +141,7 @@ def test_the_compose_file_meets_what_production_insists_on(
     make_credentials(tmp_path / "secrets", NOW, passphrase=PASSPHRASE)
     given = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "example.env").read_text(), re.MULTILINE))
     shutil.copy(DEPLOY / "example-issuers.json", tmp_path / "secrets" / "issuers")
+    shutil.copy(DEPLOY / "example-sign-in.json", tmp_path / "secrets" / "sign_in")
     for service in SERVICES:
         (tmp_path / "secrets" / f"vault_token_{service}").write_text("x")
         with monkeypatch.context() as environment:

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from services.directory.domain.commands import (
+    AddIdentity,
     AdoptModel,
     BindPerson,
     ChangeCapacity,
@@ -193,7 +194,14 @@ def stream_of(trigger: object) -> UUID:
             return people.MOTHER
         case MakeInvitation() | RevokeInvitation() | UseInvitation():
             return people.INVITATION
-        case GiveMembership() | RenewMembership() | EndMembership() | HandOver() | RecordDetails():
+        case (
+            GiveMembership()
+            | RenewMembership()
+            | EndMembership()
+            | HandOver()
+            | RecordDetails()
+            | AddIdentity()
+        ):
             return people.ACCOUNT
     return ORGANISATION
 

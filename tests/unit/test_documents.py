@@ -35,7 +35,10 @@ from tests.documents import (
     text_of,
 )
 
-HOSTS = {"keepachangelog.com", "semver.org", "127.0.0.1"}
+HOSTS = {
+    "keepachangelog.com", "semver.org", "127.0.0.1",
+    "idporten.no", "login.microsoftonline.com", "data.gov.dk", "broker.example.dk", "keycloak.example.dk",
+}  # fmt: skip
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|Users|var|opt|mnt|tmp)/|\bfile://")
 PRIVATE_WORDS = re.compile(
     r"\b(?:told|tells?|heard|hears?|weigh(?:s|ed)?|obeys?|desks?|bells?|lanes?|mend(?:s|ed)?)\b"

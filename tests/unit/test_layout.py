@@ -21,8 +21,8 @@ DOMAIN_MODULES = {
 }  # fmt: skip
 PORTAL_MODULES = {
     "addresses", "casework", "catalogue", "components", "course", "figures", "forms", "pages", "person",
-    "refusals", "rendering", "service_client", "sessions", "sign_in", "site", "static", "static_files",
-    "texts", "theme", "visit", "work",
+    "refusals", "rendering", "service_client", "sessions", "sign_in", "site", "site_texts", "static",
+    "static_files", "texts", "theme", "visit", "work",
 }  # fmt: skip
 """Modules of the portal, which has pages instead of an API."""
 

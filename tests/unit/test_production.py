@@ -205,6 +205,7 @@ LISTS: dict[str, tuple[object, str]] = {
     "no municipalities named": ([{"issuer": "a", "keys": "b"}], "0: municipalities: Field required"),
     "no keys": ([{**ISSUER, "keys": ""}], "0: keys: "),
     "a level that does not exist": ([{**ISSUER, "assurance": {"x": "none"}}], "0: assurance: x: "),
+    "a role that does not exist": ([{**ISSUER, "roles": ["root"]}], "0: roles: .*roles are: administrator"),
     "an unknown field": ([{**ISSUER, "secret": "hunter2"}], "0: secret: Extra inputs are not permitted"),
     "one twice": ([ISSUER, ISSUER], "each issuer is listed once"),
 }

@@ -45,6 +45,16 @@ def test_stylesheets_name_files_that_are_there(name: str) -> None:
     assert [url for url in wanted if not (FOLDER / url).is_file()] == []
 
 
+def test_the_design_system_is_served_without_its_whole_fonts() -> None:
+    """A letter outside of the parts makes no browser ask for fonts that are not here."""
+    files = StaticFiles()
+    served = files.content("vendor/dkfds/css/dkfds.min.css")
+
+    assert b"@font-face" not in served
+    assert b".button-primary" in served
+    assert b"@font-face" in files.content("fonts.css")
+
+
 def test_a_first_visit_costs_few_bytes() -> None:
     """Fonts, styles and script together stay small; most of them are loaded only when a letter needs them."""
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < MOST_BYTES

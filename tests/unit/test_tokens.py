@@ -13,8 +13,10 @@ from services.kernel.http.authentication import (
     TokenInvalid,
     TokenVerifier,
     TrustedIssuer,
+    trusted,
 )
 from services.kernel.http.issuer_keys import IssuerKeys
+from services.kernel.issuer_settings import DEFAULT_ROLES, IssuerSettings
 from tests.issuers import AUDIENCE, LEVELS, PERSON, SIGN_IN, authenticated, key_set, sign, trusting
 
 KEY, OTHER = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
@@ -81,6 +83,23 @@ def test_finding_6_an_issuer_speaks_for_its_municipalities_only() -> None:
     assert refusal(sign(KEY, "Ed25519", tenant="0751"), ours) == (
         "its issuer does not speak for this municipality"
     )
+
+
+def test_an_issuer_speaks_with_its_roles_only() -> None:
+    """Only an issuer that is given the role of the portal finds out who somebody is."""
+    listed = IssuerSettings(issuer=SIGN_IN, keys="jwks.json", municipalities=frozenset({"0440"}))
+    portals = IssuerSettings(
+        issuer=SIGN_IN, keys="jwks.json", municipalities=frozenset({"0440"}), roles=frozenset({"portal"})
+    )
+    roles = [trusted(one, trusting(KEY).keys).roles for one in (listed, portals)]
+    found = [trusting(KEY, roles=some) for some in roles]
+    refused = "its issuer does not speak with this role"
+
+    assert roles == [DEFAULT_ROLES, {"portal"}]
+    assert authenticated(verifier(found[0]), sign(KEY, "Ed25519", role="bridge_builder")).id == PERSON
+    assert refusal(sign(KEY, "Ed25519", role="portal"), found[0]) == refused
+    assert authenticated(verifier(found[1]), sign(KEY, "Ed25519", role="portal")).role == "portal"
+    assert refusal(sign(KEY, "Ed25519"), found[1]) == refused
 
 
 def test_finding_6_the_keys_of_another_issuer_are_never_tried() -> None:

@@ -151,7 +151,7 @@ async def read_names(body: NamesBody, request: DirectoryRequest) -> list[NameVie
 async def read_account(account_id: UUID, request: DirectoryRequest) -> AccountView:
     """Show an account with all its roles, each since when and by whom; the look is put on record."""
     seen = await request.read_private(account_id, what=("account",), purpose=purpose_of(request.actor))
-    return account_view(account_id, seen.version, seen.state, seen.private)
+    return account_view(account_id, seen, request.actor, await request.query(stored.administrators))
 
 
 @router.get("/accounts/{account_id}/contact")

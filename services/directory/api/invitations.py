@@ -18,7 +18,7 @@ from services.directory.api.bodies import (
 )
 from services.directory.api.families import cases_naming
 from services.directory.domain.access import OWN_INVITATION
-from services.directory.domain.codes import code_of, read_code
+from services.directory.domain.codes import DIGESTS, code_of, read_code
 from services.directory.domain.commands import MakeInvitation, RevokeInvitation
 from services.directory.domain.states import Position
 from services.directory.domain.steps.guards import FAMILY
@@ -36,7 +36,6 @@ from services.kernel.ids import new_id
 router = APIRouter(prefix="/directory", tags=["directory"])
 
 CODES: Final = "invitation-codes"
-_DIGESTS: Final = "invitation-code-digests"
 _END: Final = UUID(int=2**128 - 1)
 
 
@@ -122,4 +121,4 @@ async def revoke_invitation(invitation_id: UUID, request: DirectoryRequest) -> C
 
 async def digest_of_code(request: RequestContext, code: str) -> str:
     """Return the keyed digest by which an invitation knows its code."""
-    return (await request.keyed_digest(_DIGESTS, code)).hex()
+    return (await request.keyed_digest(DIGESTS, code)).hex()

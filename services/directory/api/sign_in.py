@@ -13,7 +13,7 @@ from services.directory.api.bodies import Body, DirectoryRequest
 from services.directory.api.identities import Issuer, NationalNumber, SubjectOfIssuer, identities_of
 from services.directory.api.invitations import digest_of_code
 from services.directory.domain.codes import read_code
-from services.directory.domain.commands import NoteWrongCode, UseInvitation
+from services.directory.domain.commands import AddIdentity, NoteWrongCode, UseInvitation
 from services.directory.domain.refusals import CodeWrong
 from services.directory.domain.states import Municipality
 from services.directory.domain.steps.accounts import NAME
@@ -29,27 +29,25 @@ from services.directory.views.accounts import (
 )
 from services.kernel.errors import NotFound
 from services.kernel.http.fields import GivenId
-from services.kernel.http.requests import RequestContext
+from services.kernel.http.requests import CommandResult, RequestContext
 from services.kernel.ids import new_id
 
 router = APIRouter(prefix="/directory", tags=["directory"])
 
 
-class IdentityBody(Body):
-    """Who signed in, as the sign-in service says it; nothing of it is kept but keyed digests."""
+class SignInBody(Body):
+    """Who signed in, as the sign-in service says it; nothing of it is kept but keyed digests.
+
+    `organisation_number` is there where it says for which organisation they did.
+    """
 
     issuer: Issuer
     subject: SubjectOfIssuer
     national_number: NationalNumber | None = None
-
-
-class SignInBody(IdentityBody):
-    """Who signed in, and for which organisation where the sign-in service says it."""
-
     organisation_number: Annotated[str, StringConstraints(pattern=r"^[0-9]{8,9}$")] | None = None
 
 
-class CodeBody(IdentityBody):
+class CodeBody(SignInBody):
     """Who signed in, and the code of their invitation as they typed it."""
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -93,7 +91,15 @@ async def use_invitation(body: CodeBody, request: DirectoryRequest) -> SignInVie
     account_id = found or invitation["account_id"]
     command = UseInvitation(municipality_id, identities, account_id, new_id())
     await request.execute(invitation["invitation_id"], command, any_version=True)
-    return await _account(request, account_id, None)
+    return await _account(request, account_id, body.organisation_number)
+
+
+@router.post("/accounts/{account_id}/identities")
+async def add_identity(account_id: UUID, body: SignInBody, request: DirectoryRequest) -> CommandResult:
+    """Let the holder of an account, who is signed in, sign in by a further identity, such as a passkey."""
+    request.require_role("portal")
+    identities = await identities_of(request, body.issuer, body.subject, body.national_number)
+    return await request.execute(account_id, AddIdentity(identities), any_version=True)
 
 
 @router.post("/machines/verify")

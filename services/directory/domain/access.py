@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.directory.domain.commands import (
+    AddIdentity,
     AdoptModel,
     BindPerson,
     ChangeCapacity,
@@ -29,17 +30,20 @@ from services.directory.domain.commands import (
 )
 from services.directory.domain.states import (
     Account,
+    AccountMembership,
     FamilyCase,
+    Holder,
     Invitation,
     Machine,
     Municipality,
     Offer,
     Organisation,
     Position,
+    Running,
     State,
 )
 from services.directory.domain.steps.guards import FAMILY
-from services.kernel.decider.decision import Context, ReadRequest
+from services.kernel.decider.decision import Actor, Context, ReadRequest
 
 NAMES: Final = "names"
 CONTACT: Final = "contact"
@@ -96,6 +100,8 @@ def _may_admit(  # noqa: PLR0911  the table of the commands about people
             return _is_of_own_case(context.stream_id, context)
         case UseInvitation():
             return actor.role == "portal" and isinstance(state, Invitation)
+        case AddIdentity():
+            return actor.role == "portal" and isinstance(state, Account)
         case NoteWrongCode():
             return actor.role == "portal"
     return False
@@ -124,6 +130,25 @@ def _is_of_own_case(person_id: UUID, context: Context) -> bool:
         and case.role_of(person_id) is not None
         for case in context.others.values()
     )
+
+
+def account_actions(holder: Holder, account_id: UUID, actor: Actor) -> tuple[str, ...]:
+    """Return the commands on an account that the actor may give now, by the names of the routes."""
+    is_administrator = actor.role == "administrator"
+    may_correct = isinstance(holder, Account) and (is_administrator or actor.id == account_id)
+    corrects = ("record_details",) if may_correct else ()
+    return (*corrects, "give_membership") if is_administrator and actor.id != account_id else corrects
+
+
+def membership_actions(
+    membership: AccountMembership, account_id: UUID, actor: Actor, *, is_needed: bool
+) -> tuple[str, ...]:
+    """Return the commands on a role of an account; `is_needed` is that of the last administrator."""
+    if actor.role != "administrator" or not isinstance(membership, Running):
+        return ()
+    ends = () if is_needed else ("end_membership",)
+    hands_over = () if membership.position.role in FAMILY else ("hand_over",)
+    return (*ends, *hands_over) if actor.id == account_id else ("renew_membership", *ends, *hands_over)
 
 
 def _may_read(state: State | None, what: tuple[str, ...], context: Context) -> bool:

@@ -8,6 +8,9 @@ from services.directory.domain.refusals import CodeMistyped
 ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTVWXYZ"
 """Digits and letters without 0 and O, 1 and I, and U; their number is prime, which the check needs."""
 
+DIGESTS: Final = "invitation-code-digests"
+"""For what the key is under which codes are digested."""
+
 _CHARACTERS: Final = 9
 _HALF: Final = 5
 _BASE: Final = len(ALPHABET)

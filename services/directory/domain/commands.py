@@ -41,6 +41,12 @@ class UseInvitation(Struct, frozen=True):
     membership_id: UUID
 
 
+class AddIdentity(Struct, frozen=True):
+    """Let the holder of an account, who is signed in, sign in by a further identity too."""
+
+    identity_ids: tuple[UUID, ...]
+
+
 class NoteWrongCode(Struct, frozen=True):
     """Count a code that no invitation has."""
 

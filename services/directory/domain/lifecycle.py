@@ -7,6 +7,7 @@ from contracts.consent import CustodyRecorded
 from contracts.event import Event
 from contracts.referral import CaseOpened
 from services.directory.domain.commands import (
+    AddIdentity,
     AdoptModel,
     BindPerson,
     ChangeCapacity,
@@ -54,7 +55,7 @@ from services.directory.domain.states import (
     Used,
     WrongCodes,
 )
-from services.directory.domain.steps.accounts import record_details, register_machine
+from services.directory.domain.steps.accounts import add_identity, record_details, register_machine
 from services.directory.domain.steps.catalogue import (
     adopt_model,
     change_capacity,
@@ -153,6 +154,7 @@ ACCOUNT: Final = Lifecycle(
     (Account, Machine),
     on_command=(
         row(Account, RecordDetails, record_details),
+        row(Account, AddIdentity, add_identity),
         row(ABSENT, RegisterMachine, register_machine, Machine),
         row(Machine, RegisterMachine, stay_as_it_is),
     ),
@@ -248,6 +250,8 @@ def related_streams(  # noqa: C901, PLR0911  the table of commands
             return trigger.named_in
         case RecordDetails():
             return _if_there(trigger.deputy_id)
+        case AddIdentity():
+            return trigger.identity_ids
         case BindPerson():
             return (*trigger.named_in, trigger.municipality_id, trigger.identity_id, trigger.account_id)
         case MakeInvitation(position=position):
@@ -343,7 +347,7 @@ def _subject_of_people(  # noqa: PLR0911  the table of commands
     state: State | None, trigger: Any
 ) -> tuple[Lifecycle | None, object]:
     match state, trigger:
-        case ((None | Account() | Machine()), RecordDetails() | RegisterMachine()):
+        case ((None | Account() | Machine()), RecordDetails() | AddIdentity() | RegisterMachine()):
             return ACCOUNT, state
         case (
             (Account() | Machine()),

@@ -137,6 +137,11 @@ async def memberships(
     return [dict(row) for row in await tx.fetch(_MEMBERSHIPS, tenant, list(account_ids))]
 
 
+async def administrators(tx: QueryConnection, *, tenant: str) -> set[UUID]:
+    """Return the memberships by which the municipality has administrators; later ones are among them."""
+    return {row["membership_id"] for row in await tx.fetch(_ADMINISTRATORS, tenant)}
+
+
 async def places(tx: QueryConnection, *, tenant: str) -> dict[UUID, Mapping[str, Any]]:
     """Return the names and numbers of the organisations by their ids."""
     rows = await tx.fetch(_ORGANISATION_NAMES, tenant)
@@ -249,6 +254,11 @@ _MEMBERSHIPS: Final = """
 select membership_id, account_id, role, department_id, organisation_id, person_id, since, until, status
 from memberships where tenant = $1 and account_id = any ($2::uuid[])
 order by since, membership_id
+"""
+
+_ADMINISTRATORS: Final = """
+select membership_id from memberships
+where tenant = $1 and role = 'administrator' and status = 'running'
 """
 
 _ORGANISATION_NAMES: Final = """

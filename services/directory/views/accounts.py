@@ -1,13 +1,14 @@
 """Answers about accounts, invitations and sign-in: models for JSON, and functions that make them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, assert_never
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from services.directory.domain.access import account_actions, membership_actions
 from services.directory.domain.states import (
     Account,
     AccountMembership,
@@ -16,11 +17,12 @@ from services.directory.domain.states import (
     Holder,
     Machine,
     Running,
-    State,
 )
 from services.directory.domain.steps.accounts import HOURS, MAIL, NAME, PHONE
 from services.directory.domain.transition import holder_of
+from services.kernel.decider.decision import Actor
 from services.kernel.errors import NotFound
+from services.kernel.http.requests import StreamView
 
 
 class EntryView(BaseModel):
@@ -49,6 +51,7 @@ class MembershipView(MembershipRow):
 
     successor_id: UUID | None
     history: list[EntryView]
+    allowed_actions: tuple[str, ...]
 
 
 class AccountRow(BaseModel):
@@ -90,6 +93,7 @@ class AccountView(ContactView):
     opened_by: UUID
     can_sign_in: bool
     memberships: list[MembershipView]
+    allowed_actions: tuple[str, ...]
 
 
 class InvitationRow(BaseModel):
@@ -106,6 +110,7 @@ class InvitationRow(BaseModel):
     until: date | None
     status: str
     version: int
+    allowed_actions: tuple[str, ...] = ()
 
 
 class InvitationsView(BaseModel):
@@ -162,18 +167,30 @@ class NameView(BaseModel):
 
 
 def account_view(
-    account_id: UUID, version: int, state: State | None, private: Mapping[str, Any]
+    account_id: UUID, seen: StreamView, actor: Actor, administrators: Collection[UUID]
 ) -> AccountView:
-    """Return an account with all its roles; raises `NotFound` for any other state."""
-    holder = holder_of(state)
+    """Return an account with all its roles, and what its reader may do.
+
+    `administrators` are the memberships of those whom the municipality has. Raises `NotFound` for any other
+    state.
+    """
+    holder = holder_of(seen.state)
     kind, can_sign_in = _kind(holder)
     return AccountView(
-        **contact_view(account_id, version, holder, private).model_dump(),
+        **contact_view(account_id, seen.version, holder, seen.private).model_dump(),
         kind=kind,
         opened_at=holder.opened_at,
         opened_by=holder.opened_by,
         can_sign_in=can_sign_in,
-        memberships=[membership_view(at, one) for at, one in holder.memberships.items()],
+        memberships=[
+            membership_view(
+                at,
+                one,
+                membership_actions(one, account_id, actor, is_needed=set(administrators) == {at}),
+            )
+            for at, one in holder.memberships.items()
+        ],
+        allowed_actions=account_actions(holder, account_id, actor),
     )
 
 
@@ -212,7 +229,9 @@ def contact_view(account_id: UUID, version: int, holder: Holder, private: Mappin
     )
 
 
-def membership_view(membership_id: UUID, membership: AccountMembership) -> MembershipView:
+def membership_view(
+    membership_id: UUID, membership: AccountMembership, actions: tuple[str, ...]
+) -> MembershipView:
     """Return one role of an account with its history."""
     position = membership.position
     status, until, successor_id = _end_of(membership)
@@ -226,6 +245,7 @@ def membership_view(membership_id: UUID, membership: AccountMembership) -> Membe
         status=status,
         successor_id=successor_id,
         history=[_entry_view(entry) for entry in membership.history],
+        allowed_actions=actions,
     )
 
 
@@ -265,7 +285,8 @@ def accounts_view(
 
 def invitations_view(rows: Sequence[Mapping[str, Any]], *, limit: int) -> InvitationsView:
     """Return a page of invitations."""
-    found = [InvitationRow.model_validate(dict(row)) for row in rows]
+    revocable = {"open": ("revoke_invitation",)}
+    found = [InvitationRow(**row, allowed_actions=revocable.get(row["status"], ())) for row in rows]
     return InvitationsView(
         invitations=found, next=found[-1].invitation_id.hex if len(found) == limit else None
     )

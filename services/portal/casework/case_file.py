@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.portal.casework import stages
+from services.portal.casework.actions import allows
 from services.portal.casework.words import words_of
 from services.portal.forms import Option
 from services.portal.rendering import as_day
@@ -32,6 +33,7 @@ async def open_file(visit: Visit, case_id: UUID, **more: Awaitable[Any]) -> dict
     parts = await visit.parts(case=visit.get("referral", f"/referral/cases/{case_id}"), **more)
     return {
         **parts,
+        "allows": allows,
         "case_id": case_id,
         "words": words,
         **_about(visit, parts["case"]),
@@ -49,6 +51,7 @@ async def file_of(visit: Visit, case_id: UUID) -> dict[str, Any]:
     """Return the file for a form that needs the case; raises `ServiceSilent` where it cannot be read."""
     words, case = await words_of(visit), await read_case(visit, case_id)
     return {
+        "allows": allows,
         "case": case,
         "case_id": case_id,
         "words": words,

@@ -81,7 +81,7 @@ async def choose_offer(visit: Visit, case_id: UUID) -> Response:
         **file,
         offers=offers,
         asked=asked,
-        theme=theme,
+        chosen_theme=theme,
         own_theme=found["theme"] if found else "",
     )
 

@@ -87,6 +87,8 @@ async def _hears_and_assesses(ida: Somebody) -> None:
 async def _names_the_parent(ida: Somebody) -> None:
     await ida.follow("Noter, hvem de er")
     await ida.write("Fulde navn på indehaver 1", "Maja Opfundet")
+    await ida.press("Tilføj én mere")
+    await ida.sees("Indehaver 3")
     await ida.choose("Ja", question="Bor barnet hos indehaver 1?")
     await ida.press("Gem")
     await ida.sees("Maja Opfundet")

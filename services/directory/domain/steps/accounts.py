@@ -1,23 +1,25 @@
 """Steps of accounts: opened for an identity, their details recorded, a program registered; pure."""
 
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from msgspec.structs import replace
 
 from contracts.directory import AccountOpened, DetailsRecorded, IdentityBound, MachineRegistered
-from services.directory.domain.commands import RecordDetails, RegisterMachine
-from services.directory.domain.refusals import AccountMissing, IdentityTaken, RoleNotForMachines
+from services.directory.domain.commands import AddIdentity, RecordDetails, RegisterMachine
+from services.directory.domain.refusals import AccountMissing, IdentityTaken
 from services.directory.domain.states import Account, Entry, Identity, Machine, Running
-from services.directory.domain.steps.guards import FAMILY, require_days, require_place
+from services.directory.domain.steps.guards import require_days, require_for_machines, require_place
 from services.directory.domain.steps.memberships import membership_in, with_administrators, with_membership
 from services.directory.domain.transition import Transition
 from services.kernel.decider.decision import Decision, PrivateValue
 
+IDENTITY_KINDS: Final = ("sign_in", "national_number")
+"""What the identities of a command are, in their order."""
+
 NAME, MAIL, PHONE, HOURS = DETAILS = ("name", "mail", "phone", "hours")
 """The names of the private values of an account."""
-
-_NO_MACHINE = FAMILY | {"administrator"}
 
 
 def account_with(
@@ -69,6 +71,15 @@ def _identities(
     return others
 
 
+def add_identity(transition: Transition, before: Account, command: AddIdentity) -> Decision:
+    """Let the holder of an account sign in by a further identity; one that is theirs changes nothing."""
+    identities = tuple(zip(IDENTITY_KINDS, command.identity_ids, strict=False))
+    others = _identities(transition, transition.context.stream_id, identities)
+    new = [(kind, one) for kind, one in identities if one not in before.identities]
+    after = replace(before, identities=before.identities | set(command.identity_ids))
+    return Decision(after, tuple(IdentityBound(kind=kind) for kind, _ in new), others=others)
+
+
 def record_details(transition: Transition, before: Account, command: RecordDetails) -> Decision:
     """Replace what an account's holder is called, how they are reached, and who stands in for them."""
     context = transition.context
@@ -89,8 +100,7 @@ def record_details(transition: Transition, before: Account, command: RecordDetai
 def register_machine(transition: Transition, _before: None, command: RegisterMachine) -> Decision:
     """Open an account for a program with one role, and keep its public key."""
     context, today = transition.context, transition.local_day
-    if command.position.role in _NO_MACHINE:
-        raise RoleNotForMachines
+    require_for_machines(command.position)
     require_place(transition, command.position)
     require_days(today, command.until, today)
     machine = Machine(command.municipality_id, context.now, context.actor.id, command.name, command.key)

@@ -11,6 +11,7 @@ from services.directory.domain.refusals import (
     OwnRole,
     PersonBoundAlready,
     PositionIncomplete,
+    RoleNotForMachines,
     RoleOfAnother,
 )
 from services.directory.domain.states import Bound, FamilyCase, Joined, Organisation, Person, Position
@@ -18,6 +19,9 @@ from services.directory.domain.transition import Transition
 
 FAMILY: Final = frozenset({"guardian", "young_person"})
 """Roles of somebody whom a case names; their caseworkers invite them."""
+
+_FOR_PEOPLE: Final = FAMILY | {"administrator"}
+"""Roles that no program has."""
 
 _NEEDS: Final = {"caseworker": "department", "coordinator": "organisation"}
 _MAY_HAVE: Final = {"leader": "department", "bridge_builder": "department"}
@@ -43,6 +47,12 @@ def require_place(transition: Transition, position: Position) -> None:
         organisation = transition.context.others.get(position.organisation_id)
         if not isinstance(organisation, Organisation) or not isinstance(organisation.membership, Joined):
             raise OrganisationMissing
+
+
+def require_for_machines(position: Position) -> None:
+    """Refuse a program the roles that are for people alone."""
+    if position.role in _FOR_PEOPLE:
+        raise RoleNotForMachines
 
 
 def require_family(transition: Transition, position: Position) -> None:

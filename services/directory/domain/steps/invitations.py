@@ -46,7 +46,7 @@ from services.directory.domain.states import (
     WrongCode,
     WrongCodes,
 )
-from services.directory.domain.steps.accounts import NAME, account_with
+from services.directory.domain.steps.accounts import IDENTITY_KINDS, NAME, account_with
 from services.directory.domain.steps.guards import (
     FAMILY,
     require_days,
@@ -65,7 +65,6 @@ _ONE_DAY: Final = timedelta(days=1)
 _WINDOW: Final = timedelta(hours=1)
 _MOST_OF_ONE: Final = 5
 _MOST_OF_ALL: Final = 60
-_KINDS: Final = ("sign_in", "national_number")
 
 
 def wrong_codes_of(municipality_id: UUID) -> UUID:
@@ -105,7 +104,7 @@ def use_invitation(transition: Transition, _before: Open, command: UseInvitation
     """Give the role of an invitation to the account of whoever signed in with its code."""
     context, invitation, today = transition.context, transition.invitation, transition.local_day
     require_patience(transition, command.identity_ids[0])
-    if max(today, invitation.made_at.date()) > invitation.expires_on or (invitation.until or today) < today:
+    if today > invitation.expires_on or today > (invitation.until or today):
         raise CodeExpired
     if command.account_id == invitation.made_by:
         raise OwnRole
@@ -117,7 +116,7 @@ def use_invitation(transition: Transition, _before: Open, command: UseInvitation
         transition,
         command.account_id,
         command.municipality_id,
-        zip(_KINDS, command.identity_ids, strict=False),
+        zip(IDENTITY_KINDS, command.identity_ids, strict=False),
         command.membership_id,
         Running(position, today, invitation.until, (entry,)),
         name=context.private.get(NAME, ""),

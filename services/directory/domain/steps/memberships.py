@@ -30,7 +30,13 @@ from services.directory.domain.states import (
     Released,
     Running,
 )
-from services.directory.domain.steps.guards import FAMILY, require_another, require_days, require_place
+from services.directory.domain.steps.guards import (
+    FAMILY,
+    require_another,
+    require_days,
+    require_for_machines,
+    require_place,
+)
 from services.directory.domain.transition import Transition
 from services.kernel.decider.decision import Decision, Timer, TimerFired
 from services.kernel.decider.derived_ids import derived_id
@@ -51,6 +57,8 @@ def give_membership(transition: Transition, _before: None, command: GiveMembersh
     """Give an account a role more, from today or a later day on."""
     context, position, today = transition.context, command.position, transition.local_day
     since = max(command.since or today, today)
+    if isinstance(transition.holder, Machine):
+        require_for_machines(position)
     if position.role in FAMILY:
         raise RoleOfAnother
     require_another(context.actor.id, context.stream_id)
