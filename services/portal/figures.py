@@ -36,6 +36,9 @@ class Bar(NamedTuple):
 _STATUSES: Final = {
     "open": _("Open"),
     "closed": _("Closed"),
+    "opened": _("New"),
+    "views_noted": _("Views are noted"),
+    "eligible": _("Within the target group"),
     "drafted": _("Being prepared"),
     "awaiting_consent": _("Waits for consent"),
     "ready": _("Ready to be sent"),
@@ -57,6 +60,11 @@ _STEPS: Final = {
     "consent": _("Until all have consented"),
     "send": _("Until it is sent"),
     "answer": _("Until the organisation answers"),
+    "drafted": _("Being prepared"),
+    "awaiting_consent": _("Waits for consent"),
+    "ready": _("Ready to be sent"),
+    "sent": _("Sent"),
+    "seen": _("Opened by the organisation"),
     "meeting": _("Until the first meeting"),
     "in_force": _("Until the agreement is signed"),
 }

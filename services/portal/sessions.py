@@ -63,6 +63,7 @@ class Session(Struct, frozen=True):
     begun_at: datetime
     seen_at: datetime
     ends_at: datetime
+    sealed_name: bytes | None = None
 
     @property
     def actor(self) -> Actor:
@@ -87,6 +88,7 @@ class Sessions:
         membership: Membership,
         proof: Proof,
         *,
+        name: str = "",
         browser: str = "",
         replaces: Secret | None = None,
     ) -> Secret:
@@ -98,7 +100,7 @@ class Sessions:
             tenant, new_id(), account_id, membership.membership_id, membership.role, membership.sub,
             membership.department_id, membership.organisation_id, proof.assurance, proof.method,
             proof.issuer, browser, proof.proven_at, now, now,
-            now + timedelta(hours=self._settings.session_hours),
+            now + timedelta(hours=self._settings.session_hours), secret.sealed(name) if name else None,
         )  # fmt: skip
 
         async def write(tx: Tx) -> None:

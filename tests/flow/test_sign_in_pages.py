@@ -75,7 +75,7 @@ async def choose(browser: Browser, cards: Seen, who: str, *, follow: bool = True
 async def sign_in(browser: Browser, who: str = "anna", path: str = "/sessions") -> Seen:
     """Open a page, and sign in on the way."""
     page = await browser.open(path)
-    return await choose(browser, await browser.open(page.link("pretended sign-in")), who)
+    return await choose(browser, await browser.open(page.link("Demo-ID")), who)
 
 
 async def test_somebody_signs_in_and_comes_to_the_page_they_asked_for(world: World) -> None:
@@ -97,7 +97,7 @@ async def test_somebody_signs_in_and_comes_to_the_page_they_asked_for(world: Wor
 async def test_cookies_are_kept_from_scripts_and_other_sites(world: World) -> None:
     """And nobody may keep a page or frame it."""
     page = await world.browser.open("/sign-in")
-    start = await world.browser.open(page.link("pretended sign-in"), follow=False)
+    start = await world.browser.open(page.link("Demo-ID"), follow=False)
 
     for part in ("HttpOnly", "SameSite=lax", "Path=/"):
         assert part in start.headers["set-cookie"]
@@ -109,7 +109,7 @@ async def test_nobody_is_led_to_another_site(world: World) -> None:
     """Whatever the address of sign-in says, it leads to a page of this site."""
     for path in ELSEWHERE:
         page = await world.browser.open(f"/sign-in?next={path}")
-        cards = await world.browser.open(page.link("pretended sign-in"))
+        cards = await world.browser.open(page.link("Demo-ID"))
         back = await choose(world.browser, cards, "anna", follow=False)
         arrived = await world.browser.open(back.url, follow=False)
         assert (arrived.status, arrived.url) == (303, "/"), path
@@ -119,7 +119,7 @@ async def test_nobody_is_led_to_another_site(world: World) -> None:
 async def test_an_answer_counts_once_and_in_the_browser_that_began(world: World) -> None:
     """A stolen address signs in nobody else, and a repeated one nobody at all."""
     page = await world.browser.open("/sign-in")
-    cards = await world.browser.open(page.link("pretended sign-in"))
+    cards = await world.browser.open(page.link("Demo-ID"))
     back = await choose(world.browser, cards, "anna", follow=False)
 
     async with world.site.browser() as stranger:
@@ -132,7 +132,7 @@ async def test_a_changed_answer_signs_nobody_in(world: World) -> None:
     """State, issuer and code must be those of the provider's own answer."""
     for name, value in CHANGED:
         page = await world.browser.open("/sign-in")
-        cards = await world.browser.open(page.link("pretended sign-in"))
+        cards = await world.browser.open(page.link("Demo-ID"))
         back = await choose(world.browser, cards, "anna", follow=False)
         changed = re.sub(rf"{name}=[^&]*", f"{name}={value}", back.url)
         assert (await world.browser.open(changed)).status == 400, name
@@ -263,7 +263,7 @@ async def test_a_page_that_is_fetched_ahead_starts_no_sign_in(world: World) -> N
     page = await world.browser.open("/sign-in")
     world.browser.headers["Sec-Purpose"] = "prefetch"
 
-    assert (await world.browser.open(page.link("pretended sign-in"))).status == 400
+    assert (await world.browser.open(page.link("Demo-ID"))).status == 400
 
 
 async def test_a_provider_of_another_municipality_is_refused(world: World) -> None:

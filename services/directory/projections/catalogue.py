@@ -113,11 +113,13 @@ from organisations where tenant = $1
 order by sorts_as, organisation_id
 """
 
+# The version is the stream's own: events of other services may have moved it since the row was written.
 _OFFERS: Final = """
 select f.offer_id, f.organisation_id, o.name as organisation, f.title, f.theme, f.format, f.age_from,
-       f.age_to, f.areas, f.price, f.places, f.as_of, o.declaration_until, f.version
+       f.age_to, f.areas, f.price, f.places, f.as_of, o.declaration_until, s.version
 from offers f
 join organisations o on o.tenant = f.tenant and o.organisation_id = f.organisation_id
+join streams s on s.tenant = f.tenant and s.stream_id = f.offer_id
 where f.tenant = $1 and o.status = 'joined'
   and ($2::text is null or f.theme = $2)
   and ($3::integer is null or $3 between f.age_from and f.age_to)

@@ -77,7 +77,7 @@ class PretendedProvider:
         """Return the settings by which the portal is its client."""
         return ProviderSettings(
             issuer=self.issuer,
-            name="pretended sign-in",
+            name="Demo-ID",
             client_id=CLIENT,
             secret=self._secret_file,
             municipalities=municipalities,

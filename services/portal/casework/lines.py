@@ -39,7 +39,7 @@ _NEXT: Final[Mapping[str, tuple[str, str]]] = {
     "ready": (_("Send the referral"), _("You")),
     "sent": (_("Says whether it takes the case"), _("The organisation")),
     "seen": (_("Says whether it takes the case"), _("The organisation")),
-    "accepted": (_("Hold the start-up meeting, write the agreement"), _("You")),
+    "accepted": (_("See to the start-up meeting and the agreement"), _("You")),
     "under_way": (_("Follow up"), _("You and the organisation")),
 }
 _AGAIN: Final = (_("Choose another offer, or close the case"), _("You"))

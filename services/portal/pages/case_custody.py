@@ -66,7 +66,7 @@ def custody_form(count: int, language: Language) -> Form[BaseModel]:
     return Form(
         model,
         **widgets,
-        born=Day(_("The child was born on")),
+        born=Day(_("The child was born on"), _("For example 4.1.2017")),
         young_person_name=Text(
             _("The young person's own name"), _("Only from 15 years: then the young person is asked too")
         ),

@@ -117,7 +117,7 @@ async def accept(visit: Visit, case_id: UUID, referral_id: UUID) -> Response:
 async def ask_why(visit: Visit, case_id: UUID, referral_id: UUID) -> Response:
     """Ask for the reason, and for the places of the offer in the same step."""
     _case, one = await _referral(visit, case_id, referral_id)
-    model, offer = await visit.model(), await visit.offer(one["offer_id"])
+    model, offer = await visit.model(), await visit.get("directory", f"/directory/offers/{one['offer_id']}")
     reasons = [reason for reason in model["decline_reasons"] if reason.get("side") == "organisation"]
     form = visit.form(DECLINE_FORM).with_options(reason=options_of(reasons, visit.language))
     return visit.render(one=one, offer=offer, form=form)

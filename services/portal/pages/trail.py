@@ -53,7 +53,7 @@ class Search(BaseModel):
     until: str | None = None
 
 
-_ID_HINT: Final = _("The id as a message or a receipt shows it: five groups with hyphens.")
+_ID_HINT: Final = _("The caseworker finds it in the address of the case's pages: five groups with hyphens.")
 SEARCH: Final = Form(
     Search,
     case_id=Text(

@@ -68,6 +68,7 @@ create table sessions (
   begun_at timestamptz not null,
   seen_at timestamptz not null,
   ends_at timestamptz not null,
+  sealed_name bytea, -- what the holder is called, encrypted under the session's own secret
   constraint sessions_pk primary key (tenant, secret),
   constraint sessions_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint sessions_secret_is_a_digest check (length(secret) = 32)

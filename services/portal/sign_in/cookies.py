@@ -5,12 +5,16 @@ import re
 import secrets
 from typing import Final, NamedTuple, Self
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Request, Response
 
 SESSION: Final = "session"
 SIGN_IN: Final = "sign-in"
 _FORM: Final = re.compile(r"([0-9]{4})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_TEXT: Final = "text"
 _BROWSERS: Final = (("Edg", "Edge"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
 
 
@@ -34,6 +38,19 @@ class Secret(NamedTuple):
     def digest(self) -> bytes:
         """The digest under which its row is found."""
         return hashlib.sha256(self.text.encode()).digest()
+
+    def sealed(self, text: str) -> bytes:
+        """Return a text that only who has the secret can open."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + AESGCM(self.derived(_TEXT)).encrypt(nonce, text.encode(), self.tenant.encode())
+
+    def opened(self, sealed: bytes) -> str:
+        """Return a text that was sealed; empty where it was sealed under another secret."""
+        cipher = AESGCM(self.derived(_TEXT))
+        try:
+            return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self.tenant.encode()).decode()
+        except InvalidTag:
+            return ""
 
     def derived(self, purpose: str) -> bytes:
         """Return a key of 256 bits that only who has the secret can make."""

@@ -21,6 +21,7 @@ class Account(Struct, frozen=True):
 
     account_id: UUID
     memberships: tuple[Membership, ...]
+    name: str = ""
 
 
 class Directory:
@@ -83,7 +84,7 @@ def _account(body: Any) -> Account:
         )
         for one in body["memberships"]
     )
-    return Account(UUID(body["account_id"]), found)
+    return Account(UUID(body["account_id"]), found, str(body.get("name") or ""))
 
 
 def _id(text: str | None) -> UUID | None:

@@ -78,6 +78,7 @@ class SignInProcedure:
             sub=session.sub,
             department_id=session.department_id,
             organisation_id=session.organisation_id,
+            name=secret.opened(session.sealed_name) if session.sealed_name else "",
             acr=session.assurance,
             secret=secret.derived("form"),
             session_id=session.session_id,
@@ -139,7 +140,7 @@ class SignInProcedure:
         account = await self._directory.account_of(browser.tenant, identity, language)
         if account is None or not 0 <= number < len(account.memberships):
             raise RoleMissing
-        one = Account(account.account_id, (account.memberships[number],))
+        one = Account(account.account_id, (account.memberships[number],), account.name)
         return await self._arrived(request, browser, sign_in, identity, one)
 
     async def end(self, session: Session, session_id: UUID) -> None:
@@ -178,6 +179,7 @@ class SignInProcedure:
             account.account_id,
             membership,
             _proof_of(identity),
+            name=account.name,
             browser=browser_of(request),
             replaces=before,
         )
