@@ -41,7 +41,6 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "strict-transport-security": "max-age=31536000",
 }
-_TRACE = re.compile(r"urn:samspil:trace:[0-9a-f]{32}")
 router = APIRouter(prefix="/consent", tags=["consent"])
 TallyRequest = Annotated[RequestContext, Depends(request_context("consent"))]
 
@@ -155,10 +154,6 @@ class Answer:
         return json.loads(self.text)
 
     @property
-    def said(self) -> str:
-        """The response's text but for the id of its trace, which is another one each time."""
-        return _TRACE.sub("", self.text)
-
     def without_trace(self) -> str:
         """The response's text but for the id of the request's trace, which is another each time."""
         return re.sub(r"(?<=urn:samspil:trace:)[0-9a-f]{32}", "", self.text)

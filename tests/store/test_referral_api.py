@@ -81,7 +81,6 @@ async def test_findings_1_and_3_a_child_has_an_id_that_its_municipality_was_give
         keys = await site.runtime.pool.fetch("select tenant, subject_id from data_keys")
 
     assert UUID(first.body["made"]).version == 7
-    assert {(one.status, one.slug, one.said) for one in refused} == {(409, "child-unknown", refused[0].said)}
     assert {(one.status, one.slug, one.without_trace) for one in refused} == {
         (409, "child-unknown", refused[0].without_trace)
     }
@@ -104,7 +103,6 @@ async def test_who_opens_no_case_does_not_learn_which_children_are_known(
         ]
 
     assert {one.status for one in answers} == {403}
-    assert answers[0].said == answers[1].said
     assert answers[0].without_trace == answers[1].without_trace
 
 
