@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "strict-transport-security": "max-age=31536000",
 }
+_TRACE = re.compile(r"urn:samspil:trace:[0-9a-f]{32}")
 router = APIRouter(prefix="/consent", tags=["consent"])
 TallyRequest = Annotated[RequestContext, Depends(request_context("consent"))]
 
@@ -151,6 +153,15 @@ class Answer:
     def body(self) -> Any:
         """The response's body, from JSON."""
         return json.loads(self.text)
+
+    @property
+    def said(self) -> str:
+        """The response's text but for the id of its trace, which is another one each time."""
+        return _TRACE.sub("", self.text)
+
+    def without_trace(self) -> str:
+        """The response's text but for the id of the request's trace, which is another each time."""
+        return re.sub(r"(?<=urn:samspil:trace:)[0-9a-f]{32}", "", self.text)
 
     @property
     def slug(self) -> str:

@@ -13,6 +13,7 @@ from services.kernel.decider.small_groups import shown_count, shown_counts, show
 from services.kernel.decider.working_days import calendar_of
 from services.kernel.http.fields import one_of, status_of_any
 from services.referral.domain.access import NAME, shared_facts, shared_with, visible
+from services.referral.domain.actions import allowed_actions
 from services.referral.domain.deadlines import waiting
 from services.referral.domain.eligibility import age_band
 from services.referral.domain.states import (
@@ -107,6 +108,7 @@ class ReferralView(BaseModel):
     due_on: date | None
     need: str | None = None
     goals: str | None = None
+    allowed_actions: list[str]
 
 
 class CaseView(BaseModel):
@@ -123,6 +125,7 @@ class CaseView(BaseModel):
     views: ViewsView | None
     eligibility: EligibilityView | None
     referrals: list[ReferralView]
+    allowed_actions: list[str]
 
 
 class NameView(BaseModel):
@@ -255,9 +258,11 @@ def case_view(case: Case, context: Context, version: int, private: Mapping[str, 
                 shared_facts(case, referral_id, context) if outside else parts,
                 private,
                 outside=outside,
+                actions=allowed_actions(case, context, referral_id),
             )
             for referral_id in shown
         ],
+        allowed_actions=list(allowed_actions(case, context)),
     )
 
 
@@ -308,6 +313,7 @@ def _referral(
     private: Mapping[str, Any],
     *,
     outside: bool,
+    actions: tuple[str, ...],
 ) -> ReferralView:
     plan, scope, wait = referral.plan, _scope(referral), waiting(referral)
     # K3: public help is no fact that was consented to, nor is a purpose that the consent does not name
@@ -327,4 +333,5 @@ def _referral(
         due_on=wait.until if wait else None,
         need=private.get(f"need:{referral_id}") if "need" in parts else None,
         goals=private.get(f"aim:{referral_id}") if "goals" in parts else None,
+        allowed_actions=list(actions),
     )

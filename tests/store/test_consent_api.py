@@ -98,8 +98,8 @@ async def test_a_person_is_named_by_an_id_that_this_municipality_was_given(postg
 
     assert [one.status for one in (made, theirs, again, child)] == [200] * 4
     assert UUID(ids[0]).version == 7
-    assert [(one.status, one.slug, one.body) for one in refused] == [
-        (409, "person-unknown", refused[0].body)
+    assert [(one.status, one.slug, one.without_trace) for one in refused] == [
+        (409, "person-unknown", refused[0].without_trace)
     ] * 2
     assert calculated.status == 422
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from contracts.consent import ConsentLost
+from contracts.consent import ConsentLost, ConsentTicked
 from services.kernel.embedded.servers import postgres
 from services.kernel.errors import ConsentUnknown
 from services.kernel.limits import Limits
@@ -74,7 +74,7 @@ async def test_without_fresh_consents_a_command_is_answered_503(postgres_dsn: st
             raise ConsentUnknown
         return True
 
-    service = replace(SERVICE, subscribes_to=(ConsentLost,), authorize=authorize)
+    service = replace(SERVICE, subscribes_to=(ConsentLost, ConsentTicked), authorize=authorize)
     async with open_site(postgres_dsn, service, consent_max_age_seconds=60) as site:
         shut = await site.begin("key-1")
         await advance_watermark(site.runtime, 61.0)

@@ -289,3 +289,22 @@ def test_the_relay_never_skips_locked_rows() -> None:
 
     assert "skip locked" not in text
     assert "order by first_id" in text
+
+
+def test_who_asks_for_fresh_consents_subscribes_to_their_watermark() -> None:
+    """Without the watermark's events every consent would pass for fresh."""
+    asking = {
+        name
+        for name in SERVICES
+        for path in OF_SERVICES
+        if path.is_relative_to(ROOT / "services" / name)
+        and re.search(r"\b(require_fresh_consents|consents_fresh)\b", path.read_text(encoding="utf-8"))
+    }
+    subscribing = {
+        name
+        for name in SERVICES
+        if ("contracts.consent", "ConsentTicked") in imported(ROOT / "services" / name / "subscriptions.py")
+        or "consent.ConsentTicked," in (ROOT / "services" / name / "subscriptions.py").read_text("utf-8")
+    }
+
+    assert asking == subscribing == {"referral", "agreement", "evaluation", "notify"}

@@ -89,6 +89,12 @@ def timer_row(state: type[S], kind: str, step: Callable[[T, S, TimerFired], Deci
     return Row(state, kind, step, to or (state,))
 
 
+def command_name(kind: type) -> str:
+    """Return the name of a kind of command as answers and the audit trail write it: `accept_referral`."""
+    letters = (f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)
+    return "".join(letters).lstrip("_")
+
+
 def _index(rows: Iterable[Row]) -> dict[tuple[type, type | str], Step]:
     steps: dict[tuple[type, type | str], Step] = {}
     for one in rows:

@@ -16,6 +16,7 @@ from contracts.event import municipality_of, municipality_stream
 from contracts.model import CollaborationModel
 from contracts.model_parts import Language
 from services.kernel.decider.decision import Actor, ReadRequest
+from services.kernel.decider.lifecycle import command_name
 from services.kernel.errors import (
     ConsentUnknown,
     IdempotencyKeyMissing,
@@ -118,7 +119,7 @@ class RequestContext:
         record of a denial. Raises the command's refusal, `NotFound`, `VersionConflict`,
         `PreconditionRequired`, `IdempotencyKeyMissing` and `IdempotencyKeyReused`.
         """
-        self._asked_for = named or stream_id, _snake(type(command).__name__)
+        self._asked_for = named or stream_id, command_name(type(command))
         self._require_nameable(stream_id)
         key = self._idempotency_key()
         request = await self._request_bytes()
@@ -405,10 +406,6 @@ def request_context(service: str) -> Callable[..., Awaitable[RequestContext]]:
 
     context.__name__ = f"request_context_of_{service}"
     return context
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
 _READ_STORED_RESULT: Final = """

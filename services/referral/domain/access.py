@@ -1,7 +1,7 @@
 """Access rules: which actor may see and do what in a case, and the consent gate; refusal is the default."""
 
 from datetime import date
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never, get_args
 from uuid import UUID
 
 from contracts.model_parts import by_code
@@ -82,14 +82,23 @@ def authorize(state: State | None, trigger: Command | ReadRequest, context: Cont
         return False
     if isinstance(trigger, ReadRequest):
         return set(trigger.what) <= visible(state, context)
-    if isinstance(trigger, _Caseworkers):
-        return _is_caseworker(state, actor)
-    referral = state.referrals.get(trigger.referral_id)
-    if referral is None or not _is_coordinator(referral, actor):
+    referral_id = getattr(trigger, "referral_id", None)
+    return may_give(state, type(trigger), referral_id, context)
+
+
+def may_give(case: Case, kind: type, referral_id: UUID | None, context: Context) -> bool:
+    """Return whether the actor may give a kind of command on a case, or on one of its referrals.
+
+    Raises `ConsentUnknown` as `authorize` does.
+    """
+    if kind in get_args(_Caseworkers):
+        return _is_caseworker(case, context.actor)
+    referral = case.referrals.get(referral_id) if referral_id else None
+    if referral_id is None or referral is None or not _is_coordinator(referral, context.actor):
         return False
     # an organisation may always decline and confirm a deletion of what it was sent: it shows it nothing
-    exits = isinstance(trigger, DeclineReferral | ConfirmDeletion) and _was_sent(referral)
-    return exits or _is_shared(state, trigger.referral_id, referral, context)
+    exits = kind in {DeclineReferral, ConfirmDeletion} and _was_sent(referral)
+    return exits or _is_shared(case, referral_id, referral, context)
 
 
 def consent_covers(case: Case, referral_id: UUID, referral: _Gated, context: Context) -> bool:
