@@ -142,7 +142,8 @@ def summary_values(bound: Bound[Any], error: FieldError, language: Language) -> 
     values = error_values(error, language)
     widget = bound.form.fields.get(error.field)
     if widget is not None and error.text in widget.usual.values():
-        values["text"] = f"{translate(language, widget.label)} {values['text']}"
+        label = translate(language, widget.label)
+        values["text"] = f"{label}{' ' if label.endswith('?') else ': '}{values['text']}"
     return values
 
 
