@@ -139,9 +139,9 @@ def test_up_prints_where_it_is_how_time_moves_and_how_it_stops() -> None:
         finally:
             server.end(signal.SIGKILL)
 
-    assert re.fullmatch(r"Starting PostgreSQL, a broker and 7 services on .*/data \.\.\.", started[0])
+    assert re.fullmatch(r"Starting PostgreSQL, a broker and 8 services on .*/data \.\.\.", started[0])
     assert re.fullmatch(r"Ready in \d+\.\d s, stop with Ctrl-C\.", started[1])
-    assert started[2].split() == ["address", server.url]
+    assert started[2].split() == ["address", server.url, "(API:", f"{server.url}/docs)"]
     assert started[3].split()[:2] == ["data", str(folder / "data")]
     assert started[4].split()[:2] == ["broker", info["bootstrap"]]
     assert "virtual: it stands at 2026-01-05T07:00:00+00:00" in started[5]
