@@ -48,7 +48,7 @@ ROUND: Final = 50
 _AT_ONCE: Final = 2
 _AMID: Final = 4
 _AMID_SECONDS: Final = 5.0
-_DRAIN_SECONDS: Final = 90.0
+_DRAIN_SECONDS: Final = 240.0
 _POISON_SECONDS: Final = 5.0
 """Poison that a broker forgot is in no log: it is sent once more at such distances until it is found."""
 

@@ -151,5 +151,5 @@ def test_each_part_is_counted_apart() -> None:
     finally:
         child.communicate()
 
-    assert used.keys() == {"server", "PostgreSQL"}
+    assert used.keys() - {"broker"} == {"server", "PostgreSQL"}  # one may run here for other tests
     assert 0 < used["server"] <= seconds_of(psutil.Process())

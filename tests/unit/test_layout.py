@@ -26,7 +26,7 @@ PORTAL_MODULES = {
 }  # fmt: skip
 """Modules of the portal, which has pages instead of an API."""
 
-OWN_MODULES = {"referral": {"eligibility", "names"}, "directory": {"codes"}}
+OWN_MODULES = {"referral": {"actions", "eligibility", "names"}, "directory": {"codes"}}
 """Modules of rules that stand by themselves: a child and a model's criteria, names, codes."""
 
 IMPURE_MODULES = {
