@@ -20,6 +20,7 @@ _STOP_SECONDS: Final = 60.0
 _MARK: Final = ".samspil-demo"
 """The file that marks a folder as a demo's."""
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 _BY_A_MOVED_CLOCK: Final = ("clock", "postgres", "mail")
 """Files of a server with a virtual clock: no real person is in it."""
 
@@ -31,8 +32,14 @@ def serving(data: Path, *, port: int, virtual: bool) -> Iterator[tuple[str, subp
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "services.cli", "up", "--data", str(data), "--port", str(port)]
     clock = ["--clock", "virtual"] if virtual else []
-    process = subprocess.Popen([*command, *clock], start_new_session=True)  # noqa: S603  ourselves
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # a signal now would leave a server that nobody ends
+    process = subprocess.Popen(  # noqa: S603  ourselves
+        [*command, *clock],
+        start_new_session=True,
+        preexec_fn=_let_signals_in,  # noqa: PLW1509  one thread, and the mask alone is changed
+    )
     try:
+        _let_signals_in()
         _wait_for(url, process, data)
         yield url, process
     finally:
@@ -73,3 +80,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], data: Path) -> None:
             return
     sys.stderr.write(f"samspil: the server did not start; its log is {data / 'samspil.log'}\n")
     raise typer.Exit(3)
+
+
+def _let_signals_in() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
