@@ -58,7 +58,9 @@ async def read_looks(case_id: UUID, request: AuditRequest) -> list[LookView]:
     if not await request.query(projections.is_of_family, case_id=case_id, person_id=request.actor.id):
         raise NotFound
     await request.record_access(case_id, what=(LOOKS,), purpose=purpose_of(request.actor))
-    rows = await request.query(projections.looks_of, case_id=case_id, limit=_MOST_LOOKS)
+    rows = await request.query(
+        projections.looks_of, case_id=case_id, person_id=request.actor.id, limit=_MOST_LOOKS
+    )
     return [LookView.model_validate(row) for row in rows]
 
 

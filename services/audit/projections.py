@@ -108,9 +108,14 @@ async def is_of_family(tx: QueryConnection, *, tenant: str, case_id: UUID, perso
     return bool(await tx.fetchval(_IS_OF_FAMILY, tenant, case_id, person_id))
 
 
-async def looks_of(tx: QueryConnection, *, tenant: str, case_id: UUID, limit: int) -> list[dict[str, Any]]:
-    """Return who has looked at a case, by day, role and purpose, the latest first."""
-    return [dict(row) for row in await tx.fetch(_LOOKS, tenant, case_id, limit)]
+async def looks_of(
+    tx: QueryConnection, *, tenant: str, case_id: UUID, person_id: UUID, limit: int
+) -> list[dict[str, Any]]:
+    """Return who has looked at a case, by day, role and purpose, the latest first.
+
+    Of the family only the person's own looks: when another parent or the young person signs in is their own.
+    """
+    return [dict(row) for row in await tx.fetch(_LOOKS, tenant, case_id, limit, person_id)]
 
 
 async def waiting(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
@@ -201,6 +206,7 @@ _LOOKS: Final = """
 select (at at time zone 'Europe/Copenhagen')::date as day, role, purpose, count(*) as times
 from entries
 where tenant = $1 and case_id = $2 and type like '%.looked.v1'
+  and (role not in ('guardian', 'young_person') or actor = $4)
 group by 1, 2, 3
 order by 1 desc, 2, 3
 limit $3
