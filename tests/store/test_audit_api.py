@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from contracts.consent import ConsentLooked, CustodyRecorded
 from contracts.event import Event, service_of, topic_of
 from services.audit.app import SERVICE
 from services.kernel.consumer.decoding import EventDecoder
@@ -28,6 +29,7 @@ from tests.http_site import Answer, Site, a_token, open_site
 from tests.tally import a_record
 
 ELSEWHERE = "0657"
+MOTHER, FATHER, FORMER = (UUID(f"0198d000-0000-7000-8000-00000000010{n}") for n in range(3))
 
 
 @pytest.fixture
@@ -37,9 +39,16 @@ async def trail(postgres_dsn: str) -> AsyncIterator[Site]:
         yield opened
 
 
-def a_message(stream_id: UUID, seq: int, body: Event, tenant: str = TENANT, kind: str = "") -> Message:
+def a_message(
+    stream_id: UUID,
+    seq: int,
+    body: Event,
+    tenant: str = TENANT,
+    kind: str = "",
+    by: tuple[UUID, str] = (CASEWORKER, "caseworker"),
+) -> Message:
     """Return an event of a service as it travels."""
-    metadata = EventMetadata(minute(seq), str(CASEWORKER), "caseworker", str(COMMAND), str(COMMAND))
+    metadata = EventMetadata(minute(seq), str(by[0]), by[1], str(COMMAND), str(COMMAND))
     data = body.model_dump_json().encode()
     return message_of(str(new_id()), str(stream_id), seq, tenant, kind or body.type, metadata, data)
 
@@ -51,7 +60,7 @@ async def arrive(trail: Site, *messages: Message) -> None:
     for offset, message in enumerate(
         messages, await runtime.pool.fetchval("select count(*) from parked_events")
     ):
-        record = a_record(message, topic=topic_of(service_of("referral.any")))
+        record = a_record(message, topic=topic_of(service_of(message.type)))
         record.offset = offset
         async with runtime.pool.acquire() as tx:
             await store.store(tx, decoder.read([record]))
@@ -165,3 +174,58 @@ async def test_the_same_id_in_two_municipalities_is_two_streams(trail: Site) -> 
     found = [await figures(trail, tenant) for tenant in (TENANT, ELSEWHERE)]
 
     assert [(one["complete"], one["sources"][0]["entries"]) for one in found] == [(True, 1)] * 2
+
+
+def custody_of(*holders: UUID) -> CustodyRecorded:
+    """Return the record of who holds parental responsibility."""
+    return CustodyRecorded(holder_ids=holders, quorum="all", rule="custody_dk")
+
+
+def was_read_by_guardian() -> ConsentLooked:
+    """Return a guardian's reading of their consents."""
+    return ConsentLooked(case_id=CASE, what=("consent",), purpose="own_case")
+
+
+async def looks(trail: Site, person: UUID, tenant: str = TENANT, role: str = "guardian") -> Answer:
+    """Ask as one of the family who has looked at the case."""
+    return await trail.request(
+        "GET", f"/audit/cases/{CASE}/looks", token=a_token(sub=str(person), role=role, tenant=tenant)
+    )
+
+
+async def test_a_parent_sees_the_looks_of_employees_and_their_own_only(trail: Site) -> None:
+    """Days, roles and purposes, without ids; when the other parent signed in is theirs alone."""
+    await arrive(
+        trail,
+        a_message(CASE, 1, custody_of(MOTHER, FATHER)),
+        a_message(READINGS_OF_CASEWORKER, 1, was_read()),
+        a_message(READINGS_OF_CASEWORKER, 2, was_read()),
+        a_message(MOTHER, 1, was_read_by_guardian(), by=(MOTHER, "guardian")),
+    )
+
+    mother, father = await looks(trail, MOTHER), await looks(trail, FATHER)
+
+    employees = {"day": "2026-03-02", "role": "caseworker", "purpose": "casework", "times": 2}
+    own = {"day": "2026-03-02", "role": "guardian", "purpose": "own_case", "times": 1}
+    assert mother.body == [employees, own]
+    assert father.body == [employees]
+    assert await trail.types() == ["audit.looked.v1"] * 2
+
+
+async def test_the_looks_are_for_the_family_as_last_recorded(trail: Site) -> None:
+    """Who no longer holds parental responsibility finds nothing, nor does the same id elsewhere."""
+    await arrive(
+        trail,
+        a_message(CASE, 1, custody_of(MOTHER, FORMER)),
+        a_message(CASE, 2, custody_of(MOTHER)),
+        a_message(READINGS_OF_CASEWORKER, 1, was_read()),
+    )
+
+    refused = [
+        await looks(trail, FORMER),
+        await looks(trail, FATHER, role="young_person"),
+        await looks(trail, MOTHER, ELSEWHERE),
+    ]
+
+    assert [(one.status, one.slug) for one in refused] == [(404, "not-found")] * 3
+    assert (await looks(trail, MOTHER)).status == 200

@@ -148,3 +148,40 @@ async def test_finding_7_a_minuted_yes_counts_once_a_second_employee_confirms_it
         str(REFERRAL),
         case["permissions"][0]["lapse_on"],
     )
+
+
+@pytest.mark.req("K3")
+async def test_a_guardian_finds_what_has_ended_and_the_case_only_of_their_own(postgres_dsn: str) -> None:
+    """A refusal leaves the open questions and stays among the ended; nobody else finds question or case."""
+    async with open_site(postgres_dsn, SERVICE, models=MODELS) as site:
+        case_id = await opened(site)
+        await name(site, case_id, None)
+        [question] = (await case_of(site, case_id)).body["consents"]
+        mother = {"role": "guardian", "sub": question["person_id"], "acr": "high"}
+        before = await mine(site, mother)
+        refused = await post(
+            site,
+            f"/consent/cases/{case_id}/consents/{question['consent_id']}/refuse",
+            {},
+            mother,
+            await version_of(site, case_id),
+        )
+        after, ended, cases = [await mine(site, mother, at) for at in ("", "?include=ended", "/cases")]
+        wrong = await mine(site, mother, "?include=all")
+        foreign = [
+            await mine(site, claims, at)
+            for claims in ({**mother, "sub": str(new_id())}, {**mother, "tenant": ELSEWHERE})
+            for at in ("?include=ended", "/cases")
+        ]
+
+    assert [one["consent_id"] for one in before.body] == [question["consent_id"]]
+    assert (refused.status, after.body) == (200, [])
+    assert [one["consent_id"] for one in ended.body] == [question["consent_id"]]
+    assert [(one["case_id"], one["closed"]) for one in cases.body] == [(str(case_id), False)]
+    assert wrong.status == 422
+    assert [(one.status, one.body) for one in foreign] == [(200, [])] * 4
+
+
+async def mine(site: Site, claims: dict[str, Any], path: str = "") -> Answer:
+    """Read what somebody of the family is asked for, or which cases are theirs."""
+    return await site.request("GET", f"/consent/mine{path}", token=a_token(**claims))

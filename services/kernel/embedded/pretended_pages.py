@@ -9,7 +9,12 @@ from typing import Annotated, Final, TypeAlias
 from fastapi import APIRouter, Form, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from services.kernel.embedded.pretended_provider import PATH, Asked, PretendedPerson, PretendedProvider
+from services.kernel.embedded.pretended_provider import (
+    PATH,
+    AuthorizationRequest,
+    PretendedPerson,
+    PretendedProvider,
+)
 from services.kernel.http.content_language import language_of
 
 _TEXTS: Final = {
@@ -68,22 +73,22 @@ def _sign_in(router: APIRouter, provider: PretendedProvider, first_person: First
     making = asyncio.Lock()
 
     @router.get("/oidc/authorize")
-    async def authorize(request: Request, asked: Annotated[Asked, Query()]) -> Response:
-        if not provider.accepts(asked):
+    async def authorize(request: Request, wanted: Annotated[AuthorizationRequest, Query()]) -> Response:
+        if not provider.accepts(wanted):
             return Response("unknown client", 400)
         async with making:
-            if not provider.people_of(asked.tenant):
-                provider.admit(await first_person(asked.tenant))
-        return _cards(request, provider, asked)
+            if not provider.people_of(wanted.tenant):
+                provider.admit(await first_person(wanted.tenant))
+        return _cards(request, provider, wanted)
 
     @router.post("/oidc/authorize")
-    async def choose(request: Request, asked: Annotated[Asked, Form()]) -> Response:
-        found = next((one for one in provider.people if one.subject == asked.subject), None)
-        if not provider.accepts(asked):
+    async def choose(request: Request, wanted: Annotated[AuthorizationRequest, Form()]) -> Response:
+        found = next((one for one in provider.people if one.subject == wanted.subject), None)
+        if not provider.accepts(wanted):
             return Response("unknown client", 400)
         if found is None:
-            return _cards(request, provider, asked)
-        return RedirectResponse(provider.grant(found, asked), 303)
+            return _cards(request, provider, wanted)
+        return RedirectResponse(provider.grant(found, wanted), 303)
 
     @router.post("/oidc/token")
     async def token(
@@ -101,18 +106,18 @@ def _sign_in(router: APIRouter, provider: PretendedProvider, first_person: First
         return JSONResponse(tokens)
 
 
-def _cards(request: Request, provider: PretendedProvider, asked: Asked) -> HTMLResponse:
+def _cards(request: Request, provider: PretendedProvider, wanted: AuthorizationRequest) -> HTMLResponse:
     """Return the page of cards: everybody of the municipality, which the portal's state names."""
     language = language_of(request)
     title, lead, nobody = _TEXTS[language]
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{escape(str(value))}">'
-        for name, value in asked.model_dump(exclude={"subject"}).items()
+        for name, value in wanted.model_dump(exclude={"subject"}).items()
     )
     cards = "".join(
         f'<li><button name="subject" value="{escape(one.subject)}"><strong>{escape(one.name)}</strong>'
         f"<span>{escape(one.hint)}</span></button></li>"
-        for one in provider.people_of(asked.tenant)
+        for one in provider.people_of(wanted.tenant)
     )
     people = f"<p>{lead}:</p><ul>{cards}</ul>" if cards else f"<p>{nobody}</p>"
     html = (

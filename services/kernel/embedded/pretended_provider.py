@@ -99,19 +99,24 @@ class PretendedProvider:
         others = [one for one in self.people if one.subject != person.subject]
         write_whole(self._people_file, _PEOPLE.dump_json([*others, person]))
 
-    def grant(self, person: PretendedPerson, asked: "Asked") -> str:
+    def grant(self, person: PretendedPerson, wanted: "AuthorizationRequest") -> str:
         """Return where the browser goes with a code for a person."""
         self._grants = {code: one for code, one in self._grants.items() if one.until > time.time()}
         code = secrets.token_urlsafe(32)
-        level = "high" if asked.acr_values == "high" else "substantial"
+        level = "high" if wanted.acr_values == "high" else "substantial"
         self._grants[code] = _Grant(
-            person, asked.nonce, asked.code_challenge, asked.redirect_uri, level, time.time() + _CODE_SECONDS
+            person,
+            wanted.nonce,
+            wanted.code_challenge,
+            wanted.redirect_uri,
+            level,
+            time.time() + _CODE_SECONDS,
         )
-        return f"{asked.redirect_uri}?{urlencode({'code': code, 'state': asked.state, 'iss': self.issuer})}"
+        return f"{wanted.redirect_uri}?{urlencode({'code': code, 'state': wanted.state, 'iss': self.issuer})}"
 
-    def accepts(self, asked: "Asked") -> bool:
+    def accepts(self, wanted: "AuthorizationRequest") -> bool:
         """Return whether a request is one of the portal's."""
-        return asked.client_id == CLIENT and asked.redirect_uri == self._redirect_uri
+        return wanted.client_id == CLIENT and wanted.redirect_uri == self._redirect_uri
 
     def knows(self, authorization: str) -> bool:
         """Return whether the client's secret stands in a header."""
@@ -161,7 +166,7 @@ class PretendedProvider:
         return {"keys": [{**self._key.as_dict(private=False), "use": "sig", "alg": "Ed25519"}]}
 
 
-class Asked(BaseModel):
+class AuthorizationRequest(BaseModel):
     """An authorization request of the portal's; what this provider does not need is passed over."""
 
     model_config = ConfigDict(extra="ignore")
