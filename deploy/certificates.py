@@ -89,6 +89,16 @@ def issue(authority: Issued, name: str, hosts: tuple[str, ...], now: dt.datetime
     return Issued(key, draft.sign(authority.key, hashes.SHA256()))
 
 
+def hosts_of(certificate: x509.Certificate) -> frozenset[str]:
+    """Return the names and addresses that a certificate is valid at."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    return frozenset((*names.get_values_for_type(x509.DNSName), *addresses))
+
+
 def _draft(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime, days: int
 ) -> x509.CertificateBuilder:

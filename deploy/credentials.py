@@ -3,7 +3,7 @@
 import datetime as dt
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,17 +12,18 @@ import typer
 from cryptography import x509
 
 from contracts.event import SERVICES
-from deploy.certificates import Issued, WrongPassphrase, issue, new_authority, read_issued
+from deploy.certificates import Issued, WrongPassphrase, hosts_of, issue, new_authority, read_issued
 from services.kernel.postgres.roles import logins_of
 
 DATABASE: Final = "samspil"
 KAFKA_NODE: Final = "samspil-kafka"
+KAFKA_NODE_FILE: Final = "kafka_node"
 OPERATOR: Final = "samspil-operator"
 AUTHORITY_KEY: Final = "authority_key"
 """Private key of the certificate authority, encrypted; no container mounts it."""
 _HERE: Final = ("localhost", "127.0.0.1")
 _CERTIFICATES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "kafka_node": (KAFKA_NODE, ("kafka", *_HERE)),
+    KAFKA_NODE_FILE: (KAFKA_NODE, ("kafka", *_HERE)),
     "kafka_operator": (OPERATOR, ()),
     "postgres_server": ("samspil-postgres", ("postgres", *_HERE)),
 }
@@ -61,9 +62,18 @@ class Folder:
 
 
 def make_credentials(
-    folder: Path, now: dt.datetime, *, passphrase: bytes, renew: bool = False, new_ca: bool = False
+    folder: Path,
+    now: dt.datetime,
+    *,
+    passphrase: bytes,
+    renew: bool = False,
+    new_ca: bool = False,
+    kafka_hosts: Collection[str] = (),
 ) -> list[str]:
     """Make the files that are missing; return the names of those made.
+
+    `kafka_hosts` are names or addresses by which Kafka is reached from outside. Those that its certificate
+    has stay in it; a new one makes the certificate anew.
 
     With `renew` the servers' certificates are made anew, and only the present authority is trusted from then
     on. With `new_ca` the authority is: certificates of the one before are trusted as well until the next
@@ -72,7 +82,11 @@ def make_credentials(
     files = Folder(folder)
     authority = _authority(files, folder, now, passphrase, renew=renew, new=new_ca)
     for file, (name, hosts) in _CERTIFICATES.items():
-        files.once(file, partial(_certificate, authority, name, hosts, now), again=renew)
+        asked = kafka_hosts if file == KAFKA_NODE_FILE else ()
+        present = _hosts_in(folder / file)
+        names = tuple(dict.fromkeys((*hosts, *present, *asked)))
+        again = renew or not set(asked) <= present
+        files.once(file, partial(_certificate, authority, name, names, now), again=again)
     superuser = files.once("postgres_superuser", _password).decode()
     files.once("database_superuser", partial(_dsn, "postgres", superuser))
     for service in SERVICES:
@@ -100,6 +114,13 @@ def _authority(
     if renew and len(present) > 1:
         files.once("authority", authority.certificate_pem, again=True)
     return authority
+
+
+def _hosts_in(file: Path) -> frozenset[str]:
+    """Return the names and addresses in a certificate; none where there is no file, or it names none."""
+    if not file.exists():
+        return frozenset()
+    return hosts_of(x509.load_pem_x509_certificate(file.read_bytes()))
 
 
 def _certificate(authority: Issued, name: str, hosts: tuple[str, ...], now: dt.datetime) -> bytes:
@@ -147,6 +168,10 @@ def main(
     new_ca: Annotated[
         bool, typer.Option("--new-authority", help="Make a new authority, for five years.")
     ] = False,
+    kafka_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or address by which Kafka is reached from outside; may be repeated."),
+    ] = None,
 ) -> None:
     """Make every secret that is missing."""
     try:
@@ -156,6 +181,7 @@ def main(
             passphrase=passphrase_in(passphrase),
             renew=renew,
             new_ca=new_ca,
+            kafka_hosts=kafka_host or (),
         )
     except (WrongPassphrase, PassphraseTooShort) as refused:
         typer.echo(f"{passphrase}: {refused.__doc__}", err=True)

@@ -124,7 +124,12 @@ class Installation:
         (self._folder / "alerts.yml").write_text(yaml.safe_dump(rules))
         targets = [f"127.0.0.1:{port}" for port in self.ports.values()]
         settings = {
-            "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
+            "global": {
+                "scrape_interval": "500ms",
+                "scrape_timeout": "500ms",
+                "evaluation_interval": "500ms",
+                "external_labels": {"runbooks": "docs/runbooks"},
+            },
             "rule_files": ["alerts.yml"],
             "scrape_configs": [{"job_name": "samspil", "static_configs": [{"targets": targets}]}],
         }

@@ -53,6 +53,7 @@ class Node:
     folder: Path
     child: Child
     client_port: int
+    outside_port: int
     inner_port: int
     controller_port: int
 
@@ -66,7 +67,7 @@ class ApacheKafka:
 
     def __init__(self, folder: Path, *, brokers: int = 1, security: Security | None = None) -> None:
         self.security = security
-        ports = iter(free_ports(3 * brokers))
+        ports = iter(free_ports(4 * brokers))
         self.nodes = [self._node(folder / f"node-{n}", n, ports) for n in range(1, brokers + 1)]
         self._jars = fetched_jars()
         self._cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -75,6 +76,11 @@ class ApacheKafka:
     def bootstrap(self) -> str:
         """Return the addresses for clients."""
         return ",".join(f"127.0.0.1:{node.client_port}" for node in self.nodes)
+
+    @property
+    def outside_bootstrap(self) -> str:
+        """Return the addresses for readers from outside."""
+        return ",".join(f"127.0.0.1:{node.outside_port}" for node in self.nodes)
 
     @property
     def inner_bootstrap(self) -> str:
@@ -101,7 +107,7 @@ class ApacheKafka:
     def _node(self, folder: Path, number: int, ports: Iterator[int]) -> Node:
         folder.mkdir(parents=True)
         child = Child("kafka", folder, last_signal=signal.SIGKILL)
-        return Node(number, folder, child, next(ports), next(ports), next(ports))
+        return Node(number, folder, child, *(next(ports) for _ in range(4)))
 
     async def _launch(self, node: Node) -> None:
         settings = node.folder / "server.properties"
@@ -132,7 +138,12 @@ class ApacheKafka:
         copies = str(min(3, len(self.nodes)))
         enough = "2" if len(self.nodes) > _ONE_NODE else "1"
         voters = ",".join(f"{each.number}@127.0.0.1:{each.controller_port}" for each in self.nodes)
-        ports = {"CLIENT": node.client_port, "INNER": node.inner_port, "CONTROLLER": node.controller_port}
+        ports = {
+            "CLIENT": node.client_port,
+            "OUTSIDE": node.outside_port,
+            "INNER": node.inner_port,
+            "CONTROLLER": node.controller_port,
+        }
         listeners = {name: f"{name}://127.0.0.1:{port}" for name, port in ports.items()}
         open_to_all = ",".join(f"{name}:PLAINTEXT" for name in ports)
         base = self.security.settings() if self.security else {"listener.security.protocol.map": open_to_all}
@@ -144,7 +155,7 @@ class ApacheKafka:
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "INNER",
             "listeners": ",".join(listeners.values()),
-            "advertised.listeners": ",".join(listeners[name] for name in ("CLIENT", "INNER")),
+            "advertised.listeners": ",".join(listeners[name] for name in ("CLIENT", "OUTSIDE", "INNER")),
             "auto.create.topics.enable": "false",
             "default.replication.factor": copies,
             "min.insync.replicas": enough,

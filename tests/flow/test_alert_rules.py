@@ -12,10 +12,11 @@ from prometheus_client import generate_latest
 from deploy.dashboard import FILE, written
 from services.kernel import metrics
 from tests.documents import ROOT, section, text_of
-from tests.prometheus_tools import promtool
+from tests.prometheus_tools import amtool, promtool
 from tests.promql import MetricReference, grouped_by, metrics_of, queries
 
 ALERTS: Final = ROOT / "deploy" / "alerts.yml"
+ALERTMANAGER: Final = ROOT / "deploy" / "example-alertmanager.yml"
 CASES: Final = ROOT / "tests" / "prometheus" / "alerts_test.yml"
 RUNBOOKS: Final = ROOT / "docs" / "runbooks"
 RULES: Final[list[dict[str, Any]]] = [
@@ -119,7 +120,7 @@ def test_an_alert_has_its_runbook(rule: dict[str, Any]) -> None:
     name = f"docs/runbooks/{rule['alert']}.md"
     runbook = text_of(name)
 
-    assert rule["annotations"]["runbook"] == name
+    assert rule["annotations"]["runbook_url"] == f"{{{{ $externalLabels.runbooks }}}}/{rule['alert']}.md"
     assert rule["annotations"]["summary"]
     assert rule["annotations"]["first"]
     assert runbook.startswith(f"# {rule['alert']}\n")
@@ -159,6 +160,20 @@ def test_prometheus_can_read_its_files() -> None:
     ran = promtool("check", "config", "--lint=all", "--lint-fatal", ROOT / "deploy" / "prometheus.yml")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.prometheus
+def test_a_page_calls_somebody_and_a_ticket_waits() -> None:
+    """Alertmanager's own checker takes the example of its settings, and each severity has its receiver."""
+    checked = amtool("check-config", ALERTMANAGER)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+    severities = {rule["labels"]["severity"] for rule in RULES}
+    routed = {
+        one: amtool("config", "routes", "test", f"--config.file={ALERTMANAGER}", f"severity={one}").stdout
+        for one in severities
+    }
+    assert routed == {"page": b"pages\n", "ticket": b"tickets\n"}
 
 
 @pytest.mark.prometheus

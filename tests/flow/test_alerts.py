@@ -175,7 +175,7 @@ async def test_missing_consent_watermarks_fire_an_alert(at: Installation) -> Non
     await at.until_resolved("ConsentUnknown")
 
     assert await at.firing_alert("ConsentUnknown", service="notify") is None
-    assert unknown["annotations"]["runbook"] == "docs/runbooks/ConsentUnknown.md"
+    assert unknown["annotations"]["runbook_url"] == "docs/runbooks/ConsentUnknown.md"
 
 
 async def test_a_gap_fires_an_alert_and_resolves_it(at: Installation) -> None:

@@ -15,6 +15,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuth
 from contracts.event import SERVICES, topic_of
 from deploy.kafka_access import KafkaAccess, NoAccess, administrator
 from deploy.principals import consumed_services, grant, user_of
+from deploy.reader import set_reader, user_of_reader
 from deploy.topics import PartitionsAreFixed, lay_topics
 from tests.apache_kafka import ApacheKafka, apache_kafka, missing_for_kafka
 from tests.kafka_security import Security, made_security
@@ -175,6 +176,65 @@ async def test_a_right_that_was_lost_is_taken_away(kafka: ApacheKafka, security:
         grant(operator, SOURCES, passwords)
 
 
+async def test_a_reader_from_outside_reads_what_was_named_and_no_more(
+    kafka: ApacheKafka, security: Security
+) -> None:
+    """Through the outer listener it reads its topics in its group; others, and writing, are refused."""
+    operator = security.operator(kafka.inner_bootstrap)
+    password = set_reader(operator, "statistics", ["referral", "audit"])
+    assert password
+    access = security.service(kafka.outside_bootstrap, user_of_reader("statistics"), password)
+    await _publish(_access(kafka, security, "referral"), topic_of("referral"))
+
+    assert await _first_message(access, topic_of("referral"), group="reader.statistics") == b"an event"
+    with pytest.raises(TopicAuthorizationFailedError):
+        await _first_message(access, topic_of("consent"), group="reader.statistics")
+    with pytest.raises(GroupAuthorizationFailedError):
+        await _first_message(access, topic_of("referral"), group=user_of("audit"))
+    with pytest.raises(TopicAuthorizationFailedError):
+        await _publish(access, topic_of("referral"), idempotent=False)
+
+    assert set_reader(operator, "statistics", ["audit"]) is None
+    with pytest.raises(TopicAuthorizationFailedError):
+        await _first_message(access, topic_of("referral"), group="reader.statistics")
+
+
+async def test_a_reader_is_listed_and_taken_away(kafka: ApacheKafka, security: Security) -> None:
+    """Its password is shown once, replaced on demand, and worth nothing once the reader is removed."""
+    operator, where = security.operator(kafka.inner_bootstrap), kafka.outside_bootstrap
+    said = _reader_script(kafka, security, "add", "journal", "--topics", "audit")
+    first = said.stdout.rpartition(": ")[2].strip()
+    second = set_reader(operator, "journal", ["audit"], new_password=True)
+    assert second
+
+    assert "reader.journal may read samspil.audit.v1 in the group reader.journal." in said.stdout
+    assert "journal" in _reader_script(kafka, security, "list").stdout.split()
+    with pytest.raises(NoAccess):
+        await _enter(security.service(where, "reader.journal", first))
+    await _enter(security.service(where, "reader.journal", second))
+
+    assert _reader_script(kafka, security, "remove", "journal").stdout == "journal reads nothing any more.\n"
+    with pytest.raises(NoAccess):
+        await _enter(security.service(where, "reader.journal", second))
+    assert "there is no reader journal" in _reader_script(kafka, security, "remove", "journal").stderr
+    assert "there is no service mail, but" in _reader_script(
+        kafka, security, "add", "x", "--topics=mail"
+    ).stderr  # fmt: skip
+
+
+async def _enter(access: KafkaAccess) -> None:
+    async with administrator(access):
+        pass
+
+
+def _reader_script(
+    kafka: ApacheKafka, security: Security, *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    where = ("--bootstrap", kafka.inner_bootstrap, "--secrets", str(security.secrets))
+    argv = (sys.executable, "-m", "deploy.reader", *arguments, *where)
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
 def _topics_script(
     kafka: ApacheKafka, security: Security, *, partitions: int = 4
 ) -> "subprocess.CompletedProcess[str]":
@@ -189,9 +249,9 @@ def _access(kafka: ApacheKafka, security: Security, service: str) -> KafkaAccess
     return security.service(kafka.bootstrap, user_of(service), security.password(service))
 
 
-async def _publish(access: KafkaAccess, topic: str) -> None:
-    """Send one message as the kernel's relay does: idempotent, acknowledged by all."""
-    producer = AIOKafkaProducer(**access.for_aiokafka(), acks="all", enable_idempotence=True)
+async def _publish(access: KafkaAccess, topic: str, *, idempotent: bool = True) -> None:
+    """Send one message, acknowledged by all; as the kernel's relay does where it is idempotent."""
+    producer = AIOKafkaProducer(**access.for_aiokafka(), acks="all", enable_idempotence=idempotent)
     await producer.start()
     try:
         await asyncio.wait_for(producer.send_and_wait(topic, b"an event"), 60)

@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 import yaml
 from confluent_kafka.admin import AclOperation, ResourceType
+from cryptography import x509
 from pydantic import SecretStr
 
 from contracts.event import SERVICES, topic_of
+from deploy.certificates import hosts_of
 from deploy.credentials import make_credentials
 from deploy.images import images_in
 from deploy.principals import rights_of, user_of
+from deploy.reader import ReaderRefused, reader_rights, user_of_reader
 from services.kernel.postgres.roles import logins_of
 from services.kernel.production import require_complete
 from services.kernel.settings import Settings, read_settings
@@ -29,9 +32,10 @@ COMPOSE = ROOT / "docker-compose.yml"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PASSPHRASE = b"a passphrase of the tests"
 GIVEN_BY_THE_OPERATOR = {
-    "issuers", "sign_in", "sign_in_key", "vault_authority", *(f"vault_token_{one}" for one in SERVICES),
+    "alertmanager", "issuers", "sign_in", "sign_in_key", "vault_authority",
+    *(f"vault_token_{one}" for one in SERVICES),
 }  # fmt: skip
-OF_THIS_PROGRAM = ("prepare", *SERVICES)
+OF_THIS_PROGRAM = ("prepare", "reader", *SERVICES)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +109,7 @@ def test_nothing_is_published_to_other_machines(compose: dict[str, Any]) -> None
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
     assert compose["networks"]["data"]["internal"] is True
     assert {name: compose["services"][name]["networks"] for name in ("kafka", "postgres")} == {
-        "kafka": ["data"],
+        "kafka": ["data", "outside"],
         "postgres": ["data"],
     }
 
@@ -207,6 +211,39 @@ def test_no_two_secrets_are_the_same(tmp_path: Path) -> None:
     assert len(passwords) == len(set(passwords)) == 4 * len(SERVICES)
 
 
+def test_a_name_of_kafka_outside_stays_in_its_certificate(tmp_path: Path) -> None:
+    """A new name makes the certificate anew; names of before, and those of inside, stay through renewals."""
+    folder = tmp_path / "secrets"
+    make_credentials(folder, NOW, passphrase=PASSPHRASE)
+
+    made = make_credentials(folder, NOW, passphrase=PASSPHRASE, kafka_hosts=["kafka.example", "192.0.2.7"])
+    again = make_credentials(folder, NOW, passphrase=PASSPHRASE, kafka_hosts=["kafka.example"])
+    make_credentials(folder, NOW, passphrase=PASSPHRASE, renew=True)
+
+    assert (made, again) == (["kafka_node"], [])
+    certificate = x509.load_pem_x509_certificate((folder / "kafka_node").read_bytes())
+    assert hosts_of(certificate) == {"kafka", "localhost", "127.0.0.1", "kafka.example", "192.0.2.7"}
+
+
+def test_a_reader_from_outside_may_read_what_was_named() -> None:
+    """It reads these topics in a group of its own, and may do nothing else."""
+    rights = reader_rights("statistics", ["audit"])
+
+    assert {(one.restype, one.name, one.operation) for one in rights} == {
+        (ResourceType.GROUP, "reader.statistics", AclOperation.READ),
+        (ResourceType.TOPIC, topic_of("audit"), AclOperation.READ),
+        (ResourceType.TOPIC, topic_of("audit"), AclOperation.DESCRIBE),
+    }
+    assert {one.principal for one in rights} == {"User:reader.statistics"}
+
+
+@pytest.mark.parametrize("name", ["", "Statistics", "a b", "-x", "x" * 41, "samspil.audit", "x\n"])
+def test_a_reader_has_a_plain_name(name: str) -> None:
+    """No name takes a service's user, or one that a shell or a log would stumble over."""
+    with pytest.raises(ReaderRefused, match="1 to 40 of a-z"):
+        user_of_reader(name)
+
+
 def test_a_service_may_write_one_topic() -> None:
     """Of the rights of a service only one is to write, and it is to its own topic."""
     rights = rights_of("referral", {"consent", "directory"})
@@ -245,6 +282,16 @@ def test_prometheus_scrapes_every_service() -> None:
 
     (job,) = read["scrape_configs"]
     assert job["static_configs"] == [{"targets": [f"{service}:8080" for service in SERVICES]}]
+
+
+def test_prometheus_reaches_alertmanager(compose: dict[str, Any]) -> None:
+    """Alerts go to the container that tells people, at the port that it listens at."""
+    read = yaml.safe_load((DEPLOY / "prometheus.yml").read_text(encoding="utf-8"))
+    (manager,) = read["alerting"]["alertmanagers"]
+
+    assert manager == {"static_configs": [{"targets": ["alertmanager:9093"]}]}
+    assert compose["services"]["alertmanager"]["networks"] == compose["services"]["prometheus"]["networks"]
+    assert compose["services"]["alertmanager"]["secrets"] == ["alertmanager"]
 
 
 def _tool(name: str) -> str:
