@@ -51,6 +51,7 @@ check: $(STAMP) ## lint, types, import contracts, and that generated files are c
 	$(BIN)/python -m services.publish.openapi --check
 	$(BIN)/python -m services.publish.settings --check
 	$(BIN)/python -m services.publish.lifecycles --check
+	$(BIN)/python -m services.publish.picture --check
 	$(BIN)/python -m services.publish.translations --check
 	$(BIN)/python -m services.publish.portal_texts --check
 	$(BIN)/python -m services.publish.pages --check
@@ -75,6 +76,7 @@ publish: $(STAMP) ## write everything that is generated: schemas, AsyncAPI, Open
 	$(BIN)/python -m services.publish.openapi
 	$(BIN)/python -m services.publish.settings
 	$(BIN)/python -m services.publish.lifecycles
+	$(BIN)/python -m services.publish.picture
 	$(BIN)/python -m services.publish.translations
 	$(BIN)/python -m services.publish.portal_texts
 	$(BIN)/python -m services.publish.pages

@@ -174,13 +174,15 @@ def test_no_machine_and_no_foreign_host_is_named(file: Path) -> None:
 
 @each_document
 def test_every_setting_and_every_metric_exists(file: Path) -> None:
-    """A setting or a metric in a document is one of the program."""
+    """A setting or a metric in a document is one of the program, or a value of the compose file."""
     text = file.read_text(encoding="utf-8")
     settings = {name.removesuffix("_FILE").lower() for name in re.findall(r"SAMSPIL_([A-Z_]*[A-Z])", text)}
     named = set(re.findall(r"`(samspil_[a-z_]+)`", text))
     families = [family.name for family in metrics.REGISTRY_OF_ALL.collect()]
 
-    assert settings - set(Settings.model_fields) == set()
+    compose = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    of_compose = {one.lower() for one in re.findall(r"\$\{SAMSPIL_(\w+?)(?:_FILE)?\b", compose)}
+    assert settings - set(Settings.model_fields) - of_compose == set()
     assert named - {name + end for name in families for end in ("", "_total")} == set()
 
 
