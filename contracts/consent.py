@@ -18,6 +18,7 @@ class CustodyRecorded(Event):
     young_person_id: UUID | None = None
     quorum: Code
     rule: Code
+    recorded_at: AwareDatetime | None = None  # stays where only the rule changed, with the child's age
 
 
 class CustodyConfirmed(Event):

@@ -16,6 +16,7 @@ MODEL: Final = "kerteminde"
 _GOOD: Final = frozenset({200, 201})
 _ABSENT: Final = 404
 _STALE: Final = 412
+_UNCONFIRMED: Final = "custody-unconfirmed"
 _TRIES: Final = 60
 _PAUSE_SECONDS: Final = 0.1
 
@@ -65,7 +66,8 @@ class World:
         for _ in range(_TRIES):
             if answer.status == _STALE:
                 version = (await self.wire.get(who, _case_of(path))).version
-            elif answer.status == _ABSENT:  # another service's event is on its way
+            elif answer.status == _ABSENT or answer.slug == _UNCONFIRMED:
+                # another service's event is on its way
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
                 break

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from contracts.consent import CustodyRecorded
+from contracts.consent import CustodyConfirmed, CustodyRecorded
 from contracts.event import Event
 from contracts.referral import CaseOpened
 from services.directory.domain.commands import (
@@ -124,8 +124,8 @@ def an_invitation(stage: InvitationStage | None = None, position: Position = AUD
 
 
 def a_family() -> FamilyCase:
-    """Return the case of the mother and her child."""
-    return FamilyCase(DEPARTMENT, CHILD, frozenset({MOTHER}))
+    """Return the case of the mother and her child, whose custody a second employee has confirmed."""
+    return FamilyCase(DEPARTMENT, CHILD, frozenset({MOTHER}), custody_recorded_at=NOW, custody_confirmed=NOW)
 
 
 def wrong_codes(number: int = 1, identity_id: UUID = IDENTITY) -> WrongCodes:
@@ -242,7 +242,8 @@ def events() -> tuple[Event, ...]:
     """Return the events that the directory consumes."""
     return (
         CaseOpened(department_id=DEPARTMENT, caseworker_id=PERSON, model="kerteminde", model_version=1),
-        CustodyRecorded(holder_ids=(MOTHER,), quorum="all", rule="custody"),
+        CustodyRecorded(holder_ids=(MOTHER,), quorum="all", rule="custody", recorded_at=NOW),
+        CustodyConfirmed(recorded_at=NOW),
     )
 
 

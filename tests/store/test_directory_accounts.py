@@ -1,5 +1,6 @@
 """The API of accounts: people are invited, sign in, get and lose roles; caseworkers let families in."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.consent import CustodyRecorded
+from contracts.consent import CustodyConfirmed, CustodyRecorded
 from contracts.event import Event, municipality_stream
 from contracts.referral import CaseOpened
 from services.cli.account import invite_administrator
@@ -95,21 +96,28 @@ class Directory:
         assert used.status == 200, used.text
         return used.body
 
-    async def family(self, department_id: str) -> dict[str, Any]:
+    async def family(self, department_id: str, *, is_confirmed: bool = True) -> dict[str, Any]:
         """Consume what other services say of a case; return the claims of a caseworker of its department."""
         opened = CaseOpened(
             department_id=UUID(department_id), caseworker_id=new_id(), model="kerteminde", model_version=1,
             child_id=CHILD,
         )  # fmt: skip
-        custody = CustodyRecorded(holder_ids=(MOTHER,), quorum="all", rule="custody")
-        await self.consume(("consent", custody), ("referral", opened))
+        recorded = datetime(2026, 3, 2, 9, tzinfo=UTC)
+        custody = CustodyRecorded(holder_ids=(MOTHER,), quorum="all", rule="custody", recorded_at=recorded)
+        events: list[tuple[str, Event]] = [("consent", custody), ("referral", opened)]
+        if is_confirmed:
+            events.append(("consent", CustodyConfirmed(recorded_at=recorded)))
+        await self.consume(*events)
         return {"role": "caseworker", "department_id": department_id, "sub": str(new_id())}
 
     async def consume(self, *events: tuple[str, Event]) -> None:
         """Consume events of one case."""
-        records = [
-            a_record(a_message(CASE, 1, event), topic=f"samspil.{source}.v1") for source, event in events
-        ]
+        sequence: Counter[str] = Counter()
+        records = []
+        for source, event in events:
+            sequence[source] += 1
+            message = a_message(CASE, sequence[source], event)
+            records.append(a_record(message, topic=f"samspil.{source}.v1"))
         batch = EventDecoder(SERVICE).read(records)
         assert batch.unreadable == []
         async with self.site.runtime.pool.acquire() as tx:
@@ -337,6 +345,19 @@ async def test_a_guardian_is_bound_by_the_national_number(directory: Directory) 
     assert (other.status, other.slug) == (409, "person-bound-already")
     assert (membership["role"], membership["sub"]) == ("guardian", str(MOTHER))
     assert gone.body["memberships"] == []
+
+
+async def test_a_family_is_let_in_once_custody_is_confirmed(directory: Directory) -> None:
+    """Neither a code nor the national number lets somebody in whom one employee alone has named."""
+    caseworker = await directory.family(await directory.department(), is_confirmed=False)
+    invited = await directory.post(
+        "invitations", {"role": "guardian", "person_id": str(MOTHER)}, **caseworker
+    )
+    bound = await directory.post(f"people/{MOTHER}/identity", {"national_number": "0102031234"}, **caseworker)
+    types = await directory.site.types()
+
+    assert [(one.status, one.slug) for one in (invited, bound)] == [(409, "custody-unconfirmed")] * 2
+    assert not {"directory.person_bound.v1", "directory.invitation_made.v1"} & set(types)
 
 
 async def test_a_guardian_is_invited_by_a_code(directory: Directory) -> None:

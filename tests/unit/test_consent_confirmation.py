@@ -196,20 +196,21 @@ def test_only_colleagues_of_the_cases_department_confirm(actor: Actor, may: bool
 
 
 def test_a_colleague_reads_what_is_to_be_confirmed_with_its_evidence(story: Story[Case]) -> None:
-    """Names and evidence are shown while they are needed for it, and by no other answer's side."""
+    """Custody until somebody has confirmed it; evidence while it is needed, and by no other answer's side."""
     story.given(*ASKED, mother.minuted_yes())
     state = story.state
     assert state is not None
     waits = to_confirm(state, CASE, 4, story.private)
     before = to_confirm(CASES["requested"], CASE, 3, story.private)
-    own = to_confirm(CASES["granted"], CASE, 5, story.private)
+    confirmed = to_confirm(CASES["confirmed"], CASE, 5, story.private)
 
     assert waits.custody is not None
     assert [one.name for one in waits.custody.holders] == [ex.MOTHERS_NAME, ex.FATHERS_NAME]
     (consent,) = waits.consents
     assert (consent.person.name, consent.evidence_reference) == (ex.MOTHERS_NAME, ex.FOUND_AT)
     assert (consent.minuted_by, consent.confirm_by) == (ex.CASEWORKER, CONFIRM_BY)
-    assert [(one.custody, one.consents) for one in (before, own)] == [(None, [])] * 2
+    assert (before.custody, before.consents) == (waits.custody, [])
+    assert (confirmed.custody, confirmed.consents) == (None, [])
 
 
 def test_the_caseworker_reads_who_confirmed_what(story: Story[Case]) -> None:

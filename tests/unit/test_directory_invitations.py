@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from contracts.consent import CustodyRecorded
+from contracts.consent import CustodyConfirmed, CustodyRecorded
 from contracts.directory import (
     AccountOpened,
     CodeRejected,
@@ -20,6 +20,7 @@ from contracts.directory import (
     MembershipGiven,
     PersonBound,
 )
+from contracts.event import Event
 from services.directory.domain.access import authorize
 from services.directory.domain.codes import ALPHABET, code_of, read_code
 from services.directory.domain.commands import (
@@ -36,6 +37,7 @@ from services.directory.domain.refusals import (
     CodeMistyped,
     CodeRevoked,
     CodeUsed,
+    CustodyUnconfirmed,
     IdentityTaken,
     OwnRole,
     PersonBoundAlready,
@@ -45,7 +47,6 @@ from services.directory.domain.refusals import (
 from services.directory.domain.states import (
     Account,
     Bound,
-    FamilyCase,
     Identity,
     Lapsed,
     Open,
@@ -90,9 +91,10 @@ from tests.examples_accounts import (
     using,
     wrong_codes,
 )
-from tests.examples_directory import DEPARTMENT, NOW, PERSON, TODAY, an_actor
+from tests.examples_directory import NOW, PERSON, TODAY, an_actor
 
 ADMINISTRATOR = an_actor("administrator")
+LATER = NOW + timedelta(days=1)
 STRANGER = replace(CASEWORKER, department_id=NEW)
 
 
@@ -222,15 +224,71 @@ def test_a_person_is_bound_once() -> None:
 
 def test_a_family_is_known_in_whichever_order_its_events_come() -> None:
     """Who is named no more can be invited no more."""
-    opened, custody = events()
-    both = [
-        decide(decide(None, first, context(CASE)).state, second, context(CASE)).state
-        for first, second in ((opened, custody), (custody, opened))
-    ]
-    later = decide(both[0], CustodyRecorded(holder_ids=(), quorum="all", rule="x"), context(CASE)).state
+    opened, custody, confirmed = events()
+    orders = ((opened, custody, confirmed), (custody, opened, confirmed), (custody, confirmed, opened))
+    known = [after(*order) for order in orders]
+    later = after(*orders[0], CustodyRecorded(holder_ids=(), quorum="all", rule="x", recorded_at=LATER))
 
-    assert both[0] == both[1] == FamilyCase(DEPARTMENT, None, frozenset({MOTHER}))
+    assert known == [replace(a_family(), child_id=None)] * 3
     assert later.role_of(MOTHER) is None
+
+
+def test_a_confirmation_is_of_one_record_of_custody() -> None:
+    """A new record waits for its own; where only the child's age changed the rule, the old one counts."""
+    opened, custody, confirmed = events()
+    by_age = custody.model_copy(update={"rule": "young_person"})
+    anew = custody.model_copy(update={"recorded_at": LATER})
+
+    assert not after(opened).is_confirmed
+    assert not after(opened, custody).is_confirmed
+    assert after(opened, custody, confirmed, by_age).is_confirmed
+    assert not after(opened, custody, confirmed, anew).is_confirmed
+    assert not after(opened, custody, anew, confirmed).is_confirmed
+    assert after(opened, custody, confirmed, anew, CustodyConfirmed(recorded_at=LATER)).is_confirmed
+
+
+@pytest.mark.parametrize("recorded", [None, NOW])
+@pytest.mark.parametrize(("person_id", "role"), [(MOTHER, "guardian"), (CHILD, "young_person")])
+def test_nobody_is_let_in_before_a_second_employee_has_confirmed_custody(
+    recorded: datetime | None, person_id: UUID, role: str
+) -> None:
+    """Whether by a code or by the national number: no one can put somebody on record and answer as them."""
+    case = {CASE: replace(a_family(), custody_recorded_at=recorded, custody_confirmed=None)}
+    by_code = inviting(Position(role, person_id=person_id))
+
+    with pytest.raises(CustodyUnconfirmed):
+        decide(None, by_code, context(INVITATION, others=case, actor=CASEWORKER))
+    with pytest.raises(CustodyUnconfirmed):
+        decide(None, binding(), context(person_id, others=case, actor=CASEWORKER))
+    assert decide(None, by_code, context(INVITATION, actor=CASEWORKER)).events
+
+
+def test_a_code_made_before_custody_changed_waits_for_the_new_confirmation() -> None:
+    """It can be used again once that has come; whoever custody names no more stays out."""
+    made = decide(None, inviting(GUARDIAN), context(INVITATION, actor=CASEWORKER)).state
+    changed = replace(a_family(), custody_recorded_at=LATER)
+
+    assert CASE in related_streams(made, using())
+    with pytest.raises(CustodyUnconfirmed):
+        use(made, others={CASE: changed})
+    assert use(made, others={CASE: replace(changed, custody_confirmed=LATER)}).events
+    with pytest.raises(RoleOfAnother):
+        use(made, others={CASE: replace(a_family(), holder_ids=frozenset())})
+
+
+def test_a_person_of_two_cases_is_let_in_by_the_confirmed_one() -> None:
+    """A sibling's case that waits for its confirmation shuts nobody out."""
+    others = {NEW: replace(a_family(), custody_confirmed=None)}
+
+    assert decide(None, inviting(GUARDIAN), context(INVITATION, others=others, actor=CASEWORKER)).events
+
+
+def after(*seen: Event) -> Any:
+    """Return the family of a case after some events."""
+    state: Any = None
+    for event in seen:
+        state = decide(state, event, context(CASE)).state
+    return state
 
 
 def test_wrong_codes_are_counted_for_an_hour() -> None:

@@ -42,7 +42,7 @@ class ConsentToConfirmView(BaseModel):
 
 
 class ToConfirmView(BaseModel):
-    """What a second employee is to confirm; custody is shown where a minuted yes waits for it."""
+    """What a second employee is to confirm; custody is shown until one has."""
 
     case_id: UUID
     version: int
@@ -66,7 +66,7 @@ def to_confirm(case: Case, case_id: UUID, version: int, private: Mapping[str, An
 
 def _custody(case: Case, private: Mapping[str, Any]) -> CustodyToConfirmView | None:
     custody = case.custody
-    if custody is None or custody.confirmed is not None or not _is_waited_for(case):
+    if custody is None or custody.confirmed is not None:
         return None
     young = custody.young_person_id
     return CustodyToConfirmView(
@@ -74,14 +74,6 @@ def _custody(case: Case, private: Mapping[str, Any]) -> CustodyToConfirmView | N
         young_person=None if young is None else _named(young, private),
         recorded_by=custody.recorded_by,
         recorded_at=custody.recorded_at,
-    )
-
-
-def _is_waited_for(case: Case) -> bool:
-    """Return whether an answer that an employee put on record may come to count."""
-    return any(
-        one.unconfirmed is not None or (one.valid_until is not None and one.yes and one.yes.is_minuted)
-        for one in case.consents.values()
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
-from contracts.consent import CustodyRecorded
+from contracts.consent import CustodyConfirmed, CustodyRecorded
 from contracts.event import Event
 from contracts.referral import CaseOpened
 from services.directory.domain.commands import (
@@ -67,7 +67,7 @@ from services.directory.domain.steps.catalogue import (
     revoke_access,
     stay_as_it_is,
 )
-from services.directory.domain.steps.families import note_case, note_custody
+from services.directory.domain.steps.families import note_case, note_confirmation, note_custody
 from services.directory.domain.steps.invitations import (
     LAPSE,
     bind_again,
@@ -210,6 +210,8 @@ FAMILY: Final = Lifecycle(
         row(FamilyCase, CaseOpened, note_case),
         row(ABSENT, CustodyRecorded, note_custody, FamilyCase),
         row(FamilyCase, CustodyRecorded, note_custody),
+        row(ABSENT, CustodyConfirmed, note_confirmation, FamilyCase),
+        row(FamilyCase, CustodyConfirmed, note_confirmation),
     ),
 )
 
@@ -277,12 +279,14 @@ def related_streams(  # noqa: C901, PLR0911  the table of commands
 def _of_a_use(state: State | None, command: UseInvitation) -> tuple[UUID, ...]:
     municipality_id = command.municipality_id
     person_id = state.position.person_id if isinstance(state, Invitation) else None
+    named_in = state.named_in if isinstance(state, Invitation) else ()
     return (
         municipality_id,
         *command.identity_ids,
         command.account_id,
         administrators_of(municipality_id),
         wrong_codes_of(municipality_id),
+        *named_in,
         *_if_there(person_id),
     )
 
@@ -362,7 +366,7 @@ def _subject_of_people(  # noqa: PLR0911  the table of commands
             return INVITATION, state and state.stage
         case ((None | Person()), BindPerson()):
             return PERSON, state and state.binding
-        case ((None | FamilyCase()), CaseOpened() | CustodyRecorded()):
+        case ((None | FamilyCase()), CaseOpened() | CustodyRecorded() | CustodyConfirmed()):
             return FAMILY, state
         case ((None | WrongCodes()), NoteWrongCode()):
             return WRONG_CODES, state

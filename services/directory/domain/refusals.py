@@ -83,6 +83,10 @@ class RoleOfAnother(Refused):
     """The case names this person in another role: invite them in that one."""
 
 
+class CustodyUnconfirmed(Refused):
+    """A second employee must first confirm who holds parental responsibility, as it is on record now."""
+
+
 class CodeMistyped(Refused):
     """There is a slip in the code: compare it with the invitation, character by character."""
 

@@ -200,6 +200,7 @@ class Invitation(Struct, frozen=True, tag="invitation", tag_field="kind"):
     """An invitation to a role, for whoever signs in and gives its code, of which only a keyed digest is kept.
 
     `account_id` is the account that is opened where the person has none; `until` is the last day of the role.
+    `named_in` are the cases of which one names a person of a family.
     """
 
     position: Position
@@ -210,6 +211,7 @@ class Invitation(Struct, frozen=True, tag="invitation", tag_field="kind"):
     expires_on: date
     until: date | None
     stage: InvitationStage = Open()
+    named_in: tuple[UUID, ...] = ()
 
 
 class Identity(Struct, frozen=True, tag="identity", tag_field="kind"):
@@ -242,12 +244,20 @@ class FamilyCase(Struct, frozen=True, tag="case", tag_field="kind"):
     """The department of a case and who belongs to the family, each as the service that owns it says last.
 
     Each field comes from events of one service alone, so that the order of the topics leaves no trace.
+    `custody_confirmed` is the time of the record that was confirmed, which may be an earlier one.
     """
 
     department_id: UUID | None = None
     child_id: UUID | None = None
     holder_ids: frozenset[UUID] = frozenset()
     young_person_id: UUID | None = None
+    custody_recorded_at: datetime | None = None
+    custody_confirmed: datetime | None = None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a second employee has confirmed custody as it is on record now."""
+        return self.custody_recorded_at is not None and self.custody_confirmed == self.custody_recorded_at
 
     def role_of(self, person_id: UUID) -> str | None:
         """Return the role in which a person of this case signs in; None for anybody else."""

@@ -35,7 +35,7 @@ async def ask_to_invite(visit: Visit, case_id: UUID, person_id: UUID) -> Respons
 @AREA.post(INVITE_FAMILY, "invite")
 async def invite(visit: Visit, case_id: UUID, person_id: UUID) -> Response:
     """Make the invitation, and show its code this once."""
-    _who, role = await _invited(visit, case_id, person_id)
+    _who, role, _confirmed = await _invited(visit, case_id, person_id)
     body = {"role": role, "person_id": str(person_id)}
     made = await visit.command("directory", "/directory/invitations", body, version="")
     return await _shown(visit, case_id, person_id, made=made)
@@ -43,18 +43,22 @@ async def invite(visit: Visit, case_id: UUID, person_id: UUID) -> Response:
 
 async def _shown(visit: Visit, case_id: UUID, person_id: UUID, *, made: Any) -> Response:
     file = await file_of(visit, case_id)
-    who, role = await _invited(visit, case_id, person_id)
-    return visit.render(**file, who=who, role=role, made=made)
+    who, role, confirmed = await _invited(visit, case_id, person_id)
+    return visit.render(**file, who=who, role=role, confirmed=confirmed, made=made)
 
 
-async def _invited(visit: Visit, case_id: UUID, person_id: UUID) -> tuple[dict[str, Any], str]:
-    """Return who is invited and to which role; raise `NotFound` for anybody whom custody does not name."""
+async def _invited(visit: Visit, case_id: UUID, person_id: UUID) -> tuple[dict[str, Any], str, bool]:
+    """Return who is invited, to which role, and whether custody is confirmed.
+
+    Raises `NotFound` for anybody whom custody does not name.
+    """
     custody = (await visit.get("consent", f"/consent/cases/{case_id}"))["custody"]
     if custody is not None:
+        confirmed = custody["confirmed_at"] is not None
         for one in custody["holders"]:
             if one["person_id"] == str(person_id):
-                return one, "guardian"
+                return one, "guardian", confirmed
         young = custody["young_person"]
         if young is not None and young["person_id"] == str(person_id):
-            return young, "young_person"
+            return young, "young_person", confirmed
     raise NotFound

@@ -176,6 +176,7 @@ def _recorded(custody: Custody) -> CustodyRecorded:
         young_person_id=custody.young_person_id,
         quorum=custody.quorum,
         rule=custody.rule,
+        recorded_at=custody.recorded_at,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from services.directory.domain.refusals import (
+    CustodyUnconfirmed,
     DaysReversed,
     DepartmentMissing,
     OrganisationMissing,
@@ -56,12 +57,23 @@ def require_for_machines(position: Position) -> None:
 
 
 def require_family(transition: Transition, position: Position) -> None:
-    """Refuse a person whom the cases name in another role, and one who can sign in already."""
+    """Refuse whom no confirmed custody names in this role, and who can sign in already.
+
+    So nobody alone can put somebody on record, let them in and have them answer for a child.
+    """
     person_id = position.person_id
-    cases = [one for one in transition.context.others.values() if isinstance(one, FamilyCase)]
-    if person_id is None or position.role not in {one.role_of(person_id) for one in cases}:
+    if person_id is None or position.role not in roles_of(transition, person_id):
         raise RoleOfAnother
+    if position.role not in roles_of(transition, person_id, confirmed=True):
+        raise CustodyUnconfirmed
     require_unbound(transition.context.others.get(person_id))
+
+
+def roles_of(transition: Transition, person_id: UUID, *, confirmed: bool = False) -> list[str]:
+    """Return the roles in which cases name a person; with `confirmed` of cases whose custody is."""
+    cases = [one for one in transition.context.others.values() if isinstance(one, FamilyCase)]
+    found = [one.role_of(person_id) for one in cases if one.is_confirmed or not confirmed]
+    return [role for role in found if role is not None]
 
 
 def require_unbound(person: object) -> None:

@@ -24,6 +24,7 @@ from services.directory.domain.commands import (
 from services.directory.domain.refusals import (
     CodeExpired,
     CodeUsed,
+    CustodyUnconfirmed,
     OwnRole,
     PersonBoundAlready,
     TooManyWrongCodes,
@@ -31,7 +32,6 @@ from services.directory.domain.refusals import (
 from services.directory.domain.states import (
     Bound,
     Entry,
-    FamilyCase,
     Identity,
     Invitation,
     InvitationStage,
@@ -52,7 +52,7 @@ from services.directory.domain.steps.guards import (
     require_days,
     require_family,
     require_place,
-    require_unbound,
+    roles_of,
 )
 from services.directory.domain.transition import Transition
 from services.kernel.decider.decision import Decision, PrivateValue, Timer, TimerFired
@@ -88,6 +88,7 @@ def make_invitation(transition: Transition, _before: None, command: MakeInvitati
         made_by=context.actor.id,
         expires_on=today + _VALID,
         until=command.until,
+        named_in=command.named_in,
     )
     event = InvitationMade(
         role=position.role,
@@ -109,8 +110,8 @@ def use_invitation(transition: Transition, _before: Open, command: UseInvitation
     if command.account_id == invitation.made_by:
         raise OwnRole
     position = invitation.position
-    person = context.others.get(position.person_id) if position.person_id else None
-    require_unbound(person)
+    if position.role in FAMILY:
+        require_family(transition, position)
     entry = Entry("given", context.now, invitation.made_by, invitation.until)
     others, membership_id = account_with(
         transition,
@@ -162,10 +163,11 @@ def _closed(transition: Transition, stage: InvitationStage) -> Decision:
 def bind_person(transition: Transition, _before: Released | None, command: BindPerson) -> Decision:
     """Let somebody of a family sign in by their national number."""
     context, person_id = transition.context, transition.context.stream_id
-    cases = [one for one in context.others.values() if isinstance(one, FamilyCase)]
-    role = next((found for one in cases if (found := one.role_of(person_id))), None)
+    role = next(iter(roles_of(transition, person_id)), None)
     if role is None:
         raise NotFound
+    if role not in roles_of(transition, person_id, confirmed=True):
+        raise CustodyUnconfirmed
     if command.account_id == context.actor.id:
         raise OwnRole
     entry = Entry("given", context.now, context.actor.id)
