@@ -15,7 +15,7 @@ WORKERS ?= 3
 FAULTS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour up unit test check format faults bench screens publish lock images secrets clean
+.PHONY: help demo tour up unit test campaigns check format faults bench screens publish lock images secrets clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ check: $(STAMP) ## lint, types, import contracts, and that generated files are c
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+campaigns: $(STAMP) ## run the long variants of tests: every fault on each broker, each benchmark once
+	$(BIN)/pytest -n $(WORKERS) -m campaign $(ARGS)
 
 faults: $(STAMP) ## inject faults into a chain of services (SEED=1 FAULTS=1000 BROKER=embedded|kafka|kafka3)
 	$(BIN)/python -m tests.fault.campaign --broker $(BROKER) --seed $(SEED) --faults $(FAULTS) $(ARGS)

@@ -256,13 +256,14 @@ select count(*) from (
 """
 
 
-def test_a_model_predicts_every_interleaving(postgres_server: Postgres) -> None:
+@pytest.mark.parametrize("stories", [6, pytest.param(60, marks=pytest.mark.campaign)])
+def test_a_model_predicts_every_interleaving(postgres_server: Postgres, stories: int) -> None:
     """Submit, crash, repeat, go back, overlook, park, repair, replay, restart: the model is never wrong."""
     machine = type("OnThisServer", (Machine,), {"server": postgres_server})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=12, stateful_step_count=25, deadline=None, derandomize=True,
+            max_examples=stories, stateful_step_count=25, deadline=None, derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

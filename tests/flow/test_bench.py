@@ -26,6 +26,8 @@ SMALLEST: Mapping[str, tuple[str, ...]] = {
     "idle": ("--rest=1", "--seconds=1"),
     "slow_clients": ("--clients=1", "--seconds=1", "--repeats=1"),
 }
+SLOW_TO_START = frozenset({"refill", "scale", "slow_clients"})
+"""Benchmarks that take long however small they are."""
 SAYS: Mapping[str, str] = {
     "growth": "at_1 to at_1: CPU a hop 1.00",
     "refill": "refill to the bare producer: ",
@@ -37,7 +39,10 @@ SAYS: Mapping[str, str] = {
 }
 
 
-@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=[pytest.mark.campaign] * (one in SLOW_TO_START)) for one in SMALLEST],
+)
 def test_a_benchmark_runs_to_its_end(name: str) -> None:
     """At the smallest size its figures mean little, but they come."""
     assert SAYS[name] in benched(name, *SMALLEST[name])

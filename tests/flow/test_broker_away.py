@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from services.kernel import metrics
 from services.kernel.embedded.recycling import EmbeddedBroker
 from services.kernel.embedded.servers import Broker
@@ -154,6 +156,11 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.parametrize(
+    "broker_kind",
+    ["embedded", pytest.param("kafka", marks=[pytest.mark.kafka, pytest.mark.campaign])],
+    indirect=True,
+)
 async def test_a_broker_that_is_away_fills_no_disk(
     postgres_dsn: str, fallible: Fallible, broker_kind: str, tmp_path: Path
 ) -> None:
