@@ -116,6 +116,10 @@ class Portal:
         html = self.renderer.render("problem.html", language, values)
         return HTMLResponse(html, problem.status, headers={**page_headers(language), **(headers or {})})
 
+    def municipality_of(self, person: Person) -> str:
+        """Return the name of a person's municipality; empty where the settings do not say it."""
+        return self.runtime.settings.municipality_names.get(person.tenant, "")
+
     def _frame(self, language: Language, path: str, person: Person | None = None) -> dict[str, Any]:
         """Return what the frame of a page needs; with the person comes their municipality."""
         settings = self.runtime.settings

@@ -89,6 +89,14 @@ class Somebody:
         """Wait until the page has this heading."""
         await expect(self.page.get_by_role("heading", name=words).first).to_be_visible()
 
+    async def saved(self, link: str, name: str) -> bytes:
+        """Return the file behind a link, which the browser is to keep under this name."""
+        address = await self.page.get_by_role("link", name=link, exact=True).get_attribute("href")
+        answer = await self.context.request.get(f"{self.address}{address}")
+        assert answer.status == 200
+        assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+        return await answer.body()
+
     async def sees_panel(self, words: str) -> None:
         """Wait until the page says that something has been done."""
         await expect(self.page.get_by_role("status").filter(has_text=words)).to_be_visible()

@@ -20,9 +20,9 @@ DOMAIN_MODULES = {
     "__init__", "access", "commands", "deadlines", "lifecycle", "refusals", "states", "steps", "transition",
 }  # fmt: skip
 PORTAL_MODULES = {
-    "addresses", "casework", "catalogue", "components", "course", "figures", "forms", "pages", "person",
-    "refusals", "rendering", "service_client", "sessions", "sign_in", "site", "site_texts", "static",
-    "static_files", "texts", "theme", "visit", "work",
+    "addresses", "casework", "catalogue", "components", "course", "documents", "figures", "forms",
+    "pages", "person", "refusals", "rendering", "service_client", "sessions", "sign_in", "site",
+    "site_texts", "static", "static_files", "texts", "theme", "visit", "work",
 }  # fmt: skip
 """Modules of the portal, which has pages instead of an API."""
 

@@ -8,6 +8,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from services.kernel.errors import NotFound
+from services.portal.documents.answer import pdf_answer
+from services.portal.documents.receipt import receipt_blocks
 from services.portal.forms import Choice, Form
 from services.portal.pages.page import FAMILY, Area, Page
 from services.portal.texts import _
@@ -57,6 +59,15 @@ RECEIPT: Final = Page(
 )
 RECEIPT_FILE: Final = Page(
     "/consents/{case_id}/{consent_id}/receipt.json",
+    "",
+    _("Receipt of your consent"),
+    FAMILY,
+    looks=("receipt",),
+    calls=("consent.receipt",),
+    parent=RECEIPT,
+)
+RECEIPT_PDF: Final = Page(
+    "/consents/{case_id}/{consent_id}/receipt.pdf",
     "",
     _("Receipt of your consent"),
     FAMILY,
@@ -132,13 +143,19 @@ async def stop(visit: Visit, case_id: UUID, consent_id: UUID) -> Response:
 @AREA.get(RECEIPT)
 async def receipt(visit: Visit, case_id: UUID, consent_id: UUID) -> Response:
     """Show the receipt of one consent."""
-    found = await visit.get("consent", f"/consent/cases/{case_id}/consents/{consent_id}/receipt")
+    found, names = await _receipt(visit, case_id, consent_id)
     purpose = found["pii_processing"]["purposes"][0]
-    recipients = [one for one in found["party_identification"] if one["party_role"] == "recipient"]
-    names = await visit.organisation_names(one["party_id"] for one in recipients)
     return visit.render(
         receipt=found, purpose=purpose, names=names, model=await visit.model(), case_id=case_id
     )
+
+
+@AREA.get(RECEIPT_PDF)
+async def receipt_pdf(visit: Visit, case_id: UUID, consent_id: UUID) -> Response:
+    """Return the receipt as an accessible PDF."""
+    found, names = await _receipt(visit, case_id, consent_id)
+    blocks = receipt_blocks(visit, found, ", ".join(names.values()), await visit.model())
+    return await pdf_answer(visit, "receipt", blocks)
 
 
 @AREA.get(RECEIPT_FILE)
@@ -159,6 +176,13 @@ _GROUPS: Final = {
 async def _mine(visit: Visit) -> list[dict[str, Any]]:
     found = await visit.get("consent", "/consent/mine", language=visit.language, include="ended")
     return list(found["items"] if isinstance(found, dict) else found)
+
+
+async def _receipt(visit: Visit, case_id: UUID, consent_id: UUID) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a receipt, and the names of the organisations that it says may read."""
+    found = await visit.get("consent", f"/consent/cases/{case_id}/consents/{consent_id}/receipt")
+    recipients = [one for one in found["party_identification"] if one["party_role"] == "recipient"]
+    return found, await visit.organisation_names(one["party_id"] for one in recipients)
 
 
 async def _one(visit: Visit, case_id: UUID, consent_id: UUID) -> dict[str, Any]:

@@ -177,6 +177,7 @@ async def _agrees(ida: Somebody, world: World, case_id: UUID) -> None:
     await ida.settles()
     await ida.press("Skriv under for kommunen")
     await ida.sees_panel("Du har skrevet under for kommunen")
+    assert (await ida.saved("Gem aftalen som dokument (PDF)", "agreement.pdf")).startswith(b"%PDF-")
 
 
 async def _others_sign(world: World, case_id: UUID, parent: Person) -> None:

@@ -1,5 +1,7 @@
 """A parent decides what is shared: yes, a receipt, and no more in two clicks."""
 
+import json
+
 import pytest
 
 from demo.situations import Child, asked
@@ -27,6 +29,8 @@ async def test_a_parent_says_yes_and_takes_it_back_in_two_clicks(
     await _says_yes(gry)
     await gry.follow("Se kvitteringen")
     await gry.sees("Kvitteringens nummer")
+    assert (await gry.saved("Gem som dokument (PDF)", "receipt.pdf")).startswith(b"%PDF-")
+    assert json.loads(await gry.saved("Gem som fil (JSON)", "receipt.json"))["state"] == "given"
     await gry.follow("Tilbage til dine samtykker")
     await gry.follow("Stop delingen")
     await gry.press("Stop delingen nu")
