@@ -83,7 +83,8 @@ class EventDropped(Event):
     """An operator has discarded an event that could not be applied; its consumer goes on without it.
 
     The stream is that of the event. A message whose stream cannot be read counts to the stream that its key
-    names, where there is one, and else to the operator's own. `part` is the partition, `place` the offset.
+    names, where there is one, and else to the operator's own. `proposed_by` is another operator, who has
+    proposed it; the event's actor has confirmed it then.
     """
 
     source: Code
@@ -94,6 +95,7 @@ class EventDropped(Event):
     what: Code | None = None
     parked_as: Code
     why: Code
+    proposed_by: UUID | None = None
 
 
 class Ticked(Event):

@@ -10,6 +10,7 @@ from services.consent.app import SERVICE as CONSENT
 from services.directory.app import SERVICE as DIRECTORY
 from services.evaluation.app import SERVICE as EVALUATION
 from services.kernel.decider.service import Service
+from services.kernel.operations.operator_api import operable
 from services.notify.app import SERVICE as NOTIFY
 from services.portal.app import SERVICE as PORTAL
 from services.referral.app import SERVICE as REFERRAL
@@ -23,6 +24,6 @@ def _hearers(name: str) -> frozenset[str]:
 
 
 SERVICES_BY_NAME: Final[dict[str, Service]] = {
-    service.name: replace(service, subscribers=_hearers(service.name)) for service in _APPS
+    service.name: operable(replace(service, subscribers=_hearers(service.name))) for service in _APPS
 }
 ALL: Final = tuple(SERVICES_BY_NAME[name] for name in SERVICES)

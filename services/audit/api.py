@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Query
 
 from contracts.event import municipality_stream
 from services.audit import projections
-from services.audit.domain.access import FAMILY, LOOKS
+from services.audit.domain.access import EVENTS, FAMILY, LOOKS
 from services.audit.views import (
     EPOCH,
+    CaseEventView,
     FiguresView,
     LookView,
     TrailView,
@@ -62,6 +63,16 @@ async def read_looks(case_id: UUID, request: AuditRequest) -> list[LookView]:
         projections.looks_of, case_id=case_id, person_id=request.actor.id, limit=_MOST_LOOKS
     )
     return [LookView.model_validate(row) for row in rows]
+
+
+@router.get("/operations/cases/{case_id}")
+async def read_events(case_id: UUID, request: AuditRequest, limit: Limit = 200) -> list[CaseEventView]:
+    """List a case's events with their traces, without who acted; the reading is put on record."""
+    rows = await request.query(projections.events_of, case_id=case_id, limit=limit)
+    if not rows:
+        raise NotFound
+    await request.record_access(case_id, what=(EVENTS,), purpose="operations")
+    return [CaseEventView.model_validate(row) for row in rows]
 
 
 @router.get("/search")

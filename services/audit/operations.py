@@ -10,4 +10,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "read_looks": Operation("listLooks", ("guardian", "young_person")),
     "search": Operation("searchTrail", ("auditor",)),
     "read_figures": Operation("readTrailFigures", ("auditor", "operator")),
+    "read_events": Operation("listAuditEvents", ("operator",)),
 }

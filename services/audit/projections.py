@@ -58,7 +58,13 @@ def _entry(change: StreamChange, event: RecordedEvent) -> tuple[Any, ...]:
         times,
         event.correlation,
         event.causation,
+        _trace_id(event),
     )
+
+
+def _trace_id(event: RecordedEvent) -> str | None:
+    """Return the trace id of an event's traceparent (W3C); None where it has none."""
+    return event.metadata.traceparent[3:35] or None
 
 
 def _details(stream_id: UUID, event: RecordedEvent) -> tuple[UUID, tuple[str, ...], str | None, str | None]:
@@ -81,6 +87,11 @@ async def trail_of(
 ) -> list[dict[str, Any]]:
     """Return a page of what happened in a case, oldest first."""
     return [dict(row) for row in await tx.fetch(_OF_CASE, tenant, case_id, *after, limit)]
+
+
+async def events_of(tx: QueryConnection, *, tenant: str, case_id: UUID, limit: int) -> list[dict[str, Any]]:
+    """Return the latest events of a case in their order; who has looked or was refused is left out."""
+    return [dict(row) for row in await tx.fetch(_EVENTS, tenant, case_id, limit)]
 
 
 async def search(
@@ -143,14 +154,14 @@ async def since(tx: QueryConnection, *, tenant: str) -> datetime | None:
 
 _WRITE: Final = """
 insert into entries (tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role, what, purpose,
-                     slug, times, correlation, causation)
+                     slug, times, correlation, causation, trace_id)
 select tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role,
-       string_to_array(what, ' '), purpose, slug, times, correlation, causation
+       string_to_array(what, ' '), purpose, slug, times, correlation, causation, trace_id
 from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::uuid[], $7::text[],
             $8::timestamptz[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[],
-            $14::integer[], $15::uuid[], $16::uuid[])
+            $14::integer[], $15::uuid[], $16::uuid[], $17::text[])
      as e (tenant, case_id, stream_id, source, seq, event_id, type, at, actor, role, what, purpose, slug,
-           times, correlation, causation)
+           times, correlation, causation, trace_id)
 """
 
 _OF_CASE: Final = """
@@ -160,6 +171,16 @@ from entries
 where tenant = $1 and case_id = $2 and (at, event_id) > ($3, $4)
 order by at, event_id
 limit $5
+"""
+
+_EVENTS: Final = """
+select * from (
+  select event_id, stream_id, source, seq, type, at, correlation, causation, trace_id
+  from entries
+  where tenant = $1 and case_id = $2 and not type ~ '\\.(looked|access_refused)\\.v'
+  order by at desc, event_id desc
+  limit $3
+) as latest order by at, event_id
 """
 
 _BY_ACTOR: Final = """

@@ -41,6 +41,20 @@ class EntryView(BaseModel):
     causation: UUID
 
 
+class CaseEventView(BaseModel):
+    """One event of a case as an operator sees it: what, when, and in which trace; not who."""
+
+    event_id: UUID
+    stream_id: UUID
+    source: str
+    seq: int
+    type: str
+    at: datetime
+    correlation: UUID
+    causation: UUID
+    trace_id: str | None
+
+
 class WaitingView(BaseModel):
     """One event that has arrived and is not among the entries yet, as far as it can be read, and why.
 

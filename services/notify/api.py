@@ -19,6 +19,7 @@ from services.notify.views import (
     ContactView,
     FiguresView,
     InboxView,
+    MailsView,
     contact_view,
     figures_view,
     inbox_view,
@@ -140,6 +141,17 @@ async def read_figures(request: NotifyRequest) -> FiguresView:
     """Count the municipality's notices by kind, and their mails by outcome; small groups are not shown."""
     request.require_role("operator", "auditor", "administrator")
     return figures_view(await request.query(projections.figures))
+
+
+@router.get("/operations/mails")
+async def read_mails(request: NotifyRequest, limit: Limit = 100) -> MailsView:
+    """List the mails that wait and those that were refused, by case; never to whom."""
+    return MailsView.model_validate(
+        {
+            "waiting": await request.query(projections.mails_waiting, limit=limit),
+            "refused": await request.query(projections.mails_refused, limit=limit),
+        }
+    )
 
 
 async def _record(

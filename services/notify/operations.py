@@ -22,4 +22,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "see_contact": Operation("readContact", ("administrator",)),
     "read_figures": Operation("readNoticeFigures", ("administrator", "auditor", "operator")),
+    "read_mails": Operation("readNotifyMails", ("operator",)),
 }

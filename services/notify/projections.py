@@ -153,6 +153,16 @@ async def figures(tx: QueryConnection, *, tenant: str) -> list[dict[str, Any]]:
     return [dict(row) for row in await tx.fetch(_FIGURES, tenant)]
 
 
+async def mails_waiting(tx: QueryConnection, *, tenant: str, limit: int) -> list[dict[str, Any]]:
+    """Return the mails that are not sent yet, the oldest first: cases, attempts and times."""
+    return [dict(row) for row in await tx.fetch(_MAILS_WAITING, tenant, limit)]
+
+
+async def mails_refused(tx: QueryConnection, *, tenant: str, limit: int) -> list[dict[str, Any]]:
+    """Return the notices whose mail was refused for good, the latest first."""
+    return [dict(row) for row in await tx.fetch(_MAILS_REFUSED, tenant, limit)]
+
+
 _WRITE: Final = """
 insert into notices (tenant, notice_id, case_id, recipient_id, role, kind, at, codes, mail, read_at,
                             shown)
@@ -212,4 +222,14 @@ _FIGURES: Final = """
 select kind, mail, count(*) as notices, count(distinct case_id) as cases
 from notices where tenant = $1
 group by grouping sets ((kind), (mail)) order by kind, mail
+"""
+
+_MAILS_WAITING: Final = """
+select stream_id as case_id, attempts, created_at, due_at
+from effects where done_at is null and tenant = $1 and kind = 'mail' order by due_at limit $2
+"""
+
+_MAILS_REFUSED: Final = """
+select case_id, notice_id, kind, at from notices
+where tenant = $1 and mail = 'failed' order by at desc, notice_id limit $2
 """

@@ -56,6 +56,31 @@ class FiguresView(BaseModel):
     mails: dict[str, int]
 
 
+class WaitingMailView(BaseModel):
+    """One mail that is not sent yet: of which case, how often it was tried, and when it is tried next."""
+
+    case_id: UUID
+    attempts: int
+    created_at: datetime
+    due_at: datetime
+
+
+class RefusedMailView(BaseModel):
+    """One notice whose mail was refused for good; it still lies in the inbox."""
+
+    case_id: UUID
+    notice_id: UUID
+    kind: str
+    at: datetime
+
+
+class MailsView(BaseModel):
+    """The mails of the municipality that wait, and those that were refused; nobody's address."""
+
+    waiting: list[WaitingMailView]
+    refused: list[RefusedMailView]
+
+
 def contact_view(
     contact_id: UUID, version: int, state: State | None, private: Mapping[str, Any]
 ) -> ContactView:

@@ -229,3 +229,25 @@ async def test_the_looks_are_for_the_family_as_last_recorded(trail: Site) -> Non
 
     assert [(one.status, one.slug) for one in refused] == [(404, "not-found")] * 3
     assert (await looks(trail, MOTHER)).status == 200
+
+
+async def test_an_operator_sees_types_and_traces_and_not_who(trail: Site) -> None:
+    """The events of a case in their order, without looks and without persons; the reading is on record."""
+    readings = a_message(READINGS_OF_CASEWORKER, 1, was_read())
+    trace = b"0123456789abcdef" * 2
+    opened = a_message(CASE, 1, case_opened())
+    opened.headers.append(("ce_traceparent", b"00-" + trace + b"-0123456789abcdef-01"))
+    await arrive(trail, opened, readings)
+    path, token = f"/audit/operations/cases/{CASE}", a_token(role="operator")
+    found = await trail.request("GET", path, token=token)
+    refused = [
+        (await trail.request("GET", path, token=a_token(role=role, tenant=tenant))).status
+        for role, tenant in (("auditor", TENANT), ("operator", ELSEWHERE))
+    ]
+
+    assert [(one["type"], one["trace_id"]) for one in found.body] == [
+        ("referral.case_opened.v1", trace.decode())
+    ]
+    assert not {"actor", "role"} & found.body[0].keys()
+    assert refused == [403, 404]
+    assert await trail.types() == ["audit.looked.v1", *["audit.access_refused.v1"] * 2]

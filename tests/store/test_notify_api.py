@@ -242,3 +242,30 @@ async def test_a_mail_goes_to_the_address_that_the_cases_municipality_has(postgr
             found[row["tenant"]] = private["email"]
 
     assert found == {tenant: f"of.{tenant}@example.org" for tenant in cases}
+
+
+async def test_an_operator_sees_mails_by_case_and_not_to_whom(postgres_dsn: str) -> None:
+    """What waits and what was refused for good, of the operator's municipality; nobody's address."""
+    async with open_site(postgres_dsn, SERVICE) as site:
+        await site.runtime.pool.execute(
+            "insert into effects (tenant, key, stream_id, kind, about, attempts) select tenant,"
+            " gen_random_uuid(), $1, 'mail', '{}', 3 from unnest($2::text[]) as t (tenant)",
+            CASE,
+            [TENANT, ELSEWHERE],
+        )
+        await site.runtime.pool.execute(
+            "insert into notices"
+            " (tenant, notice_id, case_id, recipient_id, role, kind, at, codes, mail, shown)"
+            " select $1, gen_random_uuid(), $2, $3, 'family', 'consent_requested', now(), '{}', mail, true"
+            " from unnest(array['failed', 'delivered']) as m (mail)",
+            TENANT,
+            CASE,
+            MOTHER,
+        )
+        found = (await site.request("GET", "/notify/operations/mails", token=a_token(role="operator"))).body
+        refused = await site.request("GET", "/notify/operations/mails", token=a_token(role="administrator"))
+
+    assert [(one["case_id"], one["attempts"]) for one in found["waiting"]] == [(str(CASE), 3)]
+    assert [one["kind"] for one in found["refused"]] == ["consent_requested"]
+    assert str(MOTHER) not in str(found)
+    assert refused.status == 403

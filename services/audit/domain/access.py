@@ -1,4 +1,4 @@
-"""Access: an auditor reads the trail; everything else is refused."""
+"""Access: an auditor reads the trail, a family its looks, an operator types of events; else refused."""
 
 from typing import Final
 
@@ -11,6 +11,9 @@ PARTS: Final = frozenset({"trail", "search", "by_actor", "by_type", "by_time"})
 LOOKS: Final = "looks"
 """Who has looked at a case, for those whose case it is."""
 
+EVENTS: Final = "case_events"
+"""The types, times and traces of a case's events, for operators."""
+
 FAMILY: Final = frozenset({"guardian", "young_person"})
 
 
@@ -20,4 +23,6 @@ def authorize(_state: Trail | None, trigger: object, context: Context) -> bool:
         return False
     if context.actor.role in FAMILY:
         return trigger.what == (LOOKS,)
+    if context.actor.role == "operator":
+        return trigger.what == (EVENTS,)
     return PARTS.issuperset(trigger.what) and context.actor.role == "auditor"

@@ -17,6 +17,8 @@ create table entries (
   times integer not null default 1,
   correlation uuid not null,
   causation uuid not null,
+  -- The trace of the request that began the chain (W3C), for operators; null where none was sampled.
+  trace_id text,
   constraint entries_pk primary key (tenant, source, stream_id, seq),
   constraint entries_tenant_is_a_code check (tenant ~ '^[0-9]{4}$'),
   constraint entries_count_from_one check (seq >= 1)

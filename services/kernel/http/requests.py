@@ -45,6 +45,7 @@ _CALCULATED: Final = 5
 """The version of the UUIDs that anybody can calculate from a name (RFC 9562, 5.5); no id that is given."""
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 class CommandResult(BaseModel):
@@ -222,6 +223,26 @@ class RequestContext:
 
         with self._span(command):
             await commit_for(self._runtime, self.actor.tenant, decide_and_save)
+
+    async def once(self, shape: type[M], work: Callable[[], Awaitable[M]]) -> M:
+        """Return what some work outside the streams leads to, done once under the request's idempotency key.
+
+        The answer is kept after the work: a repetition that comes in between does the work again, which must
+        find it done. Raises `IdempotencyKeyMissing` and `IdempotencyKeyReused`.
+        """
+        key = await self._digest(b"key\0" + self._idempotency_key())
+        digest = await self._digest(await self._request_bytes())
+        async with self._transaction(readonly=True) as tx:
+            row = await tx.fetchrow(_READ_STORED_RESULT, self.actor.tenant, self.actor.id, key)
+        if row is not None:
+            if not compare_digest(row["request_digest"], digest):
+                raise IdempotencyKeyReused
+            return shape.model_validate_json(row["answer"])
+        result = await work()
+        async with self._transaction() as tx:
+            answer = result.model_dump_json()
+            await tx.execute(_STORE_RESULT, self.actor.tenant, self.actor.id, key, digest, answer)
+        return result
 
     async def keyed_digest(self, purpose: str, text: str) -> bytes:
         """Return the HMAC-SHA256 of a text under the municipality's key for a purpose.
@@ -410,4 +431,9 @@ def request_context(service: str) -> Callable[..., Awaitable[RequestContext]]:
 
 _READ_STORED_RESULT: Final = """
 select request_digest, answer from idempotency_keys where tenant = $1 and actor = $2 and key = $3
+"""
+
+_STORE_RESULT: Final = """
+insert into idempotency_keys (tenant, actor, key, request_digest, answer) values ($1, $2, $3, $4, $5)
+on conflict on constraint idempotency_keys_pk do nothing
 """

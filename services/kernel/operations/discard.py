@@ -4,12 +4,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from msgspec import Struct
 
 from contracts.event import EventDropped, WhyDropped
 from services.kernel.clock import Clock
 from services.kernel.consumer.redelivery import RELEASE, Redelivery
 from services.kernel.decider.decision import Actor
-from services.kernel.errors import NotFound, ProblemError
+from services.kernel.errors import NotFound, ProblemError, Refused
 from services.kernel.ids import StreamKey, new_id
 from services.kernel.kafka.cloudevents import decode_headers
 from services.kernel.postgres.connections import Tx
@@ -23,12 +24,19 @@ _UNBOUND: Final = "divergence"
 """Reason of parked events that halt no stream."""
 
 
-class NotFirstInStream(ProblemError):
+class NotFirstInStream(Refused):
     """Its stream waits at an earlier event: replay or drop that one first."""
 
 
 class TenantRequired(ProblemError):
     """The message names no municipality: say with --tenant whose auditor shall read of it."""
+
+
+class _Grounds(Struct, frozen=True):
+    """Why an event is discarded, and who has proposed it where that was another operator."""
+
+    why: WhyDropped
+    proposed_by: UUID | None
 
 
 class Discarding:
@@ -40,15 +48,23 @@ class Discarding:
         self._clock = clock
 
     async def discard(
-        self, tx: Tx, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None
+        self,
+        tx: Tx,
+        parked_id: int,
+        *,
+        why: WhyDropped,
+        by: UUID,
+        tenant: str | None,
+        proposed_by: UUID | None = None,
     ) -> StreamKey:
         """Discard one parked event, resume its stream, and return the stream that records it.
 
-        The stream halts on while anything else of it is parked.
+        The stream halts on while anything else of it is parked. `proposed_by` is the operator who has
+        proposed what the other one now confirms.
         Raises `NotFound`, `NotFirstInStream` and, for a message that names no municipality, `TenantRequired`.
         """
         outcome, recorded_in, stream = await self._discarded(
-            tx, parked_id, why, Actor(by, "operator", tenant or "")
+            tx, parked_id, _Grounds(why, proposed_by), Actor(by, "operator", tenant or "")
         )
         self._processor.publish_committed(outcome)
         if stream is not None:
@@ -56,12 +72,12 @@ class Discarding:
         return recorded_in
 
     async def _discarded(
-        self, tx: Tx, parked_id: int, why: WhyDropped, operator: Actor
+        self, tx: Tx, parked_id: int, grounds: _Grounds, operator: Actor
     ) -> tuple[BatchResult, StreamKey, StreamKey | None]:
         for attempt in range(RETRIES):
             try:
                 async with tx.transaction():
-                    return await self._once(tx, parked_id, why, operator)
+                    return await self._once(tx, parked_id, grounds, operator)
             except asyncpg.SerializationError:
                 if attempt + 1 == RETRIES:
                     raise
@@ -69,7 +85,7 @@ class Discarding:
         raise AssertionError
 
     async def _once(
-        self, tx: Tx, parked_id: int, why: WhyDropped, operator: Actor
+        self, tx: Tx, parked_id: int, grounds: _Grounds, operator: Actor
     ) -> tuple[BatchResult, StreamKey, StreamKey | None]:
         row = await tx.fetchrow("select * from parked_events where id = $1", parked_id)
         if row is None:
@@ -81,7 +97,7 @@ class Discarding:
         stream = None if row["stream_id"] is None else (row["tenant"], row["stream_id"])
         if stream is not None:
             await self._advance_past(tx, row)
-        outcome = await self._processor.process_once(tx, [self._event(row, trail, why, operator)])
+        outcome = await self._processor.process_once(tx, [self._event(row, trail, grounds, operator)])
         await tx.execute(RELEASE, *trail)
         return outcome, trail, stream
 
@@ -115,18 +131,18 @@ class Discarding:
         if seq == last + 1:
             await tx.execute(_ADVANCE_MARK, *stream, source, seq, _mark(row))
 
-    def _event(self, row: Any, trail: StreamKey, why: WhyDropped, operator: Actor) -> Envelope:
+    def _event(self, row: Any, trail: StreamKey, grounds: _Grounds, operator: Actor) -> Envelope:
         kind = self._processor.service.discarded_event
         if kind is None:
             raise NotFound("this service consumes no events")
         cause = str(new_id())
         tenant, stream_id = trail
         actor = Actor(operator.id, operator.role, tenant)
-        body = AppendEvent(_dropped(kind, row, why))
+        body = AppendEvent(_dropped(kind, row, grounds))
         return Envelope(stream_id, tenant, body, actor, self._clock.now(), cause, cause)
 
 
-def _dropped(event: type[EventDropped], row: Any, why: WhyDropped) -> EventDropped:
+def _dropped(event: type[EventDropped], row: Any, grounds: _Grounds) -> EventDropped:
     return event(
         source=source_of_topic(row["topic"]),
         kafka_partition=row["kafka_partition"],
@@ -135,7 +151,8 @@ def _dropped(event: type[EventDropped], row: Any, why: WhyDropped) -> EventDropp
         event_id=row["event_id"],
         what=event_name(row["type"]),
         parked_as=row["reason"],
-        why=str(why),
+        why=str(grounds.why),
+        proposed_by=grounds.proposed_by,
     )
 
 

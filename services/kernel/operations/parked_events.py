@@ -106,16 +106,25 @@ async def replay_parked(
 
 
 async def discard_parked(
-    runtime: Runtime, parked_id: int, *, why: WhyDropped, by: UUID, tenant: str | None = None
+    runtime: Runtime,
+    parked_id: int,
+    *,
+    why: WhyDropped,
+    by: UUID,
+    tenant: str | None = None,
+    proposed_by: UUID | None = None,
 ) -> dict[str, Any]:
     """Discard one parked event for a reason in the audit trail; return the stream that records it.
 
-    `by` is the random id of the person who decides; `tenant` is needed for a message that names none.
+    `by` is the random id of the person who decides, after `proposed_by` where two do; `tenant` is needed for
+    a message that names none.
     Raises what `Discarding.discard` raises.
     """
     async with runtime.pool.acquire() as tx:
         dropping = Discarding(runtime.processor, runtime.clock)
-        recorded_in = await dropping.discard(tx, parked_id, why=why, by=by, tenant=tenant)
+        recorded_in = await dropping.discard(
+            tx, parked_id, why=why, by=by, tenant=tenant, proposed_by=proposed_by
+        )
         waiting = await tx.fetchval(_WAITING, *recorded_in)
     return {"dropped": parked_id, "why": why, "recorded_in": recorded_in[1], "left_in_stream": waiting}
 

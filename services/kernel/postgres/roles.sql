@@ -16,7 +16,8 @@ declare
   service constant text := current_setting('samspil.service');
   kept_from_readers constant text[] :=
     array['sealed', 'data_keys', 'internal_keys', 'idempotency_keys', 'parked_events', 'access_streams'];
-  -- What a request needs of the kernel's tables; of those that are not named here, nothing.
+  -- What a request needs of the kernel's tables; of those that are not named here, nothing. Of a parked event it sees
+  -- what an operator may be shown, never its body.
   api_rights constant jsonb := '{
     "streams": "select, insert, update",
     "event_log": "insert, select (id, tenant)",
@@ -29,7 +30,8 @@ declare
     "access_streams": "select, insert",
     "sealed": "select, insert, update",
     "revocations": "select, insert, update",
-    "parked_events": "", "consent_watermarks": "", "timelines": "", "migrations": ""
+    "parked_events": "select (id, tenant, stream_id, source, seq, event_id, type, topic, kafka_partition, kafka_offset, reason, attempts, parked_at, drop_why, drop_by, drop_at), update (drop_why, drop_by, drop_at)",
+    "consent_watermarks": "", "timelines": "", "migrations": ""
   }';
   api_functions constant text[] :=
     array['conflict()', 'split_column(text)', 'register_timeline()', 'watermarks_of(text, text)'];

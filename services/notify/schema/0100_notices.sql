@@ -27,6 +27,9 @@ create index notices_unread on notices (tenant, recipient_id, role) where shown 
 -- The figures of a municipality: notices by kind and mails by how they went.
 create index notices_by_kind on notices (tenant, kind, mail);
 
+-- The mails that were refused for good, the latest first, for operators.
+create index notices_refused on notices (tenant, at desc, notice_id) where mail = 'failed';
+
 -- Which stream says how a recipient is reached: its id is random, and known here only.
 create table contacts (
   tenant text not null,

@@ -100,6 +100,11 @@ create table parked_events (
   detail text not null default '',
   attempts integer not null default 1,
   parked_at timestamptz not null default now(),
+  -- An operator has proposed to discard it; another one confirms.
+  drop_why text,
+  drop_by uuid,
+  drop_at timestamptz,
+  constraint parked_events_drop_is_proposed_whole check (num_nulls(drop_why, drop_by, drop_at) in (0, 3)),
   constraint parked_events_pk primary key (tenant, id),
   constraint parked_events_tenant_is_a_code check (tenant ~ '^([0-9]{4})?$'),
   constraint parked_events_of_a_stream_have_a_tenant check (stream_id is null or tenant <> '')
@@ -354,7 +359,7 @@ language sql set search_path from current as $$
 $$;
 
 -- The consent watermarks by partition, with the municipalities that sent an unreadable record there ('' where nobody
--- knows which): it may have withdrawn any consent. It runs as the owner, for a request's role sees no parked event; in
+-- knows which): it may have withdrawn any consent. It runs as the owner, for a request's role sees no watermark; in
 -- the transaction of a municipality it returns no other.
 create function watermarks_of(of_source text, of_topic text)
 returns table (kafka_partition integer, watermark_at timestamptz, unreadable_of text[])
