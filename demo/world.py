@@ -204,4 +204,5 @@ _STAFF: Final = (
     ("anne", "Anne Eksempel", "administrator", "", "Administrator, som lukker folk ind og ud"),
     ("bodil", "Bodil Eksempel", "bridge_builder", "", "Brobygger, som finder tilbud"),
     ("otto", "Otto Eksempel", "operator", "", "Drift, som ser, om alt kører"),
+    ("oda", "Oda Eksempel", "operator", "", "Ottos kollega, som også skal sige ja, før noget kasseres"),
 )

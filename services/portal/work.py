@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
+from contracts.event import SERVICES
 from services.portal.service_client import SILENT, ServiceProblem
 from services.portal.texts import _n
 from services.portal.visit import Visit
@@ -68,6 +69,20 @@ def _own_list(service: str, sentence: tuple[str, str], url: str) -> Counted:
     return counted
 
 
+async def _parked(visit: Visit) -> list[Tile]:
+    parts = {name: visit.get(name, f"/{name}/operations/health") for name in SERVICES}
+    found = list((await visit.parts(**parts)).values())
+    heard = [one for one in found if one is not SILENT]
+    parked = sum(sum(one["parked"].values()) for one in heard) if heard else None
+    away = sum(1 for one in found if one is SILENT or not one["ready"])
+    return [
+        Tile(
+            _n("%(num)s service does not run", "%(num)s services do not run"), away, "/running", urgent=True
+        ),
+        Tile(_n("%(num)s event is parked", "%(num)s events are parked"), parked, "/running/parked"),
+    ]
+
+
 async def _messages(visit: Visit) -> list[Tile]:
     found = await visit.parts(inbox=visit.get("notify", "/notify/inbox", unread="true", limit=1))
     count = None if found["inbox"] is SILENT else int(found["inbox"]["unread"])
@@ -115,4 +130,5 @@ _OF_ROLE: Final[dict[str, tuple[Counted, ...]]] = {
         _messages,
     ),
     "leader": (_messages,),
+    "operator": (_parked,),
 }

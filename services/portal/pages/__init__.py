@@ -27,6 +27,7 @@ from services.portal.pages import (
     gallery,
     messages,
     offers,
+    operations,
     partners,
     people,
     referrals,
@@ -61,6 +62,7 @@ AREAS: Final[tuple[Area, ...]] = (
     people.AREA,
     partners.AREA,
     trail.AREA,
+    operations.AREA,
     messages.AREA,
     sessions.AREA,
 )
