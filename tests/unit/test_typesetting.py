@@ -28,7 +28,7 @@ OF_EACH_KIND: tuple[Block, ...] = (
     Heading("Mål"),
     Paragraph("Åse læser"),
     Quotation(("Første linje", "Anden linje"), "nb"),
-    Rows((("Fra", "1. januar"), ("Til", "2. februar"))),
+    Rows((("Fra", "1. januar"), ("Til", "2. maj"))),
     Points((Item("Læser", ("Ansvarlig: familien",), ("på biblioteket",)),)),
     Grid(("Hvem", "Dag"), (("Familien", "1. januar"),)),
 )
