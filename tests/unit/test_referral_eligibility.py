@@ -15,6 +15,7 @@ from services.referral.domain.states import (
 from tests.examples_referral import (
     CASE,
     DEPARTMENT,
+    KERTEMINDE,
     MUNICIPALITY,
     OFFER,
     ORGANISATION,
@@ -135,6 +136,18 @@ def test_an_assessment_that_is_not_whole_is_refused(changes: dict[str, Any], ref
     """Each criterion is answered, in the model's words, and judged in writing."""
     with pytest.raises(refusal):
         decide(a_case(), to_assess(**changes), a_context())
+
+
+@pytest.mark.req("K6")
+@pytest.mark.parametrize("by", ["age", "residence", "condition"])
+def test_what_is_reckoned_is_not_answered_by_hand(by: str) -> None:
+    """An answer that would be ignored is refused, with the criterion and what it is reckoned from."""
+    code = next(one.code for one in KERTEMINDE.eligibility if one.by == by)
+    answers = {**to_assess().answers, code: True}
+
+    with pytest.raises(refusals.CriterionReckoned) as refused:
+        decide(a_case(), to_assess(answers=answers), a_context())
+    assert refused.value.detail == f"{code}: {by}"
 
 
 def test_nothing_is_decided_about_an_erased_child() -> None:

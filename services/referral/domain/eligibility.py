@@ -9,7 +9,13 @@ from contracts.model_parts import Criterion, Word, by_code
 from services.kernel.decider.decision import Context
 from services.kernel.decider.working_days import calendar_of
 from services.referral.domain.commands import AssessEligibility
-from services.referral.domain.refusals import AnswerMissing, ChildErased, CodeUnknown, OfferUnknown
+from services.referral.domain.refusals import (
+    AnswerMissing,
+    ChildErased,
+    CodeUnknown,
+    CriterionReckoned,
+    OfferUnknown,
+)
 from services.referral.domain.states import Offer
 
 # How an organisation sees a child's age: wide enough to prepare, too wide to find the child by.
@@ -75,6 +81,14 @@ def _require_codes(model: CollaborationModel, command: AssessEligibility) -> Non
         require_code(factor, model.target_group.factors)
     for answered in command.answers:
         require_code(answered, model.eligibility)
+        criterion = by_code(model.eligibility, answered)
+        if criterion is not None and criterion.by in _reckoned(command):
+            raise CriterionReckoned(f"{criterion.code}: {criterion.by}")
+
+
+def _reckoned(command: AssessEligibility) -> set[str]:
+    """Return what criteria are reckoned from; by an offer where one is named."""
+    return {"age", "residence", "condition"} | ({"offer"} if command.offer_id is not None else set())
 
 
 def _holds(

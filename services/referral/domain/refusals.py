@@ -27,6 +27,10 @@ class AnswerMissing(Refused):
     """A criterion of the collaboration model has not been answered."""
 
 
+class CriterionReckoned(Refused):
+    """This criterion is not answered by hand, but reckoned from what the case says: leave its answer out."""
+
+
 class JudgementMissing(Refused):
     """Write down how you judge that volunteers can help the child or the family."""
 
