@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -47,6 +48,7 @@ _DOCUMENT: Final = Path(__file__).parents[1] / "contracts" / "openapi.json"
 _EXAMPLES: Final[Mapping[str, Any]] = {
     "agreement": agreement, "audit": audit, "consent": consent, "directory": directory,
     "evaluation": evaluation, "notify": notify, "referral": referral,
+    "portal": SimpleNamespace(),  # it keeps nothing that a call names
 }  # fmt: skip
 _TRACE: Final = f"00-{'0123456789abcdef' * 2}-0123456789abcdef-00"
 _OF_EACH: Final = frozenset({"date", "traceparent"})
@@ -255,9 +257,10 @@ async def everything(dsn: str) -> AsyncIterator[Everything]:
             await serving
 
 
-def ids(tenant: str) -> dict[str, UUID]:
-    """Return what an address may name of the examples of a municipality."""
+def ids(tenant: str) -> dict[str, Any]:
+    """Return what an address may name of the examples of a municipality; nothing is parked here."""
     return {
+        "parked_id": 1 if tenant == HOME else 2,
         "case_id": OWN if tenant == HOME else FOREIGN,
         "referral_id": referral.REFERRAL,
         "consent_id": consent.consent_id(),
@@ -278,9 +281,9 @@ def _beside(one: UUID, number: int) -> UUID:
     return UUID(int=one.int + number)
 
 
-def absent_ids() -> dict[str, UUID]:
+def absent_ids() -> dict[str, Any]:
     """Return ids under which there is nothing."""
-    return {name: new_id() for name in ids(HOME)}
+    return {name: new_id() for name in ids(HOME)} | {"parked_id": 3}
 
 
 def _notice(tenant: str) -> UUID:

@@ -152,7 +152,7 @@ async def test_what_is_mended_is_taken_up_again_once(site: Site, rule: Rule) -> 
     assert other.slug == "key-reused"
     assert (await send(site, f"{path}/take-up")).status == 404
     assert await site.runtime.pool.fetch("select distinct tenant from parked_events") == [(ELSEWHERE,)]
-    all_of_it = await send(site, f"{PARKED}/take-up", {}, tenant=ELSEWHERE)
+    all_of_it = await send(site, PARKED.replace("/parked", "/take-up"), {}, tenant=ELSEWHERE)
     assert all_of_it.body == {"applied": 3, "left": 0}
 
 

@@ -168,8 +168,9 @@ class _Call(Struct, frozen=True):
 _CALLS: Final = (
     _Call("GET", "/health", service_health, "read{}Health"),
     _Call("GET", "/parked", parked_page, "list{}Parked"),
+    # before the path with a number, which else would answer for its methods
+    _Call("POST", "/take-up", take_up_all, "takeUp{}Parked"),
     _Call("GET", "/parked/{parked_id}", parked_event, "read{}Parked"),
-    _Call("POST", "/parked/take-up", take_up_all, "takeUp{}Parked"),
     _Call("POST", "/parked/{parked_id}/take-up", take_up, "takeUp{}Event"),
     _Call("POST", "/parked/{parked_id}/propose-drop", propose_drop, "propose{}Drop"),
     _Call("POST", "/parked/{parked_id}/withdraw-drop", withdraw_drop, "withdraw{}Drop"),

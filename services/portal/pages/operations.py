@@ -110,7 +110,7 @@ async def replay_all(visit: Visit) -> Response:
     found = await _parked(visit)
     for step, (name, rows) in enumerate(found.items()):
         if rows:
-            await visit.command(name, f"/{name}/operations/parked/take-up", {}, step=step, version="")
+            await visit.command(name, f"/{name}/operations/take-up", {}, step=step, version="")
     return visit.redirect(PARKED, done="replayed")
 
 
